@@ -1,0 +1,90 @@
+/* mem.c - malloc with a seam for tests.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/mem.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One load and one branch that is never taken: what the seam costs a process that is no test. */
+static int (*fault)(size_t n, void *arg);
+static void *fault_arg;
+
+static inline bool
+is_refused(size_t n)
+{
+	return __builtin_expect(fault != NULL, 0) && fault(n, fault_arg) != 0;
+}
+
+/* malloc(0) may be NULL, which here would read as "out of memory"; realloc(p, 0) may free. */
+static inline size_t
+at_least_one(size_t n)
+{
+	return n > 0 ? n : 1;
+}
+
+void *
+mem_alloc(size_t n)
+{
+	return is_refused(n) ? NULL : malloc(at_least_one(n));
+}
+
+void *
+mem_zalloc(size_t n)
+{
+	return is_refused(n) ? NULL : calloc(1, at_least_one(n));
+}
+
+void *
+mem_calloc(size_t count, size_t n)
+{
+	size_t total;
+
+	if (__builtin_mul_overflow(count, n, &total))
+		return NULL;
+	return mem_zalloc(total);
+}
+
+void *
+mem_realloc(void *p, size_t n)
+{
+	return is_refused(n) ? NULL : realloc(p, at_least_one(n));
+}
+
+void
+mem_free(void *p)
+{
+	free(p);
+}
+
+char *
+mem_dup(const char *p, size_t n)
+{
+	char *copy;
+
+	if (n == SIZE_MAX)
+		return NULL;
+	copy = mem_alloc(n + 1);
+	if (copy == NULL)
+		return NULL;
+	if (n > 0)
+		memcpy(copy, p, n);
+	copy[n] = '\0';
+	return copy;
+}
+
+char *
+mem_strdup(const char *s)
+{
+	return s == NULL ? NULL : mem_dup(s, strlen(s));
+}
+
+void
+mem_set_fault(int (*fail)(size_t n, void *arg), void *arg)
+{
+	fault_arg = arg;
+	fault = fail;
+}
