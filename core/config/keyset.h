@@ -1,0 +1,73 @@
+/* keyset.h - the settings of a virtual key, from the file's `keys:` or from `key create -f`: one parser for both.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CONFIG_KEYSET_H
+#define CONFIG_KEYSET_H
+
+#include <jansson.h>
+#include "base/arena.h"
+#include "base/status.h"
+#include "net/server.h"
+
+enum {
+	KEY_BUDGETS = 6,
+	KEY_ALERTS = 8,
+	KEY_IPS = 64,
+	KEY_ALLOWED = 1000,
+	KEY_NAME_BYTES = 200
+};
+
+enum key_period {
+	PERIOD_DAY,
+	PERIOD_WEEK, /* begins on Monday */
+	PERIOD_MONTH,
+	PERIOD_KINDS
+};
+
+enum key_log {
+	LOG_CONTENT_INHERIT,
+	LOG_CONTENT_FULL,
+	LOG_CONTENT_META,
+	LOG_CONTENT_OFF
+};
+
+struct key_budget {
+	enum key_period period;
+	int64_t limit_nano_eur;
+	uint8_t alert_pct[KEY_ALERTS]; /* rising, 1..100 */
+	uint8_t alert_count;
+};
+
+/* Absent, null and "unlimited" are -1 for the counters: one level has nothing above it to inherit from yet. */
+struct key_settings {
+	lz_str name;
+	int64_t rate_limit, rate_burst;	  /* requests per minute; burst: how many at once (default: rate_limit) */
+	int64_t max_in_flight, max_output_tokens, tokens_per_minute;
+	lz_str routing_strategy;	  /* absent: the file's routing.default */
+	bool has_allowlist;
+	const lz_str *allow;		  /* model names, may end in '*' */
+	size_t allow_count;
+	struct key_budget budget[KEY_BUDGETS]; /* budget_monthly_eur is the first, when given */
+	size_t budget_count;
+	int64_t expires_at_unix_ms;	  /* 0: never */
+	const json_t *metadata;		  /* flat object of strings, or NULL */
+	enum key_log log_content;
+	struct net_range ip[KEY_IPS];	  /* allowed_ips; 0: all */
+	size_t ip_count;
+	bool show_budget;		  /* may the answers carry x-latenza-budget-remaining-eur */
+};
+
+struct yaml_source;
+/* Parses a key object. Members beyond the settings that the caller handles itself are named in `ignore` (NULL-
+ * terminated). organization, assistant and guardrails are refused with the sentence that they come later. Errors name
+ * the member and, with a source, file:line. Strings live in memory; the tree must live as long. */
+enum status key_settings_parse(const json_t *object, const char *where, const char *const *ignore, struct arena *memory,
+    struct yaml_source *source, struct key_settings *out, struct err *e) MUST_CHECK;
+json_t *key_settings_schema(void); /* owned */
+const char *key_period_name(enum key_period p); /* "day" "week" "month" */
+
+/* Euro as the file writes them (250, 0.5, at most 9 decimals, 0..1e9) to nano-EUR, exactly. */
+enum status key_money_parse(const json_t *number, int64_t *nano, struct err *e) MUST_CHECK;
+
+#endif

@@ -1,0 +1,39 @@
+/* sse.h - text/event-stream, parsed incrementally by the WHATWG algorithm.
+ *
+ * Events come out the same however the bytes are cut. Bounded: an event larger than the maximum is an error.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef NET_SSE_H
+#define NET_SSE_H
+
+#include "base/buf.h"
+
+enum {
+	SSE_EVENT_BYTES = 1 << 20
+};
+
+struct sse {
+	struct buf line;  /* an unfinished line from earlier bytes */
+	struct buf data;  /* data of the event at hand, when it has several lines */
+	lz_str name, first; /* of the event at hand; internal */
+	unsigned flags;
+	char name_room[64]; /* event names longer than this are cut */
+	char id_room[128];
+};
+
+struct sse_event {
+	lz_str name; /* "message" when not given */
+	lz_str data; /* lines joined by \n; may be empty */
+	lz_str id;   /* last event id */
+};
+
+void sse_init(struct sse *s, size_t max_event_bytes);
+void sse_free(struct sse *s);
+/* Calls fn for each event that these bytes complete, in order; the views live during the call. fn returns false to
+ * stop (the rest of the bytes is dropped). ST_LIMIT: an event is too large; ST_NOMEM. */
+enum status sse_feed(struct sse *s, lz_str bytes, bool (*fn)(void *arg, const struct sse_event *ev), void *arg) MUST_CHECK;
+/* Is there an unfinished event (bytes since the last blank line)? */
+bool sse_is_pending(const struct sse *s);
+
+#endif

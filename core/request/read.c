@@ -1,0 +1,356 @@
+/* read.c - what a chat request says, read in one strict pass without building a tree.
+ *
+ * Only members that routing, money or policy need are looked at; everything else goes to the provider as it came. What
+ * is looked at is checked for its type and range here, so that what was checked is what is sent.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include "base/json.h"
+#include "request/request.h"
+
+enum {
+	MODEL_BYTES = 256,
+	ID_BYTES = 256,	      /* user, session */
+	METADATA_PAIRS = 16,  /* OpenAI's own limits */
+	METADATA_KEY = 64,
+	METADATA_VALUE = 512,
+	CHOICES = 128,
+	MEDIA_TOKENS = 2000   /* bound of one inline image, file or sound, whatever its bytes */
+};
+
+static enum step
+wrong(struct request *r, const char *param, const char *wanted)
+{
+	return request_fail(r, FAULT_BAD_REQUEST, param, "'%s' %s", param, wanted);
+}
+
+static bool
+is_null(const struct jscan_member *m)
+{
+	return m == NULL || m->type == JSCAN_NULL;
+}
+
+/* A string member, decoded into the arena; absent and null leave *out alone. */
+static enum step
+read_string(struct request *r, const char *name, size_t max, lz_str *out)
+{
+	const struct jscan_member *m = jscan_find(&r->scan, name);
+	char *room;
+
+	if (is_null(m))
+		return STEP_NEXT;
+	room = m->has_escape ? arena_alloc(r->arena, m->value.len) : NULL;
+	if ((m->has_escape && room == NULL) || !jscan_string(m, room, out))
+		return wrong(r, name, "must be a string");
+	if (out->len > max)
+		return wrong(r, name, "is too long");
+	return STEP_NEXT;
+}
+
+static enum step
+read_bool(struct request *r, const char *name, bool *out)
+{
+	const struct jscan_member *m = jscan_find(&r->scan, name);
+
+	if (is_null(m))
+		return STEP_NEXT;
+	if (m->type != JSCAN_TRUE && m->type != JSCAN_FALSE)
+		return wrong(r, name, "must be true or false");
+	*out = m->type == JSCAN_TRUE;
+	return STEP_NEXT;
+}
+
+static enum step
+read_count(struct request *r, const char *name, int64_t max, int64_t *out)
+{
+	const struct jscan_member *m = jscan_find(&r->scan, name);
+	int64_t v;
+
+	if (is_null(m))
+		return STEP_NEXT;
+	if (!jscan_int(m, &v) || v < 1 || v > max)
+		return request_fail(r, FAULT_BAD_REQUEST, name, "'%s' must be an integer from 1 to %" PRId64, name, max);
+	*out = v;
+	return STEP_NEXT;
+}
+
+/* Model names go into URLs of some providers: no controls, no dot segments, no empty segments. */
+static bool
+model_is_sane(lz_str s)
+{
+	size_t start = 0;
+
+	if (s.len == 0 || s.ptr[0] == '/' || s.ptr[s.len - 1] == '/')
+		return false;
+	for (size_t i = 0; i <= s.len; i++) {
+		if (i < s.len && ((unsigned char)s.ptr[i] <= 0x20 || s.ptr[i] == 0x7f || s.ptr[i] == '\\' ||
+		    s.ptr[i] == '?' || s.ptr[i] == '#' || s.ptr[i] == '%'))
+			return false;
+		if (i == s.len || s.ptr[i] == '/') {
+			lz_str part = str_cut(s, start, i);
+
+			if (part.len == 0 || str_is(part, ".") || str_is(part, ".."))
+				return false;
+			start = i + 1;
+		}
+	}
+	return true;
+}
+
+static enum step
+read_model(struct request *r)
+{
+	enum step s;
+
+	if (is_null(jscan_find(&r->scan, "model")))
+		return request_fail(r, FAULT_BAD_REQUEST, "model", "you must provide a 'model' parameter");
+	s = read_string(r, "model", MODEL_BYTES, &r->model);
+	if (s != STEP_NEXT)
+		return s;
+	if (!model_is_sane(r->model))
+		return request_fail(r, FAULT_BAD_REQUEST, "model", "'model' is not a model name");
+	return STEP_NEXT;
+}
+
+static enum step
+read_stream(struct request *r)
+{
+	const struct jscan_member *m = jscan_find(&r->scan, "stream_options");
+	struct jscan_member inner;
+	enum step s = read_bool(r, "stream", &r->is_stream);
+
+	if (s != STEP_NEXT || is_null(m))
+		return s;
+	if (m->type != JSCAN_OBJECT)
+		return wrong(r, "stream_options", "must be an object");
+	if (!r->is_stream)
+		return wrong(r, "stream_options", "is only allowed when 'stream' is true");
+	if (!jscan_inner(m->value, "include_usage", &inner) || inner.type == JSCAN_NULL)
+		return STEP_NEXT;
+	if (inner.type != JSCAN_TRUE && inner.type != JSCAN_FALSE)
+		return wrong(r, "stream_options.include_usage", "must be true or false");
+	r->wants_usage_chunk = inner.type == JSCAN_TRUE;
+	return STEP_NEXT;
+}
+
+static enum step
+read_limits(struct request *r)
+{
+	int64_t newer = -1;
+	enum step s = read_count(r, "max_tokens", INT32_MAX, &r->max_tokens);
+
+	if (s == STEP_NEXT)
+		s = read_count(r, "max_completion_tokens", INT32_MAX, &newer);
+	if (newer > 0 && (r->max_tokens < 0 || newer < r->max_tokens))
+		r->max_tokens = newer;
+	if (s == STEP_NEXT)
+		s = read_count(r, "n", CHOICES, &r->choices);
+	return s;
+}
+
+static void
+wants(struct request *r, uint32_t capability, const char *param)
+{
+	r->capabilities |= capability;
+	r->capability_param = param;
+}
+
+static bool
+holds(lz_str text, const char *word)
+{
+	return text.len > 0 && memmem(text.ptr, text.len, word, strlen(word)) != NULL;
+}
+
+static bool
+is_filled_array(const struct jscan_member *m)
+{
+	return m != NULL && m->type == JSCAN_ARRAY && m->value.len > 2;
+}
+
+/* Parts other than text are told by their type; inside a string the quotes would be escaped, so that a prompt that talks
+ * about "image_url" is not taken for one. */
+static void
+read_part_kinds(struct request *r, lz_str messages)
+{
+	if (!holds(messages, "\"type\""))
+		return;
+	if (holds(messages, "\"image_url\""))
+		wants(r, LZ_CAN_VISION, "messages");
+	if (holds(messages, "\"input_audio\""))
+		wants(r, LZ_CAN_AUDIO, "messages");
+	if (holds(messages, "\"file_data\"") || holds(messages, "\"file_id\""))
+		wants(r, LZ_CAN_FILES, "messages");
+}
+
+static enum step
+read_capabilities(struct request *r)
+{
+	const struct jscan_member *m = jscan_find(&r->scan, "messages");
+
+	if (m == NULL || m->type != JSCAN_ARRAY)
+		return wrong(r, "messages", "must be an array of messages");
+	if (m->value.len <= 2)
+		return wrong(r, "messages", "must hold at least one message");
+	read_part_kinds(r, m->value);
+	m = jscan_find(&r->scan, "tools");
+	if (!is_null(m) && m->type != JSCAN_ARRAY)
+		return wrong(r, "tools", "must be an array");
+	if (is_filled_array(m) || is_filled_array(jscan_find(&r->scan, "functions")))
+		wants(r, LZ_CAN_TOOLS, "tools");
+	m = jscan_find(&r->scan, "response_format");
+	if (!is_null(m) && m->type != JSCAN_OBJECT)
+		return wrong(r, "response_format", "must be an object");
+	if (m != NULL && holds(m->value, "\"json_schema\""))
+		wants(r, LZ_CAN_SCHEMA, "response_format");
+	if (r->is_stream)
+		r->capabilities |= LZ_CAN_STREAM;
+	return STEP_NEXT;
+}
+
+/* No provider counts more tokens than bytes of what it is shown; media count by item, not by their base64. */
+static void
+estimate_prompt(struct request *r)
+{
+	static const char *const shown[] = { "messages", "tools", "functions", "response_format", NULL };
+	int64_t bytes = 0, media = 0;
+
+	for (unsigned i = 0; shown[i] != NULL; i++) {
+		const struct jscan_member *m = jscan_find(&r->scan, shown[i]);
+
+		if (m == NULL)
+			continue;
+		media += m->media_items;
+		bytes += m->media_items > 0 ? (int64_t)m->text_bytes * 5 / 4 : (int64_t)m->value.len;
+	}
+	r->prompt_bound = bytes + media * MEDIA_TOKENS;
+	r->prompt_tokens = (bytes + 3) / 4 + media * MEDIA_TOKENS / 2;
+}
+
+/* One flat object of strings into `into`; later ones win. */
+static enum step
+merge_metadata(struct request *r, lz_str text, const char *param, json_t *into)
+{
+	struct err e;
+	json_t *j = json_parse(text, &e);
+	const char *key;
+	json_t *value;
+	enum step s = STEP_NEXT;
+
+	if (!json_is_object(j)) {
+		json_decref(j);
+		return request_fail(r, FAULT_BAD_REQUEST, param, "'%s' must be a flat JSON object", param);
+	}
+	json_object_foreach(j, key, value) {
+		if (!json_is_string(value))
+			s = request_fail(r, FAULT_BAD_REQUEST, param, "'%s.%.64s' must be a string", param, key);
+		else if (strlen(key) > METADATA_KEY || json_string_length(value) > METADATA_VALUE)
+			s = request_fail(r, FAULT_BAD_REQUEST, param,
+			    "'%s.%.64s' is too long; keys hold at most 64 bytes, values 512", param, key);
+		if (s != STEP_NEXT)
+			break;
+		json_object_set(into, key, value);
+	}
+	if (s == STEP_NEXT && json_object_size(into) > METADATA_PAIRS)
+		s = request_fail(r, FAULT_BAD_REQUEST, param, "'%s' holds more than 16 pairs", param);
+	json_decref(j);
+	return s;
+}
+
+static enum step
+read_metadata(struct request *r)
+{
+	const struct jscan_member *m = jscan_find(&r->scan, "metadata");
+	lz_str header = request_header(r, "x-latenza-metadata");
+	json_t *all;
+	struct buf text;
+	enum step s = STEP_NEXT;
+
+	if (is_null(m) && header.ptr == NULL)
+		return STEP_NEXT;
+	all = json_object();
+	if (!is_null(m))
+		s = merge_metadata(r, m->value, "metadata", all);
+	if (s == STEP_NEXT && header.ptr != NULL)
+		s = merge_metadata(r, header, "x-latenza-metadata", all);
+	buf_init(&text, METADATA_PAIRS * (METADATA_KEY + METADATA_VALUE) * 6 + 256);
+	if (s == STEP_NEXT && json_print(all, &text))
+		r->metadata = arena_copy(r->arena, buf_str(&text));
+	buf_free(&text);
+	json_decref(all);
+	return s;
+}
+
+/* A header of ours that names somebody or something: printable, bounded. */
+static enum step
+read_name_header(struct request *r, const char *name, lz_str *out)
+{
+	lz_str v = request_header(r, name);
+
+	if (v.ptr == NULL)
+		return STEP_NEXT;
+	if (v.len == 0 || v.len > ID_BYTES || !str_is_utf8(v))
+		return request_fail(r, FAULT_BAD_REQUEST, name, "'%s' must hold 1 to 256 bytes of text", name);
+	*out = arena_copy(r->arena, v);
+	return STEP_NEXT;
+}
+
+static enum step
+read_headers(struct request *r)
+{
+	lz_str v = request_header(r, "x-latenza-timeout-ms");
+	int64_t ms = r->config->timeout_ms;
+	enum step s = read_name_header(r, "x-latenza-user", &r->user);
+
+	if (s == STEP_NEXT)
+		s = read_name_header(r, "x-latenza-session", &r->session);
+	if (s == STEP_NEXT)
+		s = read_name_header(r, "x-latenza-strategy", &r->strategy_asked);
+	if (s != STEP_NEXT)
+		return s;
+	if (v.ptr != NULL && (!str_to_int(v, 86400000, &ms) || ms < 1))
+		return request_fail(r, FAULT_BAD_REQUEST, "x-latenza-timeout-ms",
+		    "'x-latenza-timeout-ms' must be a number of milliseconds from 1 to 86400000");
+	r->deadline_us = r->began.mono_us + ms * 1000;
+	v = request_header(r, "x-latenza-usage");
+	if (v.ptr != NULL && !str_is(v, "include"))
+		return request_fail(r, FAULT_BAD_REQUEST, "x-latenza-usage", "'x-latenza-usage' must be 'include'");
+	r->wants_latenza_usage = v.ptr != NULL;
+	if (request_header(r, "x-latenza-dry-run").ptr != NULL)
+		return request_fail(r, FAULT_UNSUPPORTED_PARAMETER, "x-latenza-dry-run",
+		    "'x-latenza-dry-run' is not served by this release");
+	return STEP_NEXT;
+}
+
+static enum step
+read_user(struct request *r)
+{
+	lz_str user = STR_NONE, safety = STR_NONE;
+	enum step s = read_string(r, "user", ID_BYTES, &user);
+
+	if (s == STEP_NEXT)
+		s = read_string(r, "safety_identifier", ID_BYTES, &safety);
+	if (r->user.ptr == NULL)
+		r->user = safety.ptr != NULL ? safety : user;
+	return s;
+}
+
+enum step
+request_read(struct request *r)
+{
+	static enum step (*const parts[])(struct request *r) = { read_model, read_stream, read_limits,
+		read_capabilities, read_headers, read_user, read_metadata };
+	struct err e;
+	enum step s = STEP_NEXT;
+
+	r->max_tokens = -1;
+	r->choices = 1;
+	if (jscan_object(buf_str(&r->body), &r->scan, &e) != ST_OK)
+		return request_fail(r, FAULT_BAD_REQUEST, NULL, "the request body is not valid: %s", e.text);
+	for (unsigned i = 0; i < sizeof parts / sizeof parts[0] && s == STEP_NEXT; i++)
+		s = parts[i](r);
+	if (s == STEP_NEXT)
+		estimate_prompt(r);
+	return s;
+}

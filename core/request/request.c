@@ -1,0 +1,116 @@
+/* request.c - small verbs over struct request: failing it, its headers, the body of an error.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "request/request.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+
+enum { MESSAGE_BYTES = 600 };
+
+static const char *const exclusion_names[EXCLUSION_COUNT] = {
+	[EXCLUDED_NOT] = "",
+	[EXCLUDED_NOT_ALLOWED] = "model_not_allowed",
+	[EXCLUDED_TEST] = "test_key",
+	[EXCLUDED_UNPRICED] = "model_unpriced",
+	[EXCLUDED_CAPABILITY] = "unsupported_capability",
+	[EXCLUDED_CONTEXT] = "context_length_exceeded",
+	[EXCLUDED_BUDGET] = "budget",
+	[EXCLUDED_HEALTH] = "unhealthy",
+	[EXCLUDED_KIND] = "wrong_kind",
+	[EXCLUDED_ROUTER] = "not_preferred",
+	[EXCLUDED_TRIED] = "failed_already",
+};
+
+const char *
+exclusion_name(enum exclusion x)
+{
+	must(x < EXCLUSION_COUNT);
+	return exclusion_names[x];
+}
+
+enum step
+request_fail(struct request *r, enum fault f, const char *param, const char *fmt, ...)
+{
+	char text[MESSAGE_BYTES];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof text, fmt, ap);
+	va_end(ap);
+	r->fault = f;
+	r->fault_message = arena_copy(r->arena, lz_strz(text));
+	if (r->fault_message.ptr == NULL)
+		r->fault_message = STR_LIT("out of memory");
+	r->fault_param = param != NULL ? arena_copy(r->arena, lz_strz(param)) : STR_NONE;
+	return STEP_FAULT;
+}
+
+void
+request_go_on(struct request *r, enum step s)
+{
+	r->ops->go_on(r, s);
+}
+
+lz_str
+request_header(const struct request *r, const char *name)
+{
+	const lz_str *v = r->x != NULL ? http1_field(&r->x->head, name) : NULL;
+
+	return v != NULL ? *v : STR_NONE;
+}
+
+struct attempt *
+request_attempt(struct request *r)
+{
+	must(r->attempt_count > 0);
+	return &r->attempt[r->attempt_count - 1];
+}
+
+static void
+add_string_or_null(struct buf *out, lz_str s)
+{
+	if (s.ptr == NULL)
+		buf_add_z(out, "null");
+	else
+		buf_add_json(out, s);
+}
+
+/* error.latenza: what only we can say; SDKs ignore members that they do not know. */
+static void
+add_attempts(const struct request *r, struct buf *out)
+{
+	buf_add_z(out, ",\"latenza\":{\"request_id\":\"");
+	buf_add_z(out, r->id_hex);
+	buf_add_z(out, "\",\"attempts\":[");
+	for (unsigned i = 0; i < r->attempt_count; i++) {
+		const struct attempt *a = &r->attempt[i];
+
+		buf_add_z(out, i > 0 ? ",{\"provider\":" : "{\"provider\":");
+		buf_add_json(out, a->target->provider->name);
+		buf_add_z(out, ",\"model\":");
+		buf_add_json(out, a->target->model->id);
+		buf_addf(out, ",\"status\":%d,\"end\":\"%s\"}", a->status, a->end != NULL ? a->end : "");
+	}
+	buf_add_z(out, "]}");
+}
+
+void
+request_fault_body(const struct request *r, struct buf *out)
+{
+	const struct fault_row *row = fault_row(r->fault);
+	lz_str code = r->fault_code.ptr != NULL ? r->fault_code : lz_strz(row->code);
+
+	buf_add_z(out, "{\"error\":{\"message\":");
+	buf_add_json(out, r->fault_message);
+	buf_add_z(out, ",\"type\":");
+	buf_add_json(out, lz_strz(row->type));
+	buf_add_z(out, ",\"param\":");
+	add_string_or_null(out, r->fault_param);
+	buf_add_z(out, ",\"code\":");
+	add_string_or_null(out, code);
+	if (r->attempt_count > 0)
+		add_attempts(r, out);
+	buf_add_z(out, "}}");
+}

@@ -1,0 +1,34 @@
+/* worker.h - one thread of the data plane and what it owns. Workers share nothing but the cells.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef REQUEST_WORKER_H
+#define REQUEST_WORKER_H
+
+#include <pthread.h>
+#include "config/config.h"
+#include "net/pool.h"
+#include "net/server.h"
+#include "net/upstream.h"
+#include "store/spool.h"
+#include "store/storage.h"
+
+struct gateway; /* gateway/gateway.h: the whole */
+
+struct worker {
+	unsigned number;
+	pthread_t thread;
+	struct loop *loop;
+	struct server *server;
+	struct upstream *upstream;
+	struct spool *spool;
+	struct storage *storage; /* content queue only */
+	struct pool *pool;
+	struct config *config;	 /* this worker's reference; swapped by a posted task */
+	struct gateway *gateway;
+	unsigned in_flight;
+	struct arena *spare_arena[32]; /* kept for the next requests */
+	unsigned spare_count;
+};
+
+#endif

@@ -1,0 +1,38 @@
+/* spool.h - the append-only file in front of the database: one per worker, one write per loop turn.
+ *
+ * Segments are DIR/WORKER.BOOT.SEQ. What is flushed survives kill -9; what is synced (spool_sync, by the storage
+ * thread, every ledger.sync_ms) survives power loss. A short or failed write is undone by ftruncate; then the
+ * reservations in the buffer are dropped (their waiters hear of it and call nobody) and settlements and traces are
+ * kept for the next flush.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef STORE_SPOOL_H
+#define STORE_SPOOL_H
+
+#include "store/record.h"
+
+struct spool;
+
+struct spool_options {
+	const char *dir;	/* kept until close */
+	unsigned worker;
+	uint64_t boot;		/* id of this run, from the data directory; unique and rising */
+	size_t segment_bytes;	/* 16 MiB: a new segment from here on */
+	size_t buffer_bytes;	/* 8 MiB: unwritten records kept while the device fails */
+};
+
+struct spool *spool_open(const struct spool_options *o, struct err *e); /* owned: spool_close(). [main] */
+void spool_close(struct spool *s); /* flushes what it can. [main], after the worker ended */
+/* ST_FULL / ST_IO: storage fails at present, and nothing was appended (reserve only); ST_NOMEM: buffer full. [worker] */
+enum status spool_reserve(struct spool *s, const struct record_reserve *r) MUST_CHECK;
+enum status spool_settle(struct spool *s, const struct record_settle *r) MUST_CHECK;
+enum status spool_trace(struct spool *s, const struct record_trace *r) MUST_CHECK;
+/* Writes what was appended, in one write(). [worker], from the loop's barrier. */
+enum status spool_flush(struct spool *s) MUST_CHECK;
+bool spool_has_unwritten(const struct spool *s); /* a failed flush left something: flush again soon */
+/* How far the current segment is written; for the storage thread. [any] */
+void spool_position(const struct spool *s, uint32_t *seq, uint64_t *bytes);
+enum status spool_sync(struct spool *s) MUST_CHECK; /* fdatasync of the current segment. [any] */
+
+#endif
