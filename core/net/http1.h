@@ -39,7 +39,7 @@ struct http_head {
 	lz_str query; /* after '?', may be empty */
 	lz_str host;
 	unsigned minor; /* HTTP/1.minor */
-	bool is_chunked, keep_alive, expects_continue;
+	bool is_chunked, keep_alive, wants_close, expects_continue;
 	int64_t content_length; /* -1: none given */
 	size_t field_count;
 	struct http_field field[HTTP_FIELDS];
@@ -53,7 +53,7 @@ enum http_verdict {
 
 /* Why a message was refused: what the client is told and what is counted. */
 struct http_refusal {
-	int status;	  /* 400, 405, 408, 413, 414 -> 400 family as the fault table knows, 417, 431, 501, 505 */
+	int status;	  /* 400, 405, 408, 413, 417, 431, 505 */
 	const char *why; /* static sentence */
 };
 
@@ -68,18 +68,22 @@ const lz_str *http1_field(const struct http_head *h, const char *name);
 /* How often the field occurs. */
 unsigned http1_field_count(const struct http_head *h, const char *name);
 
-/* A chunked body, fed in pieces. */
+/* A chunked body, fed in pieces; zeroed at first. */
 struct http_chunked {
 	unsigned state;
-	unsigned digits;
+	unsigned digits;     /* of the size, bytes of the extension, or of the trailer's name */
 	uint64_t left;	     /* of the chunk at hand */
-	size_t overhead;     /* bytes of sizes, extensions and trailers so far; bounded */
+	uint64_t total;	     /* body bytes so far */
+	uint64_t overhead;   /* bytes of sizes, extensions and trailers so far; bounded */
+	char name[20];	     /* the beginning of a trailer's name */
 };
-/* Consumes from data; *data_at/*data_len name the run of body bytes found in this call (maybe none). Call again
- * with what follows *used until it returns DONE, or MORE with *used == len. */
+/* Consumes from data; *body is the run of body bytes found in this call, maybe none. Call again with what follows
+ * *used until it returns HTTP_DONE, or HTTP_MORE with *used == len. [any] */
 enum http_verdict http1_chunked(struct http_chunked *c, const char *data, size_t len, size_t *used, lz_str *body,
     struct http_refusal *why);
 
 const char *http1_reason(int status); /* "Not Found" */
+/* May the field be written as it stands: a token, and no CR, LF, NUL or other control byte in the value? */
+bool http1_field_is_clean(const struct http_field *f);
 
 #endif

@@ -94,6 +94,14 @@ live_is_healthy(struct live *l, int64_t now_us)
 	return true;
 }
 
+void
+live_began(struct live *l, int64_t now_us)
+{
+	atomic_fetch_add_explicit(&l->in_flight, 1, memory_order_relaxed);
+	if (atomic_load_explicit(&l->open_until_us, memory_order_relaxed) != 0)
+		atomic_store_explicit(&l->probe_us, now_us, memory_order_relaxed);
+}
+
 static void
 average(_Atomic uint64_t *cell, int64_t value)
 {
@@ -133,6 +141,7 @@ live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream, int64_
 	unsigned mode = is_stream ? 1 : 0;
 	uint32_t rate = atomic_load_explicit(&l->error_permille, memory_order_relaxed);
 
+	atomic_fetch_sub_explicit(&l->in_flight, 1, memory_order_relaxed);
 	rate = rate - rate / 8 + (is_fault ? 125 : 0);
 	atomic_store_explicit(&l->error_permille, rate > 1000 ? 1000 : rate, memory_order_relaxed);
 	if (is_fault) {

@@ -28,6 +28,8 @@ struct live {
  * targets that nobody listed share their provider's cell). Never NULL: out of memory gives a shared spare. [any] */
 struct live *live_of(const struct target *t);
 bool live_is_healthy(struct live *l, int64_t now_us); /* closed, or half-open and this caller may probe */
+/* An attempt begins: counts it in flight, and takes the probe's place when the breaker is half open. */
+void live_began(struct live *l, int64_t now_us);
 /* How an attempt ended. is_fault: the target's (5xx, network, timeout), not the caller's. */
 void live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream, int64_t ttft_us, int64_t total_us,
     int64_t output_tokens);

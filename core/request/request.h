@@ -32,6 +32,7 @@ enum step {
 
 struct key;    /* key/keys.h */
 struct route;  /* gateway/routes.h */
+struct visit; /* plugin/visit.h */
 struct request;
 
 /* What the stages need of each other across the floor; filled in by gateway/. */
@@ -139,6 +140,7 @@ struct request {
 	const struct part *router;
 	struct candidate *candidate; /* arena */
 	size_t candidate_count;
+	struct visit *router_visit;  /* while the router thinks */
 	int64_t output_limit;	     /* the least of key, router, ... ; -1 none */
 
 	/* call */

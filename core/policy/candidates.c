@@ -1,0 +1,253 @@
+/* candidates.c - the filters: every target that could serve the request passes them, in the fault table's order.
+ *
+ * A candidate that fails keeps the reason of the first filter it met. When nobody is left the caller hears of the last
+ * filter that somebody still reached: it is the one that emptied the list.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <inttypes.h>
+#include "policy/policy.h"
+#include "request/live.h"
+#include "trace/cost.h"
+
+enum {
+	DEFAULT_OUTPUT = 4096, /* output bound when neither caller, model nor key says less */
+	LEAST_OUTPUT = 16,     /* a budget that leaves less than this has nothing left */
+	NEAR_NAMES = 3
+};
+
+struct filters {
+	struct request *r;
+	bool (*allows)(const struct key *k, lz_str model);
+	bool is_test_key, has_budget;
+	bool names_strategy; /* latenza/<strategy>: the name itself needs no entry */
+	int64_t left_nano;   /* of the tightest budget; INT64_MAX without one */
+};
+
+static int64_t
+least(int64_t a, int64_t b) /* of two limits, -1 being none */
+{
+	if (a < 0)
+		return b;
+	return b < 0 || a < b ? a : b;
+}
+
+static int64_t
+cost_of(const struct price *p, int64_t input, int64_t output)
+{
+	struct record_usage u = { .input = input, .output = output };
+
+	return cost_nano_eur(p, &u);
+}
+
+/* Bound and estimates of one candidate. While a budget binds, the output bound shrinks to what is affordable. */
+static void
+set_bounds(struct filters *f, struct candidate *c)
+{
+	struct request *r = f->r;
+	const struct model_facts *m = c->target->model;
+	int64_t out = least(r->max_tokens, r->output_limit);
+	int64_t likely;
+	struct price p;
+
+	if (out < 0)
+		out = least(m->max_output_tokens, DEFAULT_OUTPUT);
+	c->output_bound = out;
+	c->bound_nano_eur = c->input_nano_eur = c->estimate_nano_eur = -1;
+	if (!cost_price(r->config, c->target, &p))
+		return;
+	c->input_nano_eur = cost_of(&p, r->prompt_tokens, 0);
+	c->bound_nano_eur = cost_of(&p, r->prompt_bound, out * r->choices);
+	if (c->bound_nano_eur > f->left_nano) {
+		int64_t input = cost_of(&p, r->prompt_bound, 0);
+		int64_t per_1000 = cost_of(&p, 0, 1000 * r->choices);
+
+		if (per_1000 > 0 && f->left_nano > input) {
+			int64_t left = f->left_nano - input;
+
+			out = left / per_1000 * 1000 + left % per_1000 * 1000 / per_1000;
+			if (out >= LEAST_OUTPUT && out < c->output_bound)
+				c->output_bound = out;
+			c->bound_nano_eur = cost_of(&p, r->prompt_bound, c->output_bound * r->choices);
+		}
+	}
+	likely = c->output_bound < 512 ? c->output_bound : 512;
+	c->estimate_nano_eur = cost_of(&p, r->prompt_tokens, likely * r->choices);
+}
+
+static bool
+context_is_too_small(const struct request *r, const struct model_facts *m)
+{
+	int64_t output = r->max_tokens > 0 ? r->max_tokens : 0;
+
+	return m->context_window > 0 && r->prompt_tokens + output > m->context_window;
+}
+
+static enum exclusion
+judge(struct filters *f, struct candidate *c)
+{
+	struct request *r = f->r;
+	const struct target *t = c->target;
+
+	if (t->model->is_embedding)
+		return EXCLUDED_KIND;
+	if (f->is_test_key && !t->provider->is_test)
+		return EXCLUDED_TEST;
+	if (!f->allows(r->key, t->model->id))
+		return EXCLUDED_NOT_ALLOWED;
+	if (f->has_budget && c->bound_nano_eur < 0)
+		return EXCLUDED_UNPRICED;
+	if (t->model->knows_capabilities && (r->capabilities & ~(t->model->capabilities | (uint32_t)LZ_CAN_STREAM)) != 0)
+		return EXCLUDED_CAPABILITY;
+	if (context_is_too_small(r, t->model))
+		return EXCLUDED_CONTEXT;
+	if (c->bound_nano_eur > f->left_nano)
+		return EXCLUDED_BUDGET;
+	if (!live_is_healthy(live_of(t), loop_now(r->worker->loop)->mono_us))
+		return EXCLUDED_HEALTH;
+	return EXCLUDED_NOT;
+}
+
+/* How far along the filters a reason stands: the furthest one decides the answer. */
+static unsigned
+depth(enum exclusion x)
+{
+	static const enum exclusion order[] = { EXCLUDED_KIND, EXCLUDED_TEST, EXCLUDED_NOT_ALLOWED, EXCLUDED_UNPRICED,
+		EXCLUDED_CAPABILITY, EXCLUDED_CONTEXT, EXCLUDED_BUDGET, EXCLUDED_HEALTH };
+
+	for (unsigned i = 0; i < sizeof order / sizeof order[0]; i++)
+		if (order[i] == x)
+			return i + 1;
+	return 0;
+}
+
+static enum step
+fail_budget(struct request *r)
+{
+	lz_budget b = { .size = sizeof b };
+	bool others = r->ops->budget(r, LZ_OF_KEY, &b) && b.spent < b.limit && b.reserved > 0;
+
+	if (others)
+		return request_fail(r, FAULT_BUDGET_RESERVED, NULL,
+		    "the rest of this key's budget is held by requests in flight; try again in a moment");
+	return request_fail(r, FAULT_BUDGET_SPENT, NULL,
+	    "this key's budget does not cover the request; it is reset at unix time %" PRId64, b.resets_at_unix);
+}
+
+static enum step
+fail_excluded(struct request *r, enum exclusion x)
+{
+	switch (x) {
+	case EXCLUDED_TEST:
+		return request_fail(r, FAULT_MODEL_NOT_ALLOWED, "model",
+		    "a test key reaches only providers marked 'test: true'; '%.*s' is served by others", STR_ARG(r->model));
+	case EXCLUDED_NOT_ALLOWED:
+		return request_fail(r, FAULT_MODEL_NOT_ALLOWED, "model", "this key may not use the model '%.*s'",
+		    STR_ARG(r->model));
+	case EXCLUDED_UNPRICED:
+		return request_fail(r, FAULT_MODEL_UNPRICED, "model",
+		    "'%.*s' has no known price, and this key has a budget", STR_ARG(r->model));
+	case EXCLUDED_CAPABILITY:
+		return request_fail(r, FAULT_UNSUPPORTED_CAPABILITY, r->capability_param,
+		    "no model that '%.*s' may be served by can do what '%s' asks for", STR_ARG(r->model), r->capability_param);
+	case EXCLUDED_CONTEXT:
+		return request_fail(r, FAULT_CONTEXT_LENGTH, "messages",
+		    "about %" PRId64 " tokens of input are too long for every candidate for '%.*s'", r->prompt_tokens,
+		    STR_ARG(r->model));
+	case EXCLUDED_BUDGET:
+		return fail_budget(r);
+	case EXCLUDED_KIND:
+		return request_fail(r, FAULT_BAD_REQUEST, "model", "'%.*s' is not a chat model", STR_ARG(r->model));
+	default:
+		return request_fail(r, FAULT_NO_PROVIDER, NULL,
+		    "no provider of '%.*s' is healthy at present; try again in a moment", STR_ARG(r->model));
+	}
+}
+
+static enum step
+fail_unknown(struct request *r)
+{
+	lz_str near[NEAR_NAMES];
+	size_t n = config_near_models(r->config, r->model, near, NEAR_NAMES);
+	struct buf names;
+	enum step s;
+
+	buf_init(&names, 600);
+	for (size_t i = 0; i < n; i++)
+		buf_addf(&names, "%s'%.*s'", i > 0 ? ", " : "; did you mean ", STR_ARG(near[i]));
+	s = request_fail(r, FAULT_MODEL_NOT_FOUND, "model", "the model '%.*s' does not exist here%.*s", STR_ARG(r->model),
+	    STR_ARG(buf_str(&names)));
+	buf_free(&names);
+	return s;
+}
+
+/* latenza/<strategy> stands for every target; any other name for those that carry it. */
+static size_t
+find_targets(struct filters *f, const struct target **out)
+{
+	struct request *r = f->r;
+	struct target *made;
+
+	f->names_strategy = str_starts(r->model, "latenza/");
+	if (f->names_strategy) {
+		size_t n = r->config->target_count < REQUEST_CANDIDATES ? r->config->target_count : REQUEST_CANDIDATES;
+
+		for (size_t i = 0; i < n; i++)
+			out[i] = &r->config->target[i];
+		return n;
+	}
+	made = arena_alloc(r->arena, sizeof *made);
+	return made != NULL ? config_targets(r->config, r->model, out, REQUEST_CANDIDATES, made, r->arena) : 0;
+}
+
+enum step
+policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str model), bool is_test_key, bool has_budget)
+{
+	struct filters f = { r, allows, is_test_key, has_budget, false, INT64_MAX };
+	lz_budget b = { .size = sizeof b };
+	const struct target *target[REQUEST_CANDIDATES];
+	size_t n = find_targets(&f, target);
+	enum exclusion last = EXCLUDED_KIND;
+	bool is_anyone_left = false;
+
+	if (n == 0)
+		return fail_unknown(r);
+	if (has_budget && r->ops->budget(r, LZ_OF_KEY, &b))
+		f.left_nano = b.limit - b.spent - b.reserved;
+	r->candidate = arena_alloc(r->arena, n * sizeof *r->candidate);
+	if (r->candidate == NULL)
+		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
+	r->candidate_count = n;
+	for (size_t i = 0; i < n; i++) {
+		struct candidate *c = &r->candidate[i];
+
+		c->target = target[i];
+		set_bounds(&f, c);
+		c->excluded = judge(&f, c);
+		is_anyone_left |= c->excluded == EXCLUDED_NOT;
+		if (depth(c->excluded) > depth(last))
+			last = c->excluded;
+	}
+	return is_anyone_left ? STEP_NEXT : fail_excluded(r, last);
+}
+
+void
+policy_table(const struct request *r, struct buf *out)
+{
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		const struct candidate *c = &r->candidate[i];
+
+		buf_add_z(out, i > 0 ? ",{\"provider\":" : "{\"provider\":");
+		buf_add_json(out, c->target->provider->name);
+		buf_add_z(out, ",\"model\":");
+		buf_add_json(out, c->target->model->id);
+		if (c->excluded != EXCLUDED_NOT)
+			buf_addf(out, ",\"excluded\":\"%s\"", exclusion_name(c->excluded));
+		buf_addf(out, ",\"rank\":%u,\"score\":%.9g,\"bound_nano_eur\":%" PRId64 ",\"why\":", c->rank, c->score,
+		    c->bound_nano_eur);
+		buf_add_json(out, c->why);
+		buf_add_char(out, '}');
+	}
+	buf_add_char(out, ']');
+}
