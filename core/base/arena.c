@@ -1,8 +1,8 @@
 /* arena.c - blocks that are filled from the front and freed together.
  *
- * The first block comes with the arena in one allocation and survives arena_reset(), so that a connection
- * which serves many small requests asks the allocator for memory once. Later blocks double up to a
- * maximum; what is larger than a block gets its own.
+ * The first block comes with the arena in one allocation and survives arena_reset(), so
+ * that a connection which serves many small requests asks the allocator for memory once.
+ * Later blocks double up to a maximum; what is larger than a block gets its own.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,7 +14,7 @@
 #include "base/mem.h"
 
 enum {
-	FIRST_BYTES = 8192,	/* a chat request of a few KB needs no second block */
+	FIRST_BYTES = 8192,     /* a chat request of a few KB needs no second block */
 	BLOCK_BYTES_MAX = 65536 /* of the blocks that are shared */
 };
 
@@ -109,7 +109,8 @@ take(struct arena *a, size_t n)
 	}
 	p = b->bytes + b->used;
 	b->used += n;
-	/* Rounding up must not carry the sum past the maximum, or the subtraction above wraps. */
+	/* Rounding up must not carry the sum past the maximum, or the subtraction above
+	 * wraps. */
 	a->used = n > a->max_bytes - a->used ? a->max_bytes : a->used + n;
 	return p;
 }

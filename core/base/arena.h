@@ -1,7 +1,8 @@
 /* arena.h - memory that dies with a request.
  *
- * Nothing is freed piecemeal; what outlives the request is copied by whoever keeps it. An arena has a
- * maximum, and reaching it is NULL, never growth without end. One thread at a time.
+ * Nothing is freed piecemeal; what outlives the request is copied by whoever keeps it. An
+ * arena has a maximum, and reaching it is NULL, never growth without end. One thread at a
+ * time.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,9 +14,9 @@
 
 struct arena;
 
-/* max_bytes: all that may ever be handed out. owned: arena_free(). NULL: out of memory. */
+/* max_bytes: all that may be handed out. owned: arena_free(). NULL: out of memory. */
 struct arena *arena_new(size_t max_bytes);
-void arena_free(struct arena *a); /* NULL is fine */
+void arena_free(struct arena *a);  /* NULL is fine */
 void arena_reset(struct arena *a); /* forgets everything, keeps the first block */
 /* Zeroed, aligned for anything; NULL when the maximum is reached or memory is out. */
 void *arena_alloc(struct arena *a, size_t n);

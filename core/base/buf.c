@@ -1,6 +1,7 @@
 /* buf.c - appending to a buffer that knows its maximum.
  *
- * Everything goes through buf_room(), which is the one place that grows and the one that refuses.
+ * Everything goes through buf_room(), which is the one place that grows and the one that
+ * refuses.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,7 +21,7 @@ enum {
 void
 buf_init(struct buf *b, size_t max_bytes)
 {
-	*b = (struct buf) { .max_bytes = max_bytes };
+	*b = (struct buf){ .max_bytes = max_bytes };
 }
 
 void
@@ -37,8 +38,9 @@ buf_reset(struct buf *b)
 	b->failed = false;
 }
 
-/* Doubles, so that n appends copy O(n) bytes, but asks for no more than the maximum and one byte, which the
- * NUL of vsnprintf() may take: a formatted text that fits exactly must not be refused for it. */
+/* Doubles, so that n appends copy O(n) bytes, but asks for no more than the maximum and
+ * one byte, which the NUL of vsnprintf() may take: a formatted text that fits exactly
+ * must not be refused for it. */
 static bool
 grow(struct buf *b, size_t need)
 {
@@ -139,7 +141,8 @@ buf_add_nano(struct buf *b, int64_t nano)
 {
 	/* sign, the digits, leading zeros of a small fraction, the point */
 	char text[INT_CHARS + NANO_PLACES + 2], *end = text + sizeof(text), *p = end;
-	uint64_t whole = magnitude(nano) / 1000000000, rest = magnitude(nano) % 1000000000;
+	uint64_t whole = magnitude(nano) / 1000000000,
+		 rest = magnitude(nano) % 1000000000;
 
 	if (rest > 0) {
 		p = put_digits(end, rest);
@@ -189,8 +192,13 @@ static void
 add_escape(struct buf *b, char c)
 {
 	static const char hex[] = "0123456789abcdef";
-	static const char names[] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f',
-		['\r'] = 'r', ['"'] = '"', ['\\'] = '\\' };
+	static const char names[] = { ['\b'] = 'b',
+		['\t'] = 't',
+		['\n'] = 'n',
+		['\f'] = 'f',
+		['\r'] = 'r',
+		['"'] = '"',
+		['\\'] = '\\' };
 	unsigned char u = (unsigned char)c;
 	char text[6] = { '\\', 'u', '0', '0', hex[u >> 4], hex[u & 15] };
 
@@ -202,8 +210,8 @@ add_escape(struct buf *b, char c)
 	buf_add(b, text, sizeof(text));
 }
 
-/* A run of bytes that are not ASCII, or U+FFFD for one byte that is no part of a character. Returns what
- * follows. */
+/* A run of bytes that are not ASCII, or U+FFFD for one byte that is no part of a
+ * character. Returns what follows. */
 static const char *
 add_wide(struct buf *b, const char *p, const char *end)
 {

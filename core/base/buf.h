@@ -1,7 +1,8 @@
 /* buf.h - a growing run of bytes that knows its maximum.
  *
- * A buffer cannot be made without a maximum. An append that does not fit sets `failed` and changes nothing
- * else, and every later append is refused, so that a writer may append many times and look once.
+ * A buffer cannot be made without a maximum. An append that does not fit sets `failed`
+ * and changes nothing else, and every later append is refused, so that a writer may
+ * append many times and look once.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,9 +19,10 @@ struct buf {
 };
 
 void buf_init(struct buf *b, size_t max_bytes); /* allocates nothing yet */
-void buf_free(struct buf *b);			 /* and leaves it empty with the same maximum */
-void buf_reset(struct buf *b);			 /* empty, memory kept, `failed` cleared */
-/* Makes room for n more bytes and returns where they go; NULL and `failed` when it cannot. */
+void buf_free(struct buf *b);  /* and leaves it empty with the same maximum */
+void buf_reset(struct buf *b); /* empty, memory kept, `failed` cleared */
+/* Makes room for n more bytes and returns where they go; NULL and `failed` when it
+ * cannot. */
 char *buf_room(struct buf *b, size_t n);
 void buf_add(struct buf *b, const void *p, size_t n);
 void buf_add_str(struct buf *b, lz_str s);

@@ -12,7 +12,8 @@ enum {
 	DAYS_PER_400_YEARS = 146097
 };
 
-/* What a four-digit year can say: 0000-01-01T00:00:00.000Z to 9999-12-31T23:59:59.999Z. */
+/* What four digits of a year can say: 0000-01-01T00:00:00.000 to 9999-12-31T23:59:59.999.
+ */
 static const int64_t first_ms = -62167219200000;
 static const int64_t last_ms = 253402300799999;
 
@@ -92,20 +93,24 @@ put(char *out, int64_t v, int digits)
 	return out + digits;
 }
 
-/* Days are counted in years that begin on 1 March, so that the leap day is a year's last and month lengths
- * follow one formula (Howard Hinnant, "chrono-compatible low-level date algorithms"). gmtime_r() would take
- * glibc's time zone lock in every worker. */
+/* Days are counted in years that begin on 1 March, so that the leap day is a year's last
+ * and month lengths follow one formula (Howard Hinnant, "chrono-compatible low-level date
+ * algorithms"). gmtime_r() would take glibc's time zone lock in every worker. */
 static char *
 put_date(char *out, int64_t days)
 {
 	int64_t since = days + 719468; /* 0000-03-01 */
-	int64_t era = (since >= 0 ? since : since - (DAYS_PER_400_YEARS - 1)) / DAYS_PER_400_YEARS;
+	int64_t era =
+	    (since >= 0 ? since : since - (DAYS_PER_400_YEARS - 1)) / DAYS_PER_400_YEARS;
 	int64_t day_of_era = since - era * DAYS_PER_400_YEARS;
 	int64_t year_of_era =
-	    (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) / 365;
-	int64_t day = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+	    (day_of_era - day_of_era / 1460 + day_of_era / 36524 - day_of_era / 146096) /
+	    365;
+	int64_t day =
+	    day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
 	int64_t month_from_march = (5 * day + 2) / 153;
-	int64_t month = month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
+	int64_t month =
+	    month_from_march < 10 ? month_from_march + 3 : month_from_march - 9;
 	int64_t year = era * 400 + year_of_era + (month <= 2);
 
 	out = put(out, year, 4);

@@ -1,7 +1,7 @@
 /* clock.h - the only source of time; tests inject their own.
  *
- * Timers use the monotonic half, periods and records the wall half. A loop reads the clock once per turn
- * (loop_now()); other threads call clock_read() themselves.
+ * Timers use the monotonic half, periods and records the wall half. A loop reads the
+ * clock once per turn (loop_now()); other threads call clock_read() themselves.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,8 +16,8 @@ struct moment {
 };
 
 void clock_read(struct moment *m); /* [any] */
-int64_t clock_mono_us(void);	   /* [any] a fresh reading, for measuring overhead */
-int64_t clock_unix_ms(void);	   /* [any] */
+int64_t clock_mono_us(void);       /* [any] a fresh reading, for measuring overhead */
+int64_t clock_unix_ms(void);       /* [any] */
 /* NULL: the system's clock again. [start], tests */
 void clock_set_source(void (*read)(struct moment *m));
 

@@ -2,9 +2,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-/* SHA-256 is used through its low-level functions, which OpenSSL 3 marks as deprecated, because the two others
- * cost more than the hash itself: EVP_MAC must fetch, duplicate and free a context on the heap for each run, and
- * EVP_Q_digest() looks the algorithm up under a lock that all workers share. README.md has the figures. */
+/* SHA-256 is used through its low-level functions, which OpenSSL 3 marks as deprecated,
+ * because the two others cost more than the hash itself: EVP_MAC must fetch, duplicate
+ * and free a context on the heap for each run, and EVP_Q_digest() looks the algorithm up
+ * under a lock that all workers share. README.md has the figures. */
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "base/crypto.h"
 
@@ -28,7 +29,8 @@ enum {
 	BASE = 62
 };
 
-static const char digits[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+static const char digits[] =
+    "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 static const char live_prefix[] = "lz_live_", test_prefix[] = "lz_test_";
 
 /* ---- hashes ---- */
@@ -60,7 +62,8 @@ start_state(SHA256_CTX *ctx, const uint8_t key[BLOCK_BYTES], uint8_t pad)
 	crypto_wipe(block, sizeof(block));
 }
 
-/* RFC 2104: a key longer than a block is hashed first, a shorter one filled up with zeros. */
+/* RFC 2104: a key longer than a block is hashed first, a shorter one filled up with
+ * zeros. */
 static void
 hmac_start(struct crypto_hmac_key *k, lz_str key)
 {
@@ -95,7 +98,8 @@ crypto_hmac_forget(struct crypto_hmac_key *k)
 }
 
 void
-crypto_hmac_run(const struct crypto_hmac_key *k, lz_str data, uint8_t out[CRYPTO_HASH_BYTES])
+crypto_hmac_run(
+    const struct crypto_hmac_key *k, lz_str data, uint8_t out[CRYPTO_HASH_BYTES])
 {
 	SHA256_CTX ctx = k->inner;
 
@@ -150,17 +154,15 @@ crypto_random(void *out, size_t n)
 
 /* ---- checksums ---- */
 
-/* Reflected CRCs, four bits a step: a table that can be read, for texts of a few bytes and for processors
- * without the instruction. */
-static const uint32_t crc32_table[16] = {
-	0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac, 0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c,
-	0xedb88320, 0xf00f9344, 0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c,
-};
+/* Reflected CRCs, four bits a step: a table that can be read, for texts of a few bytes
+ * and for processors without the instruction. */
+static const uint32_t crc32_table[16] = { 0x00000000, 0x1db71064, 0x3b6e20c8, 0x26d930ac,
+	0x76dc4190, 0x6b6b51f4, 0x4db26158, 0x5005713c, 0xedb88320, 0xf00f9344,
+	0xd6d6a3e8, 0xcb61b38c, 0x9b64c2b0, 0x86d3d2d4, 0xa00ae278, 0xbdbdf21c };
 
-static const uint32_t crc32c_table[16] = {
-	0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1, 0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d,
-	0x82f63b78, 0x92a8fc17, 0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75,
-};
+static const uint32_t crc32c_table[16] = { 0x00000000, 0x105ec76f, 0x20bd8ede, 0x30e349b1,
+	0x417b1dbc, 0x5125dad3, 0x61c69362, 0x7198540d, 0x82f63b78, 0x92a8fc17,
+	0xa24bb5a6, 0xb21572c9, 0xc38d26c4, 0xd3d3e1ab, 0xe330a81a, 0xf36e6f75 };
 
 static uint32_t
 crc_by_table(const uint32_t table[16], uint32_t crc, const uint8_t *p, size_t n)
@@ -249,7 +251,8 @@ crypto_unhex(lz_str hex, uint8_t *out, size_t n)
 
 /* ---- keys ---- */
 
-/* Six random bits a character; the two values beyond 61 are drawn again, so that no character is likelier. */
+/* Six random bits a character; the two values beyond 61 are drawn again, so that no
+ * character is likelier. */
 static void
 put_random_digits(char *out)
 {
@@ -281,7 +284,8 @@ crypto_key_mint(bool is_test, char out[CRYPTO_KEY_CHARS + 1])
 {
 	memcpy(out, is_test ? test_prefix : live_prefix, PREFIX_CHARS);
 	put_random_digits(out + PREFIX_CHARS);
-	put_checksum(lz_strn(out, PREFIX_CHARS + RANDOM_CHARS), out + PREFIX_CHARS + RANDOM_CHARS);
+	put_checksum(
+	    lz_strn(out, PREFIX_CHARS + RANDOM_CHARS), out + PREFIX_CHARS + RANDOM_CHARS);
 	out[CRYPTO_KEY_CHARS] = '\0';
 }
 
@@ -299,5 +303,6 @@ crypto_key_is_wellformed(lz_str text)
 			return false;
 	}
 	put_checksum(str_cut(text, 0, PREFIX_CHARS + RANDOM_CHARS), checksum);
-	return memcmp(checksum, text.ptr + PREFIX_CHARS + RANDOM_CHARS, CHECKSUM_CHARS) == 0;
+	return memcmp(checksum, text.ptr + PREFIX_CHARS + RANDOM_CHARS, CHECKSUM_CHARS) ==
+	       0;
 }

@@ -1,4 +1,5 @@
-/* err.c - the sentence behind a failure, the names of the statuses, and the end of the road for our own bugs.
+/* err.c - the sentence behind a failure, the names of the statuses, and the end of the
+ * road for our own bugs.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -26,13 +27,14 @@ static const char *const status_names[] = {
 	[ST_TIMEOUT] = "timed out",
 };
 
-/* A sentence that was cut in the middle of a character would make a client's JSON carry a U+FFFD. */
+/* A sentence that was cut in the middle of a character would make a client's JSON carry a
+ * U+FFFD. */
 static void
 trim_cut_character(char *text)
 {
 	size_t len = strlen(text), from = len;
 
-	while (from > 0 && len - from < 4 && ((unsigned char)text[from - 1] & 0xc0) == 0x80)
+	while (from > 0 && ((unsigned char)text[from - 1] & 0xc0) == 0x80)
 		from--;
 	if (from > 0 && (unsigned char)text[from - 1] >= 0xc0)
 		from--;
@@ -88,6 +90,7 @@ status_name(enum status st)
 void
 must_fail(const char *file, int line, const char *expression)
 {
-	log_error("base.must", "file=%s line=%d expression=\"%s\"", file, line, expression);
+	log_error(
+	    "base.must", "file=%s line=%d expression=\"%s\"", file, line, expression);
 	abort();
 }

@@ -1,7 +1,9 @@
-/* io.h - the system calls that can fail for reasons outside the program, behind one table.
+/* io.h - the system calls that can fail for reasons outside the program, behind one
+ * table.
  *
- * Tests replace entries to make the k-th read, write, fsync, open or accept fail, be short or be slow.
- * Each entry has the signature, the errno rules and the blocking behaviour of the call it is named after.
+ * Tests replace entries to make the k-th read, write, fsync, open or accept fail, be
+ * short or be slow. Each entry has the signature, the errno rules and the blocking
+ * behaviour of the call it is named after.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -27,9 +29,11 @@ struct io_calls {
 	int (*unlink)(const char *path);
 	ssize_t (*recv)(int fd, void *p, size_t n, int flags);
 	ssize_t (*sendmsg)(int fd, const struct msghdr *m, int flags);
-	int (*accept)(int fd, struct sockaddr *a, socklen_t *len); /* accept4 NONBLOCK|CLOEXEC */
+	int (*accept)(
+	    int fd, struct sockaddr *a, socklen_t *len); /* accept4 NONBLOCK|CLOEXEC */
 };
 
-extern struct io_calls io; /* starts as the system's own. Only tests write it, before threads start. */
+extern struct io_calls
+    io; /* starts as the system's own. Only tests write it, before threads start. */
 
 #endif

@@ -1,9 +1,10 @@
 /* jscan.c - one strict pass over a JSON text.
  *
- * The pass keeps a pointer, a depth and one bit per open bracket (object or array), so its memory does not
- * depend on the input, and it is a loop, so its stack does not either. What it refuses beyond RFC 8259 is what
- * two parsers might read differently: the gateway checks one reading of a request, and the provider must not find
- * another. Those are duplicate or escaped top-level keys, NUL in any key, surrogates without their half,
+ * The pass keeps a pointer, a depth and one bit per open bracket (object or array), so
+ * its memory does not depend on the input, and it is a loop, so its stack does not
+ * either. What it refuses beyond RFC 8259 is what two parsers might read differently: the
+ * gateway checks one reading of a request, and the provider must not find another. Those
+ * are duplicate or escaped top-level keys, NUL in any key, surrogates without their half,
  * integers beyond 64 bits, reals beyond a double, and bytes after the end.
  *
  * SPDX-License-Identifier: MIT
@@ -17,10 +18,10 @@
 #include "base/plain.h"
 
 enum {
-	MEDIA_BYTES = 256, /* a "data:" string above this is an image or the like, not prose */
+	MEDIA_BYTES = 256, /* a longer "data:" string is an image or the like, no prose */
 	REAL_EXPONENT_MAX = 308,
-	/* The least number that rounds to infinity, 2^1024 - 2^970, is an integer of 309 digits: what stands
-	 * behind the 309th decides nothing. */
+	/* The least number that rounds to infinity, 2^1024 - 2^970, is an integer of 309
+	 * digits: what stands behind the 309th decides nothing. */
 	REAL_DIGITS = 309
 };
 
@@ -46,7 +47,8 @@ struct piece {
 static bool
 refuse_at(struct scan *s, const char *at, enum status st, const char *what)
 {
-	s->failed = err_fail(s->e, st, "JSON at byte %zu: %s", (size_t)(at - s->start), what);
+	s->failed =
+	    err_fail(s->e, st, "JSON at byte %zu: %s", (size_t)(at - s->start), what);
 	return false;
 }
 
@@ -64,11 +66,14 @@ refuse_byte(struct scan *s, const char *expected)
 	char what[120];
 
 	if (s->p == s->end)
-		(void)snprintf(what, sizeof(what), "the text ends; expected %s", expected);
+		(void)snprintf(
+		    what, sizeof(what), "the text ends; expected %s", expected);
 	else if (c > 0x20 && c < 0x7f)
-		(void)snprintf(what, sizeof(what), "unexpected '%c'; expected %s", c, expected);
+		(void)snprintf(
+		    what, sizeof(what), "unexpected '%c'; expected %s", c, expected);
 	else
-		(void)snprintf(what, sizeof(what), "unexpected byte 0x%02x; expected %s", c, expected);
+		(void)snprintf(what, sizeof(what), "unexpected byte 0x%02x; expected %s",
+		    c, expected);
 	return refuse(s, what);
 }
 
@@ -88,7 +93,8 @@ skip_blanks(const char *p, const char *end)
 	return p;
 }
 
-/* The next byte that is no blank, without taking it; '\0' at the end (and a NUL byte fits nowhere either). */
+/* The next byte that is no blank, without taking it; '\0' at the end (and a NUL byte fits
+ * nowhere either). */
 static inline char
 peek(struct scan *s)
 {
@@ -119,8 +125,8 @@ hex4(const char *p, const char *end)
 	return v;
 }
 
-/* The character behind \u at p ("uXXXX", two of them for a pair), its length in *n; -1: no digits, -2: half a
- * pair. */
+/* The character behind \u at p ("uXXXX", two of them for a pair), its length in *n; -1:
+ * no digits, -2: half a pair. */
 static int
 unicode_escape(const char *p, const char *end, size_t *n)
 {
@@ -178,19 +184,21 @@ scan_escape(struct scan *s, struct piece *out)
 		return true;
 	}
 	if (*p != 'u')
-		return refuse(s, "unknown escape in a string; JSON knows \\\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX");
+		return refuse(s, "unknown escape in a string; JSON knows \\\" \\\\ \\/ "
+				 "\\b \\f \\n \\r \\t \\uXXXX");
 	c = unicode_escape(p, s->end, &n);
 	if (c == -1)
 		return refuse(s, "\\u without four hexadecimal digits");
 	if (c == -2)
-		return refuse(s, "half of a surrogate pair; \\ud800 to \\udfff come in twos");
+		return refuse(
+		    s, "half of a surrogate pair; \\ud800 to \\udfff come in twos");
 	out->has_nul |= c == 0;
 	s->p = p + n;
 	return true;
 }
 
-/* A run of bytes that are not ASCII. Text in most of the world's languages is little else, so it stays here
- * instead of returning to the caller for each character. */
+/* A run of bytes that are not ASCII. Text in most of the world's languages is little
+ * else, so it stays here instead of returning to the caller for each character. */
 static bool
 scan_wide(struct scan *s)
 {
@@ -200,7 +208,8 @@ scan_wide(struct scan *s)
 		size_t n = str_utf8_step(p, (size_t)(end - p));
 
 		if (n == 0)
-			return refuse_at(s, p, ST_INVALID, "bytes that are not UTF-8 in a string");
+			return refuse_at(
+			    s, p, ST_INVALID, "bytes that are not UTF-8 in a string");
 		p += n;
 	}
 	s->p = p;
@@ -218,14 +227,16 @@ scan_string(struct scan *s, struct piece *out)
 	for (;;) {
 		s->p = plain_skip(s->p, s->end);
 		if (s->p == s->end)
-			return refuse_at(s, open, ST_INVALID, "a string that begins here is not closed");
+			return refuse_at(s, open, ST_INVALID,
+			    "a string that begins here is not closed");
 		if (*s->p == '"')
 			break;
 		if (*s->p == '\\') {
 			if (!scan_escape(s, out))
 				return false;
 		} else if ((unsigned char)*s->p < 0x20) {
-			return refuse(s, "a control character in a string; write it as an escape");
+			return refuse(
+			    s, "a control character in a string; write it as an escape");
 		} else if (!scan_wide(s)) {
 			return false;
 		}
@@ -310,8 +321,9 @@ exponent_of(const char *p, const char *end)
 	return is_negative ? -v : v;
 }
 
-/* Does a number of this decimal magnitude, the digits from `p` on, round to infinity? Only those that begin
- * where DBL_MAX does come here. The copy has no point, so the locale has no say. */
+/* Does a number of this decimal magnitude, the digits from `p` on, round to infinity?
+ * Only those that begin where DBL_MAX does come here. The copy has no point, so the
+ * locale has no say. */
 static bool
 rounds_to_infinity(const char *p, const char *end)
 {
@@ -326,9 +338,11 @@ rounds_to_infinity(const char *p, const char *end)
 	return isinf(strtod(text, NULL));
 }
 
-/* digits: the integer part begins; mantissa_end: behind the last digit before the exponent. */
+/* digits: the integer part begins; mantissa_end: behind the last digit before the
+ * exponent. */
 static bool
-is_infinite(const char *digits, const char *point, const char *mantissa_end, int64_t exponent)
+is_infinite(
+    const char *digits, const char *point, const char *mantissa_end, int64_t exponent)
 {
 	const char *first = digits;
 	int64_t place;
@@ -363,7 +377,8 @@ scan_number(struct scan *s)
 	if (p < s->end && (*p == 'e' || *p == 'E')) {
 		const char *exponent = p + 1;
 
-		p = exponent + (exponent < s->end && (*exponent == '+' || *exponent == '-'));
+		p = exponent +
+		    (exponent < s->end && (*exponent == '+' || *exponent == '-'));
 		if (skip_digits(p, s->end) == p)
 			return refuse(s, "a number whose exponent has no digits");
 		p = skip_digits(p, s->end);
@@ -398,7 +413,8 @@ scan_open(struct scan *s, bool is_object)
 	uint64_t bit = UINT64_C(1) << s->depth;
 
 	if (s->depth + 1 >= JSCAN_DEPTH)
-		return refuse_at(s, s->p, ST_LIMIT, "64 brackets open at once; at most 63 are taken");
+		return refuse_at(
+		    s, s->p, ST_LIMIT, "64 brackets open at once; at most 63 are taken");
 	s->is_object = is_object ? s->is_object | bit : s->is_object & ~bit;
 	s->depth++;
 	s->p++;
@@ -463,8 +479,8 @@ scan_one(struct scan *s, enum jscan_type *type)
 	}
 }
 
-/* Behind a value: closes brackets as long as they end, down to depth `floor`. Stops behind a comma, where
- * another value of the innermost bracket must follow. */
+/* Behind a value: closes brackets as long as they end, down to depth `floor`. Stops
+ * behind a comma, where another value of the innermost bracket must follow. */
 static bool
 scan_behind(struct scan *s, unsigned floor)
 {
@@ -478,7 +494,8 @@ scan_behind(struct scan *s, unsigned floor)
 			s->p++;
 			return scan_to_value(s);
 		} else {
-			return refuse_byte(s, is_in_object(s) ? "',' or '}'" : "',' or ']'");
+			return refuse_byte(
+			    s, is_in_object(s) ? "',' or '}'" : "',' or ']'");
 		}
 	}
 	return true;
@@ -521,7 +538,9 @@ scan_end(struct scan *s)
 static bool
 scan_start(struct scan *s, lz_str text, struct err *e)
 {
-	*s = (struct scan) { .start = text.ptr, .p = text.ptr, .end = text.ptr + text.len, .e = e };
+	*s = (struct scan){
+		.start = text.ptr, .p = text.ptr, .end = text.ptr + text.len, .e = e
+	};
 	if (text.len > UINT32_MAX)
 		return refuse_at(s, s->p, ST_LIMIT, "more than 4 GiB");
 	if (peek(s) == '\0' && s->p == s->end)
@@ -535,9 +554,11 @@ refuse_duplicate(struct scan *s, lz_str key)
 	size_t shown = key.len < 64 ? key.len : 64;
 	char what[120];
 
-	while (shown < key.len && shown > 0 && ((unsigned char)key.ptr[shown] & 0xc0) == 0x80)
+	while (shown < key.len && shown > 0 &&
+	       ((unsigned char)key.ptr[shown] & 0xc0) == 0x80)
 		shown--;
-	(void)snprintf(what, sizeof(what), "the key \"%.*s\" stands twice", (int)shown, key.ptr);
+	(void)snprintf(
+	    what, sizeof(what), "the key \"%.*s\" stands twice", (int)shown, key.ptr);
 	return refuse_at(s, key.ptr - 1, ST_INVALID, what);
 }
 
@@ -546,14 +567,16 @@ static bool
 add_member(struct scan *s, struct jscan *out, const struct piece *key)
 {
 	if (key->has_escape)
-		return refuse_at(s, key->text.ptr - 1, ST_INVALID, "a top-level key with a backslash");
+		return refuse_at(
+		    s, key->text.ptr - 1, ST_INVALID, "a top-level key with a backslash");
 	for (size_t i = 0; i < out->count; i++) {
 		if (str_eq(out->member[i].key, key->text))
 			return refuse_duplicate(s, key->text);
 	}
 	if (out->count == JSCAN_MEMBERS)
-		return refuse_at(s, key->text.ptr - 1, ST_LIMIT, "more than 64 top-level members");
-	out->member[out->count++] = (struct jscan_member) { .key = key->text };
+		return refuse_at(
+		    s, key->text.ptr - 1, ST_LIMIT, "more than 64 top-level members");
+	out->member[out->count++] = (struct jscan_member){ .key = key->text };
 	return true;
 }
 
@@ -576,7 +599,8 @@ scan_member(struct scan *s, struct jscan *out)
 	m->value = lz_strn(from, (size_t)(s->p - from));
 	m->text_bytes = s->text_bytes;
 	m->media_items = s->media_items;
-	m->has_escape = m->type == JSCAN_STRING && memchr(from, '\\', m->value.len) != NULL;
+	m->has_escape =
+	    m->type == JSCAN_STRING && memchr(from, '\\', m->value.len) != NULL;
 	return true;
 }
 
@@ -641,7 +665,8 @@ jscan_find(const struct jscan *s, const char *key)
 bool
 jscan_int(const struct jscan_member *m, int64_t *out)
 {
-	bool is_negative = m->type == JSCAN_NUMBER && m->value.len > 0 && m->value.ptr[0] == '-';
+	bool is_negative =
+	    m->type == JSCAN_NUMBER && m->value.len > 0 && m->value.ptr[0] == '-';
 	int64_t v = 0;
 
 	if (m->type != JSCAN_NUMBER)
@@ -685,8 +710,8 @@ put_utf8(char *out, int c)
 	return 4;
 }
 
-/* Decodes the escape at *p into out[4] and moves *p behind it. What is no escape, which no text that passed the
- * scan contains, comes out as it stands. */
+/* Decodes the escape at *p into out[4] and moves *p behind it. What is no escape, which
+ * no text that passed the scan contains, comes out as it stands. */
 static size_t
 decode_escape(const char **p, const char *end, char out[4])
 {
@@ -784,7 +809,8 @@ skip_value(const char *p, const char *end)
 	while (p < end) {
 		if (*p == '"') {
 			p = skip_string(p, end);
-		} else if (depth == 0 && (*p == ',' || *p == '}' || *p == ']' || is_blank(*p))) {
+		} else if (depth == 0 &&
+			   (*p == ',' || *p == '}' || *p == ']' || is_blank(*p))) {
 			break;
 		} else {
 			depth += *p == '{' || *p == '[';
@@ -821,7 +847,9 @@ type_of(char c)
 static struct jscan_member
 inner_member(lz_str key, const char *from, const char *to)
 {
-	struct jscan_member m = { .key = key, .value = lz_strn(from, (size_t)(to - from)), .type = type_of(*from) };
+	struct jscan_member m = { .key = key,
+		.value = lz_strn(from, (size_t)(to - from)),
+		.type = type_of(*from) };
 
 	m.has_escape = m.type == JSCAN_STRING && memchr(from, '\\', m.value.len) != NULL;
 	return m;
@@ -842,7 +870,8 @@ jscan_inner(lz_str object, const char *key, struct jscan_member *out)
 		if (p == end || *p != '"')
 			return is_found;
 		value = skip_string(p, end);
-		name = str_cut(lz_strn(p, (size_t)(value - p)), 1, (size_t)(value - p) - 1);
+		name =
+		    str_cut(lz_strn(p, (size_t)(value - p)), 1, (size_t)(value - p) - 1);
 		value = skip_blanks(value, end);
 		if (value == end || *value != ':')
 			return is_found;

@@ -1,9 +1,10 @@
 /* jscan.h - one strict pass over a JSON text without building anything.
  *
- * It validates the whole grammar (RFC 8259, UTF-8, surrogates, number ranges, depth, member counts, nothing
- * after the end) and reports the top-level members as ranges, so that routing reads what it needs, `model`
- * is rewritten by splicing, and an unchanged body goes on byte for byte. What a translation or guardrail needs
- * beyond that is jansson's work (base/json.h). Constant memory; no allocation.
+ * It validates the whole grammar (RFC 8259, UTF-8, surrogates, number ranges, depth,
+ * member counts, nothing after the end) and reports the top-level members as ranges, so
+ * that routing reads what it needs, `model` is rewritten by splicing, and an unchanged
+ * body goes on byte for byte. What a translation or guardrail needs beyond that is
+ * jansson's work (base/json.h). Constant memory; no allocation.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,10 +15,10 @@
 #include "base/str.h"
 
 enum {
-	JSCAN_MEMBERS = 64,	/* top-level members of a request; more is refused */
-	JSCAN_DEPTH = 64,	/* open brackets at once; 64 levels are refused, 63 are fine */
-	JSCAN_KEYS = 50000,	/* object members in all */
-	JSCAN_ITEMS = 500000	/* array items in all */
+	JSCAN_MEMBERS = 64,  /* top-level members of a request; more is refused */
+	JSCAN_DEPTH = 64,    /* open brackets at once: 64 are refused, 63 are fine */
+	JSCAN_KEYS = 50000,  /* object members in all */
+	JSCAN_ITEMS = 500000 /* array items in all */
 };
 
 enum jscan_type {
@@ -31,12 +32,15 @@ enum jscan_type {
 };
 
 struct jscan_member {
-	lz_str key;   /* without quotes; as written: a top-level key with a backslash is refused */
+	lz_str key;   /* without quotes, as written */
 	lz_str value; /* the value's text; a string's includes its quotes */
 	enum jscan_type type;
 	bool has_escape; /* of a string value */
-	uint32_t text_bytes;  /* string bytes inside the value, media excluded: what tokens are estimated from */
-	uint32_t media_items; /* strings inside it that start with "data:" and are longer than 256 bytes */
+	/* Bytes of the strings inside the value as written, keys and media excluded: what
+	 * tokens are estimated from. */
+	uint32_t text_bytes;
+	/* Strings inside it that start with "data:" and are longer than 256 bytes. */
+	uint32_t media_items;
 };
 
 struct jscan {
@@ -44,21 +48,24 @@ struct jscan {
 	size_t count;
 };
 
-/* The top-level object's members. ST_INVALID with a sentence that names the byte offset: not JSON, not an
- * object, a duplicate top-level key, an escaped or NUL-holding key, an integer or real out of range, bytes
- * after the end. ST_LIMIT: too deep, too many members. text: borrowed, and the ranges point into it. [any] */
+/* The top-level object's members. ST_INVALID with a sentence that names the byte offset:
+ * not JSON, not an object, a duplicate top-level key, an escaped or NUL-holding key, an
+ * integer or real out of range, bytes after the end. ST_LIMIT: too deep, too many
+ * members. text: borrowed, and the ranges point into it. [any] */
 enum status jscan_object(lz_str text, struct jscan *out, struct err *e) MUST_CHECK;
 /* Any JSON value, validated only (JSONTestSuite). */
 enum status jscan_value(lz_str text, struct err *e) MUST_CHECK;
 
-const struct jscan_member *jscan_find(const struct jscan *s, const char *key); /* NULL: absent */
+/* NULL: absent. */
+const struct jscan_member *jscan_find(const struct jscan *s, const char *key);
 /* An integer without fraction or exponent that fits; false otherwise. */
 bool jscan_int(const struct jscan_member *m, int64_t *out);
-/* The decoded string. Without escapes it is a view into the text; else it is written to `room`, which must hold
- * value.len bytes. false: not a string. */
+/* The decoded string. Without escapes it is a view into the text; else it is written to
+ * `room`, which must hold value.len bytes. false: not a string. */
 bool jscan_string(const struct jscan_member *m, char *room, lz_str *out);
-/* Looks up one member inside an object's text without validating it again: for values that jscan_object passed.
- * Later duplicates win. false: absent or no object. */
+/* Looks up one member inside an object's text without validating it again: for values
+ * that jscan_object passed. Later duplicates win; nothing is counted (text_bytes is 0).
+ * false: absent or no object. */
 bool jscan_inner(lz_str object, const char *key, struct jscan_member *out);
 
 #endif

@@ -1,8 +1,9 @@
 /* json.c - trees of JSON, read by jansson and written by us.
  *
- * Reading: jscan_value() first, so that jansson never sees a text that is too deep, too large or not UTF-8, and
- * every caller gets the same sentences. Writing: jansson 2.14 prints 0.1 as 0.10000000000000001 and takes
- * three times as long (README.md, "Decisions").
+ * Reading: jscan_value() first, so that jansson never sees a text that is too deep, too
+ * large or not UTF-8, and every caller gets the same sentences. Writing: jansson 2.14
+ * prints 0.1 as 0.10000000000000001 and takes three times as long (README.md,
+ * "Decisions").
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,8 +16,11 @@
 #include "base/jscan.h"
 #include "base/mem.h"
 
-/* What was parsed is at most JSCAN_DEPTH deep; what a plugin builds around it may add some levels. */
-enum { PRINT_DEPTH = 4 * JSCAN_DEPTH };
+/* What was parsed is at most JSCAN_DEPTH deep; what a plugin builds around it may add
+ * some levels. */
+enum {
+	PRINT_DEPTH = 4 * JSCAN_DEPTH
+};
 
 void
 json_start(void)
@@ -37,13 +41,15 @@ json_parse(lz_str text, struct err *e)
 
 	if (jscan_value(text, e) != ST_OK)
 		return NULL;
-	j = json_loadb(text.ptr, text.len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
+	j = json_loadb(text.ptr, text.len,
+	    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
 	if (j != NULL)
 		return j;
 	if (json_error_code(&why) == json_error_out_of_memory)
 		(void)err_fail(e, ST_NOMEM, "JSON: out of memory");
 	else
-		(void)err_fail(e, ST_INVALID, "JSON at byte %d: %s", why.position, why.text);
+		(void)err_fail(
+		    e, ST_INVALID, "JSON at byte %d: %s", why.position, why.text);
 	return NULL;
 }
 
@@ -51,7 +57,8 @@ json_parse(lz_str text, struct err *e)
 
 static bool print(const json_t *j, struct buf *out, unsigned depth);
 
-/* The shortest of 15, 16 or 17 digits that reads back as the same number; 17 always do. */
+/* The shortest of 15, 16 or 17 digits that reads back as the same number; 17 always do.
+ */
 static void
 print_real(double v, struct buf *out)
 {
@@ -99,11 +106,13 @@ print_array(const json_t *j, struct buf *out, unsigned depth)
 static bool
 print_object(const json_t *j, struct buf *out, unsigned depth)
 {
-	json_t *object = (json_t *)(uintptr_t)j; /* json_object_iter() lacks a const; it changes nothing */
+	json_t *object = (json_t *)(uintptr_t)
+	    j; /* json_object_iter() lacks a const; it changes nothing */
 	bool is_first = true;
 
 	buf_add_char(out, '{');
-	for (void *i = json_object_iter(object); i != NULL; i = json_object_iter_next(object, i)) {
+	for (void *i = json_object_iter(object); i != NULL;
+	     i = json_object_iter_next(object, i)) {
 		if (!is_first)
 			buf_add_char(out, ',');
 		is_first = false;

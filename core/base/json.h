@@ -1,4 +1,5 @@
-/* json.h - jansson behind its fences: duplicates refused, depth and size checked first, seeded hash.
+/* json.h - jansson behind its fences: duplicates refused, depth and size checked first,
+ * seeded hash.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,7 +12,8 @@
 #include "base/str.h"
 
 void json_start(void); /* seeds the hash, seats the allocator. [start] */
-/* A tree of any JSON value; NULL with a sentence otherwise. owned: json_decref(). [any] */
+/* A tree of any JSON value; NULL with a sentence otherwise. owned: json_decref(). [any]
+ */
 json_t *json_parse(lz_str text, struct err *e);
 /* Compact, key order kept, appended to out. false: out of memory or over its maximum. */
 bool json_print(const json_t *j, struct buf *out);

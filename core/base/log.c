@@ -1,9 +1,11 @@
-/* log.c - writes one line per failure to stderr, in the form that whoever reads stderr wants.
+/* log.c - writes one line per failure to stderr, in the form that whoever reads stderr
+ * wants.
  *
- * A line is made on the stack and leaves with one write(), so that lines of different threads never mix and
- * logging works when memory is out. A write that fails is not tried again: there is nobody left to tell.
- * Values come from outside (a model's name, a provider's message), so each character is checked on its way
- * into the line: nothing in a value can begin a new line, colour a terminal or break the JSON.
+ * A line is made on the stack and leaves with one write(), so that lines of different
+ * threads never mix and logging works when memory is out. A write that fails is not tried
+ * again: there is nobody left to tell. Values come from outside (a model's name, a
+ * provider's message), so each character is checked on its way into the line: nothing in
+ * a value can begin a new line, colour a terminal or break the JSON.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -30,7 +32,7 @@ static const struct {
 
 enum {
 	LEVELS = sizeof(levels) / sizeof(*levels),
-	TAIL_BYTES = 3, /* what may close a line after it was cut: quote, brace, newline */
+	TAIL_BYTES = 3, /* what closes a line that was cut: quote, brace, newline */
 	COLOURED = 0x100
 };
 
@@ -89,7 +91,8 @@ is_control(const char *p, size_t n)
 {
 	unsigned char c = (unsigned char)p[0];
 
-	return c < 0x20 || c == 0x7f || (n == 2 && c == 0xc2 && (unsigned char)p[1] < 0xa0);
+	return c < 0x20 || c == 0x7f ||
+	       (n == 2 && c == 0xc2 && (unsigned char)p[1] < 0xa0);
 }
 
 static void
@@ -110,7 +113,7 @@ put_escaped(struct line *l, lz_str s, const char *hex_prefix, bool is_json)
 		} else if (is_control(p, n)) {
 			put_hex(l, hex_prefix, (unsigned char)p[n - 1]);
 		} else if (is_json && (*p == '"' || *p == '\\')) {
-			put(l, (const char[]) { '\\', *p }, 2);
+			put(l, (const char[]){ '\\', *p }, 2);
 		} else {
 			put(l, p, n);
 		}
@@ -136,43 +139,58 @@ put_json(struct line *l, lz_str s)
 
 /* ---- key=value pairs ---- */
 
-/* A quoted value ends at a quote before a blank or the end: a sentence inside may have quotes of its own. */
-static size_t
-quoted_end(lz_str s)
+static bool
+is_key_char(char c)
 {
-	for (size_t i = 1; i < s.len; i++) {
-		if (s.ptr[i] == '"' && (i + 1 == s.len || s.ptr[i + 1] == ' '))
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '_' || c == '.' || c == '-';
+}
+
+/* Length of the key that s begins with; 0 if it does not begin with `key=`. */
+static size_t
+key_len(lz_str s)
+{
+	size_t n = 0;
+
+	while (n < s.len && is_key_char(s.ptr[n]))
+		n++;
+	return n < s.len && s.ptr[n] == '=' ? n : 0;
+}
+
+/* A value ends where the next pair begins, and a quoted one at a quote too: sentences
+ * have blanks and quotes of their own (`why="the key "model" stands twice" line=3`). */
+static size_t
+value_len(lz_str s)
+{
+	bool is_quoted = s.len > 0 && s.ptr[0] == '"';
+
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] != ' ' || (is_quoted && (i < 2 || s.ptr[i - 1] != '"')))
+			continue;
+		if (key_len(str_cut(s, i + 1, s.len)) > 0)
 			return i;
 	}
 	return s.len;
 }
 
-/* Takes the next pair off `rest`. A word without '=' has no key. */
+/* Takes the next pair off `rest`. Words before the first pair come with an empty key. */
 static bool
 next_pair(lz_str *rest, lz_str *key, lz_str *value)
 {
-	size_t i = 0, end;
+	size_t n;
 
 	*rest = str_trim(*rest);
 	if (rest->len == 0)
 		return false;
-	while (i < rest->len && rest->ptr[i] != '=' && rest->ptr[i] != ' ')
-		i++;
-	*key = lz_strn(rest->ptr, 0);
-	if (i < rest->len && rest->ptr[i] == '=') {
-		*key = str_cut(*rest, 0, i);
-		*rest = str_cut(*rest, i + 1, rest->len);
-	}
-	if (key->len > 0 && rest->len > 0 && rest->ptr[0] == '"') {
-		end = quoted_end(*rest);
-		*value = str_cut(*rest, 1, end);
-		*rest = str_cut(*rest, end + 1, rest->len);
-		return true;
-	}
-	for (end = 0; end < rest->len && rest->ptr[end] != ' '; end++)
-		;
-	*value = str_cut(*rest, 0, end);
-	*rest = str_cut(*rest, end, rest->len);
+	n = key_len(*rest);
+	*key = str_cut(*rest, 0, n);
+	if (n > 0)
+		*rest = str_cut(*rest, n + 1, rest->len);
+	n = value_len(*rest);
+	*value = str_cut(*rest, 0, n);
+	*rest = str_cut(*rest, n, rest->len);
+	if (n > 1 && str_starts(*value, "\"") && str_ends(*value, "\""))
+		*value = str_cut(*value, 1, n - 1);
 	return true;
 }
 
@@ -223,7 +241,8 @@ write_journal(struct line *l, enum log_level level, const char *event, lz_str pa
 }
 
 static void
-write_terminal(struct line *l, enum log_level level, const char *event, lz_str pairs, bool colour)
+write_terminal(
+    struct line *l, enum log_level level, const char *event, lz_str pairs, bool colour)
 {
 	char now[25];
 
@@ -243,8 +262,8 @@ write_terminal(struct line *l, enum log_level level, const char *event, lz_str p
 
 /* ---- which form ---- */
 
-/* systemd sets JOURNAL_STREAM for a service and all its children; it holds only while stderr still is the
- * stream that it names (systemd.exec(5)). */
+/* systemd sets JOURNAL_STREAM for a service and all its children; it holds only while
+ * stderr still is the stream that it names (systemd.exec(5)). */
 static bool
 is_journal(void)
 {
@@ -254,7 +273,8 @@ is_journal(void)
 
 	if (stream == NULL || fstat(STDERR_FILENO, &st) != 0)
 		return false;
-	(void)snprintf(mine, sizeof(mine), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
+	(void)snprintf(
+	    mine, sizeof(mine), "%ju:%ju", (uintmax_t)st.st_dev, (uintmax_t)st.st_ino);
 	return strcmp(stream, mine) == 0;
 }
 
@@ -290,14 +310,12 @@ log_vline(enum log_level level, const char *event, const char *fmt, va_list args
 	char text[LOG_LINE_BYTES];
 	struct line l = { .len = 0 };
 	lz_str pairs;
-	int n;
 
 	if ((int)level < atomic_load_explicit(&least_level, memory_order_relaxed))
 		return;
-	n = vsnprintf(text, sizeof(text), fmt, args);
-	if (n < 0)
-		n = 0;
-	pairs = str_cut(lz_strn(text, (size_t)n), 0, (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1);
+	if (vsnprintf(text, sizeof(text), fmt, args) < 0)
+		text[0] = '\0';
+	pairs = lz_strn(text, strlen(text));
 	if (format == LOG_FORMAT_AUTO)
 		format = find_format();
 	if (format == LOG_FORMAT_JSON)

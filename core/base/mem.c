@@ -9,7 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* One load and one branch that is never taken: what the seam costs a process that is no test. */
+/* One load and one branch that is never taken: what the seam costs a process that is no
+ * test. */
 static int (*fault)(size_t n, void *arg);
 static void *fault_arg;
 
@@ -19,7 +20,8 @@ is_refused(size_t n)
 	return __builtin_expect(fault != NULL, 0) && fault(n, fault_arg) != 0;
 }
 
-/* malloc(0) may be NULL, which here would read as "out of memory"; realloc(p, 0) may free. */
+/* malloc(0) may be NULL, which here would read as "out of memory"; realloc(p, 0) may
+ * free. */
 static inline size_t
 at_least_one(size_t n)
 {

@@ -1,8 +1,9 @@
 /* metric.c - cells for every thread, and their sum as Prometheus text.
  *
- * Each thread adds to cells of its own; a reader adds up what it finds. A sum taken while others count is one
- * that held at no single moment, but no count is ever lost or goes down, which is all that Prometheus asks for.
- * A histogram's row uses the label cells for its buckets, not cumulated, and the last of them for its sum.
+ * Each thread adds to cells of its own; a reader adds up what it finds. A sum taken while
+ * others count is one that held at no single moment, but no count is ever lost or goes
+ * down, which is all that Prometheus asks for. A histogram's row uses the label cells for
+ * its buckets, not cumulated, and the last of them for its sum.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,17 +12,18 @@
 #include <stdalign.h>
 #include <stdatomic.h>
 
-/* Upper bounds in microseconds, about 2.2 times apart. Our own part of a request lies in the first
- * five; the others reach from a cached answer to the longest stream. */
-static const int64_t bounds_us[] = { 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000, 25000, 50000, 100000,
-	250000, 500000, 1000000, 2500000, 5000000, 10000000, 25000000, 50000000, 100000000, 250000000,
-	600000000 };
+/* Upper bounds in microseconds, about 2.2 times apart. Our own part of a request lies in
+ * the first five; the others reach from a cached answer to the longest stream. */
+static const int64_t bounds_us[] = { 25, 50, 100, 250, 500, 1000, 2500, 5000, 10000,
+	25000, 50000, 100000, 250000, 500000, 1000000, 2500000, 5000000, 10000000,
+	25000000, 50000000, 100000000, 250000000, 600000000 };
 
 enum {
 	BOUNDS = sizeof(bounds_us) / sizeof(*bounds_us),
 	SUM_CELL = METRIC_LABELS - 1
 };
-_Static_assert(BOUNDS + 1 < METRIC_LABELS, "a histogram's buckets and sum fit into a row's cells");
+_Static_assert(
+    BOUNDS + 1 < METRIC_LABELS, "a histogram's buckets and sum fit into a row's cells");
 
 struct cells {
 	alignas(64) _Atomic int64_t of[METRIC_COUNT][METRIC_LABELS];
@@ -31,7 +33,8 @@ static const struct {
 	const char *name, *label, *help;
 	enum metric_kind kind;
 } rows[METRIC_COUNT] = {
-#define METRIC_ROW(id, kind, name, label, help) [METRIC_##id] = { name, label, help, kind },
+#define METRIC_ROW(id, kind, name, label, help)                                          \
+	[METRIC_##id] = { name, label, help, kind },
 	METRIC_ROWS(METRIC_ROW)
 #undef METRIC_ROW
 };
@@ -48,7 +51,8 @@ static struct {
 	unsigned count;
 } labels[METRIC_COUNT];
 
-/* The kernel gives a thread's pages when it first counts. Slot 0 belongs to all who did not ask for their own. */
+/* The kernel gives a thread's pages when it first counts. Slot 0 belongs to all who did
+ * not ask for their own. */
 static struct cells threads[METRIC_THREADS];
 static _Atomic unsigned threads_used = 1;
 static _Thread_local struct cells *mine = &threads[0];
@@ -124,7 +128,8 @@ cell_sum(enum metric m, size_t cell)
 	if (used > METRIC_THREADS)
 		used = METRIC_THREADS;
 	for (unsigned i = 0; i < used; i++)
-		sum += atomic_load_explicit(&threads[i].of[m][cell], memory_order_relaxed);
+		sum +=
+		    atomic_load_explicit(&threads[i].of[m][cell], memory_order_relaxed);
 	return sum;
 }
 
@@ -179,8 +184,8 @@ add_value(struct buf *out, enum metric m, int64_t v)
 	buf_add_char(out, '\n');
 }
 
-/* One number, or one for each value of the label. A value whose name nobody registered shows as its number,
- * and only once it counted something. */
+/* One number, or one for each value of the label. A value whose name nobody registered
+ * shows as its number, and only once it counted something. */
 static void
 add_samples(struct buf *out, enum metric m)
 {
@@ -211,15 +216,16 @@ add_samples(struct buf *out, enum metric m)
 static void
 add_us_as_seconds(struct buf *out, int64_t us)
 {
-	/* 290,000 years of microseconds fit as nanoseconds only in part; a sum of times does not wrap there. */
+	/* 290,000 years of microseconds fit as nanoseconds only in part; a sum of times
+	 * does not wrap there. */
 	if (us <= INT64_MAX / 1000)
 		buf_add_nano(out, us * 1000);
 	else
 		buf_add_int(out, us / 1000000);
 }
 
-/* _count is the sum of the buckets that were just printed, so that it equals the last one even while others
- * count, as the format demands. */
+/* _count is the sum of the buckets that were just printed, so that it equals the last one
+ * even while others count, as the format demands. */
 static void
 add_histogram(struct buf *out, enum metric m)
 {

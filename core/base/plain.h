@@ -1,7 +1,7 @@
 /* plain.h - finds the end of a run of bytes that JSON writes as they are.
  *
- * The one loop that the scanner and the printer of JSON share, and the one whose speed shows: 16 bytes a
- * step with SSE2, 8 elsewhere. Private to base/.
+ * The one loop that the scanner and the printer of JSON share, and the one whose speed
+ * shows: 16 bytes a step with SSE2, 8 elsewhere. Private to base/.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,7 +12,8 @@
 #include <stdint.h>
 #include <string.h>
 
-/* BASE_PORTABLE switches the processor's own instructions off, so that tests reach the other half. */
+/* BASE_PORTABLE switches the processor's own instructions off, so that tests reach the
+ * other half. */
 #if defined(__SSE2__) && !defined(BASE_PORTABLE)
 #include <emmintrin.h>
 #define PLAIN_SSE2 1
@@ -45,8 +46,9 @@ plain_skip_wide(const char *p, const char *end)
 	return p;
 }
 #else
-/* The high bit of each byte of the result is set where the byte of w is zero. A borrow may set it in a byte
- * above a true one too, which does no harm: the caller then looks byte by byte. */
+/* The high bit of each byte of the result is set where the byte of w is zero. A borrow
+ * may set it in a byte above a true one too, which does no harm: the caller then looks
+ * byte by byte. */
 static inline uint64_t
 plain_zero_bytes(uint64_t w)
 {
@@ -63,7 +65,7 @@ plain_skip_wide(const char *p, const char *end)
 
 		memcpy(&w, p, sizeof(w));
 		stop = w | ((w - ones * 0x20) & ~w) | plain_zero_bytes(w ^ (ones * '"')) |
-		    plain_zero_bytes(w ^ (ones * '\\'));
+		       plain_zero_bytes(w ^ (ones * '\\'));
 		if ((stop & (ones * 0x80)) != 0)
 			return p;
 	}
@@ -71,7 +73,8 @@ plain_skip_wide(const char *p, const char *end)
 }
 #endif
 
-/* The first byte at or after p that is a quote, a backslash, a control character or not ASCII; `end` if none. */
+/* The first byte at or after p that is a quote, a backslash, a control character or not
+ * ASCII; `end` if none. */
 static inline const char *
 plain_skip(const char *p, const char *end)
 {

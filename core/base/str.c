@@ -1,7 +1,7 @@
 /* str.c - what is done with views of bytes.
  *
- * ASCII only where case matters: header names, option names and hosts are ASCII, and the user's locale must
- * not decide what a header is called.
+ * ASCII only where case matters: header names, option names and hosts are ASCII, and the
+ * user's locale must not decide what a header is called.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,7 +10,9 @@
 #include <stdint.h>
 
 /* Names are short; what is longer is nobody's typing mistake. */
-enum { DISTANCE_CHARS = 64 };
+enum {
+	DISTANCE_CHARS = 64
+};
 
 static inline unsigned char
 fold(char c)
@@ -92,7 +94,8 @@ str_to_int(lz_str s, int64_t max, int64_t *out)
 
 		if (digit < 0 || digit > 9)
 			return false;
-		if (__builtin_mul_overflow(v, 10, &v) || __builtin_add_overflow(v, digit, &v))
+		if (__builtin_mul_overflow(v, 10, &v) ||
+		    __builtin_add_overflow(v, digit, &v))
 			return false;
 		if (v > max)
 			return false;
@@ -116,8 +119,9 @@ is_continuation(char c)
 	return ((unsigned char)c & 0xc0) == 0x80;
 }
 
-/* The second byte's range does all the work: it excludes overlong forms (c0, c1, e0 80, f0 80), the
- * surrogates (ed a0) and what lies above U+10FFFF (f4 90). Unicode, table 3-7. */
+/* The second byte's range does all the work: it excludes overlong forms (c0, c1, e0 80,
+ * f0 80), the surrogates (ed a0) and what lies above U+10FFFF (f4 90). Unicode, table
+ * 3-7. */
 size_t
 str_utf8_step(const char *p, size_t n)
 {
@@ -177,8 +181,8 @@ least(unsigned a, unsigned b)
 	return a < b ? a : b;
 }
 
-/* Three rows of the usual matrix; a swap of two neighbours counts as one edit, because it is one slip of the
- * fingers (`modle`). */
+/* Three rows of the usual matrix; a swap of two neighbours counts as one edit, because it
+ * is one slip of the fingers (`modle`). */
 unsigned
 str_distance(lz_str a, lz_str b, unsigned limit)
 {

@@ -1,4 +1,5 @@
-/* str.h - a view of bytes: pointer and length, not NUL-terminated, owned by somebody else.
+/* str.h - a view of bytes: pointer and length, not NUL-terminated, owned by somebody
+ * else.
  *
  * The type is the SDK's lz_str, so that nothing is converted at the plugin boundary.
  *
@@ -13,9 +14,9 @@
 #include <string.h>
 
 /* For printf: "%.*s". */
-#define STR_ARG(s) (int)(s).len, (s).ptr ? (s).ptr : ""
-#define STR_LIT(literal) ((lz_str) { (literal), sizeof(literal) - 1 })
-#define STR_NONE ((lz_str) { NULL, 0 })
+#define STR_ARG(s)       (int)(s).len, (s).ptr ? (s).ptr : ""
+#define STR_LIT(literal) ((lz_str){ (literal), sizeof(literal) - 1 })
+#define STR_NONE         ((lz_str){ NULL, 0 })
 
 static inline bool
 str_eq(lz_str a, lz_str b)
@@ -34,7 +35,7 @@ bool str_is_nocase(lz_str a, const char *b);
 bool str_starts(lz_str s, const char *prefix);
 bool str_ends(lz_str s, const char *suffix);
 lz_str str_cut(lz_str s, size_t from, size_t to); /* clamped to the string */
-lz_str str_trim(lz_str s);			   /* blanks and tabs at both ends */
+lz_str str_trim(lz_str s);                        /* blanks and tabs at both ends */
 /* Position of the byte, or -1. */
 ptrdiff_t str_find(lz_str s, char c);
 /* Digits only, at least one, no sign, no overflow past `max`; false otherwise. */
@@ -42,10 +43,11 @@ bool str_to_int(lz_str s, int64_t max, int64_t *out);
 /* Does `s` match `pattern`, which may end in one '*' that stands for any rest? */
 bool str_matches(lz_str s, lz_str pattern);
 bool str_is_utf8(lz_str s);
-/* Bytes of the well-formed UTF-8 character at p, of which n bytes may be read: 1 to 4; 0 if there is none. */
+/* Bytes of the well-formed UTF-8 character at p, of which n bytes may be read: 1 to 4; 0
+ * if there is none. */
 size_t str_utf8_step(const char *p, size_t n);
-/* Edits from one name to the other, a swap of neighbours being one; at most `limit` + 1, which names of more
- * than 64 bytes get too. For "did you mean". */
+/* Edits from one name to the other, a swap of neighbours being one; at most `limit` + 1,
+ * which names of more than 64 bytes get too. For "did you mean". */
 unsigned str_distance(lz_str a, lz_str b, unsigned limit);
 
 #endif

@@ -1,4 +1,5 @@
-/* tell.h - the events that operators and, later, webhooks hear of. One row each; what causes one calls tell().
+/* tell.h - the events that operators and, later, webhooks hear of. One row each; what
+ * causes one calls tell().
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,21 +8,21 @@
 
 #include "base/log.h"
 
-#define TELL_ROWS(X) \
-	X(BUDGET_THRESHOLD, "budget.threshold", LOG_LEVEL_WARN) \
-	X(BUDGET_EXCEEDED, "budget.exceeded", LOG_LEVEL_WARN) \
-	X(BUDGET_RESET, "budget.reset", LOG_LEVEL_INFO) \
-	X(RATE_LIMITED, "quota.rate_limited", LOG_LEVEL_DEBUG) \
-	X(CONCURRENCY, "quota.concurrency", LOG_LEVEL_DEBUG) \
-	X(PROVIDER_DOWN, "provider.down", LOG_LEVEL_WARN) \
-	X(PROVIDER_UP, "provider.up", LOG_LEVEL_INFO) \
-	X(PROVIDER_CREDENTIALS, "provider.credentials", LOG_LEVEL_ERROR) \
-	X(FAILOVER_EXHAUSTED, "failover.exhausted", LOG_LEVEL_WARN) \
-	X(KEY_CREATED, "key.created", LOG_LEVEL_INFO) \
-	X(KEY_ROLLED, "key.rolled", LOG_LEVEL_INFO) \
-	X(KEY_DISABLED, "key.disabled", LOG_LEVEL_INFO) \
-	X(KEY_EXPIRING, "key.expiring", LOG_LEVEL_WARN) \
-	X(PRICE_MISSING, "price.missing", LOG_LEVEL_WARN) \
+#define TELL_ROWS(X)                                                                     \
+	X(BUDGET_THRESHOLD, "budget.threshold", LOG_LEVEL_WARN)                          \
+	X(BUDGET_EXCEEDED, "budget.exceeded", LOG_LEVEL_WARN)                            \
+	X(BUDGET_RESET, "budget.reset", LOG_LEVEL_INFO)                                  \
+	X(RATE_LIMITED, "quota.rate_limited", LOG_LEVEL_DEBUG)                           \
+	X(CONCURRENCY, "quota.concurrency", LOG_LEVEL_DEBUG)                             \
+	X(PROVIDER_DOWN, "provider.down", LOG_LEVEL_WARN)                                \
+	X(PROVIDER_UP, "provider.up", LOG_LEVEL_INFO)                                    \
+	X(PROVIDER_CREDENTIALS, "provider.credentials", LOG_LEVEL_ERROR)                 \
+	X(FAILOVER_EXHAUSTED, "failover.exhausted", LOG_LEVEL_WARN)                      \
+	X(KEY_CREATED, "key.created", LOG_LEVEL_INFO)                                    \
+	X(KEY_ROLLED, "key.rolled", LOG_LEVEL_INFO)                                      \
+	X(KEY_DISABLED, "key.disabled", LOG_LEVEL_INFO)                                  \
+	X(KEY_EXPIRING, "key.expiring", LOG_LEVEL_WARN)                                  \
+	X(PRICE_MISSING, "price.missing", LOG_LEVEL_WARN)                                \
 	X(CONFIG_REJECTED, "config.rejected", LOG_LEVEL_ERROR)
 
 enum tell {
