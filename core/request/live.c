@@ -151,10 +151,19 @@ live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream, int64_
 	note_success(l);
 	if (ttft_us >= 0)
 		average(&l->ttft_us[mode], ttft_us);
+	if (total_us < 0)
+		return;
 	average(&l->total_us[mode], total_us);
 	if (output_tokens > 0 && ttft_us >= 0)
 		average(&l->us_per_token[mode], (total_us - ttft_us) / output_tokens);
 	atomic_fetch_add_explicit(&l->samples[mode], 1, memory_order_relaxed);
+}
+
+void
+live_dropped(struct live *l)
+{
+	atomic_fetch_sub_explicit(&l->in_flight, 1, memory_order_relaxed);
+	atomic_store_explicit(&l->probe_us, 0, memory_order_relaxed);
 }
 
 void

@@ -30,9 +30,12 @@ struct live *live_of(const struct target *t);
 bool live_is_healthy(struct live *l, int64_t now_us); /* closed, or half-open and this caller may probe */
 /* An attempt begins: counts it in flight, and takes the probe's place when the breaker is half open. */
 void live_began(struct live *l, int64_t now_us);
-/* How an attempt ended. is_fault: the target's (5xx, network, timeout), not the caller's. */
+/* How an attempt ended, once per live_began(). is_fault: the target's (5xx, network, timeout), not the caller's.
+ * total_us -1: it lives, but the time says nothing (it refused the request). */
 void live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream, int64_t ttft_us, int64_t total_us,
     int64_t output_tokens);
+/* The attempt was given up for reasons of ours or the client's: nothing is learnt. */
+void live_dropped(struct live *l);
 void live_each(void (*fn)(void *arg, struct live *l), void *arg); /* [any] for metrics and `provider list` */
 
 #endif

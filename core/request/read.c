@@ -7,6 +7,7 @@
  */
 #include <inttypes.h>
 #include <stdio.h>
+#include "base/crypto.h"
 #include "base/json.h"
 #include "request/request.h"
 
@@ -258,22 +259,36 @@ merge_metadata(struct request *r, lz_str text, const char *param, json_t *into)
 	return s;
 }
 
+/* The caller's own trace: kept as metadata. Our id stays unique, since one trace may hold many requests. */
+static bool
+is_traceparent(lz_str s)
+{
+	uint8_t id[16], parent[8];
+
+	return s.len >= 55 && s.ptr[2] == '-' && s.ptr[35] == '-' && s.ptr[52] == '-' &&
+	    crypto_unhex(str_cut(s, 3, 35), id, 16) && crypto_unhex(str_cut(s, 36, 52), parent, 8);
+}
+
 static enum step
 read_metadata(struct request *r)
 {
 	const struct jscan_member *m = jscan_find(&r->scan, "metadata");
-	lz_str header = request_header(r, "x-latenza-metadata");
+	lz_str header = request_header(r, "x-latenza-metadata"), parent = request_header(r, "traceparent");
 	json_t *all;
 	struct buf text;
 	enum step s = STEP_NEXT;
 
-	if (is_null(m) && header.ptr == NULL)
+	if (!is_traceparent(parent))
+		parent = STR_NONE;
+	if (is_null(m) && header.ptr == NULL && parent.ptr == NULL)
 		return STEP_NEXT;
 	all = json_object();
 	if (!is_null(m))
 		s = merge_metadata(r, m->value, "metadata", all);
 	if (s == STEP_NEXT && header.ptr != NULL)
 		s = merge_metadata(r, header, "x-latenza-metadata", all);
+	if (parent.ptr != NULL)
+		json_object_set_new(all, "traceparent", json_stringn(parent.ptr, 55));
 	buf_init(&text, METADATA_PAIRS * (METADATA_KEY + METADATA_VALUE) * 6 + 256);
 	if (s == STEP_NEXT && json_print(all, &text))
 		r->metadata = arena_copy(r->arena, buf_str(&text));

@@ -38,6 +38,8 @@ struct request;
 /* What the stages need of each other across the floor; filled in by gateway/. */
 struct request_ops {
 	void (*go_on)(struct request *r, enum step s); /* from an event: continue the stage that said STEP_WAIT */
+	/* The first bytes of a stream are about to go out: the answer's head. */
+	void (*begin_stream)(struct request *r);
 	/* The running estimate of a stream nears its bound: more money for attempt r->attempt, from what is left. */
 	bool (*top_up)(struct request *r, int64_t nano_eur);
 	/* The budget of `scope` (LZ_OF_KEY ...) nearest to its limit. false: none set. */
@@ -151,8 +153,9 @@ struct request {
 
 	/* answer */
 	int answer_status;
-	lz_str answer_body;	     /* whole answers: held until the trace is written */
-	lz_str last_bytes;	     /* streams: [DONE] and what comes with it, held likewise */
+	struct buf answer;	     /* whole answers: held until the trace is written */
+	lz_str last_bytes;	     /* streams: the last events but [DONE], held likewise */
+	lz_str usage_chunk;	     /* streams: data of the usage chunk, sent before [DONE]; absent: not asked for */
 	bool ends_in_error;	     /* the stream ended with an error object */
 	bool is_cut;		     /* ... or is to be cut */
 	lz_str finish;		     /* finish_reason */

@@ -1,0 +1,200 @@
+/* trace.c - the slim record of a request, and its content.
+ *
+ * The record is what must never be lost: who, what, how long, how much. Prompts, answers and the candidate table are
+ * best effort and go another way (store/storage.h).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "trace/trace.h"
+
+#include <inttypes.h>
+#include "base/metric.h"
+
+enum { ATTEMPT_LIST_BYTES = 4096 };
+
+static const char *const states[] = { "open", "actual", "estimated", "released", "uncertain", "unpriced" };
+
+int64_t
+trace_cost(const struct request *r)
+{
+	int64_t sum = 0;
+
+	for (unsigned i = 0; i < r->attempt_count; i++) {
+		const struct attempt *a = &r->attempt[i];
+
+		if (a->state == CHARGE_UNPRICED)
+			return -1;
+		if (a->cost_nano_eur > 0)
+			sum += a->cost_nano_eur;
+	}
+	return sum;
+}
+
+static void
+add_usage(struct record_usage *sum, const struct record_usage *u)
+{
+	sum->input += u->input;
+	sum->cache_read += u->cache_read;
+	sum->cache_write += u->cache_write;
+	sum->output += u->output;
+	sum->reasoning += u->reasoning;
+}
+
+static int64_t
+ms_between(int64_t from_us, int64_t to_us)
+{
+	return from_us > 0 && to_us > from_us ? (to_us - from_us) / 1000 : 0;
+}
+
+static void
+add_attempt(struct buf *b, const struct attempt *a)
+{
+	buf_add_z(b, b->len > 1 ? ",{\"provider\":" : "{\"provider\":");
+	buf_add_json(b, a->target->provider->name);
+	buf_add_z(b, ",\"model\":");
+	buf_add_json(b, a->target->model->id);
+	buf_add_z(b, ",\"end\":");
+	buf_add_json(b, lz_strz(a->end != NULL ? a->end : "not_sent"));
+	buf_addf(b, ",\"state\":\"%s\",\"status\":%d,\"ms\":%" PRId64 ",\"ttft_ms\":%" PRId64 ",\"cost_nano_eur\":%" PRId64,
+	    states[a->state], a->status, ms_between(a->sent_us, a->ended_us), ms_between(a->sent_us, a->first_token_us),
+	    a->cost_nano_eur);
+	if (a->message.len > 0 && a->blame != LZ_UPSTREAM_OK) {
+		buf_add_z(b, ",\"error\":");
+		buf_add_json(b, str_cut(a->message, 0, 200));
+	}
+	buf_add_char(b, '}');
+}
+
+static lz_str
+attempt_list(struct request *r)
+{
+	struct buf b;
+	lz_str copy = STR_NONE;
+
+	buf_init(&b, ATTEMPT_LIST_BYTES);
+	buf_add_char(&b, '[');
+	for (unsigned i = 0; i < r->attempt_count; i++)
+		add_attempt(&b, &r->attempt[i]);
+	buf_add_char(&b, ']');
+	if (!b.failed)
+		copy = arena_copy(r->arena, buf_str(&b));
+	buf_free(&b);
+	return copy;
+}
+
+static uint32_t
+flags(const struct request *r, const struct trace_names *names)
+{
+	uint32_t f = 0;
+
+	if (r->is_stream)
+		f |= TRACE_STREAM;
+	if (r->x == NULL && r->fault == FAULT_CLIENT_GONE)
+		f |= TRACE_CLIENT_GONE;
+	if (r->max_tokens_sent > 0)
+		f |= TRACE_LOWERED;
+	if (names->is_test)
+		f |= TRACE_TEST;
+	for (unsigned i = 0; i < r->attempt_count; i++)
+		if (r->attempt[i].state == CHARGE_ESTIMATED)
+			f |= TRACE_ESTIMATED;
+	return f;
+}
+
+static int
+status_of(const struct request *r)
+{
+	if (r->fault == FAULT_NONE || (r->has_begun && r->fault != FAULT_CLIENT_GONE))
+		return 200;
+	return r->fault_status > 0 ? r->fault_status : fault_row(r->fault)->status;
+}
+
+static lz_str
+code_of(const struct request *r)
+{
+	if (r->fault == FAULT_NONE)
+		return STR_NONE;
+	if (r->fault_code.ptr != NULL)
+		return r->fault_code;
+	return lz_strz(fault_row(r->fault)->code != NULL ? fault_row(r->fault)->code : "invalid_request");
+}
+
+static void
+count(const struct request *r, const struct record_trace *t)
+{
+	metric_add_label(METRIC_REQUESTS, (unsigned)r->fault, 1);
+	metric_time(METRIC_REQUEST_TIME, t->total_us);
+	metric_time(METRIC_OVERHEAD_TIME, t->overhead_us);
+}
+
+void
+trace_record(struct request *r, const struct trace_names *names, struct record_trace *out)
+{
+	const struct attempt *last = r->attempt_count > 0 ? request_attempt(r) : NULL;
+
+	memset(out, 0, sizeof *out);
+	memcpy(out->trace_id, r->id, sizeof out->trace_id);
+	out->at_unix_ms = r->began.unix_ms;
+	out->total_us = clock_mono_us() - r->began.mono_us;
+	out->overhead_us = out->total_us - r->waited_us;
+	if (r->read_us > r->began.mono_us) /* reading the body is the client's time */
+		out->overhead_us -= r->read_us - r->began.mono_us;
+	out->overhead_us = out->overhead_us < 0 ? 0 : out->overhead_us;
+	out->ttft_us = last != NULL && last->first_token_us > 0 ? last->first_token_us - r->began.mono_us : -1;
+	out->cost_nano_eur = trace_cost(r);
+	for (unsigned i = 0; i < r->attempt_count; i++)
+		add_usage(&out->usage, &r->attempt[i].usage);
+	out->flags = flags(r, names);
+	out->status = (uint16_t)status_of(r);
+	out->attempts = (uint8_t)r->attempt_count;
+	out->code = code_of(r);
+	out->finish = r->finish;
+	out->key = names->key;
+	out->organization = STR_LIT("default");
+	out->user = r->user;
+	out->session = r->session;
+	out->model_asked = r->model;
+	out->model = last != NULL ? last->target->model->id : STR_NONE;
+	out->provider = last != NULL ? last->target->provider->name : STR_NONE;
+	out->strategy = r->strategy;
+	out->metadata = r->metadata;
+	out->attempt_list = r->attempt_count > 0 ? attempt_list(r) : STR_NONE;
+	count(r, out);
+}
+
+/* A streamed answer, put together again from the text of its chunks, which is escaped already. */
+static bool
+streamed_answer(struct request *r, struct buf *out)
+{
+	if (r->answer_text.len == 0 && r->answer_tools.len == 0)
+		return false;
+	buf_add_z(out, "{\"role\":\"assistant\",\"content\":\"");
+	buf_add_str(out, buf_str(&r->answer_text));
+	buf_add_char(out, '"');
+	if (r->answer_text.failed || r->answer_tools.failed)
+		buf_add_z(out, ",\"truncated\":true");
+	if (r->answer_tools.len > 0) {
+		buf_add_z(out, ",\"tool_call_chunks\":[");
+		buf_add_str(out, buf_str(&r->answer_tools));
+		buf_add_char(out, ']');
+	}
+	buf_add_char(out, '}');
+	return !out->failed;
+}
+
+void
+trace_offer_content(struct request *r, lz_str candidates)
+{
+	lz_str request = STR_NONE, answer = STR_NONE;
+	struct buf joined;
+
+	buf_init(&joined, 1 << 20);
+	if (r->log_content == LOG_CONTENT_FULL) {
+		request = buf_str(&r->body);
+		answer = r->answer.len > 0 ? buf_str(&r->answer) : streamed_answer(r, &joined) ? buf_str(&joined) : STR_NONE;
+	}
+	if (r->log_content != LOG_CONTENT_OFF && (request.len > 0 || answer.len > 0 || candidates.len > 2))
+		if (!storage_offer_content(r->worker->storage, r->id, r->began.unix_ms, request, answer, candidates))
+			metric_add(METRIC_CONTENT_DROPPED, 1);
+	buf_free(&joined);
+}
