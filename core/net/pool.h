@@ -1,4 +1,5 @@
-/* pool.h - a few threads for what would hold a loop up: large JSON trees, plugins' offloaded work.
+/* pool.h - a few threads for what would hold a loop up: large JSON trees, plugins'
+ * offloaded work.
  *
  * Bounded queue; results come home to the loop that asked.
  *
@@ -13,12 +14,13 @@ struct pool;
 struct pool_job {
 	struct pool_job *next;
 	void (*work)(void *arg); /* [any], a pool thread */
-	loop_fn *home;		  /* on `loop`, after work() */
+	loop_fn *home;           /* on `loop`, after work() */
 	void *arg;
 	struct loop *loop;
 	struct loop_task task;
 };
-struct pool *pool_new(unsigned threads, unsigned max_queue, struct err *e); /* [main] owned: pool_free() */
+struct pool *pool_new(
+    unsigned threads, unsigned max_queue, struct err *e); /* [main] owned: pool_free() */
 void pool_free(struct pool *p); /* waits for running jobs; queued ones still run */
 /* ST_LIMIT: the queue is full. The job is the caller's until home() ran. [any] */
 enum status pool_run(struct pool *p, struct pool_job *j) MUST_CHECK;

@@ -1,0 +1,106 @@
+/* tally.c - a small chained hash of addresses, as large as there are addresses connected.
+ *
+ * The hash is seeded, so that nobody chooses addresses (of an IPv6 prefix, say) that
+ * share a chain.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "net/tally.h"
+
+#include "base/crypto.h"
+#include "base/mem.h"
+
+enum {
+	CHAINS = 4096
+};
+
+struct tally_entry {
+	struct tally_entry *next, **link;
+	uint8_t address[16];
+	unsigned count;
+};
+
+struct tally {
+	uint64_t seed[2];
+	struct tally_entry *chain[CHAINS];
+};
+
+struct tally *
+tally_new(void)
+{
+	struct tally *t = mem_zalloc(sizeof(*t));
+
+	if (t != NULL)
+		crypto_random(t->seed, sizeof(t->seed));
+	return t;
+}
+
+void
+tally_free(struct tally *t)
+{
+	struct tally_entry *entry, *next;
+	size_t i;
+
+	for (i = 0; t != NULL && i < CHAINS; i++) {
+		for (entry = t->chain[i]; entry != NULL; entry = next) {
+			next = entry->next;
+			mem_free(entry);
+		}
+	}
+	mem_free(t);
+}
+
+static struct tally_entry **
+chain_of(struct tally *t, const uint8_t address[16])
+{
+	uint64_t half[2], h;
+
+	memcpy(half, address, sizeof(half));
+	h = (half[0] ^ t->seed[0]) * 0x9e3779b97f4a7c15u;
+	h = (h ^ (h >> 29) ^ half[1] ^ t->seed[1]) * 0xbf58476d1ce4e5b9u;
+	return &t->chain[(h >> 40) % CHAINS];
+}
+
+static struct tally_entry *
+add_entry(struct tally_entry **chain, const uint8_t address[16])
+{
+	struct tally_entry *entry = mem_zalloc(sizeof(*entry));
+
+	if (entry == NULL)
+		return NULL;
+	memcpy(entry->address, address, sizeof(entry->address));
+	entry->next = *chain;
+	entry->link = chain;
+	if (entry->next != NULL)
+		entry->next->link = &entry->next;
+	*chain = entry;
+	return entry;
+}
+
+struct tally_entry *
+tally_join(struct tally *t, const uint8_t address[16], unsigned max)
+{
+	struct tally_entry **chain = chain_of(t, address);
+	struct tally_entry *entry = *chain;
+
+	while (
+	    entry != NULL && memcmp(entry->address, address, sizeof(entry->address)) != 0)
+		entry = entry->next;
+	if (entry == NULL)
+		entry = add_entry(chain, address);
+	if (entry == NULL || entry->count >= max)
+		return NULL;
+	entry->count++;
+	return entry;
+}
+
+void
+tally_leave(struct tally_entry *entry)
+{
+	if (entry == NULL || --entry->count > 0)
+		return;
+	*entry->link = entry->next;
+	if (entry->next != NULL)
+		entry->next->link = entry->link;
+	mem_free(entry);
+}
