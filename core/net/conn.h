@@ -98,10 +98,9 @@ struct server {
 	struct tally *tally;
 	struct talk *free_talks;
 	unsigned free_count;
-	char *scratch; /* CONN_SCRATCH_BYTES */
-	struct http_head
-	    head;        /* parsed here, then copied with as many fields as there are */
-	struct buf text; /* an answer's head while it is put together */
+	char *scratch;         /* CONN_SCRATCH_BYTES */
+	struct http_head head; /* as parsed, before an exchange copies what it needs */
+	struct buf text;       /* an answer's head while it is put together */
 	char date[32];
 	int64_t date_s;
 	bool is_draining;
@@ -124,18 +123,18 @@ void conn_close(struct conn *c); /* with gone(), if something was going on */
 void conn_reset(struct conn *c); /* the same, and the client sees a RST */
 void conn_enter(struct conn *c, enum conn_state state);
 void conn_watch_timer(struct conn *c); /* its deadline may have come nearer */
-void conn_poke(
-    struct conn *c); /* looks at what is kept, or broken, soon and from the loop */
-void conn_next(
-    struct conn *c); /* the answer is sent: close, or wait for another request */
+/* Looks soon, and from the loop, at what is kept or broken. */
+void conn_poke(struct conn *c);
+/* The answer is sent: closes, or waits for another request. */
+void conn_next(struct conn *c);
 
 /* answer.c */
 size_t conn_unsent(const struct conn *c);
-void conn_write(struct conn *c, struct iovec part[CONN_PARTS],
-    int count); /* part[0] is conn_write()'s own */
+/* Sends or keeps part[1] to part[count - 1]; part[0] is its own to fill in. */
+void conn_write(struct conn *c, struct iovec part[CONN_PARTS], int count);
 void conn_on_writable(struct conn *c);
-void conn_refuse(
-    struct conn *c, const struct http_refusal *why); /* answers, then closes */
-void conn_continue(struct conn *c);                  /* 100 */
+/* Answers, then closes. */
+void conn_refuse(struct conn *c, const struct http_refusal *why);
+void conn_continue(struct conn *c); /* 100 */
 
 #endif

@@ -75,9 +75,8 @@ unsigned http1_field_count(const struct http_head *h, const char *name);
 /* A chunked body, fed in pieces; zeroed at first. */
 struct http_chunked {
 	unsigned state;
-	unsigned
-	    digits;    /* of the size, bytes of the extension, or of the trailer's name */
-	uint64_t left; /* of the chunk at hand */
+	unsigned digits;   /* of a size; bytes of an extension or a trailer's name */
+	uint64_t left;     /* of the chunk at hand */
 	uint64_t total;    /* body bytes so far */
 	uint64_t overhead; /* bytes of sizes, extensions and trailers so far; bounded */
 	char name[20];     /* the beginning of a trailer's name */

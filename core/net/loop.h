@@ -15,14 +15,13 @@
 struct loop;
 typedef void loop_fn(void *arg);
 
-/* Once per process, before the first loop: libevent allocates through base/mem.h. [start]
- */
+/* Before the first loop: libevent allocates through base/mem.h. [start] */
 void loop_start(void);
 struct loop *loop_new(struct err *e); /* owned: loop_free() */
-void loop_free(struct loop
-	*l); /* after loop_run(); runs what loop_post() and loop_later() still hold */
-void loop_run(
-    struct loop *l); /* until loop_stop(); the calling thread becomes the loop's own */
+/* After loop_run(); runs what loop_post() and loop_later() still hold. */
+void loop_free(struct loop *l);
+/* Until loop_stop(). The calling thread becomes the loop's own. */
+void loop_run(struct loop *l);
 void loop_stop(struct loop *l); /* [any] ends after the current turn */
 const struct moment *loop_now(const struct loop *l); /* read once per turn */
 struct event_base *loop_base(struct loop *l);        /* for net/ only */
@@ -38,8 +37,8 @@ struct loop_timer {
 };
 enum status loop_timer_set(struct loop *l, struct loop_timer *t, int64_t after_us,
     loop_fn *fn, void *arg) MUST_CHECK;
-void loop_timer_cancel(
-    struct loop *l, struct loop_timer *t); /* not set: nothing happens */
+/* Not set: nothing happens. */
+void loop_timer_cancel(struct loop *l, struct loop_timer *t);
 
 /* Runs fn at the end of this turn, in the order of the calls: for freeing what callers
  * further up may still look at. The node lives in the object. */
@@ -76,7 +75,7 @@ void loop_barrier_cancel(struct loop *l, struct loop_wait *w);
 /* Who writes the spool: called at the end of a turn in which somebody waits or asked by
  * loop_want_flush(). */
 void loop_set_flush(struct loop *l, enum status (*flush)(void *arg), void *arg);
-void loop_want_flush(
-    struct loop *l); /* nobody waits, but write at the end of this turn */
+/* Nobody waits, but write at the end of this turn. */
+void loop_want_flush(struct loop *l);
 
 #endif

@@ -19,8 +19,8 @@ struct pool_job {
 	struct loop *loop;
 	struct loop_task task;
 };
-struct pool *pool_new(
-    unsigned threads, unsigned max_queue, struct err *e); /* [main] owned: pool_free() */
+/* owned: pool_free(). [main] */
+struct pool *pool_new(unsigned threads, unsigned max_queue, struct err *e);
 void pool_free(struct pool *p); /* waits for running jobs; queued ones still run */
 /* ST_LIMIT: the queue is full. The job is the caller's until home() ran. [any] */
 enum status pool_run(struct pool *p, struct pool_job *j) MUST_CHECK;

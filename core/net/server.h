@@ -10,8 +10,8 @@
 #ifndef NET_SERVER_H
 #define NET_SERVER_H
 
-#include <netinet/in.h>
 #include "base/buf.h"
+#include "net/addr.h"
 #include "net/http1.h"
 #include "net/loop.h"
 
@@ -33,26 +33,6 @@ struct server_limits {
 	int64_t half_close_us;
 };
 void server_limits_default(struct server_limits *l);
-
-struct net_addr {
-	struct sockaddr_storage sa;
-	socklen_t len;
-};
-/* "127.0.0.1:8080", "[::1]:8080", ":8080" or a bare port. */
-enum status net_addr_parse(lz_str text, struct net_addr *out, struct err *e) MUST_CHECK;
-void net_addr_format(const struct net_addr *a, char *out, size_t n); /* with port */
-lz_str net_addr_ip(
-    const struct net_addr *a, char out[INET6_ADDRSTRLEN]); /* v4-mapped shown as v4 */
-unsigned net_addr_port(const struct net_addr *a);
-/* "10.0.0.0/8", "::1", "192.168.1.7" */
-struct net_range {
-	uint8_t bytes[16]; /* v4 as v4-mapped */
-	unsigned bits;     /* of 128 */
-};
-enum status net_range_parse(lz_str text, struct net_range *out, struct err *e) MUST_CHECK;
-bool net_range_holds(const struct net_range *r, const struct net_addr *a);
-/* The address without its port, v4 as v4-mapped; false: a local socket's. */
-bool net_addr_bytes(const struct net_addr *a, uint8_t out[16]);
 
 /* One request and its answer. It lives until gone(), or to the end of the turn in which
  * it is over. */
@@ -93,9 +73,6 @@ struct server *server_new(struct loop *l, const struct server_limits *limits,
 /* Takes a listening, non-blocking socket (closed at the end). May be called for several
  * sockets. */
 enum status server_listen(struct server *s, int fd, struct err *e) MUST_CHECK;
-/* Opens a listening socket with SO_REUSEADDR, SO_REUSEPORT and TCP_NODELAY; returns it or
- * -1. [any] */
-int server_socket(const struct net_addr *a, struct err *e);
 /* Stops accepting and keep-alive; `done` runs when the last connection has gone. */
 void server_drain(struct server *s, loop_fn *done, void *arg);
 void server_free(struct server *s); /* cuts what is left (gone() is called) */
@@ -115,8 +92,8 @@ void exchange_begin(struct exchange *x, int status, const struct http_field *f, 
  * are copied or sent. One call is one chunk and, when the socket takes it, one system
  * call. */
 bool exchange_write(struct exchange *x, lz_str bytes);
-void exchange_flush(
-    struct exchange *x); /* the head alone, when the first bytes are far off */
+/* Sends the head alone, when the first bytes are far off. */
+void exchange_flush(struct exchange *x);
 void exchange_end(struct exchange *x); /* the proper end */
 /* The last piece and the proper end in one system call. */
 void exchange_finish(struct exchange *x, lz_str last);
