@@ -1,5 +1,9 @@
-/* commands.h - what the command line can ask of a gateway, as one table: served through the control socket while a gateway
- * owns the data directory, run in the command's own process otherwise. The same function serves both.
+/* commands.h - what the command line can ask of a gateway, as one table.
+ *
+ * While a gateway owns the data directory, a command runs inside it (control.h);
+ * otherwise the command's own process opens the database and runs the same function. A
+ * row says where it must run: with the database, or on [main] with the gateway and its
+ * configuration.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,36 +15,68 @@
 #include "store/datadir.h"
 #include "store/db.h"
 
-/* What a running gateway offers to commands; NULL members when there is none. All [main]. */
+/* What a running gateway offers to commands. All [main]. */
 struct command_gateway {
 	void *arg;
-	/* Builds and swaps the configuration again. */
+	/* Builds and swaps the configuration again; the report says what changed. */
 	enum status (*reload)(void *arg, json_t **report, struct err *e);
-	/* A key was written, changed or removed in the database: publish it (k NULL: removed). */
-	enum status (*key_changed)(void *arg, lz_str id, const struct db_key *k, struct err *e);
-	/* Live figures: budgets of a key, health of targets, readiness. owned. */
+	/* What reload would change, changing nothing. */
+	enum status (*diff)(void *arg, json_t **report, struct err *e);
+	/* A key was written (k) or removed (k NULL) in the database: publish it. */
+	enum status (*key_changed)(
+	    void *arg, lz_str id, const struct db_key *k, struct err *e);
+	/* Live figures: of a key (NULL: unknown), of every target, of the whole. owned.
+	 */
 	json_t *(*key_live)(void *arg, lz_str id);
 	json_t *(*provider_live)(void *arg);
 	json_t *(*status)(void *arg);
-	/* One real call through a provider's target, for `provider test`; `answer` runs later on [main]. */
-	enum status (*provider_test)(void *arg, lz_str provider, lz_str model, void (*answer)(void *arg2, json_t *report),
-	    void *arg2, struct err *e);
+};
+
+enum {
+	COMMAND_ID_BYTES = 128,  /* of a key's slug, with its NUL */
+	COMMAND_TRACES_MAX = 500 /* rows of one answer; more are asked for with `after` */
 };
 
 struct command_context {
-	struct db *db;		      /* open, on the thread that runs the command */
+	struct db *db; /* NULL for rows that need none */
 	const struct datadir *data;
-	const struct keyring *keyring; /* with secrets.master applied */
-	const struct config *config;   /* may be NULL offline */
+	const struct keyring *keyring;
+	const struct config *config; /* the one in force; offline the file's, or NULL */
 	const struct command_gateway *gateway; /* NULL: no gateway runs */
 	int64_t now_unix_ms;
-	/* Set by a command that changed a key: published by the caller on [main] after the database committed. */
-	char changed_key[128];
+	/* Set by a row that changed a key; whoever runs it publishes that key afterwards.
+	 */
+	char changed_key[COMMAND_ID_BYTES];
 };
 
-/* Runs "key.create" and so on. args: an object; *result: owned, also partly filled on failure. Unknown members of args are
- * refused by name. ST_NOT_FOUND: no such command or object. */
-enum status command_run(struct command_context *c, const char *name, const json_t *args, json_t **result, struct err *e);
-/* Streams (traces.tail) are polled by the client: traces.list with `after`. */
+struct command_arg {
+	const char *name; /* NULL ends the list */
+	json_type type;   /* JSON_TRUE stands for both booleans */
+	bool is_required;
+};
+
+typedef enum status command_fn(
+    struct command_context *c, const json_t *args, json_t *result, struct err *e);
+
+struct command {
+	const char *name; /* "key.create" */
+	bool needs_db;
+	const struct command_arg *args;
+	/* Fills in result, an object; also partly on failure. */
+	command_fn *run;
+	/* Then, where a gateway runs, on [main]: adds its live figures. May be NULL. */
+	void (*add_live)(const struct command_gateway *g, json_t *result);
+};
+
+const struct command *command_find(lz_str name); /* NULL: there is none */
+/* Checks args against the row: an unknown member, a missing one or one of a wrong type is
+ * named. ST_INVALID */
+enum status command_check(
+    const struct command *row, const json_t *args, struct err *e) MUST_CHECK;
+/* Checks args and runs the row. *result: owned, also on failure (NULL only without
+ * memory). Statuses are the row's: ST_NOT_FOUND, ST_EXISTS, ST_INVALID, ST_DENIED, or the
+ * database's. */
+enum status command_run(struct command_context *c, const struct command *row,
+    const json_t *args, json_t **result, struct err *e) MUST_CHECK;
 
 #endif

@@ -1,0 +1,232 @@
+/* catalogue.c - commands over what the configuration holds: models, providers, itself.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "admin/rows.h"
+
+#include "base/json.h"
+
+enum {
+	TARGETS_MAX = 64, /* of one name */
+	CATALOGUE_ARENA = 1 << 20,
+	NEAR_MAX = 3
+};
+
+static const struct {
+	uint32_t bit;
+	const char *name;
+} capability_names[] = {
+	{ LZ_CAN_STREAM, "streaming" },
+	{ LZ_CAN_TOOLS, "tools" },
+	{ LZ_CAN_VISION, "vision" },
+	{ LZ_CAN_SCHEMA, "schema" },
+	{ LZ_CAN_REASON, "reasoning" },
+	{ LZ_CAN_AUDIO, "audio" },
+	{ LZ_CAN_FILES, "files" },
+};
+
+static enum status
+need_config(const struct command_context *c, struct err *e)
+{
+	return c->config != NULL
+		   ? ST_OK
+		   : err_fail(e, ST_NOT_FOUND,
+			 "configuration: none is loaded; name it with -c FILE");
+}
+
+static void
+set_known(json_t *out, const char *member, int64_t v)
+{
+	json_object_set_new(out, member, v < 0 ? json_null() : json_integer(v));
+}
+
+/* Pico-USD per token are millionths of USD per million tokens. */
+static void
+set_price(json_t *out, const char *member, int64_t pico_usd)
+{
+	json_object_set_new(
+	    out, member, pico_usd < 0 ? json_null() : json_real((double)pico_usd / 1e6));
+}
+
+static json_t *
+capabilities_shown(const struct model_facts *m)
+{
+	json_t *out = json_array();
+
+	if (!m->knows_capabilities) {
+		json_decref(out);
+		return json_null();
+	}
+	for (size_t i = 0; i < sizeof(capability_names) / sizeof(*capability_names); i++)
+		if ((m->capabilities & capability_names[i].bit) != 0)
+			json_array_append_new(out, json_string(capability_names[i].name));
+	return out;
+}
+
+static json_t *
+target_shown(const struct target *t)
+{
+	const struct model_facts *m = t->model;
+	json_t *out = json_object();
+
+	row_set_str(out, "model", m->id);
+	row_set_str(out, "provider", t->provider->name);
+	row_set_str(out, "upstream_model", t->upstream_model);
+	set_known(out, "context_window", m->context_window);
+	set_known(out, "max_output_tokens", m->max_output_tokens);
+	if (t->provider->is_free) {
+		json_object_set_new(out, "price", json_string("free"));
+	} else {
+		set_price(out, "price_input_per_mtok", m->price_input);
+		set_price(out, "price_cached_input_per_mtok", m->price_cache_read);
+		set_price(out, "price_cache_write_per_mtok", m->price_cache_write);
+		set_price(out, "price_output_per_mtok", m->price_output);
+		row_set_str(out, "price_date", m->price_date);
+	}
+	json_object_set_new(out, "capabilities", capabilities_shown(m));
+	json_object_set_new(
+	    out, "quality", m->quality < 0 ? json_null() : json_real(m->quality));
+	return out;
+}
+
+enum status
+model_list(struct command_context *c, const json_t *args, json_t *result, struct err *e)
+{
+	json_t *list = json_array();
+	enum status st = need_config(c, e);
+
+	(void)args;
+	json_object_set_new(result, "models", list);
+	if (st != ST_OK)
+		return st;
+	for (size_t i = 0; i < c->config->target_count; i++)
+		json_array_append_new(list, target_shown(&c->config->target[i]));
+	return ST_OK;
+}
+
+static enum status
+unknown_model(const struct config *c, lz_str model, struct err *e)
+{
+	lz_str near[NEAR_MAX];
+	size_t n = config_near_models(c, model, near, NEAR_MAX);
+
+	if (n == 0)
+		return err_fail(e, ST_NOT_FOUND,
+		    "model \"%.*s\": no configured provider has it; `latenza model list` "
+		    "shows "
+		    "all",
+		    STR_ARG(str_cut(model, 0, 100)));
+	return err_fail(e, ST_NOT_FOUND,
+	    "model \"%.*s\": no configured provider has it; did you mean \"%.*s\"?",
+	    STR_ARG(str_cut(model, 0, 100)), STR_ARG(near[0]));
+}
+
+enum status
+model_show(struct command_context *c, const json_t *args, json_t *result, struct err *e)
+{
+	lz_str model = json_get_str(args, "model");
+	const struct target *targets[TARGETS_MAX];
+	struct target made;
+	struct arena *memory;
+	json_t *list = json_array();
+	enum status st = need_config(c, e);
+	size_t n;
+
+	json_object_set_new(result, "targets", list);
+	if (st != ST_OK)
+		return st;
+	memory = arena_new(CATALOGUE_ARENA);
+	if (memory == NULL)
+		return err_fail(e, ST_NOMEM, "model: out of memory");
+	n = config_targets(c->config, model, targets, TARGETS_MAX, &made, memory);
+	row_set_str(result, "asked", model);
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, target_shown(targets[i]));
+	arena_free(memory);
+	return n > 0 ? ST_OK : unknown_model(c->config, model, e);
+}
+
+/* ---- providers ---- */
+
+static json_t *
+provider_shown(const struct config *c, const struct provider *p)
+{
+	json_t *out = json_object();
+	size_t models = 0;
+
+	for (size_t i = 0; i < c->target_count; i++)
+		models += c->target[i].provider == p;
+	row_set_str(out, "provider", p->name);
+	row_set_str(
+	    out, "plugin", p->part == NULL ? STR_NONE : lz_strz(p->part->info->name));
+	row_set_str(out, "base_url", p->base_url);
+	json_object_set_new(out, "keys", json_integer((json_int_t)p->api_key_count));
+	json_object_set_new(out, "models", json_integer((json_int_t)models));
+	row_set_str(out, "region", p->region);
+	json_object_set_new(out, "test", json_boolean(p->is_test));
+	json_object_set_new(out, "free", json_boolean(p->is_free));
+	return out;
+}
+
+enum status
+provider_list(
+    struct command_context *c, const json_t *args, json_t *result, struct err *e)
+{
+	json_t *list = json_array();
+	enum status st = need_config(c, e);
+
+	(void)args;
+	json_object_set_new(result, "providers", list);
+	if (st != ST_OK)
+		return st;
+	for (size_t i = 0; i < c->config->provider_count; i++)
+		json_array_append_new(
+		    list, provider_shown(c->config, &c->config->provider[i]));
+	return ST_OK;
+}
+
+void
+provider_add_live(const struct command_gateway *g, json_t *result)
+{
+	json_object_set_new(result, "targets", g->provider_live(g->arg));
+}
+
+/* ---- the configuration itself ---- */
+
+enum status
+config_show_used(
+    struct command_context *c, const json_t *args, json_t *result, struct err *e)
+{
+	enum status st = need_config(c, e);
+	json_t *shown;
+
+	(void)args;
+	if (st != ST_OK)
+		return st;
+	shown = config_shown(c->config);
+	if (shown == NULL)
+		return err_fail(e, ST_NOMEM, "configuration: out of memory");
+	row_set_str(result, "path",
+	    c->config->path == NULL ? STR_NONE : lz_strz(c->config->path));
+	json_object_set_new(result, "config", shown);
+	return ST_OK;
+}
+
+enum status
+config_changes(
+    struct command_context *c, const json_t *args, json_t *result, struct err *e)
+{
+	json_t *report = NULL;
+	enum status st;
+
+	(void)args;
+	if (c->gateway == NULL)
+		return err_fail(e, ST_NOT_FOUND,
+		    "config diff: no gateway runs to compare with; name two files "
+		    "instead");
+	st = c->gateway->diff(c->gateway->arg, &report, e);
+	if (report != NULL)
+		json_object_update(result, report);
+	json_decref(report);
+	return st;
+}

@@ -1,0 +1,202 @@
+/* commands.c - the table of commands, and the check of their arguments that needs no
+ * row's help.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "admin/rows.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+
+/* A member's name, its type (JSON_TRUE: either boolean), whether it must be there. */
+static const struct command_arg no_args[] = { { NULL, JSON_NULL, false } };
+static const struct command_arg id_args[] = {
+	{ "id", JSON_STRING, true },
+	{ NULL, JSON_NULL, false },
+};
+static const struct command_arg create_args[] = {
+	{ "id", JSON_STRING, false }, /* absent: made from the name */
+	{ "settings", JSON_OBJECT, true },
+	{ "test", JSON_TRUE, false },
+	{ NULL, JSON_NULL, false },
+};
+static const struct command_arg import_args[] = {
+	{ "id", JSON_STRING, false },
+	{ "settings", JSON_OBJECT, true },
+	{ "test", JSON_TRUE, false },
+	{ "sha256", JSON_STRING, true }, /* of the secret, in hex */
+	{ NULL, JSON_NULL, false },
+};
+static const struct command_arg roll_args[] = {
+	{ "id", JSON_STRING, true },
+	{ "keep_old_ms", JSON_INTEGER, false }, /* how long the old secret works on; 0 */
+	{ NULL, JSON_NULL, false },
+};
+static const struct command_arg disable_args[] = {
+	{ "id", JSON_STRING, true },
+	{ "disabled", JSON_TRUE, false }, /* true */
+	{ NULL, JSON_NULL, false },
+};
+static const struct command_arg trace_args[] = {
+	{ "key", JSON_STRING, false },
+	{ "model", JSON_STRING, false },
+	{ "provider", JSON_STRING, false },
+	{ "user", JSON_STRING, false },
+	{ "session", JSON_STRING, false },
+	{ "code", JSON_STRING, false },
+	{ "metadata", JSON_STRING, false }, /* "name=value" */
+	{ "since_unix_ms", JSON_INTEGER, false },
+	{ "until_unix_ms", JSON_INTEGER, false },
+	{ "after", JSON_INTEGER, false }, /* the last row already seen */
+	{ "limit", JSON_INTEGER, false },
+	{ "oldest_first", JSON_TRUE, false },
+	{ "errors", JSON_TRUE, false },
+	{ NULL, JSON_NULL, false },
+};
+static const struct command_arg user_args[] = {
+	{ "user", JSON_STRING, true },
+	{ NULL, JSON_NULL, false },
+};
+static const struct command_arg model_args[] = {
+	{ "model", JSON_STRING, true },
+	{ NULL, JSON_NULL, false },
+};
+static const struct command_arg backup_args[] = {
+	{ "to", JSON_STRING, true }, /* an absolute path: the gateway stands elsewhere */
+	{ NULL, JSON_NULL, false },
+};
+
+/* name, needs the database, arguments, what runs, what adds live figures */
+static const struct command rows[] = {
+	{ "key.create", true, create_args, key_create, NULL },
+	{ "key.import", true, import_args, key_import, NULL },
+	{ "key.list", true, no_args, key_list, NULL },
+	{ "key.show", true, id_args, key_show, key_add_live },
+	{ "key.roll", true, roll_args, key_roll, NULL },
+	{ "key.disable", true, disable_args, key_disable, NULL },
+	{ "key.rm", true, id_args, key_remove, NULL },
+	{ "traces.list", true, trace_args, trace_list, NULL },
+	{ "traces.show", true, id_args, trace_show, NULL },
+	{ "traces.erase", true, user_args, trace_erase, NULL },
+	{ "model.list", false, no_args, model_list, NULL },
+	{ "model.show", false, model_args, model_show, NULL },
+	{ "provider.list", false, no_args, provider_list, provider_add_live },
+	{ "config.show", false, no_args, config_show_used, NULL },
+	{ "config.diff", false, no_args, config_changes, NULL },
+	{ "reload", false, no_args, care_reload, NULL },
+	{ "status", false, no_args, care_status, NULL },
+	{ "db.backup", true, backup_args, care_backup, NULL },
+	{ "db.check", true, no_args, care_check, NULL },
+};
+
+const struct command *
+command_find(lz_str name)
+{
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (str_is(name, rows[i].name))
+			return &rows[i];
+	return NULL;
+}
+
+static bool
+has_type(const json_t *value, json_type type)
+{
+	return type == JSON_TRUE ? json_is_boolean(value) : json_typeof(value) == type;
+}
+
+static const char *
+type_name(json_type type)
+{
+	switch (type) {
+	case JSON_STRING:
+		return "a string";
+	case JSON_INTEGER:
+		return "an integer";
+	case JSON_OBJECT:
+		return "an object";
+	default:
+		return "true or false";
+	}
+}
+
+static const struct command_arg *
+arg_find(const struct command *row, const char *name)
+{
+	for (const struct command_arg *a = row->args; a->name != NULL; a++)
+		if (strcmp(a->name, name) == 0)
+			return a;
+	return NULL;
+}
+
+enum status
+command_check(const struct command *row, const json_t *args, struct err *e)
+{
+	const char *name;
+	json_t *value;
+
+	if (!json_is_object(args))
+		return err_fail(
+		    e, ST_INVALID, "%s: the arguments must be an object", row->name);
+	json_object_foreach((json_t *)args, name, value)
+	{
+		const struct command_arg *a = arg_find(row, name);
+
+		if (a == NULL)
+			return err_fail(e, ST_INVALID,
+			    "%s: there is no argument \"%.60s\"", row->name, name);
+		if (!has_type(value, a->type))
+			return err_fail(e, ST_INVALID, "%s: argument \"%s\" must be %s",
+			    row->name, name, type_name(a->type));
+	}
+	for (const struct command_arg *a = row->args; a->name != NULL; a++)
+		if (a->is_required && json_object_get(args, a->name) == NULL)
+			return err_fail(e, ST_INVALID, "%s: argument \"%s\" is missing",
+			    row->name, a->name);
+	return ST_OK;
+}
+
+enum status
+command_run(struct command_context *c, const struct command *row, const json_t *args,
+    json_t **result, struct err *e)
+{
+	enum status st = command_check(row, args, e);
+
+	*result = json_object();
+	if (*result == NULL)
+		return err_fail(e, ST_NOMEM, "%s: out of memory", row->name);
+	c->changed_key[0] = '\0';
+	if (st != ST_OK)
+		return st;
+	must(!row->needs_db || c->db != NULL);
+	return row->run(c, args, *result, e);
+}
+
+void
+row_set_str(json_t *object, const char *member, lz_str text)
+{
+	json_t *value;
+
+	if (text.ptr == NULL)
+		value = json_null();
+	else if (str_is_utf8(text))
+		value = json_stringn_nocheck(text.ptr, text.len);
+	else
+		value = json_string("\xef\xbf\xbd");
+	json_object_set_new(object, member, value);
+}
+
+void
+row_set_time(json_t *object, const char *member, int64_t unix_ms)
+{
+	char text[25];
+
+	clock_format(unix_ms, text);
+	json_object_set_new(object, member, json_string(text));
+}
+
+void
+row_set_nano(json_t *object, const char *member, int64_t nano_eur)
+{
+	json_object_set_new(
+	    object, member, nano_eur < 0 ? json_null() : json_integer(nano_eur));
+}

@@ -1,0 +1,269 @@
+/* control.c - the gateway's side of the control socket.
+ *
+ * Everything happens on [main]; a row that needs the database is carried to the storage
+ * thread and waited for, so a command sees every trace whose request has its answer. A
+ * key that a row changed is published before the command is answered: whoever reads
+ * "done" may use it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "admin/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "admin/rows.h"
+#include "base/io.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "net/server.h"
+#include "request/fault.h"
+
+enum {
+	ARGS_BYTES = 1 << 20,
+	ANSWER_BYTES = 64 << 20,
+	CHANGED_KEY_BYTES = 1 << 20,
+	CONNECTIONS = 32
+};
+
+#define COMMAND_PATH "/command/"
+
+struct control {
+	struct control_options o;
+	struct server_limits limits;
+	struct server *server;
+	char path[4096];
+};
+
+/* One command on its way. */
+struct job {
+	const struct command *row;
+	const json_t *args;
+	struct command_context c;
+	struct arena *memory; /* of the changed key */
+	struct db_key changed;
+	bool is_removed;
+	json_t *result;
+	struct err e;
+	enum status st;
+};
+
+static void
+run_with_database(void *arg, struct db *db)
+{
+	struct job *j = arg;
+	enum status found;
+
+	j->c.db = db;
+	j->st = command_run(&j->c, j->row, j->args, &j->result, &j->e);
+	if (j->st != ST_OK || j->c.changed_key[0] == '\0')
+		return;
+	found = key_find(db, lz_strz(j->c.changed_key), j->memory, &j->changed, &j->e);
+	j->is_removed = found == ST_NOT_FOUND;
+	if (!j->is_removed)
+		j->st = found;
+}
+
+static void
+publish(struct job *j)
+{
+	const struct command_gateway *g = j->c.gateway;
+
+	if (j->st != ST_OK || j->c.changed_key[0] == '\0')
+		return;
+	j->st = g->key_changed(
+	    g->arg, lz_strz(j->c.changed_key), j->is_removed ? NULL : &j->changed, &j->e);
+}
+
+static void
+run(struct control *c, struct job *j)
+{
+	j->c = (struct command_context){
+		.data = c->o.data,
+		.keyring = c->o.keyring,
+		.config = c->o.config(c->o.arg),
+		.gateway = c->o.gateway,
+		.now_unix_ms = loop_now(c->o.loop)->unix_ms,
+	};
+	j->memory = arena_new(CHANGED_KEY_BYTES);
+	if (j->memory == NULL) {
+		j->st = err_fail(&j->e, ST_NOMEM, "%s: out of memory", j->row->name);
+		return;
+	}
+	if (j->row->needs_db)
+		storage_call(c->o.storage, run_with_database, j);
+	else
+		j->st = command_run(&j->c, j->row, j->args, &j->result, &j->e);
+	publish(j);
+	if (j->st == ST_OK && j->row->add_live != NULL)
+		j->row->add_live(c->o.gateway, j->result);
+	arena_free(j->memory);
+}
+
+/* ---- the wire ---- */
+
+static void
+answer(struct exchange *x, enum status st, const struct err *e, json_t *result)
+{
+	static const struct http_field json_type = { { "content-type", 12 },
+		{ "application/json", 16 } };
+	json_t *all = json_object();
+	struct buf out;
+
+	buf_init(&out, ANSWER_BYTES);
+	row_set_str(all, "status", lz_strz(status_name(st)));
+	if (st != ST_OK)
+		row_set_str(all, "error", lz_strz(e->text));
+	json_object_set(all, "result", result != NULL ? result : json_null());
+	if (all == NULL || !json_print(all, &out)) {
+		buf_reset(&out);
+		buf_add_z(&out,
+		    "{\"status\":\"limit reached\",\"error\":\"the answer is too "
+		    "large; ask for less at once\",\"result\":null}");
+	}
+	exchange_reply(x, 200, &json_type, 1, buf_str(&out));
+	json_decref(all);
+	buf_free(&out);
+}
+
+static const struct command *
+find_row(const struct exchange *x, struct err *e)
+{
+	lz_str path = x->head.path;
+	const struct command *row = NULL;
+
+	if (x->head.method == HTTP_POST && str_starts(path, COMMAND_PATH))
+		row = command_find(str_cut(path, strlen(COMMAND_PATH), path.len));
+	if (row == NULL)
+		(void)err_fail(e, ST_NOT_FOUND,
+		    "%.*s: no such command; POST " COMMAND_PATH "NAME, for example "
+		    "" COMMAND_PATH "key.list",
+		    STR_ARG(str_cut(path, 0, 100)));
+	return row;
+}
+
+static void
+on_request(void *arg, struct exchange *x)
+{
+	struct job j = { .st = ST_OK };
+	lz_str body = x->body.len == 0 ? STR_LIT("{}") : buf_str(&x->body);
+	json_t *args = NULL;
+
+	j.row = find_row(x, &j.e);
+	if (j.row == NULL) {
+		answer(x, ST_NOT_FOUND, &j.e, NULL);
+		return;
+	}
+	args = json_parse(body, &j.e);
+	if (args == NULL) {
+		answer(x, ST_INVALID, &j.e, NULL);
+		return;
+	}
+	j.args = args;
+	run(arg, &j);
+	answer(x, j.st, &j.e, j.result);
+	json_decref(j.result);
+	json_decref(args);
+}
+
+static void
+on_gone(void *arg, struct exchange *x)
+{
+	/* Commands are answered inside on_request(); nothing waits for anybody. */
+	(void)arg;
+	(void)x;
+}
+
+/* ---- the socket ---- */
+
+/* A unix address holds 107 bytes, a data directory's path may be longer: so the directory
+ * is named by descriptor. */
+enum status
+control_address(
+    const struct datadir *d, int *dir_fd, struct sockaddr_un *out, struct err *e)
+{
+	*dir_fd = io.open(d->path, O_PATH | O_DIRECTORY, 0);
+	if (*dir_fd < 0)
+		return err_fail(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO,
+		    "%s: cannot be opened: %s", d->path, strerror(errno));
+	*out = (struct sockaddr_un){ .sun_family = AF_UNIX };
+	snprintf(out->sun_path, sizeof(out->sun_path), "/proc/self/fd/%d/" CONTROL_SOCKET,
+	    *dir_fd);
+	return ST_OK;
+}
+
+/* Returns a listening socket, or -1. */
+static int
+listen_at(struct control *c, struct err *e)
+{
+	struct sockaddr_un sa;
+	int dir_fd, fd = -1;
+
+	if (datadir_file(c->o.data, CONTROL_SOCKET, c->path, sizeof(c->path)) != ST_OK ||
+	    control_address(c->o.data, &dir_fd, &sa, e) != ST_OK)
+		return -1;
+	/* The directory is locked for us: a socket that lies there is an earlier run's.
+	 */
+	(void)io.unlink(c->path);
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	/* Linux makes the socket's file with the mode that the descriptor has at bind().
+	 */
+	if (fd < 0 || fchmod(fd, 0600) != 0 ||
+	    bind(fd, (struct sockaddr *)&sa, sizeof(sa)) != 0 ||
+	    listen(fd, CONNECTIONS) != 0) {
+		(void)err_fail(
+		    e, ST_IO, "%s: control socket: %s", c->path, strerror(errno));
+		if (fd >= 0)
+			(void)io.close(fd);
+		fd = -1;
+	}
+	(void)io.close(dir_fd);
+	return fd;
+}
+
+struct control *
+control_open(const struct control_options *o, struct err *e)
+{
+	static const struct server_ops ops = { .request = on_request, .gone = on_gone };
+	struct control *c = mem_zalloc(sizeof(*c));
+	int fd;
+
+	if (c == NULL) {
+		(void)err_fail(e, ST_NOMEM, "control socket: out of memory");
+		return NULL;
+	}
+	c->o = *o;
+	server_limits_default(&c->limits);
+	c->limits.body_bytes = ARGS_BYTES;
+	c->limits.connections = CONNECTIONS;
+	fd = listen_at(c, e);
+	if (fd < 0)
+		goto fail;
+	c->server = server_new(o->loop, &c->limits, &ops, c);
+	if (c->server == NULL) {
+		(void)err_fail(e, ST_NOMEM, "control socket: out of memory");
+		(void)io.close(fd);
+		goto fail;
+	}
+	if (server_listen(c->server, fd, e) == ST_OK)
+		return c;
+fail:
+	control_close(c);
+	return NULL;
+}
+
+void
+control_close(struct control *c)
+{
+	if (c == NULL)
+		return;
+	if (c->server != NULL) {
+		(void)io.unlink(c->path);
+		server_free(c->server);
+	}
+	mem_free(c);
+}

@@ -1,0 +1,37 @@
+/* rows.h - the functions behind the table of commands. Private to admin/.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef ADMIN_ROWS_H
+#define ADMIN_ROWS_H
+
+#include "admin/commands.h"
+
+/* key.c: the member names of a key's settings and how keys are kept stand there. */
+command_fn key_create, key_import, key_list, key_show, key_roll, key_disable, key_remove;
+void key_add_live(const struct command_gateway *g, json_t *result);
+/* trace.c */
+command_fn trace_list, trace_show, trace_erase;
+/* catalogue.c: models, providers, configuration */
+command_fn model_list, model_show, provider_list, config_show_used, config_changes;
+void provider_add_live(const struct command_gateway *g, json_t *result);
+/* care.c */
+command_fn care_reload, care_status, care_backup, care_check;
+
+/* Reads one key's row; it lives in memory. ST_NOT_FOUND. */
+enum status key_find(
+    struct db *db, lz_str id, struct arena *memory, struct db_key *out, struct err *e);
+struct sockaddr_un;
+/* Where the control socket is: through *dir_fd, which the caller closes. */
+enum status control_address(
+    const struct datadir *d, int *dir_fd, struct sockaddr_un *out, struct err *e);
+
+/* Adds a string member; absent strings become null, bytes that are not UTF-8 become
+ * U+FFFD. */
+void row_set_str(json_t *object, const char *member, lz_str text);
+/* "2026-11-22T16:01:10.123Z" */
+void row_set_time(json_t *object, const char *member, int64_t unix_ms);
+/* Nano-EUR, or null when below zero: unknown. */
+void row_set_nano(json_t *object, const char *member, int64_t nano_eur);
+
+#endif
