@@ -121,6 +121,7 @@ struct request {
 	struct key *key;	     /* a reference; NULL: not authenticated */
 	bool counts_in_flight;	     /* of the key */
 	int64_t tokens_held;	     /* of the key's tokens_per_minute */
+	bool shows_budget;	     /* x-latenza-budget-remaining-eur */
 	int64_t rate_limit, rate_remaining, rate_reset_ms; /* for x-ratelimit-*; -1: none */
 	enum key_log log_content;    /* settled: FULL, META or OFF */
 

@@ -27,6 +27,7 @@ struct worker {
 	struct config *config;	 /* this worker's reference; swapped by a posted task */
 	struct gateway *gateway;
 	unsigned in_flight;
+	uint64_t id_state;	 /* of request ids */
 	struct arena *spare_arena[32]; /* kept for the next requests */
 	unsigned spare_count;
 };

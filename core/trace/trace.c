@@ -194,7 +194,6 @@ trace_offer_content(struct request *r, lz_str candidates)
 		answer = r->answer.len > 0 ? buf_str(&r->answer) : streamed_answer(r, &joined) ? buf_str(&joined) : STR_NONE;
 	}
 	if (r->log_content != LOG_CONTENT_OFF && (request.len > 0 || answer.len > 0 || candidates.len > 2))
-		if (!storage_offer_content(r->worker->storage, r->id, r->began.unix_ms, request, answer, candidates))
-			metric_add(METRIC_CONTENT_DROPPED, 1);
+		storage_offer_content(r->worker->storage, r->id, r->began.unix_ms, request, answer, candidates);
 	buf_free(&joined);
 }

@@ -1,0 +1,106 @@
+/* models.c - the model list, from the same filters as a request: allowlist and test mark.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "gateway/models.h"
+
+#include "gateway/answer.h"
+#include "key/stage.h"
+
+enum { LIST_BYTES = 4 << 20 };
+
+static bool
+may_use(const struct request *r, const struct target *t)
+{
+	return (!r->key->is_test || t->provider->is_test) && key_allows(r->key, t->model->id);
+}
+
+static void
+add_model(const struct request *r, struct buf *b, lz_str prefix, lz_str id, lz_str owner)
+{
+	struct buf name;
+
+	buf_init(&name, 600);
+	buf_add_str(&name, prefix);
+	buf_add_str(&name, id);
+	buf_add_z(b, "{\"id\":");
+	buf_add_json(b, buf_str(&name));
+	buf_addf(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":", (long long)(r->began.unix_ms / 1000 / 86400 * 86400));
+	buf_add_json(b, owner);
+	buf_add_char(b, '}');
+	buf_free(&name);
+}
+
+/* A name that several providers serve is listed once, under the first. */
+static bool
+is_first(const struct config *c, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (str_eq(c->target[k].model->id, c->target[i].model->id))
+			return false;
+	return true;
+}
+
+void
+models_list(struct request *r)
+{
+	const struct config *c = r->config;
+	struct buf b;
+	size_t n = 0;
+
+	buf_init(&b, LIST_BYTES);
+	buf_add_z(&b, "{\"object\":\"list\",\"data\":[");
+	for (size_t i = 0; i < c->target_count; i++) {
+		if (!may_use(r, &c->target[i]) || !is_first(c, i))
+			continue;
+		buf_add_z(&b, n++ > 0 ? "," : "");
+		add_model(r, &b, STR_NONE, c->target[i].model->id, c->target[i].provider->name);
+	}
+	for (size_t i = 0; i < c->router_count; i++) {
+		buf_add_z(&b, n++ > 0 ? "," : "");
+		add_model(r, &b, STR_LIT("latenza/"), lz_strz(c->router[i]->name), STR_LIT("latenza"));
+	}
+	buf_add_z(&b, "]}");
+	answer_json(r, 200, buf_str(&b));
+	buf_free(&b);
+}
+
+static bool
+show(struct request *r, lz_str id, struct buf *b)
+{
+	const struct target *found[REQUEST_CANDIDATES];
+	struct target *made = arena_alloc(r->arena, sizeof *made);
+	size_t n;
+
+	if (str_starts(id, "latenza/")) {
+		lz_str name = str_cut(id, strlen("latenza/"), id.len);
+
+		if (config_router(r->config, name) == NULL)
+			return false;
+		add_model(r, b, STR_NONE, id, STR_LIT("latenza"));
+		return true;
+	}
+	n = made != NULL ? config_targets(r->config, id, found, REQUEST_CANDIDATES, made, r->arena) : 0;
+	for (size_t i = 0; i < n; i++)
+		if (may_use(r, found[i])) {
+			add_model(r, b, STR_NONE, id, found[i]->provider->name);
+			return true;
+		}
+	return false;
+}
+
+void
+models_show(struct request *r)
+{
+	lz_str path = r->x->head.path;
+	lz_str id = str_cut(path, strlen("/v1/models/"), path.len);
+	struct buf b;
+
+	buf_init(&b, 4096);
+	if (show(r, id, &b))
+		answer_json(r, 200, buf_str(&b));
+	else
+		request_fail(r, FAULT_MODEL_NOT_FOUND, "model", "the model '%.*s' does not exist here, or this key may not use it",
+		    STR_ARG(str_cut(id, 0, 200)));
+	buf_free(&b);
+}

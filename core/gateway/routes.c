@@ -1,0 +1,96 @@
+/* routes.c - the route table.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "gateway/routes.h"
+
+#include "gateway/answer.h"
+#include "gateway/inside.h"
+#include "gateway/models.h"
+
+extern const struct stage stages_chat[];
+
+static void
+answer_healthz(struct request *r)
+{
+	answer_json(r, 200, STR_LIT("{\"status\":\"ok\"}"));
+}
+
+static void
+answer_readyz(struct request *r)
+{
+	struct err why = { "" };
+	struct buf b;
+
+	if (inside_is_ready(r->worker->gateway, &why)) {
+		answer_json(r, 200, STR_LIT("{\"status\":\"ready\"}"));
+		return;
+	}
+	buf_init(&b, 4096);
+	buf_add_z(&b, "{\"status\":\"not ready\",\"reason\":");
+	buf_add_json(&b, lz_strz(why.text));
+	buf_add_char(&b, '}');
+	answer_json(r, fault_row(FAULT_NO_PROVIDER)->status, buf_str(&b));
+	buf_free(&b);
+}
+
+static const struct route routes[] = {
+	{ "chat", HTTP_POST, "/v1/chat/completions", true, true, stages_chat, NULL },
+	{ "models", HTTP_GET, "/v1/models", true, false, NULL, models_list },
+	{ "model", HTTP_GET, "/v1/models/", true, false, NULL, models_show },
+	{ "healthz", HTTP_GET, "/healthz", false, false, NULL, answer_healthz },
+	{ "readyz", HTTP_GET, "/readyz", false, false, NULL, answer_readyz },
+};
+enum { ROUTES = sizeof routes / sizeof routes[0] };
+
+static bool
+path_is(const struct route *t, lz_str path)
+{
+	size_t n = strlen(t->path);
+
+	if (t->path[n - 1] == '/')
+		return path.len > n && memcmp(path.ptr, t->path, n) == 0;
+	return str_is(path, t->path);
+}
+
+const struct route *
+routes_find(const struct http_head *h, enum fault *fault)
+{
+	enum http_method method = h->method == HTTP_HEAD ? HTTP_GET : h->method;
+
+	*fault = FAULT_UNKNOWN_URL;
+	for (size_t i = 0; i < ROUTES; i++) {
+		if (!path_is(&routes[i], h->path))
+			continue;
+		if (routes[i].method == method)
+			return &routes[i];
+		*fault = FAULT_METHOD;
+	}
+	return NULL;
+}
+
+/* The stages that guard money must all be there, in this order, wherever one of them is. */
+void
+routes_check(void)
+{
+	static const char *const wanted[] = { "admit", "candidates", "next", "reserve", "attempt" };
+
+	for (size_t i = 0; i < ROUTES; i++) {
+		size_t seen = 0;
+
+		must((routes[i].stages != NULL) != (routes[i].answer != NULL));
+		if (routes[i].stages == NULL)
+			continue;
+		must(routes[i].needs_key);
+		for (const struct stage *s = routes[i].stages; s->run != NULL; s++)
+			if (seen < 5 && strcmp(s->name, wanted[seen]) == 0)
+				seen++;
+		must(seen == 5);
+	}
+}
+
+const struct route *
+routes_at(size_t i)
+{
+	return i < ROUTES ? &routes[i] : NULL;
+}

@@ -1,0 +1,253 @@
+/* stages.c - the way of a request. Start reading here.
+ *
+ * A chat completion crosses the rows below from top to bottom. Each row is one function of another room over struct
+ * request; it returns what comes next, and this file alone moves the request from row to row:
+ *
+ *   key     admit       rate, concurrency, budget already spent, tokens per minute, model allowlist
+ *   policy  profile     which strategy applies
+ *           candidates  every target through the filters; the reason of each exclusion is kept
+ *           route       the router orders who is left
+ *   call    next        the best candidate not tried yet becomes the attempt          <- a failed attempt
+ *           reserve     money set aside in the ledger and written to the spool           comes back here
+ *           attempt     the provider is called, its answer taken
+ *   trace   (end)       settle, record, spool, and only then the answer's last byte
+ *
+ * Authentication comes before the table, while the body has not been read (serve.c).
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "gateway/stages.h"
+
+#include "call/call.h"
+#include "gateway/answer.h"
+#include "gateway/gateway.h"
+#include "gateway/requests.h"
+#include "key/stage.h"
+#include "policy/policy.h"
+#include "request/live.h"
+#include "trace/trace.h"
+
+static enum step admit(struct request *r);
+static enum step candidates(struct request *r);
+static enum step reserve(struct request *r);
+
+const struct stage stages_chat[] = {
+	{ "read", request_read, NULL },
+	{ "admit", admit, NULL },
+	{ "profile", policy_profile, NULL },
+	{ "candidates", candidates, NULL },
+	{ "route", policy_route, NULL },
+	{ "next", policy_next, NULL },
+	{ "reserve", reserve, key_reserve_failed },
+	{ "attempt", call_attempt, NULL },
+	{ NULL, NULL, NULL },
+};
+
+/* ---- rows that need two rooms ---- */
+
+static enum step
+admit(struct request *r)
+{
+	const struct key_settings *s = &r->key->settings;
+
+	r->strategy = s->routing_strategy;
+	r->shows_budget = s->show_budget;
+	r->output_limit = s->max_output_tokens >= 0 ? s->max_output_tokens : -1;
+	return key_admit(r);
+}
+
+static enum step
+candidates(struct request *r)
+{
+	return policy_candidates(r, key_allows, r->key->is_test, r->key->budget_count > 0);
+}
+
+/* A candidate whose bound does not fit is passed over while a cheaper one may. */
+static enum step
+reserve(struct request *r)
+{
+	for (;;) {
+		enum step s = key_reserve(r);
+		struct attempt *a;
+
+		if (s != STEP_FAULT || (r->fault != FAULT_BUDGET_SPENT && r->fault != FAULT_BUDGET_RESERVED))
+			return s;
+		a = request_attempt(r);
+		a->candidate->excluded = EXCLUDED_BUDGET;
+		live_dropped(a->live);
+		r->attempt_count--;
+		{
+			enum fault budget_fault = r->fault;
+			lz_str message = r->fault_message;
+
+			r->fault = FAULT_NONE;
+			if (policy_next(r) == STEP_NEXT)
+				continue;
+			if (r->fault == FAULT_NO_PROVIDER) { /* nobody was left: the budget is why */
+				r->fault = budget_fault;
+				r->fault_message = message;
+			}
+			return STEP_FAULT;
+		}
+	}
+}
+
+/* ---- from row to row ---- */
+
+static void end(struct request *r);
+
+static unsigned
+row_of(const struct request *r, enum step (*run)(struct request *r))
+{
+	unsigned i = 0;
+
+	while (r->route->stages[i].run != run) {
+		must(r->route->stages[i].run != NULL);
+		i++;
+	}
+	return i;
+}
+
+static void move(struct request *r, enum step s);
+
+static void
+flushed(void *arg, enum status st)
+{
+	struct request *r = arg;
+	const struct stage *stage = &r->route->stages[r->stage];
+
+	move(r, st == ST_OK ? STEP_NEXT : stage->unflushed(r));
+}
+
+/* Runs rows until one waits or the request ends. */
+static void
+move(struct request *r, enum step s)
+{
+	for (;;) {
+		switch (s) {
+		case STEP_NEXT:
+			r->stage++;
+			break;
+		case STEP_RETRY:
+			key_settle(r, request_attempt(r));
+			r->stage = row_of(r, policy_next);
+			break;
+		case STEP_BARRIER:
+			loop_barrier(r->worker->loop, &r->wait, flushed, r);
+			return;
+		case STEP_WAIT:
+			return;
+		case STEP_FAULT:
+		case STEP_DONE:
+			end(r);
+			return;
+		}
+		must(r->route->stages[r->stage].run != NULL);
+		s = r->route->stages[r->stage].run(r);
+	}
+}
+
+static void
+begin_stream(struct request *r)
+{
+	answer_begin(r);
+}
+
+const struct request_ops stages_ops = { move, begin_stream, key_top_up, key_budget };
+
+void
+stages_start(struct request *r)
+{
+	r->stage = 0;
+	move(r, r->route->stages[0].run(r));
+}
+
+/* ---- the end: settle, trace, spool, last byte ---- */
+
+static void
+offer_content(struct request *r)
+{
+	struct buf table;
+
+	if (r->log_content == LOG_CONTENT_OFF || r->key == NULL)
+		return;
+	buf_init(&table, 65536);
+	if (r->candidate_count > 0)
+		policy_table(r, &table);
+	trace_offer_content(r, table.failed ? STR_NONE : buf_str(&table));
+	buf_free(&table);
+}
+
+/* What could not be written was not acknowledged: the client is not told that all is well. The records stay in the
+ * spool's memory and are written when the device takes them. */
+static void
+refuse_unwritten(struct request *r)
+{
+	if (r->fault != FAULT_NONE)
+		return;
+	request_fail(r, FAULT_STORAGE_FULL, NULL, "the gateway cannot write to its storage; nothing was lost, try again later");
+	if (r->has_begun)
+		r->is_cut = true;
+}
+
+static void
+written(void *arg, enum status st)
+{
+	struct request *r = arg;
+
+	if (st != ST_OK)
+		refuse_unwritten(r);
+	if (r->x != NULL)
+		answer_send(r);
+	offer_content(r);
+	requests_free(r);
+}
+
+static void
+record(struct request *r)
+{
+	struct trace_names names = { r->key->id, r->key->is_test };
+	struct record_trace t;
+
+	trace_record(r, &names, &t);
+	if (spool_trace(r->worker->spool, &t) != ST_OK)
+		log_error("trace.unwritten", "request=%s", r->id_hex);
+}
+
+static void
+end(struct request *r)
+{
+	must(!r->is_finished);
+	r->is_finished = true;
+	loop_timer_cancel(r->worker->loop, &r->timer);
+	for (unsigned i = 0; i < r->attempt_count; i++)
+		key_settle(r, &r->attempt[i]);
+	if (r->key == NULL) {
+		if (r->x != NULL)
+			answer_send(r);
+		requests_free(r);
+		return;
+	}
+	record(r);
+	key_release(r);
+	loop_barrier(r->worker->loop, &r->wait, written, r);
+}
+
+void
+stages_end(struct request *r)
+{
+	end(r);
+}
+
+void
+stages_client_gone(struct request *r)
+{
+	r->x = NULL;
+	if (r->is_finished) /* it only waited for the barrier */
+		return;
+	loop_barrier_cancel(r->worker->loop, &r->wait);
+	policy_cancel(r);
+	call_cancel(r);
+	request_fail(r, FAULT_CLIENT_GONE, NULL, "the client left");
+	end(r);
+}

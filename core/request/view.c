@@ -1,0 +1,176 @@
+/* view.c - the request as plugins and scripts may see it: views, and never a secret.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "request/view.h"
+
+#include "base/json.h"
+#include "request/live.h"
+
+enum {
+	HEADER_NAME_BYTES = 128,
+	TAG_KEY_BYTES = 64,
+	TAG_VALUE_BYTES = 512,
+	TAGS = 64,
+	TAGS_BYTES = 65536
+};
+
+/* Whatever route a key may come in by. */
+static const char *const secret_headers[] = { "authorization", "proxy-authorization", "cookie", "x-api-key", "api-key",
+	"x-goog-api-key" };
+
+static int64_t
+deadline_left_ms(const struct request *r)
+{
+	int64_t us = r->deadline_us - loop_now(r->worker->loop)->mono_us;
+
+	return us > 0 ? us / 1000 : 0;
+}
+
+static void
+view_attempt(const struct request *r, lz_request *out)
+{
+	const struct attempt *a;
+
+	if (r->attempt_count == 0)
+		return;
+	a = &r->attempt[r->attempt_count - 1];
+	out->attempt = a->number;
+	out->output_bound = a->output_bound;
+}
+
+void
+request_view(struct request *r, lz_request *out, uint32_t phase)
+{
+	int64_t left_ms = deadline_left_ms(r);
+
+	*out = (lz_request) { .size = sizeof(*out), .phase = phase, .output_bound = -1 };
+	out->stream = r->is_stream;
+	out->deadline_ms = left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
+	out->capabilities = r->capabilities;
+	out->prompt_tokens = r->prompt_tokens;
+	out->max_output_tokens = r->max_tokens;
+	out->id = lz_strz(r->id_hex);
+	out->route = STR_LIT("chat"); /* the one route there is; the route's row will carry its word */
+	out->model = r->model;
+	out->user = r->user;
+	out->session = r->session;
+	view_attempt(r, out);
+}
+
+static double
+average_ms(const _Atomic uint64_t *cell)
+{
+	return (double)atomic_load_explicit(cell, memory_order_relaxed) / 1000.0;
+}
+
+/* Averages of the request's own mode. What no call has told yet is unknown, not 0. */
+static void
+view_live(const struct request *r, struct live *l, lz_target *out)
+{
+	unsigned mode = r->is_stream ? 1 : 0;
+
+	out->samples = atomic_load_explicit(&l->samples[mode], memory_order_relaxed);
+	out->ttft_ms = out->ms_per_token = out->latency_ms = -1;
+	out->load = -1;
+	out->error_rate = atomic_load_explicit(&l->error_permille, memory_order_relaxed) / 1000.0;
+	out->healthy = live_is_healthy(l, loop_now(r->worker->loop)->mono_us);
+	if (out->samples == 0) {
+		if (out->error_rate == 0)
+			out->error_rate = -1;
+		return;
+	}
+	out->latency_ms = average_ms(&l->total_us[mode]);
+	if (atomic_load_explicit(&l->ttft_us[mode], memory_order_relaxed) > 0)
+		out->ttft_ms = average_ms(&l->ttft_us[mode]);
+	if (atomic_load_explicit(&l->us_per_token[mode], memory_order_relaxed) > 0)
+		out->ms_per_token = average_ms(&l->us_per_token[mode]);
+}
+
+void
+request_view_target(const struct request *r, const struct candidate *c, lz_target *out)
+{
+	const struct target *t = c->target;
+
+	*out = (lz_target) { .size = sizeof(*out), .weight = 1 };
+	out->capabilities = t->model->capabilities;
+	out->provider = t->provider->name;
+	out->model = t->model->id;
+	out->upstream_model = t->upstream_model;
+	out->region = t->provider->region;
+	out->context_tokens = t->model->context_window;
+	out->max_output_tokens = t->model->max_output_tokens;
+	out->cost_estimate = c->bound_nano_eur < 0 ? -1 : c->estimate_nano_eur;
+	out->quality = t->model->quality;
+	view_live(r, live_of(t), out);
+}
+
+lz_str
+request_view_header(const struct request *r, lz_str name)
+{
+	char lower[HEADER_NAME_BYTES];
+
+	if (name.len == 0 || name.len >= sizeof(lower))
+		return STR_NONE;
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+
+		lower[i] = c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
+	}
+	lower[name.len] = '\0';
+	for (size_t i = 0; i < sizeof(secret_headers) / sizeof(secret_headers[0]); i++)
+		if (strcmp(lower, secret_headers[i]) == 0)
+			return STR_NONE;
+	return request_header(r, lower);
+}
+
+lz_str
+request_view_metadata(const struct request *r, lz_str key, struct arena *memory)
+{
+	json_t *tree;
+	const json_t *value;
+	lz_str found = STR_NONE;
+
+	if (r->metadata.len == 0 || key.len == 0 || memory == NULL)
+		return STR_NONE;
+	tree = json_parse(r->metadata, NULL);
+	value = json_object_getn(tree, key.ptr, key.len);
+	if (json_is_string(value))
+		found = arena_copy(memory, lz_strn(json_string_value(value), json_string_length(value)));
+	json_decref(tree);
+	return found;
+}
+
+static bool
+is_tag(lz_str s, size_t max)
+{
+	return s.len > 0 && s.len <= max && str_find(s, '\0') < 0 && str_is_utf8(s);
+}
+
+enum status
+request_view_tag(struct request *r, lz_str key, lz_str value)
+{
+	json_t *tree;
+	struct buf text;
+	enum status st = ST_NOMEM;
+
+	if (!is_tag(key, TAG_KEY_BYTES) || !is_tag(value, TAG_VALUE_BYTES))
+		return ST_INVALID;
+	tree = r->metadata.len > 0 ? json_parse(r->metadata, NULL) : json_object();
+	if (json_object_size(tree) >= TAGS && json_object_getn(tree, key.ptr, key.len) == NULL) {
+		json_decref(tree);
+		return ST_LIMIT;
+	}
+	buf_init(&text, TAGS_BYTES);
+	if (json_object_setn_new(tree, key.ptr, key.len, json_stringn(value.ptr, value.len)) == 0 && json_print(tree, &text)) {
+		lz_str copy = arena_copy(r->arena, buf_str(&text));
+
+		if (copy.ptr != NULL) {
+			r->metadata = copy;
+			st = ST_OK;
+		}
+	}
+	buf_free(&text);
+	json_decref(tree);
+	return st;
+}
