@@ -289,6 +289,12 @@ crypto_key_mint(bool is_test, char out[CRYPTO_KEY_CHARS + 1])
 	out[CRYPTO_KEY_CHARS] = '\0';
 }
 
+static bool
+is_key_digit(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z');
+}
+
 bool
 crypto_key_is_wellformed(lz_str text)
 {
@@ -299,7 +305,7 @@ crypto_key_is_wellformed(lz_str text)
 	if (!str_starts(text, live_prefix) && !str_starts(text, test_prefix))
 		return false;
 	for (size_t i = PREFIX_CHARS; i < text.len; i++) {
-		if (text.ptr[i] == '\0' || strchr(digits, text.ptr[i]) == NULL)
+		if (!is_key_digit(text.ptr[i]))
 			return false;
 	}
 	put_checksum(str_cut(text, 0, PREFIX_CHARS + RANDOM_CHARS), checksum);

@@ -187,10 +187,10 @@ next_pair(lz_str *rest, lz_str *key, lz_str *value)
 	if (n > 0)
 		*rest = str_cut(*rest, n + 1, rest->len);
 	n = value_len(*rest);
-	*value = str_cut(*rest, 0, n);
+	*value = str_trim(str_cut(*rest, 0, n));
 	*rest = str_cut(*rest, n, rest->len);
-	if (n > 1 && str_starts(*value, "\"") && str_ends(*value, "\""))
-		*value = str_cut(*value, 1, n - 1);
+	if (value->len > 1 && str_starts(*value, "\"") && str_ends(*value, "\""))
+		*value = str_cut(*value, 1, value->len - 1);
 	return true;
 }
 
