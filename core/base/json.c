@@ -2,8 +2,7 @@
  *
  * Reading: jscan_value() first, so that jansson never sees a text that is too deep, too
  * large or not UTF-8, and every caller gets the same sentences. Writing: jansson 2.14
- * prints 0.1 as 0.10000000000000001 and takes twice as long (README.md,
- * "Decisions").
+ * prints 0.1 as 0.10000000000000001 and takes twice as long (README.md, "Decisions").
  *
  * SPDX-License-Identifier: MIT
  */
@@ -45,12 +44,13 @@ json_parse(lz_str text, struct err *e)
 	    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
 	if (j != NULL)
 		return j;
-	/* jansson 2.14 says nothing at all when most of its allocations fail. */
-	if (why.text[0] == '\0' || json_error_code(&why) == json_error_out_of_memory)
-		(void)err_fail(e, ST_NOMEM, "JSON: out of memory");
-	else
+	/* The only flaw that jscan_value() leaves to jansson. Any other failure is a lack
+	 * of memory, for which jansson 2.14 says nothing or "string or '}' expected". */
+	if (json_error_code(&why) == json_error_duplicate_key)
 		(void)err_fail(
 		    e, ST_INVALID, "JSON at byte %d: %s", why.position, why.text);
+	else
+		(void)err_fail(e, ST_NOMEM, "JSON: out of memory");
 	return NULL;
 }
 
@@ -58,8 +58,7 @@ json_parse(lz_str text, struct err *e)
 
 static bool print(const json_t *j, struct buf *out, unsigned depth);
 
-/* The shortest of 15, 16 or 17 digits that reads back as the same number; 17 always do.
- */
+/* The shortest of 15, 16 or 17 digits that reads back as the same number; 17 do. */
 static void
 print_real(double v, struct buf *out)
 {
