@@ -15,6 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/jtext.h"
 #include "base/plain.h"
 
 enum {
@@ -79,94 +80,16 @@ refuse_byte(struct scan *s, const char *expected)
 
 /* ---- blanks ---- */
 
-static inline bool
-is_blank(char c)
-{
-	return c == ' ' || c == '\n' || c == '\r' || c == '\t';
-}
-
-static inline const char *
-skip_blanks(const char *p, const char *end)
-{
-	while (p < end && is_blank(*p))
-		p++;
-	return p;
-}
-
 /* The next byte that is no blank, without taking it; '\0' at the end (and a NUL byte fits
  * nowhere either). */
 static inline char
 peek(struct scan *s)
 {
-	s->p = skip_blanks(s->p, s->end);
+	s->p = jtext_skip_blanks(s->p, s->end);
 	return s->p < s->end ? *s->p : '\0';
 }
 
 /* ---- strings ---- */
-
-/* Four hexadecimal digits at p; -1 if they are not there. */
-static int
-hex4(const char *p, const char *end)
-{
-	int v = 0;
-
-	if (end - p < 4)
-		return -1;
-	for (int i = 0; i < 4; i++) {
-		char c = p[i];
-
-		if (c >= '0' && c <= '9')
-			v = v << 4 | (c - '0');
-		else if ((c | 0x20) >= 'a' && (c | 0x20) <= 'f')
-			v = v << 4 | ((c | 0x20) - 'a' + 10);
-		else
-			return -1;
-	}
-	return v;
-}
-
-/* The character behind \u at p ("uXXXX", two of them for a pair), its length in *n; -1:
- * no digits, -2: half a pair. */
-static int
-unicode_escape(const char *p, const char *end, size_t *n)
-{
-	int high = hex4(p + 1, end), low;
-
-	*n = 5;
-	if (high < 0xd800 || high > 0xdfff)
-		return high;
-	if (high > 0xdbff || end - p < 7 || p[5] != '\\' || p[6] != 'u')
-		return -2;
-	low = hex4(p + 7, end);
-	if (low < 0xdc00 || low > 0xdfff)
-		return -2;
-	*n = 11;
-	return 0x10000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-}
-
-/* What stands for the byte after a backslash; 0 if it is none of the short escapes. */
-static char
-short_escape(char c)
-{
-	switch (c) {
-	case '"':
-	case '\\':
-	case '/':
-		return c;
-	case 'b':
-		return '\b';
-	case 'f':
-		return '\f';
-	case 'n':
-		return '\n';
-	case 'r':
-		return '\r';
-	case 't':
-		return '\t';
-	default:
-		return 0;
-	}
-}
 
 /* s->p is at a backslash. */
 static bool
@@ -179,14 +102,14 @@ scan_escape(struct scan *s, struct piece *out)
 	out->has_escape = true;
 	if (p == s->end)
 		return refuse(s, "the text ends inside a string");
-	if (short_escape(*p) != 0) {
+	if (jtext_short_escape(*p) != 0) {
 		s->p = p + 1;
 		return true;
 	}
 	if (*p != 'u')
 		return refuse(s, "unknown escape in a string; JSON knows \\\" \\\\ \\/ "
 				 "\\b \\f \\n \\r \\t \\uXXXX");
-	c = unicode_escape(p, s->end, &n);
+	c = jtext_unicode_escape(p, s->end, &n);
 	if (c == -1)
 		return refuse(s, "\\u without four hexadecimal digits");
 	if (c == -2)
@@ -648,243 +571,4 @@ jscan_value(lz_str text, struct err *e)
 	if (!scan_start(&s, text, e) || !scan_value(&s, &type) || !scan_end(&s))
 		return s.failed;
 	return ST_OK;
-}
-
-/* ---- reading what passed ---- */
-
-const struct jscan_member *
-jscan_find(const struct jscan *s, const char *key)
-{
-	for (size_t i = 0; i < s->count; i++) {
-		if (str_is(s->member[i].key, key))
-			return &s->member[i];
-	}
-	return NULL;
-}
-
-bool
-jscan_int(const struct jscan_member *m, int64_t *out)
-{
-	bool is_negative =
-	    m->type == JSCAN_NUMBER && m->value.len > 0 && m->value.ptr[0] == '-';
-	int64_t v = 0;
-
-	if (m->type != JSCAN_NUMBER)
-		return false;
-	for (size_t i = is_negative; i < m->value.len; i++) {
-		int digit = m->value.ptr[i] - '0';
-
-		if (digit < 0 || digit > 9 || __builtin_mul_overflow(v, 10, &v) ||
-		    __builtin_sub_overflow(v, digit, &v))
-			return false;
-	}
-	/* Counted downwards, because INT64_MIN has no positive twin. */
-	if (!is_negative && v == INT64_MIN)
-		return false;
-	*out = is_negative ? v : -v;
-	return true;
-}
-
-static size_t
-put_utf8(char *out, int c)
-{
-	if (c < 0x80) {
-		out[0] = (char)c;
-		return 1;
-	}
-	if (c < 0x800) {
-		out[0] = (char)(0xc0 | c >> 6);
-		out[1] = (char)(0x80 | (c & 0x3f));
-		return 2;
-	}
-	if (c < 0x10000) {
-		out[0] = (char)(0xe0 | c >> 12);
-		out[1] = (char)(0x80 | (c >> 6 & 0x3f));
-		out[2] = (char)(0x80 | (c & 0x3f));
-		return 3;
-	}
-	out[0] = (char)(0xf0 | c >> 18);
-	out[1] = (char)(0x80 | (c >> 12 & 0x3f));
-	out[2] = (char)(0x80 | (c >> 6 & 0x3f));
-	out[3] = (char)(0x80 | (c & 0x3f));
-	return 4;
-}
-
-/* Decodes the escape at *p into out[4] and moves *p behind it. What is no escape, which
- * no text that passed the scan contains, comes out as it stands. */
-static size_t
-decode_escape(const char **p, const char *end, char out[4])
-{
-	const char *at = *p + 1;
-	size_t n;
-	int c;
-
-	if (at < end && short_escape(*at) != 0) {
-		out[0] = short_escape(*at);
-		*p = at + 1;
-		return 1;
-	}
-	c = at < end && *at == 'u' ? unicode_escape(at, end, &n) : -1;
-	if (c < 0) {
-		out[0] = *(*p)++;
-		return 1;
-	}
-	*p = at + n;
-	return put_utf8(out, c);
-}
-
-bool
-jscan_string(const struct jscan_member *m, char *room, lz_str *out)
-{
-	const char *p, *end;
-	size_t n = 0;
-
-	if (m->type != JSCAN_STRING || m->value.len < 2)
-		return false;
-	p = m->value.ptr + 1;
-	end = m->value.ptr + m->value.len - 1;
-	*out = lz_strn(p, (size_t)(end - p));
-	if (!m->has_escape)
-		return true;
-	while (p < end) {
-		char c[4];
-		size_t len;
-
-		if (*p != '\\') {
-			room[n++] = *p++;
-			continue;
-		}
-		len = decode_escape(&p, end, c);
-		memcpy(room + n, c, len);
-		n += len;
-	}
-	*out = lz_strn(room, n);
-	return true;
-}
-
-/* Is a key, as written, this name? A nested key may have escapes. */
-static bool
-key_is(lz_str key, const char *name)
-{
-	const char *p = key.ptr, *end = p + key.len;
-	size_t left = strlen(name);
-
-	while (p < end) {
-		char c[4];
-		size_t n = 1;
-
-		c[0] = *p;
-		if (*p == '\\')
-			n = decode_escape(&p, end, c);
-		else
-			p++;
-		if (n > left || memcmp(c, name, n) != 0)
-			return false;
-		name += n;
-		left -= n;
-	}
-	return left == 0;
-}
-
-/* Behind the string that begins at p; `end` if it is not closed. */
-static const char *
-skip_string(const char *p, const char *end)
-{
-	for (p++; p < end; p++) {
-		p = plain_skip(p, end);
-		if (p < end && *p == '"')
-			return p + 1;
-		if (p < end && *p == '\\')
-			p++;
-	}
-	return end;
-}
-
-/* Behind the value that begins at p. */
-static const char *
-skip_value(const char *p, const char *end)
-{
-	unsigned depth = 0;
-
-	while (p < end) {
-		if (*p == '"') {
-			p = skip_string(p, end);
-		} else if (depth == 0 &&
-			   (*p == ',' || *p == '}' || *p == ']' || is_blank(*p))) {
-			break;
-		} else {
-			depth += *p == '{' || *p == '[';
-			depth -= *p == '}' || *p == ']';
-			p++;
-		}
-		if (depth == 0 && (p[-1] == '"' || p[-1] == '}' || p[-1] == ']'))
-			break;
-	}
-	return p;
-}
-
-static enum jscan_type
-type_of(char c)
-{
-	switch (c) {
-	case '"':
-		return JSCAN_STRING;
-	case '{':
-		return JSCAN_OBJECT;
-	case '[':
-		return JSCAN_ARRAY;
-	case 't':
-		return JSCAN_TRUE;
-	case 'f':
-		return JSCAN_FALSE;
-	case 'n':
-		return JSCAN_NULL;
-	default:
-		return JSCAN_NUMBER;
-	}
-}
-
-static struct jscan_member
-inner_member(lz_str key, const char *from, const char *to)
-{
-	struct jscan_member m = { .key = key,
-		.value = lz_strn(from, (size_t)(to - from)),
-		.type = type_of(*from) };
-
-	m.has_escape = m.type == JSCAN_STRING && memchr(from, '\\', m.value.len) != NULL;
-	return m;
-}
-
-bool
-jscan_inner(lz_str object, const char *key, struct jscan_member *out)
-{
-	const char *p = object.ptr, *end = p + object.len, *value;
-	bool is_found = false;
-	lz_str name;
-
-	p = skip_blanks(p, end);
-	if (p == end || *p != '{')
-		return false;
-	for (;;) {
-		p = skip_blanks(p + 1, end);
-		if (p == end || *p != '"')
-			return is_found;
-		value = skip_string(p, end);
-		name =
-		    str_cut(lz_strn(p, (size_t)(value - p)), 1, (size_t)(value - p) - 1);
-		value = skip_blanks(value, end);
-		if (value == end || *value != ':')
-			return is_found;
-		value = skip_blanks(value + 1, end);
-		if (value == end)
-			return is_found;
-		p = skip_value(value, end);
-		if (key_is(name, key)) {
-			*out = inner_member(name, value, p);
-			is_found = true;
-		}
-		p = skip_blanks(p, end);
-		if (p == end || *p != ',')
-			return is_found;
-	}
 }
