@@ -12,10 +12,11 @@ struct price { /* pico-units of a currency per token; -1: unknown */
 	int64_t input, cache_read, cache_write, output;
 	int64_t nano_eur_per_unit; /* 1 EUR = 1e9 */
 };
-/* The price of a target under a configuration. false: no price (missing, or no exchange rate). A free provider: zeros. */
+/* The price of a target under a configuration. false: no price (missing, or no exchange
+ * rate). A free provider: zeros. */
 bool cost_price(const struct config *c, const struct target *t, struct price *out);
-/* ceil(sum of tokens * price * rate). Saturates at INT64_MAX. Cache prices that are unknown count as the input's. Tokens
- * below zero count as zero. */
+/* ceil(sum of tokens * price * rate). Saturates at INT64_MAX. Cache prices that are
+ * unknown count as the input's. Tokens below zero count as zero. */
 int64_t cost_nano_eur(const struct price *p, const struct record_usage *u);
 /* About so many tokens in text of so many bytes (4 bytes a token, rounded up). */
 int64_t cost_tokens_of_bytes(int64_t bytes);

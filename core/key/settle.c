@@ -1,0 +1,280 @@
+/* settle.c - what an attempt owes, once it is over; the only writer of charges.
+ *
+ * Five ways to end (enum charge_state), decided in this order: the provider said what it
+ * used; something was delivered, so it used something; it was not sent, or the provider
+ * refused it, so it used nothing; else nobody knows. A model without a price is used all
+ * the same, and its cost is then unknown, never zero.
+ *
+ * The order of effects is scopes, ledger, spool: the names must be read while the
+ * reservation pins its periods. A settlement that cannot be appended is charged in memory
+ * and stays open in the spool, so that a restart finds it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "key/stage.h"
+
+#include "base/metric.h"
+#include "base/tell.h"
+#include "store/db.h"
+#include "trace/cost.h"
+
+/* No provider counts so many tokens of one request whose model's window is unknown. */
+static const int64_t window_max = 100000000;
+
+static bool
+was_refused(const struct attempt *a)
+{
+	if (!a->was_sent)
+		return true;
+	/* A gateway in between gave up: what stands behind it may be working still. */
+	if (a->status == 502 || a->status == 504)
+		return false;
+	if (a->status >= 300)
+		return true;
+	/* The refusal came as the first event of a stream that began with 200. */
+	return a->status > 0 &&
+	       (a->blame == LZ_UPSTREAM_CALLER || a->blame == LZ_UPSTREAM_AUTH ||
+		   a->blame == LZ_UPSTREAM_RATE || a->blame == LZ_UPSTREAM_QUOTA ||
+		   a->blame == LZ_UPSTREAM_CONTEXT);
+}
+
+static bool
+was_answered(const struct attempt *a)
+{
+	return a->delivered_bytes > 0 || a->delivered_events > 0 ||
+	       (a->end != NULL && strcmp(a->end, "ok") == 0);
+}
+
+static int64_t
+tokens_delivered(const struct attempt *a)
+{
+	int64_t by_bytes = cost_tokens_of_bytes(a->delivered_bytes);
+
+	return by_bytes > a->delivered_events ? by_bytes : a->delivered_events;
+}
+
+static struct record_usage
+estimate(const struct request *r, const struct attempt *a)
+{
+	return (struct record_usage){ .input = r->prompt_tokens,
+		.output = tokens_delivered(a) };
+}
+
+static bool
+is_between(int64_t n, int64_t most)
+{
+	return n >= 0 && n <= most;
+}
+
+/* A count that cannot be true is replaced: one below zero by our estimate, one beyond the
+ * model's window by the bound that was reserved. false: something was. */
+static bool
+make_plausible(const struct request *r, const struct attempt *a, struct record_usage *u)
+{
+	int64_t window = a->target->model->context_window,
+		choices = r->choices > 1 ? r->choices : 1;
+	int64_t most = window > 0 && window < window_max ? window : window_max;
+	struct record_usage own = estimate(r, a);
+	bool ok = true;
+
+	if (u->input < 0 || u->cache_read < 0 || u->cache_write < 0) {
+		*u = (struct record_usage){ own.input, 0, 0, u->output, u->reasoning };
+		ok = false;
+	} else if (!is_between(u->input, most) || !is_between(u->cache_read, most) ||
+		   !is_between(u->cache_write, most) ||
+		   u->input + u->cache_read + u->cache_write > most) {
+		*u = (struct record_usage){ r->prompt_bound, 0, 0, u->output,
+			u->reasoning };
+		ok = false;
+	}
+	if (!is_between(u->output, most * choices)) {
+		u->output = u->output < 0 || a->output_bound < 0
+				? own.output
+				: a->output_bound * choices;
+		ok = false;
+	}
+	if (!is_between(u->reasoning, u->output))
+		u->reasoning = u->reasoning < 0 ? 0 : u->output;
+	return ok;
+}
+
+/* Sets state and usage; the cost comes after. */
+static void
+judge(const struct request *r, struct attempt *a)
+{
+	if (a->has_usage) {
+		a->state = CHARGE_ACTUAL;
+		if (make_plausible(r, a, &a->usage))
+			return;
+		a->state = CHARGE_ESTIMATED;
+		log_warn("money.usage_suspect", "request=%s provider=%.*s model=%.*s",
+		    r->id_hex, STR_ARG(a->target->provider->name),
+		    STR_ARG(a->target->model->id));
+	} else if (was_answered(a)) {
+		a->state = CHARGE_ESTIMATED;
+		a->usage = estimate(r, a);
+	} else {
+		a->state = was_refused(a) ? CHARGE_RELEASED : CHARGE_UNCERTAIN;
+		a->usage = (struct record_usage){ .input = 0 };
+	}
+}
+
+static int64_t
+uncertain_cost(const struct request *r, const struct attempt *a)
+{
+	switch (r->config->ledger_uncertain) {
+	case DB_UNCERTAIN_BOUND:
+		return a->bound_nano_eur;
+	case DB_UNCERTAIN_ZERO:
+		return 0;
+	default:
+		return a->input_nano_eur;
+	}
+}
+
+/* Once per key and model, give or take a collision of their hashes: the log of a busy
+ * gateway is for other things. */
+static void
+tell_unpriced(struct request *r, const struct attempt *a)
+{
+	lz_str model = a->target->model->id;
+	uint64_t bit = UINT64_C(1) << (crypto_crc32(model) & 63);
+
+	if ((atomic_fetch_or(&r->key->live->told_unpriced, bit) & bit) == 0)
+		tell(TELL_PRICE_MISSING, "key=%s provider=%.*s model=%.*s",
+		    r->key->id.ptr, STR_ARG(a->target->provider->name), STR_ARG(model));
+}
+
+static void
+set_cost(struct request *r, struct attempt *a, const struct price *price)
+{
+	if (a->state == CHARGE_RELEASED)
+		a->cost_nano_eur = 0;
+	else if (price == NULL) {
+		a->state = CHARGE_UNPRICED;
+		a->cost_nano_eur = -1;
+		tell_unpriced(r, a);
+	} else if (a->state == CHARGE_UNCERTAIN)
+		a->cost_nano_eur = uncertain_cost(r, a) > 0 ? uncertain_cost(r, a) : 0;
+	else
+		a->cost_nano_eur = cost_nano_eur(price, &a->usage);
+	if (a->cost_nano_eur > LEDGER_AMOUNT_MAX)
+		a->cost_nano_eur = LEDGER_AMOUNT_MAX;
+}
+
+static void
+count(const struct request *r, const struct attempt *a)
+{
+	metric_add(METRIC_TOKENS_INPUT, a->usage.input);
+	metric_add(METRIC_TOKENS_CACHE_READ, a->usage.cache_read);
+	metric_add(METRIC_TOKENS_CACHE_WRITE, a->usage.cache_write);
+	metric_add(METRIC_TOKENS_OUTPUT, a->usage.output);
+	if (a->state == CHARGE_ESTIMATED)
+		metric_add(METRIC_ESTIMATED, 1);
+	if (a->cost_nano_eur > 0 && !r->key->is_test)
+		metric_add(METRIC_COST, a->cost_nano_eur);
+}
+
+static void
+append(struct request *r, const struct attempt *a, const struct price *price,
+    struct record_settle *record)
+{
+	static const struct price unknown = { -1, -1, -1, -1, -1 };
+	const struct price *p = price != NULL ? price : &unknown;
+	enum status st;
+
+	memcpy(record->trace_id, r->id, sizeof(record->trace_id));
+	record->attempt = (uint8_t)a->number;
+	record->state = a->state;
+	record->at_unix_ms = loop_now(r->worker->loop)->unix_ms;
+	record->cost_nano_eur = a->cost_nano_eur;
+	record->usage = a->usage;
+	record->price_input = p->input;
+	record->price_cache_read = p->cache_read;
+	record->price_cache_write = p->cache_write;
+	record->price_output = p->output;
+	record->fx_nano = p->nano_eur_per_unit;
+	record->fx_date = price != NULL ? r->config->fx_date : STR_NONE;
+	record->key = r->key->id;
+	record->provider = a->target->provider->name;
+	record->model = a->target->model->id;
+	st = spool_settle(r->worker->spool, record);
+	if (st != ST_OK)
+		log_error("money.settlement_unwritten",
+		    "request=%s attempt=%u reason=\"%s\"", r->id_hex, a->number,
+		    status_name(st));
+	loop_want_flush(r->worker->loop);
+}
+
+void
+key_settle(struct request *r, struct attempt *a)
+{
+	struct record_settle record = { .attempt = 0 };
+	struct price price;
+	bool is_priced;
+
+	if (!a->is_open)
+		return;
+	a->is_open = false;
+	is_priced = cost_price(r->config, a->target, &price);
+	judge(r, a);
+	set_cost(r, a, is_priced ? &price : NULL);
+	record.scope_count = ledger_scopes(a->reservation, record.scope);
+	ledger_settle(a->reservation, a->cost_nano_eur);
+	append(r, a, is_priced ? &price : NULL, &record);
+	count(r, a);
+}
+
+/* ---- the request's end ---- */
+
+static int64_t
+tokens_used(const struct request *r)
+{
+	int64_t sum = 0;
+
+	for (unsigned i = 0; i < r->attempt_count; i++) {
+		const struct record_usage *u = &r->attempt[i].usage;
+
+		sum += u->input + u->cache_read + u->cache_write + u->output;
+	}
+	return sum;
+}
+
+/* The budget that refused is the one that has least left. */
+static void
+tell_refused(struct request *r, int64_t now)
+{
+	struct budget *who = NULL;
+	int64_t least = INT64_MAX;
+
+	for (size_t i = 0; i < r->key->budget_count; i++) {
+		struct budget_view v;
+
+		ledger_view(r->key->budget[i], now, &v);
+		if (v.limit_nano_eur >= 0 &&
+		    v.limit_nano_eur - v.spent_nano_eur < least) {
+			least = v.limit_nano_eur - v.spent_nano_eur;
+			who = r->key->budget[i];
+		}
+	}
+	if (who != NULL)
+		ledger_refused(who, now);
+}
+
+void
+key_release(struct request *r)
+{
+	struct key *k = r->key;
+
+	if (k == NULL)
+		return;
+	if (r->counts_in_flight)
+		atomic_fetch_sub(&k->live->in_flight, 1);
+	r->counts_in_flight = false;
+	if (k->settings.tokens_per_minute >= 0)
+		limit_tokens_correct(&k->live->tokens, k->settings.tokens_per_minute,
+		    tokens_used(r) - r->tokens_held);
+	r->tokens_held = 0;
+	if (r->fault == FAULT_BUDGET_SPENT)
+		tell_refused(r, loop_now(r->worker->loop)->unix_ms);
+}

@@ -1,0 +1,83 @@
+/* cost.c - tokens times price, exactly, rounded up once at the end.
+ *
+ * Prices are whole pico-units of a currency per token and the exchange rate is whole
+ * nano-euro per unit, so a product of the three is whole too, in units of 1e-21 euro;
+ * only the last division rounds, and always up. There is no float on the way, and nothing
+ * that wraps: what does not fit is INT64_MAX, which no budget admits.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "trace/cost.h"
+
+__extension__ typedef unsigned __int128 wide;
+
+enum {
+	BYTES_PER_TOKEN = 4
+};
+
+static const int64_t nano_per_eur = 1000000000;
+static const wide pico_per_unit = 1000000000000u;
+
+static wide
+times(int64_t tokens, int64_t price)
+{
+	return tokens > 0 && price > 0 ? (wide)tokens * (wide)price : 0;
+}
+
+/* Four products of two positive int64 are below 2^128. */
+static wide
+pico_units(const struct price *p, const struct record_usage *u)
+{
+	int64_t cache_read = p->cache_read >= 0 ? p->cache_read : p->input;
+	int64_t cache_write = p->cache_write >= 0 ? p->cache_write : p->input;
+
+	return times(u->input, p->input) + times(u->cache_read, cache_read) +
+	       times(u->cache_write, cache_write) + times(u->output, p->output);
+}
+
+int64_t
+cost_nano_eur(const struct price *p, const struct record_usage *u)
+{
+	wide sum = pico_units(p, u),
+	     rate = p->nano_eur_per_unit > 0 ? (wide)p->nano_eur_per_unit : 0;
+	wide nano;
+
+	if (rate == 0 || sum == 0)
+		return 0;
+	/* What overflows here is beyond INT64_MAX after the division as well. */
+	if (sum > ((wide)-1 - pico_per_unit) / rate)
+		return INT64_MAX;
+	nano = (sum * rate + (pico_per_unit - 1u)) / pico_per_unit;
+	return nano < (wide)INT64_MAX ? (int64_t)nano : INT64_MAX;
+}
+
+bool
+cost_price(const struct config *c, const struct target *t, struct price *out)
+{
+	const struct model_facts *m = t->model;
+	bool is_free = t->provider->is_free;
+
+	*out = (struct price){ .nano_eur_per_unit = nano_per_eur };
+	if (is_free)
+		return true;
+	*out = (struct price){
+		.input = m->price_input,
+		.cache_read = m->price_cache_read,
+		.cache_write = m->price_cache_write,
+		/* An embedding model puts nothing out, so nobody gives it a price for
+		   that. */
+		.output = m->price_output < 0 && m->is_embedding ? 0 : m->price_output,
+		.nano_eur_per_unit = c->fx_nano_eur_per_usd,
+	};
+	if (out->input < 0 || out->output < 0)
+		return false;
+	return out->nano_eur_per_unit > 0;
+}
+
+int64_t
+cost_tokens_of_bytes(int64_t bytes)
+{
+	if (bytes <= 0)
+		return 0;
+	return bytes / BYTES_PER_TOKEN + (bytes % BYTES_PER_TOKEN != 0);
+}
