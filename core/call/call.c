@@ -18,6 +18,15 @@ call_now_us(const struct call *c)
 	return loop_now(c->r->worker->loop)->mono_us;
 }
 
+void
+call_start(void)
+{
+	static const char *const outcomes[] = { /* by LZ_UPSTREAM_* */
+		"ok", "caller", "credentials", "rate", "quota", "context", "filtered", "down", "unable" };
+
+	metric_label_names(METRIC_ATTEMPTS, outcomes, sizeof outcomes / sizeof outcomes[0]);
+}
+
 /* ---- how it ended ---- */
 
 static void
@@ -29,7 +38,7 @@ ended(struct call *c, const char *end, int32_t blame)
 	a->blame = blame;
 	a->ended_us = call_now_us(c);
 	c->is_over = true;
-	metric_add_label(METRIC_ATTEMPTS, (unsigned)blame, 1);
+	metric_add_label(METRIC_ATTEMPTS, blame >= 0 && blame <= LZ_UPSTREAM_UNABLE ? (unsigned)blame : LZ_UPSTREAM_DOWN, 1);
 }
 
 enum step

@@ -7,6 +7,9 @@
 
 #include "request/request.h"
 
+/* Registers the outcomes of latenza_attempts_total. [start] */
+void call_start(void);
+
 /* Makes the attempt at hand. STEP_WAIT as a rule; later, or at once:
  *   STEP_DONE   the answer is there: r->answer_* (whole), or streamed but for r->last_bytes
  *   STEP_RETRY  it failed, a->blame and a->end say how, and the client has seen nothing

@@ -14,6 +14,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "base/tell.h"
+#include "call/call.h"
 #include "gateway/requests.h"
 #include "gateway/routes.h"
 #include "gateway/whole.h"
@@ -139,6 +140,8 @@ gateway_start(const struct gateway_options *o, struct err *e)
 	if (st != ST_OK)
 		return NULL;
 	routes_check();
+	fault_start();
+	call_start();
 	g->options = *o->config;
 	g->loop = o->loop;
 	st = start_config(g, e);
