@@ -19,13 +19,16 @@ enum db_mode {
 };
 struct db *db_open(const char *path, enum db_mode mode, struct err *e); /* owned: db_close() */
 void db_close(struct db *d);
-enum status db_start(struct err *e) MUST_CHECK; /* seats SQLite's allocator; once per process. [start] */
+enum status db_start(struct err *e) MUST_CHECK; /* seats SQLite's allocator; db_open() does it too. [any] */
 int db_schema_version(void);
 
-/* Transactions; nested calls are our bug. */
+/* Transactions; nested calls are our bug. A commit that fails was rolled back, unless it failed while it was made
+ * durable: then it may stand, so ask db_position_get() what is there. */
 enum status db_begin(struct db *d, struct err *e) MUST_CHECK;
 enum status db_commit(struct db *d, bool durable, struct err *e) MUST_CHECK; /* durable: synchronous=FULL */
 void db_rollback(struct db *d);
+/* Moves the log into the file as far as readers allow. Nothing depends on it. */
+void db_checkpoint(struct db *d);
 
 /* ---- keys ---- */
 struct db_key {
@@ -41,9 +44,10 @@ struct db_key {
 	bool is_test, is_disabled;
 	int64_t created_unix_ms, changed_unix_ms;
 };
-enum status db_key_put(struct db *d, const struct db_key *k, struct err *e) MUST_CHECK; /* insert or replace */
+/* Inserts, or replaces the key of that id. ST_EXISTS names the other key that has the same secret. */
+enum status db_key_put(struct db *d, const struct db_key *k, struct err *e) MUST_CHECK;
 enum status db_key_remove(struct db *d, lz_str id, struct err *e) MUST_CHECK;	/* ST_NOT_FOUND */
-/* fn returns false to stop. Views live during the call. */
+/* By age, oldest first. fn returns false to stop. Views live during the call. */
 enum status db_key_each(struct db *d, bool (*fn)(void *arg, const struct db_key *k), void *arg, struct err *e) MUST_CHECK;
 
 /* ---- money ---- */
@@ -58,6 +62,7 @@ enum status db_apply(struct db *d, const struct record *r, struct err *e) MUST_C
 enum status db_position_set(struct db *d, lz_str segment, uint64_t offset, struct err *e) MUST_CHECK;
 enum status db_position_get(struct db *d, lz_str segment, uint64_t *offset, struct err *e) MUST_CHECK; /* 0: new */
 enum status db_position_forget(struct db *d, lz_str segment, struct err *e) MUST_CHECK;
+enum status db_position_clear(struct db *d, struct err *e) MUST_CHECK; /* no segment is left */
 enum db_uncertain {
 	DB_UNCERTAIN_INPUT,
 	DB_UNCERTAIN_BOUND,
@@ -90,9 +95,11 @@ enum status db_trace_show(struct db *d, lz_str id_hex, void (*fn)(void *arg, con
 /* The charges of one trace, as record_settle. */
 enum status db_charge_each(struct db *d, const uint8_t id[RECORD_ID_BYTES],
     bool (*fn)(void *arg, const struct record_settle *s), void *arg, struct err *e) MUST_CHECK;
-/* Forgets a person: content deleted, user, session and metadata emptied; money stays. */
+/* Forgets a person: content deleted, user, session and metadata emptied; money stays. A transaction of its own,
+ * durable. */
 enum status db_trace_erase(struct db *d, lz_str user, int64_t *count, struct err *e) MUST_CHECK;
-/* Deletes what is older, at most `rows` each call; *more says whether to call again. */
+/* Deletes what is older, at most `rows` each call, in a transaction of its own; *more says whether to call again.
+ * What pruned attempts had cost stays in their budgets' spend. 0: keep all. */
 enum status db_prune(struct db *d, int64_t traces_before_unix_ms, int64_t content_before_unix_ms, int64_t rows, bool *more,
     struct err *e) MUST_CHECK;
 

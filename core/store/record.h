@@ -1,7 +1,7 @@
-/* record.h - what is written ahead: the four records of the spool, as structs and as bytes.
+/* record.h - what is written ahead: the three records of the spool, as structs and as bytes.
  *
  * Encoded: u32 length of what follows the checksum, u32 CRC32C of it, u8 type, then the fields in the order of the
- * struct, little endian, strings as u16 length and bytes. A record is at most RECORD_BYTES.
+ * struct, little endian, strings as u16 length (0xffff: absent) and bytes. A record is at most RECORD_BYTES.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,6 +28,9 @@ enum record_type {
 struct record_scope {
 	lz_str scope, period;
 };
+
+/* A trace id is the gateway's own and new for every request: an attempt is charged once per (trace_id, attempt), so
+ * an id taken from a client would let it call twice and pay once. */
 
 /* Money is set aside for one attempt. Written before the provider is called. */
 struct record_reserve {
@@ -98,8 +101,9 @@ struct record_trace {
 	lz_str attempt_list;	/* JSON array text: [{"provider","model","status","end","ms","ttft_ms","cost_nano_eur",...}] */
 };
 
-/* Append one encoded record. false: out of memory, over the buffer's maximum, or larger than RECORD_BYTES (then
- * strings that are free text are cut first: metadata, user, session, attempt_list). [worker] */
+/* Append one encoded record. false: out of memory, over the buffer's maximum (`b->failed` is set), or larger than
+ * RECORD_BYTES. Before a trace is refused for its size, its free texts give way: metadata and attempt_list are
+ * dropped, session, finish, model_asked and user are cut to 256 bytes, in this order until it fits. [worker] */
 bool record_put_reserve(struct buf *b, const struct record_reserve *r);
 bool record_put_settle(struct buf *b, const struct record_settle *r);
 bool record_put_trace(struct buf *b, const struct record_trace *r);
@@ -115,5 +119,7 @@ struct record {
 /* Reads the record at the front of `bytes`. ST_OK: *used bytes belong to it, strings point into `bytes`. ST_AGAIN: cut
  * off, more may come. ST_INVALID: checksum or shape is wrong. [any] */
 enum status record_get(lz_str bytes, struct record *out, size_t *used) MUST_CHECK;
+/* Type and size of the record at the front of bytes that record_put_* wrote: nothing is checked. [any] */
+enum record_type record_peek(lz_str bytes, size_t *used);
 
 #endif

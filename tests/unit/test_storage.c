@@ -1,0 +1,890 @@
+/* test_storage.c - the spool on its way into the database, with and without somebody pulling the plug.
+ *
+ * The kill test is the promise of the ledger: a child reserves, settles and traces as workers do and notes in
+ * shared memory what was flushed; it is killed with SIGKILL at a random instant; recovery may be killed, too.
+ * Then every request of every life must be what its notes allow, and spend must be the sum of the charges.
+ * LATENZA_KILLS=1000 kills more often; LATENZA_BENCH=100000 measures the cost of that many requests.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "store_fixture.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+
+#include "store/storage.h"
+
+enum {
+	WORKERS = 2,
+	KILLS = 30,
+	REQUESTS = 200000 /* of all lives of a kill test */
+};
+
+static struct datadir dir;
+
+static struct storage *
+open_storage(struct err *e)
+{
+	struct storage_options o = {
+		.data = &dir,
+		.sync_ms = 5,
+		.batch_ms = 2,
+		.uncertain = DB_UNCERTAIN_INPUT,
+		.content_queue_bytes = 1 << 20,
+	};
+	enum status st = datadir_open(in_dir("data"), DATADIR_SERVE, &dir, e);
+
+	if (st == ST_OK) {
+		struct storage *s = storage_open(&o, e);
+
+		if (s != NULL)
+			return s;
+	}
+	print_error("%s\n", e->text);
+	return NULL;
+}
+
+static struct spool *
+open_spool(unsigned worker, size_t segment_bytes)
+{
+	struct spool_options o = {
+		.dir = in_dir("data/spool"),
+		.worker = worker,
+		.boot = dir.boot,
+		.segment_bytes = segment_bytes,
+		.buffer_bytes = 8 << 20,
+	};
+	struct err e;
+	struct spool *s;
+
+	s = spool_open(&o, &e);
+	if (s == NULL)
+		print_error("%s\n", e.text);
+	assert_non_null(s);
+	return s;
+}
+
+/* A gateway's store, as main.c runs it. */
+struct house {
+	struct storage *storage;
+	struct spool *spool[WORKERS];
+};
+
+static void
+start_house(struct house *h, size_t segment_bytes)
+{
+	struct err e;
+
+	h->storage = open_storage(&e);
+	assert_non_null(h->storage);
+	for (unsigned i = 0; i < WORKERS; i++)
+		h->spool[i] = open_spool(i, segment_bytes);
+	assert_int_equal(storage_start(h->storage, h->spool, WORKERS, &e), ST_OK);
+}
+
+static void
+stop_house(struct house *h)
+{
+	storage_stop(h->storage);
+	for (unsigned i = 0; i < WORKERS; i++)
+		spool_close(h->spool[i]);
+	datadir_close(&dir);
+}
+
+static void
+write_request(struct spool *s, uint64_t number, int64_t cost)
+{
+	struct record_reserve r = make_reserve(number, 0);
+	struct record_settle c = make_settle(number, 0, cost);
+	struct record_trace t = make_trace(number, 1, cost);
+
+	assert_int_equal(spool_reserve(s, &r), ST_OK);
+	assert_int_equal(spool_flush(s), ST_OK);
+	assert_int_equal(spool_settle(s, &c), ST_OK);
+	assert_int_equal(spool_trace(s, &t), ST_OK);
+	assert_int_equal(spool_flush(s), ST_OK);
+}
+
+static void
+check_db(void *arg, struct db *d)
+{
+	struct err e;
+
+	assert_int_equal(db_check(d, arg, &e), ST_OK);
+}
+
+static int64_t
+spent(struct db *d)
+{
+	int64_t nano;
+
+	assert_int_equal(
+	    db_spend_get(d, test_scopes[0].scope, test_scopes[0].period, &nano, NULL), ST_OK);
+	return nano;
+}
+
+static void
+what_was_flushed_is_in_the_database_when_a_call_runs(void **state)
+{
+	struct db_check check;
+	struct house h;
+
+	(void)state;
+	start_house(&h, 16 << 20);
+	for (uint64_t i = 0; i < 500; i++)
+		write_request(h.spool[i % WORKERS], i, 10);
+	storage_call(h.storage, check_db, &check);
+	assert_string_equal(check.first_problem, "");
+	assert_int_equal(check.traces, 500);
+	assert_int_equal(check.charges, 500);
+	assert_int_equal(check.open_reservations, 0);
+	assert_int_equal(storage_health(h.storage, NULL), ST_OK);
+	stop_house(&h);
+}
+
+static void
+stopping_leaves_an_empty_spool_and_no_log(void **state)
+{
+	struct house h;
+
+	(void)state;
+	start_house(&h, 16 << 20);
+	for (uint64_t i = 0; i < 100; i++)
+		write_request(h.spool[0], i, 10);
+	stop_house(&h);
+	assert_int_equal(count_files(in_dir("data/spool")), 0);
+	assert_int_equal(access(in_dir("data/latenza.db-wal"), F_OK), -1);
+	start_house(&h, 16 << 20);
+	stop_house(&h);
+	assert_int_equal(count_files(in_dir("data/spool")), 0);
+}
+
+static void
+finished_segments_are_deleted_while_the_gateway_runs(void **state)
+{
+	struct db_check check;
+	struct house h;
+
+	(void)state;
+	start_house(&h, 20000);
+	for (uint64_t i = 0; i < 2000; i++)
+		write_request(h.spool[0], i, 7);
+	storage_call(h.storage, check_db, &check);
+	assert_int_equal(check.traces, 2000);
+	assert_string_equal(check.first_problem, "");
+	/* the current segment of each worker */
+	assert_int_equal(count_files(in_dir("data/spool")), WORKERS);
+	stop_house(&h);
+}
+
+static void
+note_spent(void *arg, struct db *d)
+{
+	*(int64_t *)arg = spent(d);
+}
+
+static void
+spend_is_there_after_a_restart(void **state)
+{
+	struct house h;
+	int64_t nano;
+	struct err e;
+
+	(void)state;
+	start_house(&h, 16 << 20);
+	for (uint64_t i = 0; i < 10; i++)
+		write_request(h.spool[0], i, 1000);
+	storage_call(h.storage, note_spent, &nano);
+	assert_int_equal(nano, 10000);
+	stop_house(&h);
+	h.storage = open_storage(&e);
+	assert_non_null(h.storage);
+	assert_int_equal(spent(storage_db(h.storage)), 10000);
+	storage_stop(h.storage);
+	datadir_close(&dir);
+}
+
+/* ---- content ---- */
+
+static void
+see_content(void *arg, const struct db_trace *t, lz_str request, lz_str answer, lz_str candidates)
+{
+	(void)t;
+	assert_true(str_is(request, "{\"q\":1}"));
+	assert_true(str_is(answer, "yes"));
+	assert_null(candidates.ptr);
+	*(bool *)arg = true;
+}
+
+static void
+show_first(void *arg, struct db *d)
+{
+	struct record_trace t = make_trace(0, 1, 0);
+	char hex[2 * RECORD_ID_BYTES + 1];
+	struct err e;
+
+	crypto_hex(t.trace_id, RECORD_ID_BYTES, hex);
+	assert_int_equal(db_trace_show(d, lz_strz(hex), see_content, arg, &e), ST_OK);
+}
+
+static void
+content_arrives_and_a_full_queue_says_no(void **state)
+{
+	struct record_trace t = make_trace(0, 1, 0);
+	char *large = calloc(1, 2 << 20);
+	struct house h;
+	bool seen = false;
+
+	(void)state;
+	start_house(&h, 16 << 20);
+	assert_true(storage_offer_content(
+	    h.storage, t.trace_id, t.at_unix_ms, STR_LIT("{\"q\":1}"), STR_LIT("yes"), STR_NONE));
+	assert_false(storage_offer_content(
+	    h.storage, t.trace_id, t.at_unix_ms, lz_strn(large, 2 << 20), STR_NONE, STR_NONE));
+	write_request(h.spool[0], 0, 5);
+	storage_call(h.storage, show_first, &seen);
+	assert_true(seen);
+	stop_house(&h);
+	free(large);
+}
+
+/* ---- a database that fails ---- */
+
+static atomic_bool is_memory_out;
+static pthread_t main_thread;
+
+static int
+refuse_others(size_t n, void *arg)
+{
+	(void)n;
+	(void)arg;
+	return atomic_load(&is_memory_out) && !pthread_equal(pthread_self(), main_thread);
+}
+
+static void
+a_failing_database_is_tried_again_and_told(void **state)
+{
+	struct timespec tick = { 0, 2000000 };
+	struct db_check check;
+	struct house h;
+	struct err e = { "" };
+	int waited = 0;
+
+	(void)state;
+	main_thread = pthread_self();
+	atomic_store(&is_memory_out, false);
+	mem_set_fault(refuse_others, NULL);
+	start_house(&h, 16 << 20);
+	write_request(h.spool[0], 0, 5);
+	storage_call(h.storage, check_db, &check);
+	assert_int_equal(check.traces, 1);
+	atomic_store(&is_memory_out, true);
+	for (uint64_t i = 1; i < 300; i++)
+		write_request(h.spool[i % WORKERS], i, 5);
+	while (storage_health(h.storage, &e) == ST_OK && waited++ < 2000)
+		(void)nanosleep(&tick, NULL);
+	assert_string_not_equal(e.text, "");
+	atomic_store(&is_memory_out, false);
+	storage_call(h.storage, check_db, &check);
+	assert_int_equal(storage_health(h.storage, NULL), ST_OK);
+	assert_int_equal(check.traces, 300);
+	assert_int_equal(check.charges, 300);
+	assert_string_equal(check.first_problem, "");
+	stop_house(&h);
+}
+
+/* ---- retention ---- */
+
+static int64_t day_ms;
+
+static void
+move_clock(struct moment *m)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	m->unix_ms = 1795363200000 + day_ms;
+	m->mono_us = t.tv_sec * 1000000 + t.tv_nsec / 1000 + 1000 * day_ms;
+}
+
+static void
+old_traces_go_and_their_money_stays(void **state)
+{
+	struct timespec tick = { 0, 2000000 };
+	struct db_check check;
+	struct house h;
+	int64_t nano;
+
+	(void)state;
+	day_ms = 0;
+	clock_set_source(move_clock);
+	start_house(&h, 16 << 20);
+	for (uint64_t i = 0; i < 3000; i++)
+		write_request(h.spool[0], i, 11);
+	storage_set_retention(h.storage, 86400000, 86400000);
+	day_ms = 3 * 86400000;
+	for (int i = 0; i < 2000; i++) {
+		storage_call(h.storage, check_db, &check);
+		if (check.traces == 0)
+			break;
+		(void)nanosleep(&tick, NULL);
+	}
+	assert_int_equal(check.traces, 0);
+	assert_int_equal(check.charges, 0);
+	assert_string_equal(check.first_problem, "");
+	storage_call(h.storage, note_spent, &nano);
+	assert_int_equal(nano, 3000 * 11);
+	stop_house(&h);
+}
+
+/* ---- damage ---- */
+
+/* A spool that a killed gateway left: `count` requests in one segment. */
+static void
+leave_segment(unsigned count)
+{
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	for (unsigned i = 0; i < count; i++) {
+		struct record_reserve r = make_reserve(i, 0);
+		struct record_settle c = make_settle(i, 0, 10);
+		struct record_trace t = make_trace(i, 1, 10);
+
+		assert_true(record_put_reserve(&b, &r));
+		assert_true(record_put_settle(&b, &c));
+		assert_true(record_put_trace(&b, &t));
+	}
+	assert_int_equal(mkdir(in_dir("data"), 0700), 0);
+	assert_int_equal(mkdir(in_dir("data/spool"), 0700), 0);
+	write_file(in_dir("data/spool/0.7.3"), b.ptr, b.len);
+	buf_free(&b);
+}
+
+static void
+recover_and_check(struct db_check *check)
+{
+	struct storage *s;
+	struct err e;
+
+	s = open_storage(&e);
+	assert_non_null(s);
+	assert_int_equal(db_check(storage_db(s), check, &e), ST_OK);
+	assert_string_equal(check->first_problem, "");
+	assert_int_equal(check->open_reservations, 0);
+	storage_stop(s);
+	datadir_close(&dir);
+}
+
+static void
+a_torn_tail_is_cut_wherever_it_is(void **state)
+{
+	struct db_check check;
+	struct stat st;
+	off_t whole;
+
+	(void)state;
+	leave_segment(3);
+	assert_int_equal(stat(in_dir("data/spool/0.7.3"), &st), 0);
+	whole = st.st_size;
+	for (off_t cut = 0; cut < whole; cut += 37) {
+		assert_int_equal(nftw(in_dir("data"), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+		leave_segment(3);
+		assert_int_equal(truncate(in_dir("data/spool/0.7.3"), cut), 0);
+		recover_and_check(&check);
+		/* each request that was reserved is charged once and traced once */
+		assert_int_equal(check.charges, check.traces);
+		assert_int_equal(check.traces, (3 * cut + whole / 3 * 2) / whole < 3 ?
+			check.traces : 3);
+		assert_int_equal(count_files(in_dir("data/spool")), 0);
+	}
+}
+
+static void
+zeros_behind_the_last_record_are_a_torn_tail(void **state)
+{
+	struct db_check check;
+	struct stat st;
+
+	(void)state;
+	leave_segment(3);
+	assert_int_equal(stat(in_dir("data/spool/0.7.3"), &st), 0);
+	assert_int_equal(truncate(in_dir("data/spool/0.7.3"), st.st_size + 70000), 0);
+	recover_and_check(&check);
+	assert_int_equal(check.traces, 3);
+	assert_int_equal(count_files(in_dir("data/spool")), 0);
+}
+
+static void
+damage_in_the_middle_is_kept_aside(void **state)
+{
+	char bytes[65536];
+	struct db_check check;
+	size_t n, one, kept;
+
+	(void)state;
+	leave_segment(9);
+	n = read_whole(in_dir("data/spool/0.7.3"), bytes, sizeof(bytes));
+	one = n / 9;
+	bytes[3 * one + 20] ^= 1;
+	write_file(in_dir("data/spool/0.7.3"), bytes, n);
+	recover_and_check(&check);
+	assert_int_equal(check.traces, 3);
+	assert_int_equal(check.charges, 3);
+	assert_int_equal(count_files(in_dir("data/spool")), 1);
+	kept = read_whole(in_dir("data/spool/0.7.3.damaged"), bytes, sizeof(bytes));
+	assert_int_equal(kept, n - 3 * one);
+	/* and the next start does not stumble over it */
+	recover_and_check(&check);
+	assert_int_equal(check.traces, 3);
+}
+
+static void
+a_damaged_length_does_not_hide_what_follows(void **state)
+{
+	char bytes[65536];
+	struct db_check check;
+	size_t n, one;
+
+	(void)state;
+	leave_segment(9);
+	n = read_whole(in_dir("data/spool/0.7.3"), bytes, sizeof(bytes));
+	one = n / 9;
+	/* the last request's first record claims more than is left */
+	bytes[8 * one + 1] = 0x1f;
+	write_file(in_dir("data/spool/0.7.3"), bytes, n);
+	recover_and_check(&check);
+	assert_int_equal(check.traces, 8);
+	assert_int_equal(access(in_dir("data/spool/0.7.3.damaged"), F_OK), 0);
+}
+
+static void
+a_segment_that_was_replayed_before_is_not_replayed_again(void **state)
+{
+	struct db_check check;
+	char bytes[65536];
+	size_t n;
+
+	(void)state;
+	leave_segment(9);
+	n = read_whole(in_dir("data/spool/0.7.3"), bytes, sizeof(bytes));
+	recover_and_check(&check);
+	assert_int_equal(check.charges, 9);
+	/* deleted, and then back after a power loss, with its position forgotten */
+	write_file(in_dir("data/spool/0.7.3"), bytes, n);
+	recover_and_check(&check);
+	assert_int_equal(check.charges, 9);
+	assert_int_equal(check.traces, 9);
+}
+
+/* ---- kill -9 ---- */
+
+/* What the child knows of a request, written after the flush that it tells of. */
+enum known {
+	NOTHING,
+	RESERVED, /* attempt 0 is flushed */
+	FAILED,	  /* attempt 0 is settled as uncertain for FAILED_COST, attempt 1 is not reserved yet */
+	AGAIN,	  /* attempt 1 is flushed */
+	DONE	  /* settled, traced */
+};
+
+enum {
+	INPUT_COST = 700, /* of make_reserve() */
+	FAILED_COST = 300
+};
+
+struct notes {
+	_Atomic uint64_t next; /* number of the next request */
+	_Atomic uint8_t known[REQUESTS];
+	uint8_t cost[REQUESTS]; /* of the last attempt; set before it is settled */
+	uint8_t has_two[REQUESTS];
+};
+
+static struct notes *notes;
+
+static uint32_t
+dice(uint32_t *seed, uint32_t sides)
+{
+	*seed = *seed * 1664525 + 1013904223;
+	return (*seed >> 8) % sides;
+}
+
+/* A request of the child that lives for some turns. */
+struct life {
+	uint64_t number;
+	unsigned turns; /* until its next step */
+	uint8_t step;	/* enum known */
+};
+
+enum { LIVES = 16 };
+
+static enum known
+step_request(struct spool *s, struct life *l)
+{
+	uint8_t attempt = l->step == AGAIN ? 1 : 0;
+	struct record_reserve r = make_reserve(l->number, l->step == FAILED ? 1 : 0);
+	struct record_settle c = make_settle(l->number, attempt, notes->cost[l->number]);
+	struct record_trace t = make_trace(l->number, (uint8_t)(attempt + 1), c.cost_nano_eur);
+
+	if (l->step == NOTHING || l->step == FAILED) {
+		must(spool_reserve(s, &r) == ST_OK);
+		return l->step == NOTHING ? RESERVED : AGAIN;
+	}
+	if (l->step == RESERVED && notes->has_two[l->number]) {
+		c.state = CHARGE_UNCERTAIN;
+		c.cost_nano_eur = FAILED_COST;
+		must(spool_settle(s, &c) == ST_OK);
+		return FAILED;
+	}
+	if (attempt == 1)
+		t.cost_nano_eur += FAILED_COST;
+	must(spool_settle(s, &c) == ST_OK);
+	must(spool_trace(s, &t) == ST_OK);
+	return DONE;
+}
+
+/* A worker's loop: each turn takes some requests a step further, flushes once, and then tells. */
+static void
+work_turn(struct spool *s, struct life *lives, uint32_t *seed)
+{
+	enum known now[LIVES];
+
+	for (int i = 0; i < LIVES; i++) {
+		struct life *l = &lives[i];
+
+		now[i] = NOTHING;
+		if (l->turns-- > 0)
+			continue;
+		l->turns = dice(seed, 4);
+		if (l->step == DONE) {
+			l->number = atomic_fetch_add(&notes->next, 1);
+			must(l->number < REQUESTS);
+			l->step = NOTHING;
+			notes->cost[l->number] = (uint8_t)dice(seed, 256);
+			notes->has_two[l->number] = dice(seed, 5) == 0;
+		}
+		now[i] = step_request(s, l);
+	}
+	must(spool_flush(s) == ST_OK);
+	for (int i = 0; i < LIVES; i++) {
+		if (now[i] == NOTHING)
+			continue;
+		lives[i].step = (uint8_t)now[i];
+		atomic_store(&notes->known[lives[i].number], (uint8_t)now[i]);
+	}
+}
+
+static _Noreturn void
+live_until_killed(uint32_t seed)
+{
+	struct life lives[WORKERS][LIVES] = { 0 };
+	struct house h;
+	struct timespec rest = { 0, 50000 };
+
+	start_house(&h, 30000);
+	for (unsigned w = 0; w < WORKERS; w++) {
+		for (int i = 0; i < LIVES; i++)
+			lives[w][i].step = DONE;
+	}
+	for (;;) {
+		for (unsigned w = 0; w < WORKERS; w++)
+			work_turn(h.spool[w], lives[w], &seed);
+		if (dice(&seed, 8) == 0)
+			(void)nanosleep(&rest, NULL);
+	}
+}
+
+static _Noreturn void
+recover_until_killed(void)
+{
+	struct err e;
+	struct storage *s = open_storage(&e);
+
+	must(s != NULL);
+	storage_stop(s);
+	_exit(0);
+}
+
+static void
+kill_after(pid_t pid, uint32_t us)
+{
+	struct timespec t = { 0, (long)us * 1000 };
+	int status;
+
+	assert_true(pid > 0);
+	(void)nanosleep(&t, NULL);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	if (WIFSIGNALED(status))
+		assert_int_equal(WTERMSIG(status), SIGKILL);
+	else
+		assert_int_equal(WEXITSTATUS(status), 0);
+}
+
+/* What the database says of one request. */
+struct found {
+	int charges;
+	int64_t cost[2];
+	uint8_t state[2];
+};
+
+static bool
+find_charge(void *arg, const struct record_settle *c)
+{
+	struct found *f = arg;
+
+	assert_true(c->attempt < 2);
+	f->charges++;
+	f->cost[c->attempt] = c->cost_nano_eur;
+	f->state[c->attempt] = c->state;
+	return true;
+}
+
+static bool
+is_charged(const struct found *f, int attempt, uint8_t state, int64_t cost)
+{
+	return f->state[attempt] == state && f->cost[attempt] == cost;
+}
+
+/* How far the request came by what the database says; NOTHING to DONE. A crash settles what was reserved. */
+static enum known
+how_far(uint64_t n, const struct found *f, const struct db_trace *t)
+{
+	bool is_interrupted = (t->t.flags & TRACE_INTERRUPTED) != 0;
+	int last = notes->has_two[n] ? 1 : 0;
+
+	assert_int_equal(t->t.cost_nano_eur, f->cost[0] + f->cost[1]);
+	if (!is_interrupted) {
+		assert_true(is_charged(f, last, CHARGE_ACTUAL, notes->cost[n]));
+		assert_int_equal(f->charges, last + 1);
+		return DONE;
+	}
+	assert_true(str_is(t->t.code, "interrupted"));
+	assert_int_equal(t->t.attempts, f->charges);
+	/* settled, but the trace of the same flush was torn off */
+	if (f->state[last] == CHARGE_ACTUAL) {
+		assert_true(is_charged(f, last, CHARGE_ACTUAL, notes->cost[n]));
+		return AGAIN;
+	}
+	if (f->charges == 2) {
+		assert_true(is_charged(f, 0, CHARGE_UNCERTAIN, FAILED_COST));
+		assert_true(is_charged(f, 1, CHARGE_UNCERTAIN, INPUT_COST));
+		return AGAIN;
+	}
+	if (is_charged(f, 0, CHARGE_UNCERTAIN, FAILED_COST))
+		return FAILED;
+	assert_true(is_charged(f, 0, CHARGE_UNCERTAIN, INPUT_COST));
+	return RESERVED;
+}
+
+struct verdict {
+	struct db *d;
+	uint64_t requests;
+	int64_t cost;
+	unsigned by_end[DONE + 1];
+	uint8_t *seen;
+};
+
+static bool
+judge_trace(void *arg, const struct db_trace *t)
+{
+	struct verdict *v = arg;
+	struct found f = { 0 };
+	uint64_t n = 0;
+	enum known end;
+	struct err e;
+
+	for (int i = 0; i < 8; i++)
+		n = n << 8 | t->t.trace_id[8 + i];
+	assert_true(n < v->requests);
+	assert_false(v->seen[n]);
+	v->seen[n] = 1;
+	assert_int_equal(db_charge_each(v->d, t->t.trace_id, find_charge, &f, &e), ST_OK);
+	end = how_far(n, &f, t);
+	/* never less than what was flushed; one flush more may have been on its way */
+	assert_true(end >= atomic_load(&notes->known[n]));
+	v->cost += f.cost[0] + f.cost[1];
+	v->by_end[end]++;
+	return true;
+}
+
+/* Every request of every life, against what was noted. */
+static void
+judge(struct db *d, struct verdict *v)
+{
+	struct db_trace_filter all = { .limit = INT64_MAX };
+	struct db_check check;
+	struct err e;
+
+	*v = (struct verdict) { .d = d, .requests = atomic_load(&notes->next) };
+	v->seen = calloc(1, REQUESTS);
+	assert_int_equal(db_trace_each(d, &all, judge_trace, v, &e), ST_OK);
+	for (uint64_t n = 0; n < v->requests; n++)
+		assert_true(v->seen[n] || atomic_load(&notes->known[n]) == NOTHING);
+	assert_int_equal(db_check(d, &check, &e), ST_OK);
+	assert_string_equal(check.first_problem, "");
+	assert_int_equal(check.open_reservations, 0);
+	assert_int_equal(spent(d), v->cost);
+	free(v->seen);
+}
+
+static void
+recover_and_judge(struct verdict *v)
+{
+	struct err e;
+	struct storage *s = open_storage(&e);
+
+	assert_non_null(s);
+	judge(storage_db(s), v);
+	storage_stop(s);
+	datadir_close(&dir);
+}
+
+static unsigned
+from_environment(const char *name, unsigned otherwise)
+{
+	const char *text = getenv(name);
+
+	return text != NULL ? (unsigned)strtoul(text, NULL, 10) : otherwise;
+}
+
+static void
+kill_9_at_any_instant_loses_nothing_and_charges_nothing_twice(void **state)
+{
+	unsigned kills = from_environment("LATENZA_KILLS", KILLS);
+	uint32_t seed = from_environment("LATENZA_SEED", (uint32_t)time(NULL));
+	struct verdict v = { 0 };
+	pid_t pid;
+
+	(void)state;
+	notes = mmap(NULL, sizeof(*notes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	assert_true(notes != MAP_FAILED);
+	print_message("LATENZA_SEED=%u\n", seed);
+	for (unsigned i = 0; i < kills && atomic_load(&notes->next) < REQUESTS * 3 / 4; i++) {
+		pid = fork();
+		if (pid == 0)
+			live_until_killed(dice(&seed, 1 << 24));
+		kill_after(pid, 5000 + dice(&seed, 30000));
+		if (dice(&seed, 2) == 0) {
+			pid = fork();
+			if (pid == 0)
+				recover_until_killed();
+			kill_after(pid, dice(&seed, 25000));
+		}
+		if (i % 5 == 4 || i + 1 == kills)
+			recover_and_judge(&v);
+	}
+	print_message("%llu requests: %u reserved, %u failed over, %u again, %u done\n",
+	    (unsigned long long)v.requests, v.by_end[RESERVED], v.by_end[FAILED], v.by_end[AGAIN],
+	    v.by_end[DONE]);
+	assert_true(v.by_end[DONE] > 0);
+	assert_int_equal(munmap(notes, sizeof(*notes)), 0);
+}
+
+/* ---- what it costs ---- */
+
+static int64_t
+cpu_us(int who)
+{
+	struct rusage u;
+
+	assert_int_equal(getrusage(who, &u), 0);
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
+}
+
+/* `late`: how many requests a reservation is ahead of its settlement. */
+static void
+measure(const char *what, unsigned count, unsigned late)
+{
+	int64_t worker_us, all_us;
+	struct db_check check;
+	struct house h;
+	struct err e;
+
+	start_house(&h, 16 << 20);
+	all_us = cpu_us(RUSAGE_SELF);
+	worker_us = cpu_us(RUSAGE_THREAD);
+	for (unsigned i = 0; i < count + late; i++) {
+		struct record_reserve r = make_reserve(i, 0);
+		struct record_settle c = make_settle(i - late, 0, 10);
+		struct record_trace t = make_trace(i - late, 1, 10);
+
+		if (i < count)
+			assert_int_equal(spool_reserve(h.spool[0], &r), ST_OK);
+		if (i >= late) {
+			assert_int_equal(spool_settle(h.spool[0], &c), ST_OK);
+			assert_int_equal(spool_trace(h.spool[0], &t), ST_OK);
+		}
+		/* a loop turn that carries eight requests */
+		if (i % 8 == 7)
+			assert_int_equal(spool_flush(h.spool[0]), ST_OK);
+		/* 20,000 requests a second at most, so that batches have the size they have in life */
+		if (i % 1000 == 999)
+			(void)usleep(50000);
+	}
+	assert_int_equal(spool_flush(h.spool[0]), ST_OK);
+	worker_us = cpu_us(RUSAGE_THREAD) - worker_us;
+	storage_call(h.storage, note_spent, &(int64_t) { 0 });
+	all_us = cpu_us(RUSAGE_SELF) - all_us;
+	print_message("%s: worker %.2f us, storage %.2f us of CPU per request\n", what,
+	    (double)worker_us / count, (double)(all_us - worker_us) / count);
+	stop_house(&h);
+	h.storage = open_storage(&e);
+	assert_int_equal(db_check(storage_db(h.storage), &check, &e), ST_OK);
+	assert_int_equal(check.charges, count);
+	storage_stop(h.storage);
+	datadir_close(&dir);
+}
+
+static void
+cost_of_a_short_request(void **state)
+{
+	unsigned count = from_environment("LATENZA_BENCH", 0);
+
+	(void)state;
+	if (count == 0)
+		skip();
+	measure("settled in the batch of its reservation", count, 0);
+}
+
+static void
+cost_of_a_long_request(void **state)
+{
+	unsigned count = from_environment("LATENZA_BENCH", 0);
+
+	(void)state;
+	if (count == 0)
+		skip();
+	measure("settled in a later batch", count, 5000);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_was_flushed_is_in_the_database_when_a_call_runs),
+		TEST(stopping_leaves_an_empty_spool_and_no_log),
+		TEST(finished_segments_are_deleted_while_the_gateway_runs),
+		TEST(spend_is_there_after_a_restart),
+		TEST(content_arrives_and_a_full_queue_says_no),
+		TEST(a_failing_database_is_tried_again_and_told),
+		TEST(old_traces_go_and_their_money_stays),
+		TEST(a_torn_tail_is_cut_wherever_it_is),
+		TEST(zeros_behind_the_last_record_are_a_torn_tail),
+		TEST(damage_in_the_middle_is_kept_aside),
+		TEST(a_damaged_length_does_not_hide_what_follows),
+		TEST(a_segment_that_was_replayed_before_is_not_replayed_again),
+		TEST(kill_9_at_any_instant_loses_nothing_and_charges_nothing_twice),
+		TEST(cost_of_a_short_request),
+		TEST(cost_of_a_long_request),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
