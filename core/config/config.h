@@ -29,17 +29,21 @@ struct model_facts {
 
 struct provider {
 	lz_str name;		  /* the key in the map */
-	struct part *part;	  /* the plugin component's instance */
+	struct part *part;	  /* the plugin component's instance; NULL in a configuration loaded with is_offline */
+	const struct part_info *info; /* of the part, never NULL */
 	lz_str base_url;	  /* no trailing slash; absent: the plugin has none of its own either: refused */
 	const lz_str *api_keys;	  /* secrets */
 	size_t api_key_count;
 	const lz_header *headers; /* sent with every call */
 	size_t header_count;
-	bool is_test, is_free, wants_http2, is_local_only;
+	bool is_test, is_free, wants_http2;
+	bool is_local_only;	  /* base_url is "echo:": nothing is ever sent out */
 	lz_str region;
 	const char *proxy;	  /* NULL: none */
 	const char *ca_file;
 	unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms; /* 0: routing's */
+	unsigned line;		  /* where it stands in the file */
+	uint8_t options_digest[32]; /* of the plugin's own options as used: equal digest and info = equal part */
 };
 
 /* One candidate: a model at a provider. Immutable; `live` is set once by request/live. */
@@ -102,12 +106,13 @@ struct config {
 	size_t key_count;
 	size_t warning_count;
 	char **warning;		 /* "latenza.yaml:12: …" */
-	void *index;		 /* config/models' own */
-	json_t *keep;
+	struct model_index *models; /* config/models' own */
+	json_t *keep;		 /* what strings and JSON values of the structs above point into */
+	struct config *next;	 /* config_reap()'s */
 };
 
 struct config_options {
-	const char *path;	 /* NULL: no file: defaults */
+	const char *path;	 /* NULL: no file: defaults. Relative paths in the file start at its folder */
 	lz_str text;		 /* instead of a file, when ptr is set (demo) */
 	const char *listen;	 /* --listen replaces the file's */
 	const struct part_want *plugins; /* --plugin adds to the file's */
@@ -115,7 +120,8 @@ struct config_options {
 	bool is_offline;	 /* check form only: secrets are not resolved */
 	const struct config *before; /* parts and keys are shared with it; may be NULL */
 };
-/* NULL with a sentence "FILE:LINE: what; what would be right". `errors`, when not NULL, receives every error found, one
+/* The file is read whole, and checked to the end even when it is wrong early.
+ * NULL with a sentence "FILE:LINE: what; what would be right". `errors`, when not NULL, receives every error found, one
  * per line. owned: one reference. [main] */
 struct config *config_load(const struct config_options *o, struct buf *errors, struct err *e);
 void config_ref(struct config *c);   /* [any] */
@@ -138,6 +144,5 @@ size_t config_targets(const struct config *c, lz_str model, const struct target 
 /* Names close to `model`, for a 404: up to max. */
 size_t config_near_models(const struct config *c, lz_str model, lz_str *out, size_t max);
 const struct part *config_router(const struct config *c, lz_str name); /* NULL: none of that name */
-/* Cost of a token kind in nano-EUR per 1e6 … is trace/cost's work; here only the facts. */
 
 #endif

@@ -8,6 +8,7 @@
 #include <jansson.h>
 #include "base/arena.h"
 #include "base/status.h"
+#include "config/options.h"
 #include "net/server.h"
 
 enum {
@@ -15,7 +16,8 @@ enum {
 	KEY_ALERTS = 8,
 	KEY_IPS = 64,
 	KEY_ALLOWED = 1000,
-	KEY_NAME_BYTES = 200
+	KEY_NAME_BYTES = 200,
+	KEY_METADATA = 16 /* OpenAI's own bounds: 16 pairs, names of 64 and values of 512 bytes */
 };
 
 enum key_period {
@@ -51,19 +53,21 @@ struct key_settings {
 	struct key_budget budget[KEY_BUDGETS]; /* budget_monthly_eur is the first, when given */
 	size_t budget_count;
 	int64_t expires_at_unix_ms;	  /* 0: never */
-	const json_t *metadata;		  /* flat object of strings, or NULL */
+	const json_t *metadata;		  /* flat object of strings, borrowed from the tree, or NULL */
 	enum key_log log_content;
 	struct net_range ip[KEY_IPS];	  /* allowed_ips; 0: all */
 	size_t ip_count;
 	bool show_budget;		  /* may the answers carry x-latenza-budget-remaining-eur */
 };
 
-struct yaml_source;
 /* Parses a key object. Members beyond the settings that the caller handles itself are named in `ignore` (NULL-
  * terminated). organization, assistant and guardrails are refused with the sentence that they come later. Errors name
  * the member and, with a source, file:line. Strings live in memory; the tree must live as long. */
 enum status key_settings_parse(const json_t *object, const char *where, const char *const *ignore, struct arena *memory,
     struct yaml_source *source, struct key_settings *out, struct err *e) MUST_CHECK;
+/* The same with a report, for who wants every error of it: c's memory, where, ignore, source, report. [any] */
+enum status key_settings_read(const json_t *object, const struct options_context *c, struct key_settings *out,
+    struct err *e) MUST_CHECK;
 json_t *key_settings_schema(void); /* owned */
 const char *key_period_name(enum key_period p); /* "day" "week" "month" */
 

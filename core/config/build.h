@@ -1,0 +1,120 @@
+/* build.h - a configuration being built: what the files of config/ share. Private to config/.
+ *
+ * config_load() makes one `struct build`; each file adds its part and complains into it. Nothing here is seen by a
+ * request; nothing outside of the new configuration is changed before everything is found right.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CONFIG_BUILD_H
+#define CONFIG_BUILD_H
+
+#include "base/buf.h"
+#include "config/config.h"
+#include "config/rules.h"
+#include "config/yaml.h"
+
+enum {
+	CONFIG_ARENA_BYTES = 256 << 20, /* 1 MiB of file cannot need more */
+	PROVIDERS_MAX = 1000,
+	KEYS_MAX = 10000,
+	MODELS_MAX = 100000,
+	SLUG_BYTES = 64
+};
+
+/* A list of complaints; errors decide, warnings are kept with the configuration. */
+struct complaint {
+	enum options_severity how;
+	char *text; /* owned by the build's arena */
+};
+
+struct build {
+	struct config *c;
+	const struct config_options *o;
+	struct yaml_source *source;
+	const char *folder; /* of the file; NULL: the working directory */
+	struct complaint *complaint;
+	size_t complaint_count, complaint_cap;
+	bool is_out_of_memory;
+};
+
+/* What option rows need, complaining into b. where must live as long as the context is used. */
+struct options_context build_context(struct build *b, const char *where);
+/* One sentence about object's member (NULL: itself), "FILE:LINE: where.member: ...". */
+void build_wrong(struct build *b, const char *where, const json_t *object, const char *member, const char *fmt,
+    ...) PRINTF_LIKE(5, 6);
+void build_warn(struct build *b, const char *where, const json_t *object, const char *member, const char *fmt,
+    ...) PRINTF_LIKE(5, 6);
+/* Errors that were added since `mark`, unset secrets included. */
+size_t build_errors_since(const struct build *b, size_t mark);
+/* What `optional: true` forgives: unset secrets since `mark` become warnings that the object is left out. */
+void build_forgive(struct build *b, size_t mark);
+void *build_alloc(struct build *b, size_t n); /* from the configuration's arena; NULL is noted */
+/* "a/b" relative to the file's folder. Absolute and absent ones stay. NUL-terminated. */
+lz_str build_path(struct build *b, lz_str path);
+/* Names of objects: [a-z0-9-]+, at most 64 bytes; keys also _ and '.'. */
+bool build_is_slug(lz_str name, bool is_key);
+
+/* ---- sections.c: everything but providers and keys ---- */
+void sections_read(struct build *b, const json_t *root);
+json_t *sections_schema(void);			/* object: section name -> schema; top-level options are members too */
+json_t *sections_shown(const json_t *root);	/* the same with values */
+json_t *sections_plugin_list(const json_t *root); /* borrowed; NULL: absent */
+
+/* ---- providers.c ---- */
+void providers_read(struct build *b, const json_t *providers);
+json_t *providers_schema(void);
+json_t *providers_shown(const struct config *c);
+/* The catalogue's or the file's list of what a provider serves, kept until models_build(). */
+
+/* ---- keys.c ---- */
+void keys_read(struct build *b, const json_t *keys);
+json_t *keys_file_schema(void);
+json_t *keys_shown(const json_t *keys);
+
+/* ---- models.c and catalogue.c ---- */
+struct model_entry { /* one row of the catalogue or of a provider's list, as the options write it */
+	lz_str id, upstream_model, price_date;
+	int64_t context_window, max_output_tokens;
+	double price_input_per_mtok, price_output_per_mtok;
+	double price_cached_input_per_mtok, price_cache_write_per_mtok;
+	double quality;
+	lz_list capabilities;
+	int32_t mode, price;
+};
+extern const lz_option model_rows[];
+extern const uint32_t model_row_count;
+
+struct catalogue_row {
+	struct model_facts facts;
+	lz_str upstream_model;
+};
+struct vendor {
+	lz_str name, base_url, env; /* env: the variable its key is usually in; absent: needs none */
+	bool is_test;
+};
+struct catalogue {
+	struct catalogue_row *row;
+	size_t row_count;
+	struct vendor *vendor;
+	size_t vendor_count;
+};
+/* The catalogue that the program carries. The strings are kept by the configuration. */
+void catalogue_read(struct build *b, struct catalogue *out);
+const struct vendor *catalogue_vendor(const struct catalogue *k, lz_str name);
+const struct catalogue_row *catalogue_find(const struct catalogue *k, lz_str vendor, lz_str id);
+/* Facts of one object; known: what the catalogue knows of the id already, may be NULL. */
+bool model_read(struct build *b, const json_t *object, const char *where, const struct catalogue_row *known,
+    struct catalogue_row *out);
+
+struct model_index {
+	struct catalogue catalogue;
+	const struct target **order; /* grouped by name */
+	struct model_slot *slot;     /* open addressing, at most half full */
+	size_t cap;
+};
+/* Reserves room, then the targets of one provider at a time, in file order; then the index. */
+void models_begin(struct build *b, const json_t *providers);
+void models_add(struct build *b, const struct provider *p, const json_t *object, const json_t *list, const char *where);
+void models_finish(struct build *b);
+
+#endif

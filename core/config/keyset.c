@@ -1,0 +1,627 @@
+/* keyset.c - the settings of a virtual key: one table of members, whoever wrote the object.
+ *
+ * The rows differ from option rows in one point: null and "unlimited" mean something. Everything is checked before a
+ * key exists, so that the request path meets only settings that can be true.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "config/keyset.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "config/rules.h"
+#include "config/yaml.h"
+
+enum {
+	COUNT_MAX = 1000000000,
+	MODEL_BYTES = 200,
+	STRATEGY_BYTES = 64,
+	METADATA_NAME_BYTES = 64,
+	METADATA_VALUE_BYTES = 512
+};
+
+struct reading {
+	const struct options_context *c;
+	const json_t *object;
+	struct key_settings *out;
+	struct err *e;
+	enum status worst;
+};
+
+typedef bool read_fn(struct reading *r, const char *name, const json_t *value);
+
+static read_fn read_name, read_count, read_burst, read_strategy, read_allowlist, read_monthly,
+    read_alerts, read_budgets, read_expiry, read_metadata, read_log, read_ips, read_show, read_later;
+
+#define COUNT_SCHEMA \
+	"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000000},{\"enum\":[\"unlimited\",null]}]}"
+#define MONEY_SCHEMA \
+	"{\"anyOf\":[{\"type\":\"number\",\"minimum\":0,\"maximum\":1000000000},{\"enum\":[\"unlimited\",null]}]}"
+#define ALERT_SCHEMA \
+	"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":1,\"maximum\":100},{\"type\":\"null\"},{\"type\":\"array\"," \
+	"\"maxItems\":8,\"items\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100}}]}"
+
+/* budget_monthly_eur before budget_alert_pct: alerts need the budget they belong to. */
+static const struct {
+	const char *name;
+	read_fn *read;
+	const char *help;
+	const char *schema; /* NULL: not in the schema */
+} members[] = {
+	{ "name", read_name, "what people call the key",
+	    "{\"type\":[\"string\",\"null\"],\"maxLength\":200}" },
+	{ "rate_limit", read_count, "requests per minute; 0 refuses all", COUNT_SCHEMA },
+	{ "rate_burst", read_burst, "requests at once after a quiet minute; default: rate_limit",
+	    "{\"type\":[\"integer\",\"null\"],\"minimum\":1,\"maximum\":1000000000}" },
+	{ "max_in_flight", read_count, "requests at the same time; 0 refuses all", COUNT_SCHEMA },
+	{ "max_output_tokens", read_count, "tokens of one answer at most", COUNT_SCHEMA },
+	{ "tokens_per_minute", read_count, "tokens of input and output per minute; 0 refuses all",
+	    COUNT_SCHEMA },
+	{ "routing_strategy", read_strategy, "a router's name; default: routing.default",
+	    "{\"type\":[\"string\",\"null\"]}" },
+	{ "model_allowlist", read_allowlist,
+	    "model names that may be used, entries may end in *; [] allows nothing",
+	    "{\"type\":[\"array\",\"null\"],\"maxItems\":1000,\"items\":{\"type\":\"string\",\"minLength\":1}}" },
+	{ "budget_monthly_eur", read_monthly, "euro per calendar month; 0 refuses all", MONEY_SCHEMA },
+	{ "budget_alert_pct", read_alerts, "per cent of budget_monthly_eur at which to tell",
+	    ALERT_SCHEMA },
+	{ "budgets", read_budgets, "budgets of other periods",
+	    "{\"type\":[\"array\",\"null\"],\"maxItems\":6,\"items\":{\"type\":\"object\",\"properties\":{"
+	    "\"period\":{\"enum\":[\"day\",\"week\",\"month\"]},\"eur\":{\"type\":\"number\",\"minimum\":0},"
+	    "\"alert_pct\":" ALERT_SCHEMA "},\"required\":[\"period\",\"eur\"],\"additionalProperties\":false}}" },
+	{ "expires_at", read_expiry, "a date (its midnight in UTC) or a date and time",
+	    "{\"type\":[\"string\",\"null\"]}" },
+	{ "metadata", read_metadata, "flat map of texts that every trace of the key carries",
+	    "{\"type\":[\"object\",\"null\"],\"additionalProperties\":{\"type\":\"string\"}}" },
+	{ "log_content", read_log, "what traces keep of prompts and answers; may only lower log.content",
+	    "{\"enum\":[\"full\",\"meta\",\"off\",null]}" },
+	{ "allowed_ips", read_ips, "addresses and ranges that may use the key",
+	    "{\"anyOf\":[{\"type\":[\"string\",\"null\"]},{\"type\":\"array\",\"maxItems\":64,\"items\":"
+	    "{\"type\":\"string\"}}]}" },
+	{ "show_budget", read_show, "answers carry x-latenza-budget-remaining-eur",
+	    "{\"type\":[\"boolean\",\"null\"]}" },
+	{ "organization", read_later, NULL, NULL },
+	{ "assistant", read_later, NULL, NULL },
+	{ "guardrails", read_later, NULL, NULL },
+};
+
+enum { MEMBERS = sizeof(members) / sizeof(members[0]) };
+
+static const char *const period_names[] = { [PERIOD_DAY] = "day",
+	[PERIOD_WEEK] = "week",
+	[PERIOD_MONTH] = "month" };
+
+/* ---- telling ---- */
+
+static bool wrong(struct reading *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+
+static bool
+wrong(struct reading *r, const char *name, const char *fmt, ...)
+{
+	struct err said;
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(said.text, sizeof(said.text), fmt, args);
+	va_end(args);
+	options_say(r->c, OPTIONS_ERROR, r->object, name, &said);
+	if (r->worst == ST_OK && r->e != NULL)
+		*r->e = said;
+	r->worst = ST_INVALID;
+	return false;
+}
+
+static bool
+nomem(struct reading *r)
+{
+	(void)wrong(r, NULL, "out of memory");
+	r->worst = ST_NOMEM;
+	return false;
+}
+
+static void
+warn(struct reading *r, const char *name, const char *text)
+{
+	struct err said;
+
+	(void)err_fail(&said, ST_OK, "%s", text);
+	options_say(r->c, OPTIONS_WARNING, r->object, name, &said);
+}
+
+/* ---- values ---- */
+
+static lz_str
+string_of(const json_t *value)
+{
+	return lz_strn(json_string_value(value), json_string_length(value));
+}
+
+static bool
+copy_text(struct reading *r, lz_str text, lz_str *out)
+{
+	*out = arena_copy(r->c->memory, text);
+	return out->ptr != NULL || nomem(r);
+}
+
+static bool
+is_unlimited(const json_t *value)
+{
+	return json_is_null(value) || (json_is_string(value) && str_is(string_of(value), "unlimited"));
+}
+
+static bool
+is_name_text(lz_str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if ((unsigned char)s.ptr[i] < ' ' || s.ptr[i] == 0x7f)
+			return false;
+	}
+	return s.len > 0 && str_is_utf8(s);
+}
+
+static bool
+read_name(struct reading *r, const char *name, const json_t *value)
+{
+	char text[80];
+
+	if (!json_is_string(value))
+		return wrong(r, name, "%s is not a text", rule_describe(value, text));
+	if (json_string_length(value) > KEY_NAME_BYTES)
+		return wrong(r, name, "is longer than %d bytes", KEY_NAME_BYTES);
+	if (!is_name_text(string_of(value)))
+		return wrong(r, name, "is empty or holds control characters");
+	return copy_text(r, string_of(value), &r->out->name);
+}
+
+static int64_t *
+counter(struct key_settings *s, const char *name)
+{
+	if (strcmp(name, "rate_limit") == 0)
+		return &s->rate_limit;
+	if (strcmp(name, "max_in_flight") == 0)
+		return &s->max_in_flight;
+	if (strcmp(name, "max_output_tokens") == 0)
+		return &s->max_output_tokens;
+	must(strcmp(name, "tokens_per_minute") == 0);
+	return &s->tokens_per_minute;
+}
+
+static bool
+read_count(struct reading *r, const char *name, const json_t *value)
+{
+	json_int_t n = json_integer_value(value);
+	char text[80];
+
+	if (is_unlimited(value))
+		return true;
+	if (!json_is_integer(value) || n < 0 || n > COUNT_MAX)
+		return wrong(r, name, "%s is not a whole number from 0 to %d, or \"unlimited\"",
+		    rule_describe(value, text), COUNT_MAX);
+	*counter(r->out, name) = n;
+	return true;
+}
+
+static bool
+read_burst(struct reading *r, const char *name, const json_t *value)
+{
+	json_int_t n = json_integer_value(value);
+	char text[80];
+
+	if (!json_is_integer(value) || n < 1 || n > COUNT_MAX)
+		return wrong(r, name, "%s is not a whole number from 1 to %d", rule_describe(value, text),
+		    COUNT_MAX);
+	r->out->rate_burst = n;
+	return true;
+}
+
+static bool
+read_strategy(struct reading *r, const char *name, const json_t *value)
+{
+	char text[80];
+
+	if (!json_is_string(value))
+		return wrong(r, name, "%s is not the name of a router", rule_describe(value, text));
+	if (json_string_length(value) == 0 || json_string_length(value) > STRATEGY_BYTES)
+		return wrong(r, name, "the name of a router has 1 to %d bytes", STRATEGY_BYTES);
+	return copy_text(r, string_of(value), &r->out->routing_strategy);
+}
+
+/* ---- lists ---- */
+
+static bool
+read_model_name(struct reading *r, const char *name, const json_t *item, lz_str *out)
+{
+	lz_str s = string_of(item);
+	ptrdiff_t star = str_find(s, '*');
+	char text[80];
+
+	if (!json_is_string(item) || s.len == 0 || s.len > MODEL_BYTES || !is_name_text(s))
+		return wrong(r, name, "%s is not the name of a model", rule_describe(item, text));
+	if (star >= 0 && (size_t)star != s.len - 1)
+		return wrong(r, name, "%s: a * may only stand at the end", rule_describe(item, text));
+	return copy_text(r, s, out);
+}
+
+static bool
+read_allowlist(struct reading *r, const char *name, const json_t *value)
+{
+	size_t n = json_array_size(value);
+	char text[80];
+	lz_str *allow;
+
+	if (!json_is_array(value))
+		return wrong(r, name, "%s is not a list of model names", rule_describe(value, text));
+	if (n > KEY_ALLOWED)
+		return wrong(r, name, "%zu entries are too many; at most %d", n, KEY_ALLOWED);
+	allow = arena_alloc(r->c->memory, (n + 1) * sizeof(*allow));
+	if (allow == NULL)
+		return nomem(r);
+	for (size_t i = 0; i < n; i++) {
+		if (!read_model_name(r, name, json_array_get(value, i), &allow[i]))
+			return false;
+	}
+	r->out->has_allowlist = true;
+	r->out->allow = allow;
+	r->out->allow_count = n;
+	return true;
+}
+
+static bool
+read_range(struct reading *r, const char *name, const json_t *item)
+{
+	char text[80];
+
+	if (r->out->ip_count == KEY_IPS)
+		return wrong(r, name, "has more than %d entries", KEY_IPS);
+	if (!json_is_string(item) ||
+	    net_range_parse(string_of(item), &r->out->ip[r->out->ip_count], NULL) != ST_OK)
+		return wrong(r, name, "%s is not an address range; write 10.0.0.0/8, ::1 or 192.168.1.7",
+		    rule_describe(item, text));
+	r->out->ip_count++;
+	return true;
+}
+
+static bool
+read_ips(struct reading *r, const char *name, const json_t *value)
+{
+	if (!json_is_array(value))
+		return read_range(r, name, value);
+	/* An empty list cannot be told from "all" by who checks it, and would mean the opposite. */
+	if (json_array_size(value) == 0)
+		return wrong(r, name, "is empty; leave it out to allow all, or disable the key");
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		if (!read_range(r, name, json_array_get(value, i)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+read_metadata(struct reading *r, const char *name, const json_t *value)
+{
+	const char *key;
+	json_t *item;
+	char text[80];
+
+	if (!json_is_object(value))
+		return wrong(r, name, "%s is not a flat map of texts", rule_describe(value, text));
+	if (json_object_size(value) > KEY_METADATA)
+		return wrong(r, name, "has more than %d members", KEY_METADATA);
+	json_object_foreach((json_t *)(uintptr_t)value, key, item)
+	{
+		if (strlen(key) > METADATA_NAME_BYTES || *key == '\0')
+			return wrong(r, name, "a member's name has 1 to %d bytes", METADATA_NAME_BYTES);
+		if (!json_is_string(item) || json_string_length(item) > METADATA_VALUE_BYTES)
+			return wrong(r, name, "%s: %s is not a text of at most %d bytes", key,
+			    rule_describe(item, text), METADATA_VALUE_BYTES);
+	}
+	r->out->metadata = value;
+	return true;
+}
+
+/* ---- budgets ---- */
+
+static int
+by_size(const void *a, const void *b)
+{
+	return *(const uint8_t *)a - *(const uint8_t *)b;
+}
+
+static bool
+add_alert(struct reading *r, const char *name, const json_t *item, struct key_budget *b)
+{
+	json_int_t n = json_integer_value(item);
+	char text[80];
+
+	if (!json_is_integer(item) || n < 1 || n > 100)
+		return wrong(r, name, "%s is not a whole number from 1 to 100", rule_describe(item, text));
+	for (unsigned i = 0; i < b->alert_count; i++) {
+		if (b->alert_pct[i] == n)
+			return wrong(r, name, "%d is there twice", (int)n);
+	}
+	if (b->alert_count == KEY_ALERTS)
+		return wrong(r, name, "has more than %d entries", KEY_ALERTS);
+	b->alert_pct[b->alert_count++] = (uint8_t)n;
+	return true;
+}
+
+static bool
+set_alerts(struct reading *r, const char *name, const json_t *value, struct key_budget *b)
+{
+	if (value == NULL || json_is_null(value))
+		return true;
+	if (!json_is_array(value))
+		return add_alert(r, name, value, b);
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		if (!add_alert(r, name, json_array_get(value, i), b))
+			return false;
+	}
+	qsort(b->alert_pct, b->alert_count, 1, by_size);
+	return true;
+}
+
+static bool
+add_budget(struct reading *r, const char *name, const struct key_budget *b)
+{
+	for (size_t i = 0; i < r->out->budget_count; i++) {
+		if (r->out->budget[i].period == b->period)
+			return wrong(r, name, "there are two budgets for a %s", key_period_name(b->period));
+	}
+	if (r->out->budget_count == KEY_BUDGETS)
+		return wrong(r, name, "has more than %d entries", KEY_BUDGETS);
+	r->out->budget[r->out->budget_count++] = *b;
+	return true;
+}
+
+static bool
+read_monthly(struct reading *r, const char *name, const json_t *value)
+{
+	struct key_budget b = { .period = PERIOD_MONTH };
+	struct err why;
+
+	if (is_unlimited(value))
+		return true;
+	if (key_money_parse(value, &b.limit_nano_eur, &why) != ST_OK)
+		return wrong(r, name, "%s, or \"unlimited\"", why.text);
+	return add_budget(r, name, &b);
+}
+
+static bool
+read_alerts(struct reading *r, const char *name, const json_t *value)
+{
+	struct key_budget unused = { .period = PERIOD_MONTH };
+
+	if (r->out->budget_count > 0)
+		return set_alerts(r, name, value, &r->out->budget[0]);
+	if (!set_alerts(r, name, value, &unused))
+		return false;
+	warn(r, name, "has no effect without budget_monthly_eur");
+	return true;
+}
+
+static bool
+read_period(struct reading *r, const char *name, const json_t *value, enum key_period *out)
+{
+	char text[80];
+
+	for (unsigned p = 0; json_is_string(value) && p < PERIOD_KINDS; p++) {
+		if (str_is(string_of(value), period_names[p])) {
+			*out = (enum key_period)p;
+			return true;
+		}
+	}
+	return wrong(r, name, "period: %s is not a choice; it must be one of day, week, month",
+	    value != NULL ? rule_describe(value, text) : "nothing");
+}
+
+static bool
+read_budget(struct reading *r, const char *name, const json_t *item)
+{
+	static const char *const known[] = { "period", "eur", "alert_pct", NULL };
+	const json_t *eur = json_object_get(item, "eur");
+	struct key_budget b = { .period = PERIOD_DAY };
+	struct err why;
+	const char *key;
+	json_t *inner;
+	char text[80];
+
+	if (!json_is_object(item))
+		return wrong(r, name, "%s is not a budget; write { period: day, eur: 5 }",
+		    rule_describe(item, text));
+	json_object_foreach((json_t *)(uintptr_t)item, key, inner)
+	{
+		const char *near = options_nearest(lz_strz(key), known);
+
+		if (near == NULL || strcmp(near, key) != 0)
+			return wrong(r, name, "the member %s is not known; a budget has period, eur and alert_pct",
+			    key);
+	}
+	if (!read_period(r, name, json_object_get(item, "period"), &b.period))
+		return false;
+	if (eur == NULL)
+		return wrong(r, name, "eur is missing; write { period: day, eur: 5 }");
+	if (key_money_parse(eur, &b.limit_nano_eur, &why) != ST_OK)
+		return wrong(r, name, "eur: %s", why.text);
+	return set_alerts(r, name, json_object_get(item, "alert_pct"), &b) && add_budget(r, name, &b);
+}
+
+static bool
+read_budgets(struct reading *r, const char *name, const json_t *value)
+{
+	char text[80];
+
+	if (!json_is_array(value))
+		return wrong(r, name, "%s is not a list of budgets", rule_describe(value, text));
+	for (size_t i = 0; i < json_array_size(value); i++) {
+		if (!read_budget(r, name, json_array_get(value, i)))
+			return false;
+	}
+	return true;
+}
+
+/* ---- the rest ---- */
+
+static bool
+read_expiry(struct reading *r, const char *name, const json_t *value)
+{
+	char text[80];
+
+	if (!json_is_string(value) || !options_date(string_of(value), &r->out->expires_at_unix_ms))
+		return wrong(r, name, "%s is not a date; write 2027-03-01 or 2027-03-01T12:00:00Z",
+		    rule_describe(value, text));
+	/* 0 means never. */
+	if (r->out->expires_at_unix_ms == 0)
+		r->out->expires_at_unix_ms = 1;
+	if (r->out->expires_at_unix_ms <= clock_unix_ms())
+		warn(r, name, "lies in the past: the key is refused");
+	return true;
+}
+
+static bool
+read_log(struct reading *r, const char *name, const json_t *value)
+{
+	int at = json_is_string(value) ? rule_choice("full|meta|off", string_of(value)) : -1;
+	char text[80];
+
+	if (at < 0)
+		return wrong(r, name, "%s is not a choice; it must be one of full, meta, off",
+		    rule_describe(value, text));
+	r->out->log_content = (enum key_log)(LOG_CONTENT_FULL + at);
+	return true;
+}
+
+static bool
+read_show(struct reading *r, const char *name, const json_t *value)
+{
+	char text[80];
+
+	if (!json_is_boolean(value))
+		return wrong(r, name, "%s is not true or false", rule_describe(value, text));
+	r->out->show_budget = json_is_true(value);
+	return true;
+}
+
+static bool
+read_later(struct reading *r, const char *name, const json_t *value)
+{
+	(void)value;
+	return wrong(r, name, "this release does not have %s%s yet; leave it out", name,
+	    strcmp(name, "guardrails") == 0 ? "" : "s");
+}
+
+/* ---- the object ---- */
+
+static bool
+is_ignored(const struct reading *r, const char *name)
+{
+	for (const char *const *p = r->c->ignore; p != NULL && *p != NULL; p++) {
+		if (strcmp(*p, name) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+check_known(struct reading *r, const char *name)
+{
+	const char *names[MEMBERS + 1] = { NULL };
+	const char *near;
+
+	for (size_t i = 0; i < MEMBERS; i++) {
+		if (strcmp(members[i].name, name) == 0)
+			return;
+		names[i] = members[i].name;
+	}
+	if (is_ignored(r, name))
+		return;
+	near = options_nearest(lz_strz(name), names);
+	if (near == NULL)
+		near = options_nearest(lz_strz(name), r->c->ignore);
+	if (near != NULL)
+		(void)wrong(r, name, "is not known; did you mean \"%s\"?", near);
+	else
+		(void)wrong(r, name, "is not a setting of a key");
+}
+
+static bool
+goes_on(const struct reading *r)
+{
+	return r->worst == ST_OK || (r->c->report != NULL && r->worst != ST_NOMEM);
+}
+
+enum status
+key_settings_read(const json_t *object, const struct options_context *c, struct key_settings *out,
+    struct err *e)
+{
+	struct reading r = { c, object, out, e, ST_OK };
+	const char *name;
+	json_t *value;
+
+	memset(out, 0, sizeof(*out));
+	out->rate_limit = out->rate_burst = out->max_in_flight = -1;
+	out->max_output_tokens = out->tokens_per_minute = -1;
+	if (!json_is_object(object)) {
+		(void)wrong(&r, NULL, "a key is written as a map of its settings");
+		return r.worst;
+	}
+	json_object_foreach((json_t *)(uintptr_t)object, name, value)
+	{
+		if (goes_on(&r))
+			check_known(&r, name);
+	}
+	for (size_t i = 0; i < MEMBERS && goes_on(&r); i++) {
+		value = json_object_get(object, members[i].name);
+		if (value != NULL && !json_is_null(value))
+			(void)members[i].read(&r, members[i].name, value);
+	}
+	return r.worst;
+}
+
+enum status
+key_settings_parse(const json_t *object, const char *where, const char *const *ignore,
+    struct arena *memory, struct yaml_source *source, struct key_settings *out, struct err *e)
+{
+	struct options_context c = { .memory = memory, .where = where, .ignore = ignore, .source = source };
+
+	return key_settings_read(object, &c, out, e);
+}
+
+json_t *
+key_settings_schema(void)
+{
+	json_t *properties = json_object();
+
+	for (size_t i = 0; i < MEMBERS; i++) {
+		json_t *s;
+
+		if (members[i].schema == NULL)
+			continue;
+		s = json_parse(lz_strz(members[i].schema), NULL);
+		(void)json_object_set_new(s, "description", json_string(members[i].help));
+		(void)json_object_set_new(properties, members[i].name, s);
+	}
+	return json_pack("{s:s, s:o, s:b}", "type", "object", "properties", properties,
+	    "additionalProperties", 0);
+}
+
+const char *
+key_period_name(enum key_period p)
+{
+	return p < PERIOD_KINDS ? period_names[p] : "?";
+}
+
+enum status
+key_money_parse(const json_t *number, int64_t *nano, struct err *e)
+{
+	char text[80];
+
+	if (!json_is_number(number) || !options_nano(number, nano))
+		return err_fail(e, ST_INVALID,
+		    "%s is not an amount in euro; write a number from 0 to 1000000000 with at most 9 decimal "
+		    "places",
+		    number != NULL ? rule_describe(number, text) : "nothing");
+	return ST_OK;
+}
