@@ -56,9 +56,9 @@ enum { /* results and decisions: int32_t everywhere */
     LZ_FLAG = 2,      /* guardrail: let it pass, record a finding, see lz->reason() */
     LZ_PENDING = 3,   /* I answer later with lz->finish(); only where the vtable says so */
     LZ_REROUTE = 4,   /* guardrail on a request: serve it with the model named by lz->reason()'s code */
-    LZ_ANSWERED = 6,  /* provider: build() gave the whole answer itself with emit() and usage(); nothing is sent */
     LZ_AGAIN = 5,     /* guardrail on a whole answer: one more attempt with lz->reason()'s message as a user
                          turn; reserved, settled and traced like any other */
+    LZ_ANSWERED = 6,  /* provider: build() gave the whole answer itself with emit() and usage(); nothing is sent */
     LZ_E_FAIL = -1,   /* my fault; the operator's on_error (open or closed) decides */
     LZ_E_INVALID = -2,/* bad argument or option */
     LZ_E_NOMEM = -3,
@@ -157,7 +157,7 @@ typedef void lz_call_fn(lz_call *c, int32_t error, void *ud);      /* [worker] L
 /* ---- what the host does for you ---------------------------------------------------------- */
 
 typedef struct lz_host {
-    uint32_t size, abi_major, abi_minor, workers;
+    uint32_t size, abi_major, abi_minor, reserved;
     const char *version;
     void *impl;                                                  /* the host's own; leave it */
     const void *(*extension)(const char *id);                    /* [any] NULL if unknown */
@@ -243,6 +243,8 @@ typedef struct lz_host {
             end() a chunk. The host fills in id, object, created, model, the first role, index 0, logprobs, refusal, usage,
             [DONE]; members it does not know (reasoning_content, extra_content) pass both ways. Embeddings: floats */
     int32_t  (*usage)(lz_call *c, const lz_usage *u);            /* cumulative; the last one counts */
+    int32_t  (*limit_as)(lz_call *c, lz_str name); /* in build(): the body that the host makes carries the output limit
+                                                    under this name, whatever the caller called it */
     int32_t  (*fail)(lz_call *c, const lz_fault *f);             /* from build, reply, event, end: this attempt is over, also
                                                                     inside a 200; return what it returns */
 

@@ -1,0 +1,469 @@
+/* offer.c - what the host table offers about the call at hand: the request, its targets, what a plugin says of them.
+ *
+ * Every function takes NULL for the call and anything for the rest. What a function does not fit (a router's prefer() in
+ * a provider) is LZ_E_INVALID, not a crash.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <math.h>
+
+#include "base/log.h"
+#include "plugin/host.h"
+#include "request/view.h"
+
+enum {
+	WHY_BYTES = 200,
+	REASON_BYTES = 1000,
+	LIMIT_NAME_BYTES = 64,
+	FAULT_BYTES = 4096
+};
+
+/* A copy that lives as long as the visit, cut at a character; absent when memory is out. */
+static lz_str
+keep_text(struct visit *v, lz_str s, size_t max)
+{
+	char *p;
+
+	if (s.ptr == NULL || s.len == 0)
+		return STR_NONE;
+	if (s.len > max) {
+		s.len = max;
+		while (s.len > 0 && ((unsigned char)s.ptr[s.len] & 0xc0) == 0x80)
+			s.len--;
+	}
+	if (!str_is_utf8(s))
+		return STR_NONE;
+	p = memory_alloc(&v->keep, s.len);
+	if (p == NULL)
+		return STR_NONE;
+	memcpy(p, s.ptr, s.len);
+	return lz_strn(p, s.len);
+}
+
+/* ---- the request ---- */
+
+void
+offer_show(struct visit *v, uint32_t phase)
+{
+	request_view(v->r, &v->shown, phase);
+	if (v->attempt == NULL)
+		return;
+	v->shown.attempt = v->attempt->number;
+	v->shown.output_bound = v->attempt->output_bound;
+}
+
+static const lz_request *
+offer_request(lz_call *c)
+{
+	return c != NULL ? &visit_of(c)->shown : NULL;
+}
+
+static lz_str
+offer_header(lz_call *c, lz_str name)
+{
+	return c != NULL ? request_view_header(visit_of(c)->r, name) : STR_NONE;
+}
+
+static lz_str
+offer_metadata(lz_call *c, lz_str key)
+{
+	struct visit *v = visit_of(c);
+
+	/* An empty request for memory is how the arena comes to be. */
+	if (v == NULL || memory_alloc(v->now, 1) == NULL)
+		return STR_NONE;
+	return request_view_metadata(v->r, key, v->now->arena);
+}
+
+static int32_t
+result_of(enum status st)
+{
+	switch (st) {
+	case ST_OK:
+		return LZ_OK;
+	case ST_NOMEM:
+		return LZ_E_NOMEM;
+	case ST_LIMIT:
+		return LZ_E_LIMIT;
+	default:
+		return LZ_E_INVALID;
+	}
+}
+
+static int32_t
+offer_tag(lz_call *c, lz_str key, lz_str value)
+{
+	struct visit *v = visit_here(c);
+
+	return v != NULL ? result_of(request_view_tag(v->r, key, value)) : LZ_E_INVALID;
+}
+
+static int32_t
+offer_budget(lz_call *c, uint32_t scope, lz_budget *out)
+{
+	struct visit *v = visit_here(c);
+
+	if (v == NULL || out == NULL || scope > LZ_OF_ORGANIZATION || v->r->ops == NULL || v->r->ops->budget == NULL)
+		return LZ_E_INVALID;
+	return v->r->ops->budget(v->r, scope, out) ? LZ_OK : LZ_E_INVALID;
+}
+
+static lz_str
+offer_raw(lz_call *c)
+{
+	return c != NULL ? buf_str(&visit_of(c)->r->body) : STR_NONE;
+}
+
+static const lz_json *
+offer_body(lz_call *c)
+{
+	struct visit *v = visit_here(c);
+
+	return v != NULL ? (const lz_json *)(const void *)visit_body(v) : NULL;
+}
+
+static lz_json *
+offer_edit(lz_call *c)
+{
+	struct visit *v = visit_here(c);
+
+	if (v == NULL || v->attempt == NULL)
+		return NULL;
+	return (lz_json *)(void *)visit_edit(v);
+}
+
+/* ---- memory ---- */
+
+static void *
+offer_alloc(lz_call *c, size_t n)
+{
+	struct visit *v = visit_here(c);
+
+	return v != NULL ? memory_alloc(v->now, n) : NULL;
+}
+
+static void *
+offer_keep(lz_call *c, size_t n)
+{
+	struct visit *v = visit_here(c);
+
+	return v != NULL ? memory_alloc(&v->keep, n) : NULL;
+}
+
+static void **
+offer_slot(lz_call *c)
+{
+	return c != NULL ? &visit_of(c)->slot : NULL;
+}
+
+static void
+offer_reason(lz_call *c, lz_str code, lz_str message)
+{
+	struct visit *v = visit_here(c);
+
+	if (v == NULL || v->reasons == VISIT_REASONS)
+		return;
+	v->reasons++;
+	v->reason_code = keep_text(v, code, PLUGIN_NAME_BYTES);
+	v->reason_message = keep_text(v, message, REASON_BYTES);
+}
+
+/* For guardrails and sinks, which have no host yet; here so that no plugin calls a NULL. */
+static void
+offer_retry_after(lz_call *c, uint32_t ms)
+{
+	(void)c;
+	(void)ms;
+}
+
+static int32_t
+offer_finish(lz_call *c, int32_t result)
+{
+	struct visit *v = visit_here(c);
+
+	if (v == NULL)
+		return LZ_E_INVALID;
+	if (v->is_closed || v->is_over)
+		return LZ_E_GONE;
+	if (v->has_result || result == LZ_PENDING)
+		return LZ_E_INVALID;
+	v->result = result;
+	v->has_result = true;
+	return LZ_OK;
+}
+
+/* ---- routers ---- */
+
+static bool
+make_targets(struct visit *v)
+{
+	struct request *r = v->r;
+	size_t n = r->candidate_count;
+
+	if (v->has_targets)
+		return true;
+	v->target = memory_alloc(&v->keep, n * sizeof(*v->target));
+	v->candidate = memory_alloc(&v->keep, n * sizeof(*v->candidate));
+	v->preference = memory_alloc(&v->keep, n * sizeof(*v->preference));
+	if (v->target == NULL || v->candidate == NULL || v->preference == NULL)
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		if (r->candidate[i].excluded != EXCLUDED_NOT)
+			continue;
+		v->candidate[v->target_count] = &r->candidate[i];
+		request_view_target(r, &r->candidate[i], &v->target[v->target_count++]);
+	}
+	v->has_targets = true;
+	return true;
+}
+
+/* Only in a router: a provider has its target already. */
+static struct visit *
+router_of(lz_call *c)
+{
+	struct visit *v = visit_here(c);
+
+	return v != NULL && v->attempt == NULL && make_targets(v) ? v : NULL;
+}
+
+static size_t
+offer_targets(lz_call *c)
+{
+	struct visit *v = router_of(c);
+
+	return v != NULL ? v->target_count : 0;
+}
+
+static const lz_target *
+offer_target(lz_call *c, size_t i)
+{
+	struct visit *v = router_of(c);
+
+	return v != NULL && i < v->target_count ? &v->target[i] : NULL;
+}
+
+static int32_t
+offer_prefer(lz_call *c, size_t i, double score, lz_str why)
+{
+	struct visit *v = router_of(c);
+
+	if (v == NULL || i >= v->target_count)
+		return LZ_E_INVALID;
+	if (v->is_closed || v->is_over)
+		return LZ_E_GONE;
+	for (size_t k = 0; k < v->preference_count; k++)
+		if (v->preference[k].target == i)
+			return LZ_E_INVALID;
+	v->preference[v->preference_count++] = (struct preference) { .target = i,
+		.score = isfinite(score) ? score : 0,
+		.why = keep_text(v, why, WHY_BYTES) };
+	return LZ_OK;
+}
+
+static int32_t
+offer_limit_output(lz_call *c, int64_t tokens)
+{
+	struct visit *v = visit_here(c);
+
+	if (v == NULL || v->attempt != NULL || tokens < 1)
+		return LZ_E_INVALID;
+	if (v->output_limit < 0 || tokens < v->output_limit)
+		v->output_limit = tokens;
+	return LZ_OK;
+}
+
+/* ---- providers ---- */
+
+static struct visit *
+provider_of(lz_call *c)
+{
+	struct visit *v = visit_here(c);
+
+	return v != NULL && v->attempt != NULL ? v : NULL;
+}
+
+static const lz_target *
+offer_chosen(lz_call *c)
+{
+	struct visit *v = provider_of(c);
+
+	if (v == NULL)
+		return NULL;
+	if (v->chosen.size == 0)
+		request_view_target(v->r, v->attempt->candidate, &v->chosen);
+	return &v->chosen;
+}
+
+static lz_str
+offer_credential(lz_call *c)
+{
+	struct visit *v = provider_of(c);
+
+	return v != NULL ? v->attempt->credential : STR_NONE;
+}
+
+static int32_t
+offer_emit(lz_call *c, const lz_json *j)
+{
+	struct visit *v = provider_of(c);
+
+	if (v == NULL || !json_is_object((const json_t *)(const void *)j))
+		return LZ_E_INVALID;
+	if (v->is_closed || v->is_over)
+		return LZ_E_GONE;
+	v->ops->emit(v->ops_arg, (const json_t *)(const void *)j);
+	return v->is_over ? LZ_E_GONE : LZ_OK;
+}
+
+static int64_t
+at_least_0(int64_t n)
+{
+	return n > 0 ? n : 0;
+}
+
+static int32_t
+offer_usage(lz_call *c, const lz_usage *u)
+{
+	struct visit *v = provider_of(c);
+	lz_usage mine = { .size = sizeof(mine) };
+
+	if (v == NULL || u == NULL || !LZ_HAS(u, reasoning))
+		return LZ_E_INVALID;
+	if (v->is_closed || v->is_over)
+		return LZ_E_GONE;
+	mine.input = at_least_0(u->input);
+	mine.cache_read = at_least_0(u->cache_read);
+	mine.cache_write = at_least_0(u->cache_write);
+	mine.output = at_least_0(u->output);
+	mine.reasoning = at_least_0(u->reasoning);
+	v->ops->usage(v->ops_arg, &mine);
+	return v->is_over ? LZ_E_GONE : LZ_OK;
+}
+
+static int32_t
+offer_limit_as(lz_call *c, lz_str name)
+{
+	struct visit *v = provider_of(c);
+
+	if (v == NULL || name.len == 0 || name.len > LIMIT_NAME_BYTES)
+		return LZ_E_INVALID;
+	for (size_t i = 0; i < name.len; i++)
+		if (name.ptr[i] < ' ' || name.ptr[i] == '"' || name.ptr[i] == '\\' || name.ptr[i] == 0x7f)
+			return LZ_E_INVALID; /* it is spliced into a body as it stands */
+	v->limit_name = keep_text(v, name, LIMIT_NAME_BYTES);
+	return v->limit_name.ptr != NULL ? LZ_OK : LZ_E_NOMEM;
+}
+
+void
+offer_take_fault(struct visit *v, const lz_fault *said, lz_fault *out)
+{
+	lz_fault f = { .size = sizeof(f), .retry_after_ms = said->retry_after_ms };
+
+	f.upstream = LZ_UPSTREAM_DOWN;
+	if (said->upstream > LZ_UPSTREAM_OK && said->upstream <= LZ_UPSTREAM_UNABLE)
+		f.upstream = said->upstream;
+	f.status = said->status >= 400 && said->status < 600 ? said->status : 0;
+	f.code = keep_text(v, said->code, FAULT_BYTES);
+	f.message = keep_text(v, said->message, FAULT_BYTES);
+	f.param = keep_text(v, said->param, FAULT_BYTES);
+	*out = f;
+}
+
+static int32_t
+offer_fail(lz_call *c, const lz_fault *f)
+{
+	struct visit *v = provider_of(c);
+
+	if (v == NULL || f == NULL || !LZ_HAS(f, param))
+		return LZ_E_INVALID;
+	if (v->is_closed || v->is_over)
+		return LZ_E_GONE;
+	offer_take_fault(v, f, &v->fault);
+	v->has_fault = true;
+	return LZ_E_FAIL;
+}
+
+/* ---- guardrails: none is called before they have a host ---- */
+
+static size_t
+offer_texts(lz_call *c)
+{
+	(void)c;
+	return 0;
+}
+
+static const lz_text *
+offer_text(lz_call *c, size_t i)
+{
+	(void)c;
+	(void)i;
+	return NULL;
+}
+
+static int32_t
+offer_replace(lz_call *c, size_t i, size_t from, size_t to, lz_str with)
+{
+	(void)c;
+	(void)i;
+	(void)from;
+	(void)to;
+	(void)with;
+	return LZ_E_INVALID;
+}
+
+static int32_t
+offer_hold(lz_call *c, size_t i, size_t from)
+{
+	(void)c;
+	(void)i;
+	(void)from;
+	return LZ_E_INVALID;
+}
+
+static size_t
+offer_origin(lz_call *c, size_t i, size_t at)
+{
+	(void)c;
+	(void)i;
+	return at;
+}
+
+void
+offer_fill(lz_host *h)
+{
+	h->request = offer_request;
+	h->header = offer_header;
+	h->metadata = offer_metadata;
+	h->tag = offer_tag;
+	h->budget = offer_budget;
+	h->alloc = offer_alloc;
+	h->keep = offer_keep;
+	h->slot = offer_slot;
+	h->reason = offer_reason;
+	h->retry_after = offer_retry_after;
+	h->raw = offer_raw;
+	h->body = offer_body;
+	h->edit = offer_edit;
+	h->texts = offer_texts;
+	h->text = offer_text;
+	h->replace = offer_replace;
+	h->hold = offer_hold;
+	h->origin = offer_origin;
+	h->reveal = offer_replace;
+	h->limit_output = offer_limit_output;
+	h->targets = offer_targets;
+	h->target = offer_target;
+	h->prefer = offer_prefer;
+	h->chosen = offer_chosen;
+	h->credential = offer_credential;
+	h->emit = offer_emit;
+	h->usage = offer_usage;
+	h->limit_as = offer_limit_as;
+	h->fail = offer_fail;
+	h->http = later_http;
+	h->offload = later_offload;
+	h->after = later_after;
+	h->finish = offer_finish;
+	h->token = token_take;
+	h->post = token_post;
+}
