@@ -5,30 +5,6 @@
 #include "base/json.h"
 #include "call/attempt.h"
 
-/* The last finish_reason of an OpenAI-shaped text; inside strings its quotes would be escaped. For the trace only. */
-static lz_str
-find_finish(lz_str text)
-{
-	static const char word[] = "\"finish_reason\"";
-	const char *at = text.ptr, *end = text.ptr + text.len, *next;
-
-	for (lz_str found = STR_NONE;; found = lz_strn(at, 0)) {
-		next = at != NULL ? memmem(at, (size_t)(end - at), word, sizeof word - 1) : NULL;
-		if (next == NULL) {
-			at = found.ptr;
-			break;
-		}
-		at = next + sizeof word - 1;
-	}
-	if (at == NULL)
-		return STR_NONE;
-	while (at < end && (*at == ' ' || *at == ':' || *at == '\n' || *at == '\t'))
-		at++;
-	if (at == end || *at != '"' || (next = memchr(at + 1, '"', (size_t)(end - at - 1))) == NULL)
-		return STR_NONE;
-	return lz_strn(at + 1, (size_t)(next - at - 1));
-}
-
 /* Takes the text over: the request owns it from here on. */
 static enum step
 hand_over(struct call *c, struct buf *text)
@@ -38,8 +14,8 @@ hand_over(struct call *c, struct buf *text)
 	r->answer = *text;
 	buf_init(text, text->max_bytes);
 	r->answer_status = 200;
-	r->finish = find_finish(buf_str(&r->answer));
-	c->a->delivered_bytes = (int64_t)r->answer.len;
+	r->finish = dialect_string_after(buf_str(&r->answer), "\"finish_reason\"");
+	c->a->delivered_bytes = (int64_t)dialect_string_after(buf_str(&r->answer), "\"content\"").len;
 	call_succeeded(c);
 	return STEP_DONE;
 }

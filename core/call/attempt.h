@@ -48,6 +48,9 @@ enum status dialect_complete(struct call *c, const lz_http *built, const char *b
 void dialect_judge(struct call *c, lz_fault *out);
 /* {"prompt_tokens":…} to disjoint buckets. false: not a usage object. */
 bool dialect_usage(lz_str object, struct record_usage *out);
+/* The text of the first JSON string that follows `word` (a key with its quotes), still escaped; absent: null, empty or
+ * another type. Inside strings the quotes of such a word would be escaped. */
+lz_str dialect_string_after(lz_str text, const char *word);
 lz_str call_field(const struct call *c, const char *name);
 
 /* ---- answer.c: whole answers ---- */

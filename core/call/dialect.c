@@ -9,7 +9,7 @@
 #include "call/attempt.h"
 
 enum {
-	EDITS = 3,
+	EDITS = 4,
 	RETRY_AFTER_MOST_MS = 300000
 };
 
@@ -62,24 +62,39 @@ edit_model(struct call *c, struct edit *e, size_t *n)
 	(*n)++;
 }
 
-/* A limit is sent only when a budget or the key binds, never above what was reserved. */
+static const struct jscan_member *
+given(const struct request *r, const char *name)
+{
+	const struct jscan_member *m = jscan_find(&r->scan, name);
+
+	return m != NULL && m->type != JSCAN_NULL ? m : NULL;
+}
+
+/* A limit is sent only when a budget or the key binds, never above what was reserved. A provider that wants the limit under
+ * another name (lz->limit_as) gets the caller's own under that name too. */
 static void
 edit_limit(struct call *c, struct edit *e, size_t *n)
 {
 	struct request *r = c->r;
-	const struct jscan_member *m = jscan_find(&r->scan, "max_completion_tokens");
-	int64_t limit = c->a->output_bound;
+	lz_str name = visit_limit_name(c->visit);
+	const struct jscan_member *m = given(r, "max_completion_tokens");
 
+	if (m == NULL)
+		m = given(r, "max_tokens");
+	if (m != NULL && name.ptr != NULL && !str_eq(name, m->key)) {
+		e[*n].where = m->key;
+		e[(*n)++].with = name;
+	}
 	if (!c->a->lowers_output)
 		return;
-	if (m == NULL || m->type == JSCAN_NULL)
-		m = jscan_find(&r->scan, "max_tokens");
 	if (m != NULL) {
 		e[*n].where = m->value;
-		e[*n].with = arena_printf(r->arena, "%lld", (long long)limit);
+		e[*n].with = arena_printf(r->arena, "%lld", (long long)c->a->output_bound);
 	} else {
+		if (name.ptr == NULL)
+			name = STR_LIT("max_tokens");
 		e[*n].where = after_brace(r);
-		e[*n].with = arena_printf(r->arena, "\"max_tokens\":%lld,", (long long)limit);
+		e[*n].with = arena_printf(r->arena, "\"%.*s\":%lld,", STR_ARG(name), (long long)c->a->output_bound);
 	}
 	(*n)++;
 }
@@ -187,6 +202,24 @@ dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent
 }
 
 /* ---- answers ---- */
+
+lz_str
+dialect_string_after(lz_str text, const char *word)
+{
+	const char *end = text.ptr + text.len, *at, *p;
+
+	at = text.len > 0 ? memmem(text.ptr, text.len, word, strlen(word)) : NULL;
+	if (at == NULL)
+		return STR_NONE;
+	for (at += strlen(word); at < end && (*at == ' ' || *at == ':' || *at == '\t'); at++)
+		;
+	if (at >= end || *at != '"')
+		return STR_NONE;
+	for (p = ++at; p < end && *p != '"'; p++)
+		if (*p == '\\')
+			p++;
+	return p > at && p < end ? lz_strn(at, (size_t)(p - at)) : STR_NONE;
+}
 
 static int64_t
 count_of(lz_str object, const char *name)

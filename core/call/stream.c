@@ -90,34 +90,15 @@ put_event(struct buf *out, lz_str data)
 
 /* ---- what a chunk says ---- */
 
-/* The text of a JSON string that follows `word` (a quoted key), still escaped; absent: null, empty or another type. */
-static lz_str
-string_after(lz_str text, const char *word)
-{
-	const char *end = text.ptr + text.len, *at, *p;
-
-	at = text.len > 0 ? memmem(text.ptr, text.len, word, strlen(word)) : NULL;
-	if (at == NULL)
-		return STR_NONE;
-	for (at += strlen(word); at < end && (*at == ' ' || *at == ':' || *at == '\t'); at++)
-		;
-	if (at >= end || *at != '"')
-		return STR_NONE;
-	for (p = ++at; p < end && *p != '"'; p++)
-		if (*p == '\\')
-			p++;
-	return p > at && p < end ? lz_strn(at, (size_t)(p - at)) : STR_NONE;
-}
-
 static void
 weigh(struct call *c, struct chunk *k)
 {
 	static const char *const texts[] = { "\"content\"", "\"reasoning_content\"", "\"reasoning\"", "\"refusal\"" };
 	struct request *r = c->r;
-	lz_str finish = string_after(k->choices, "\"finish_reason\"");
+	lz_str finish = dialect_string_after(k->choices, "\"finish_reason\"");
 
 	for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		lz_str s = string_after(k->choices, texts[i]);
+		lz_str s = dialect_string_after(k->choices, texts[i]);
 
 		if (s.ptr == NULL)
 			continue;
@@ -182,7 +163,6 @@ keep_funded(struct call *c)
 	if (!c->r->ops->top_up(c->r, more))
 		return tokens < bound; /* nothing is left: the rest of the bound may still be used */
 	a->output_bound += a->output_bound / 2 + 1;
-	a->bound_nano_eur += more;
 	return true;
 }
 

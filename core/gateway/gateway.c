@@ -142,6 +142,7 @@ gateway_start(const struct gateway_options *o, struct err *e)
 	routes_check();
 	fault_start();
 	call_start();
+	requests_start();
 	g->options = *o->config;
 	g->loop = o->loop;
 	st = start_config(g, e);

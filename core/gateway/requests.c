@@ -13,6 +13,7 @@
 #include "gateway/inside.h"
 #include "gateway/stages.h"
 #include "key/stage.h"
+#include "plugin/visit.h"
 
 /* ---- birth ---- */
 
@@ -64,13 +65,12 @@ make_request(struct worker *w, struct exchange *x)
 	return r;
 }
 
-void
-requests_free(struct request *r)
+static void
+free_request(struct request *r)
 {
 	struct worker *w = r->worker;
 	struct arena *a = r->arena;
 
-	must(r->x == NULL || r->x->is_over);
 	buf_free(&r->body);
 	buf_free(&r->answer);
 	buf_free(&r->answer_text);
@@ -84,6 +84,29 @@ requests_free(struct request *r)
 		w->spare_arena[w->spare_count++] = a;
 	} else
 		arena_free(a);
+}
+
+void
+requests_done(struct request *r)
+{
+	r->x = NULL;
+	r->is_done = true;
+	if (r->holds == 0)
+		free_request(r);
+}
+
+/* A plugin's work came home after the request was over. */
+static void
+released(struct request *r)
+{
+	if (r->is_done)
+		free_request(r);
+}
+
+void
+requests_start(void)
+{
+	visit_on_release(released);
 }
 
 /* ---- what needs no body ---- */

@@ -200,7 +200,7 @@ written(void *arg, enum status st)
 	if (r->x != NULL)
 		answer_send(r);
 	offer_content(r);
-	requests_free(r);
+	requests_done(r);
 }
 
 static void
@@ -225,7 +225,7 @@ end(struct request *r)
 	if (r->key == NULL) {
 		if (r->x != NULL)
 			answer_send(r);
-		requests_free(r);
+		requests_done(r);
 		return;
 	}
 	record(r);

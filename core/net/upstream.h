@@ -14,7 +14,7 @@
 #include "net/loop.h"
 
 enum {
-	UPSTREAM_PARTS = 8,
+	UPSTREAM_PARTS = 10,
 	UPSTREAM_HEAD_BYTES = 65536,	  /* of an answer's head */
 	UPSTREAM_FIELDS = 64		  /* of an answer, shown to the caller */
 };

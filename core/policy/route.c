@@ -58,39 +58,46 @@ settle_order(struct request *r)
 	}
 }
 
+/* The router said something; its visit ends here, whatever it was. */
 static enum step
-routed(struct request *r, int32_t result)
+routed(struct request *r, int32_t result, struct visit *v)
 {
-	if (result == LZ_BLOCK)
-		return request_fail(r, FAULT_CONTENT_POLICY, NULL, "the routing policy '%.*s' refused the request",
-		    STR_ARG(r->strategy));
+	lz_str code, message;
+
 	settle_order(r);
-	return STEP_NEXT;
+	if (result != LZ_BLOCK) {
+		visit_end_all(v);
+		return STEP_NEXT;
+	}
+	visit_reason(v, &code, &message);
+	request_fail(r, FAULT_CONTENT_POLICY, NULL, "the routing policy '%.*s' refused the request%s%.*s", STR_ARG(r->strategy),
+	    message.len > 0 ? ": " : "", STR_ARG(message));
+	visit_end_all(v);
+	return STEP_FAULT;
 }
 
 static void
 came_home(void *arg, int32_t result)
 {
 	struct request *r = arg;
+	struct visit *v = r->router_visit;
 
-	request_go_on(r, routed(r, result));
+	r->router_visit = NULL;
+	request_go_on(r, routed(r, result, v));
 }
 
 enum step
 policy_route(struct request *r)
 {
 	struct visit *v = NULL;
-	int32_t result;
+	int32_t result = LZ_OK;
 
-	if (r->router == NULL)
-		return routed(r, LZ_OK);
-	result = visit_route(r, came_home, r, &v);
-	if (result == LZ_PENDING) {
-		r->router_visit = v;
-		return STEP_WAIT;
-	}
-	visit_end_all(v);
-	return routed(r, result);
+	if (r->router != NULL)
+		result = visit_route(r, came_home, r, &v);
+	if (result != LZ_PENDING)
+		return routed(r, result, v);
+	r->router_visit = v;
+	return STEP_WAIT;
 }
 
 void

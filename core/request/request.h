@@ -173,7 +173,8 @@ struct request {
 	struct loop_timer timer;     /* the stage at hand's */
 	struct loop_later later;
 	unsigned holds;		     /* who still needs the struct (plugin calls that come home later) */
-	bool is_finished;
+	bool is_finished;	     /* its end has begun: settled, traced */
+	bool is_done;		     /* answered: freed when holds is 0 */
 };
 
 /* Notes the fault and says STEP_FAULT. The message is copied. */
