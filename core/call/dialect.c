@@ -81,6 +81,8 @@ edit_limit(struct call *c, struct edit *e, size_t *n)
 
 	if (m == NULL)
 		m = given(r, "max_tokens");
+	if (m == NULL) /* a null is replaced, not said twice */
+		m = jscan_find(&r->scan, "max_tokens");
 	if (m != NULL && name.ptr != NULL && !str_eq(name, m->key)) {
 		e[*n].where = m->key;
 		e[(*n)++].with = name;
