@@ -22,6 +22,7 @@ struct part_info {
 	const char *version, *license, *file;
 	const lz_option *options; /* stride option_size */
 	uint32_t option_count, option_size;
+	const char *base_url;	/* providers: where the vendor is found; NULL: the file must say it */
 	bool has_host;		/* false: this build has no host for the kind yet */
 	void *component;	/* plugin/'s own */
 };

@@ -71,6 +71,8 @@ check_provider(const struct component *c)
 		return "its framing is none that this Latenza knows";
 	if (p->routes != NULL && !plugin_text_is_sane(p->routes, PLUGIN_TEXT_BYTES))
 		return "its routes are not a plain text";
+	if (p->base_url != NULL && !plugin_text_is_sane(p->base_url, PLUGIN_TEXT_BYTES))
+		return "its base_url is not a plain text";
 	return NULL;
 }
 
@@ -222,6 +224,7 @@ describe(struct component *c, const struct kind *k, struct plugin *p)
 		.options = c->self.options,
 		.option_count = c->self.option_count,
 		.option_size = c->self.option_size,
+		.base_url = k->check == check_provider ? c->table.provider.base_url : NULL,
 		.has_host = k->has_host,
 		.component = c };
 }

@@ -292,6 +292,7 @@ typedef struct lz_provider {       /* a NULL member means: as OpenAI does it */
                                       [DONE] seen where the framing has one. LZ_OK: the answer was complete */
     int32_t (*classify)(void *self, lz_call *c, const lz_reply *r, lz_fault *out); /* [worker] status >= 400, or none. out
                                       arrives as the host judges status, headers and an OpenAI-shaped body: change what differs */
+    const char *base_url;          /* where the vendor is found; NULL: the configuration must say it */
 } lz_provider;
 
 /* Events: {"id","type","at_unix_ms","attempt","organization","key","data":{}}; attempt: of this delivery, from 0. body() is an
@@ -342,7 +343,10 @@ typedef struct lz_component {
     int32_t (*init)(void *self, char *err, size_t err_len); /* [main] after the options; may be NULL */
     void    (*fini)(void *self);   /* [main] after the last call came home; may be NULL */
 } lz_component;
+/* The three members at once: in their place (LZ_OPTIONS, C and C++) or by name (LZ_OPTIONS_OF, C). */
 #define LZ_OPTIONS(rows) (rows), sizeof(rows) / sizeof((rows)[0]), sizeof(lz_option)
+#define LZ_OPTIONS_OF(rows)                                                                        \
+    .options = (rows), .option_count = sizeof(rows) / sizeof((rows)[0]), .option_size = sizeof(lz_option)
 
 typedef struct lz_plugin {
     uint32_t magic, size, abi_major, abi_minor;
@@ -393,6 +397,34 @@ static inline lz_http lz_http_to(const char *method, lz_str url)
     q.size = sizeof q; q.method = lz_strz(method); q.url = url;
     return q;
 }
+
+#ifndef LZ_HOST_SIDE
+/* What a router expects of a target: the time to `tokens` tokens of output, failures paid for; < 0: not known. */
+static inline double lz_expected_ms(const lz_target *t, double tokens)
+{
+    double ok = t->error_rate > 0 ? 1 - t->error_rate : 1;
+    double ms = t->ttft_ms >= 0 && t->ms_per_token >= 0 ? t->ttft_ms + t->ms_per_token * tokens
+        : t->latency_ms >= 0 ? t->latency_ms : t->ttft_ms;
+    return ms < 0 ? -1 : ms / (ok > 0.05 ? ok : 0.05);
+}
+/* Prefers all targets: the healthy before the others, then by rising score, then by rising tie, then as listed.
+ * score, tie (may be NULL) and why have an entry for each target. */
+static inline void lz_prefer_rising(lz_call *c, const double *score, const double *tie, const lz_str *why)
+{
+    size_t n = lz->targets(c), last = n, best, i, k;
+    for (k = 0; k < n; k++, last = best) {
+        for (best = n, i = 0; i < n; i++) {
+#define LZ_BEFORE(a, b) (lz->target(c, a)->healthy != lz->target(c, b)->healthy ? lz->target(c, a)->healthy > lz->target(c, b)->healthy \
+        : score[a] < score[b] || score[a] > score[b] ? score[a] < score[b]                               \
+        : tie && (tie[a] < tie[b] || tie[a] > tie[b]) ? tie[a] < tie[b] : (a) < (b))
+            if ((last == n || LZ_BEFORE(last, i)) && (best == n || LZ_BEFORE(i, best))) best = i;
+        }
+#undef LZ_BEFORE
+        if (best == n) return;
+        lz->prefer(c, best, score[best], why[best]);
+    }
+}
+#endif
 
 #ifdef __cplusplus
 }
