@@ -169,7 +169,7 @@ static bool
 roll(struct budget *b, int64_t now)
 {
 	struct ledger *l = b->ledger;
-	const struct span *span;
+	const struct span *span = NULL;
 	struct cell *old;
 	bool ok = true, had_told = false;
 

@@ -51,19 +51,23 @@ us_up(int64_t ns)
 
 /* Moves *word ahead by `step` if it then lies at most `window` after now. *tat becomes
  * where it lies afterwards, or would lie. A word further ahead than the window is one of
- * a longer burst, or of a clock that has jumped. */
+ * a longer burst, or of a clock that has jumped: it is pulled back also when this is
+ * refused, or it would stay ahead of every later now. */
 static bool
 advance(_Atomic int64_t *word, int64_t step, int64_t window, int64_t now, int64_t *tat)
 {
-	int64_t before = atomic_load_explicit(word, memory_order_relaxed);
+	int64_t before = atomic_load_explicit(word, memory_order_relaxed), from;
+	bool fits;
 
 	do {
-		*tat = most(now, least(before, now + window)) + step;
-		if (*tat > now + window)
+		from = most(now, least(before, now + window));
+		*tat = from + step;
+		fits = *tat <= now + window;
+		if (!fits && from == before)
 			return false;
-	} while (!atomic_compare_exchange_weak_explicit(
-	    word, &before, *tat, memory_order_relaxed, memory_order_relaxed));
-	return true;
+	} while (!atomic_compare_exchange_weak_explicit(word, &before, fits ? *tat : from,
+	    memory_order_relaxed, memory_order_relaxed));
+	return fits;
 }
 
 void
