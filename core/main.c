@@ -1,4 +1,5 @@
-/* main.c - where the process begins: libraries are seated in order, then the command line decides.
+/* main.c - where the process begins: libraries are seated in order, then the command line
+ * decides.
  *
  * SPDX-License-Identifier: MIT
  */

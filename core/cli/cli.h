@@ -9,7 +9,7 @@ enum cli_exit {
 	CLI_DONE = 0,
 	CLI_FAILED = 1,
 	CLI_USAGE = 2,
-	CLI_WARNED = 3,	 /* check --strict found warnings */
+	CLI_WARNED = 3,  /* check --strict found warnings */
 	CLI_CONFIG = 78, /* EX_CONFIG: the configuration is wrong */
 };
 

@@ -1,0 +1,261 @@
+/* catalogue.c - models, providers and the configuration, shown.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "cli/backend.h"
+#include "cli/out.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/json.h"
+
+/* ---- models ---- */
+
+static void
+add_price(struct out_table *t, const json_t *target, const char *member)
+{
+	double price = out_real(target, member);
+
+	if (json_object_get(target, "price") != NULL)
+		out_cell(t, "free");
+	else if (price < 0)
+		out_cell(t, "-");
+	else
+		out_cell(t, "%g", price);
+}
+
+static void
+add_count(struct out_table *t, const json_t *target, const char *member)
+{
+	int64_t v = out_nano(target, member);
+
+	if (v < 0)
+		out_cell(t, "-");
+	else
+		out_cell(t, "%lld", (long long)v);
+}
+
+static void
+add_capabilities(struct out_table *t, const json_t *target)
+{
+	char line[200] = "";
+	const json_t *one;
+	size_t i, n = 0;
+
+	json_array_foreach(json_object_get(target, "capabilities"), i, one) n +=
+	    (size_t)snprintf(line + n, n < sizeof(line) ? sizeof(line) - n : 0, "%s%s",
+		i > 0 ? " " : "", json_string_value(one));
+	out_cell(t, "%s", *line == '\0' ? "-" : line);
+}
+
+static void
+print_targets(const json_t *targets)
+{
+	static const char *const titles[] = { "MODEL", "PROVIDER", ">CONTEXT", ">OUTPUT",
+		">$/M IN", ">$/M OUT", "CAN", NULL };
+	const json_t *target;
+	struct out_table t;
+	size_t i;
+
+	out_table(&t, titles);
+	json_array_foreach(targets, i, target)
+	{
+		out_cell(&t, "%s", out_text(target, "model"));
+		out_cell(&t, "%s", out_text(target, "provider"));
+		add_count(&t, target, "context_window");
+		add_count(&t, target, "max_output_tokens");
+		add_price(&t, target, "price_input_per_mtok");
+		add_price(&t, target, "price_output_per_mtok");
+		add_capabilities(&t, target);
+	}
+	out_print(&t);
+}
+
+/* Runs a row and prints one of its members. */
+static int
+run_and_print(struct cli *c, const char *name, json_t *args, const char *member,
+    void (*print)(const json_t *list))
+{
+	json_t *result = NULL;
+	int code = backend_run(c, name, args, &result);
+
+	if (code == CLI_DONE && c->wants_json)
+		out_json(json_object_get(result, member));
+	else if (code == CLI_DONE)
+		print(json_object_get(result, member));
+	json_decref(result);
+	return code;
+}
+
+int
+model_list_run(struct cli *c)
+{
+	return run_and_print(c, "model.list", json_object(), "models", print_targets);
+}
+
+int
+model_show_run(struct cli *c)
+{
+	json_t *args = json_object();
+
+	json_object_set_new(args, "model", json_string(c->operand[0]));
+	return run_and_print(c, "model.show", args, "targets", print_targets);
+}
+
+/* ---- providers ---- */
+
+static void
+print_providers(const json_t *list)
+{
+	static const char *const titles[] = { "PROVIDER", "PLUGIN", ">KEYS", ">MODELS",
+		"BASE URL", NULL };
+	const json_t *p;
+	struct out_table t;
+	size_t i;
+
+	out_table(&t, titles);
+	json_array_foreach(list, i, p)
+	{
+		out_cell(&t, "%s%s", out_text(p, "provider"),
+		    json_is_true(json_object_get(p, "test")) ? " (test)" : "");
+		out_cell(&t, "%s", out_text(p, "plugin"));
+		add_count(&t, p, "keys");
+		add_count(&t, p, "models");
+		out_cell(&t, "%s", out_text(p, "base_url"));
+	}
+	out_print(&t);
+}
+
+/* Targets that were called since the gateway started. */
+static void
+print_health(const json_t *targets)
+{
+	static const char *const titles[] = { "TARGET", "HEALTH", ">CALLS", ">ERRORS",
+		">FIRST TOKEN", ">IN FLIGHT", NULL };
+	const json_t *target;
+	struct out_table t;
+	char ms[40];
+	size_t i;
+
+	if (json_array_size(targets) == 0)
+		return;
+	putchar('\n');
+	out_table(&t, titles);
+	json_array_foreach(targets, i, target)
+	{
+		out_cell(&t, "%s", out_text(target, "target"));
+		out_cell(&t, "%s", out_text(target, "health"));
+		add_count(&t, target, "samples");
+		out_cell(&t, "%g %%", out_real(target, "error_pct"));
+		out_cell(&t, "%s", out_ms(out_real(target, "ttft_ms"), ms));
+		add_count(&t, target, "in_flight");
+	}
+	out_print(&t);
+}
+
+int
+provider_list_run(struct cli *c)
+{
+	json_t *result = NULL;
+	int code = backend_run(c, "provider.list", json_object(), &result);
+
+	if (code == CLI_DONE && c->wants_json) {
+		out_json(result);
+	} else if (code == CLI_DONE) {
+		print_providers(json_object_get(result, "providers"));
+		print_health(json_object_get(result, "targets"));
+	}
+	json_decref(result);
+	return code;
+}
+
+/* ---- configuration ---- */
+
+int
+config_show_run(struct cli *c)
+{
+	json_t *result = NULL;
+	int code = backend_run(c, "config.show", json_object(), &result);
+
+	/* JSON is YAML too, so that what is shown may be used. */
+	if (code == CLI_DONE)
+		out_json(json_object_get(result, "config"));
+	json_decref(result);
+	return code;
+}
+
+int
+config_schema_run(struct cli *c)
+{
+	json_t *schema = config_schema();
+
+	(void)c;
+	if (schema == NULL) {
+		fprintf(stderr, "latenza: out of memory\n");
+		return CLI_FAILED;
+	}
+	out_json(schema);
+	json_decref(schema);
+	return CLI_DONE;
+}
+
+static int
+diff_running(struct cli *c)
+{
+	const json_t *line;
+	json_t *result = NULL;
+	size_t i;
+	int code = backend_run(c, "config.diff", json_object(), &result);
+
+	if (code == CLI_DONE && c->wants_json)
+		out_json(json_object_get(result, "changes"));
+	else
+		json_array_foreach(json_object_get(result, "changes"), i, line)
+		    printf("%s\n", json_string_value(line));
+	json_decref(result);
+	return code;
+}
+
+static struct config *
+load(const char *path)
+{
+	struct err e = { "" };
+	struct config *config = config_load(
+	    &(struct config_options){ .path = path, .is_offline = true }, NULL, &e);
+
+	if (config == NULL)
+		(void)backend_fail(&e, CLI_CONFIG);
+	return config;
+}
+
+static int
+diff_files(struct cli *c)
+{
+	struct config *a = load(c->operand[0]),
+		      *b = a == NULL ? NULL : load(c->operand[1]);
+	struct buf lines;
+
+	buf_init(&lines, 1 << 20);
+	if (b != NULL) {
+		config_diff(a, b, &lines);
+		fwrite(lines.len == 0 ? "" : lines.ptr, 1, lines.len, stdout);
+	}
+	buf_free(&lines);
+	if (b != NULL)
+		config_unref(b);
+	if (a != NULL)
+		config_unref(a);
+	config_reap();
+	return b != NULL ? CLI_DONE : CLI_CONFIG;
+}
+
+int
+config_diff_run(struct cli *c)
+{
+	if (c->operand_count == 1) {
+		fprintf(stderr, "latenza: config diff: takes no file, or two\n");
+		return CLI_USAGE;
+	}
+	return c->operand_count == 2 ? diff_files(c) : diff_running(c);
+}

@@ -1,0 +1,216 @@
+/* commands.c - every subcommand, its options and its help, as one table.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "cli/command.h"
+
+#define END                                                                              \
+	{                                                                                \
+		NULL, 0, OPTION_SWITCH, NULL, NULL                                       \
+	}
+
+static const struct cli_option none[] = { END };
+
+static const struct cli_option serve_options[] = {
+	{ "listen", 'l', OPTION_TEXT, "ADDR",
+	    "listen here instead of the file's `listen`" },
+	{ "plugin", 'p', OPTION_LIST, "NAME|PATH",
+	    "open this plugin too; may be repeated" },
+	END,
+};
+static const struct cli_option demo_options[] = {
+	{ "listen", 'l', OPTION_TEXT, "ADDR",
+	    "listen here; 127.0.0.1:8080, or a free port when that is taken" },
+	{ "plugin", 'p', OPTION_LIST, "NAME|PATH",
+	    "open this plugin too; may be repeated" },
+	{ "no-traffic", 0, OPTION_SWITCH, NULL, "send no sample requests" },
+	END,
+};
+static const struct cli_option init_options[] = {
+	{ "force", 'f', OPTION_SWITCH, NULL, "replace a latenza.yaml that is there" },
+	{ "listen", 'l', OPTION_TEXT, "ADDR",
+	    "what to write as `listen`; 127.0.0.1:8080" },
+	END,
+};
+static const struct cli_option check_options[] = {
+	{ "strict", 0, OPTION_SWITCH, NULL, "exit 3 when there are warnings" },
+	{ "offline", 0, OPTION_SWITCH, NULL, "check the form only: read no secrets" },
+	{ "plugin", 'p', OPTION_LIST, "NAME|PATH",
+	    "open this plugin too; may be repeated" },
+	END,
+};
+
+#define KEY_SETTING_OPTIONS                                                              \
+	{ "file", 'f', OPTION_TEXT, "FILE",                                              \
+		"read the settings from a JSON file; `-`: standard input" },             \
+	    { "name", 'n', OPTION_TEXT, "NAME", "what people call it" },                 \
+	    { "id", 0, OPTION_TEXT, "SLUG", "how it is known; made from the name" },     \
+	    { "test", 0, OPTION_SWITCH, NULL,                                            \
+		    "a test key: reaches providers marked `test` only" },                \
+	    { "rate-limit", 0, OPTION_LIMIT, "N", "requests per minute" },               \
+	    { "rate-burst", 0, OPTION_LIMIT, "N", "requests at once; the rate limit" },  \
+	    { "tokens-per-minute", 0, OPTION_LIMIT, "N", "tokens per minute" },          \
+	    { "max-in-flight", 0, OPTION_LIMIT, "N", "requests at the same time" },      \
+	    { "max-output-tokens", 0, OPTION_LIMIT, "N", "tokens of one answer" },       \
+	    { "budget-monthly-eur", 0, OPTION_BUDGET, "EUR", "what a month may cost" },  \
+	    { "budget-alert-pct", 0, OPTION_INTEGER, "PCT",                              \
+		    "tell when so much of the budget is spent" },                        \
+	    { "model-allowlist", 0, OPTION_LIST, "MODEL,…",                              \
+		    "the models it may use; a name may end in `*`" },                    \
+	    { "routing-strategy", 0, OPTION_TEXT, "NAME",                                \
+		    "cheapest, fastest, balanced, quality, …" },                         \
+	    { "expires-at", 0, OPTION_TEXT, "DATE", "works no longer from then on" },    \
+	    { "allowed-ips", 0, OPTION_LIST, "RANGE,…", "addresses it may come from" },  \
+	    { "log-content", 0, OPTION_TEXT, "full|meta|off",                            \
+		    "what its traces keep of prompts and answers" },                     \
+	{                                                                                \
+		"metadata", 0, OPTION_PAIRS, "NAME=VALUE",                               \
+		    "added to every trace; may be repeated"                              \
+	}
+
+static const struct cli_option create_options[] = { KEY_SETTING_OPTIONS, END };
+static const struct cli_option import_options[] = {
+	{ "sha256", 0, OPTION_TEXT, "HEX", "SHA-256 of the secret" },
+	{ "secrets", 0, OPTION_TEXT, "FILE",
+	    "a file with lines `NAME SECRET`: one key each; `-`: standard input" },
+	KEY_SETTING_OPTIONS,
+	END,
+};
+static const struct cli_option roll_options[] = {
+	{ "keep-old", 0, OPTION_DURATION, "TIME",
+	    "how long the old secret works on; 24h; 0: not at all" },
+	END,
+};
+static const struct cli_option disable_options[] = {
+	{ "undo", 0, OPTION_SWITCH, NULL, "enable it again" },
+	END,
+};
+
+#define TRACE_FILTER_OPTIONS                                                             \
+	{ "key", 'k', OPTION_TEXT, "ID", "of this key" },                                \
+	    { "model", 'm', OPTION_TEXT, "MODEL", "that asked for or got this model" },  \
+	    { "provider", 0, OPTION_TEXT, "NAME", "served by this provider" },           \
+	    { "user", 'u', OPTION_TEXT, "USER", "of this user" },                        \
+	    { "session", 0, OPTION_TEXT, "ID", "of this session" },                      \
+	    { "code", 0, OPTION_TEXT, "CODE", "that ended with this error code" },       \
+	    { "metadata", 0, OPTION_TEXT, "NAME=VALUE", "with this in the metadata" },   \
+	    { "since", 0, OPTION_DURATION, "TIME", "of the last 30m, 24h, 7d" },         \
+	{                                                                                \
+		"errors", 0, OPTION_SWITCH, NULL, "that failed"                          \
+	}
+
+static const struct cli_option trace_list_options[] = {
+	TRACE_FILTER_OPTIONS,
+	{ "limit", 'n', OPTION_INTEGER, "N", "so many, the newest; 50" },
+	END,
+};
+static const struct cli_option trace_tail_options[] = { TRACE_FILTER_OPTIONS, END };
+static const struct cli_option trace_show_options[] = {
+	{ "content", 0, OPTION_SWITCH, NULL,
+	    "prompt and answer whole, not their beginnings" },
+	END,
+};
+static const struct cli_option trace_export_options[] = {
+	TRACE_FILTER_OPTIONS,
+	{ "to", 0, OPTION_TEXT, "FILE", "write here instead of standard output" },
+	{ "content", 0, OPTION_SWITCH, NULL, "with prompts and answers" },
+	END,
+};
+static const struct cli_option trace_erase_options[] = {
+	{ "user", 'u', OPTION_TEXT, "USER",
+	    "whose prompts, answers and names go; money stays" },
+	{ "yes", 'y', OPTION_SWITCH, NULL, "do it; without, only say what it would do" },
+	END,
+};
+static const struct cli_option test_options[] = {
+	{ "model", 'm', OPTION_TEXT, "MODEL",
+	    "call this model; the provider's cheapest" },
+	END,
+};
+
+static const struct cli_command rows[] = {
+	{ "serve", "", 0, 0, "Run the gateway",
+	    "SIGHUP reloads the configuration, all or nothing. SIGTERM and SIGINT let "
+	    "requests\n"
+	    "finish for at most 30 s; a second one ends at once.",
+	    serve_options, serve_run },
+	{ "demo", "", 0, 0, "Run a gateway that needs no account, with sample traffic",
+	    "Uses the echo provider, a key that is thrown away, and a temporary data "
+	    "directory.",
+	    demo_options, demo_run },
+	{ "init", "[DIR]", 0, 1,
+	    "Write latenza.yaml, make the data directory and a first key",
+	    "Provider keys found in the environment (OPENAI_API_KEY, …) become "
+	    "providers.",
+	    init_options, init_run },
+	{ "check", "[FILE]", 0, 1, "Check the configuration", NULL, check_options,
+	    check_run },
+	{ "doctor", "", 0, 0,
+	    "Look for what is wrong on this machine, and say how to mend it", NULL, none,
+	    doctor_run },
+	{ "reload", "", 0, 0, "Take over the changed configuration, all or nothing", NULL,
+	    none, reload_run },
+	{ "key create", "", 0, 0, "Mint a virtual key; its secret is shown once",
+	    "  latenza key create -f key.json\n"
+	    "  latenza key create --name 'Production backend' --rate-limit 120",
+	    create_options, key_create_run },
+	{ "key list", "", 0, 0, "List virtual keys", NULL, none, key_list_run },
+	{ "key show", "ID", 1, 1, "Show a key: settings, limits, what it spent", NULL,
+	    none, key_show_run },
+	{ "key roll", "ID", 1, 1, "Give a key a new secret", NULL, roll_options,
+	    key_roll_run },
+	{ "key disable", "ID", 1, 1, "Refuse a key from now on", NULL, disable_options,
+	    key_disable_run },
+	{ "key rm", "ID", 1, 1, "Remove a key; its history stays", NULL, none,
+	    key_rm_run },
+	{ "key import", "", 0, 0,
+	    "Take over keys that exist already, known by their SHA-256", NULL,
+	    import_options, key_import_run },
+	{ "traces list", "", 0, 0, "List requests, the newest first", NULL,
+	    trace_list_options, traces_list_run },
+	{ "traces show", "ID", 1, 1, "Show one request's way: where time and money went",
+	    "ID is x-request-id, or a beginning of it that is unique.",
+	    trace_show_options, traces_show_run },
+	{ "traces tail", "", 0, 0, "Print requests as they end", NULL, trace_tail_options,
+	    traces_tail_run },
+	{ "traces export", "", 0, 0, "Write requests as JSON lines, the oldest first",
+	    NULL, trace_export_options, traces_export_run },
+	{ "traces erase", "", 0, 0, "Forget a person", NULL, trace_erase_options,
+	    traces_erase_run },
+	{ "model list", "", 0, 0, "List the models that the configuration serves", NULL,
+	    none, model_list_run },
+	{ "model show", "MODEL", 1, 1, "Show where a model name leads, with prices", NULL,
+	    none, model_show_run },
+	{ "provider list", "", 0, 0, "List providers and their health", NULL, none,
+	    provider_list_run },
+	{ "provider test", "NAME", 1, 1, "Send one real request through a provider", NULL,
+	    test_options, provider_test_run },
+	{ "plugin list", "", 0, 0, "List plugins and their components", NULL, none,
+	    plugin_list_run },
+	{ "plugin info", "NAME|PATH", 1, 1, "Show a plugin's components and options",
+	    NULL, none, plugin_info_run },
+	{ "plugin check", "PATH", 1, 1, "Try a plugin's file in a process of its own",
+	    NULL, none, plugin_check_run },
+	{ "config show", "", 0, 0, "Show the configuration as used, defaults filled in",
+	    NULL, none, config_show_run },
+	{ "config schema", "", 0, 0, "Print the JSON Schema of latenza.yaml", NULL, none,
+	    config_schema_run },
+	{ "config diff", "[OLD NEW]", 0, 2, "Show what a reload would change",
+	    "Without files: the running gateway's configuration against its file.", none,
+	    config_diff_run },
+	{ "db backup", "FILE", 1, 1, "Copy the database while it is in use",
+	    "FILE.keyring beside it holds the keyring: keep both safe.", none,
+	    db_backup_run },
+	{ "db check", "", 0, 0, "Check the database, and its sums", NULL, none,
+	    db_check_run },
+	{ "completion", "bash", 1, 1, "Print a completion script for the shell",
+	    "  source <(latenza completion bash)", none, help_completion },
+	{ "version", "", 0, 0, "Print versions", NULL, none, version_run },
+};
+
+const struct cli_command *
+cli_commands(size_t *count)
+{
+	*count = sizeof(rows) / sizeof(*rows);
+	return rows;
+}

@@ -1,0 +1,249 @@
+/* live.c - what only a running gateway knows: in-flight counts, reservations, health.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "cli/running.h"
+
+#include <inttypes.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "key/keys.h"
+#include "request/live.h"
+
+static void
+set_time(json_t *out, const char *member, int64_t unix_ms)
+{
+	char text[25];
+
+	if (unix_ms <= 0)
+		return;
+	clock_format(unix_ms, text);
+	json_object_set_new(out, member, json_string(text));
+}
+
+json_t *
+live_key(void *arg, lz_str id)
+{
+	struct running *r = arg;
+	const struct key *k = keys_get(gateway_keys(r->gateway), id);
+	int64_t reserved = 0, now = loop_now(r->loop)->unix_ms;
+	json_t *out;
+
+	if (k == NULL)
+		return NULL;
+	out = json_object();
+	for (size_t i = 0; i < k->budget_count; i++) {
+		struct budget_view v;
+
+		ledger_view(k->budget[i], now, &v);
+		reserved =
+		    v.reserved_nano_eur > reserved ? v.reserved_nano_eur : reserved;
+	}
+	json_object_set_new(
+	    out, "in_flight", json_integer(atomic_load(&k->live->in_flight)));
+	json_object_set_new(out, "reserved_nano_eur", json_integer(reserved));
+	set_time(out, "last_used_at", atomic_load(&k->live->last_used_unix_ms));
+	return out;
+}
+
+/* ---- providers ---- */
+
+static const char *
+health(struct live *l, int64_t now_us)
+{
+	int64_t until = atomic_load(&l->open_until_us);
+
+	if (until == 0)
+		return "ok";
+	return until > now_us ? "down" : "probing";
+}
+
+static uint64_t
+samples(struct live *l)
+{
+	return atomic_load(&l->samples[0]) + atomic_load(&l->samples[1]);
+}
+
+static void
+add_target(void *arg, struct live *l)
+{
+	uint64_t ttft = atomic_load(&l->ttft_us[1]);
+	json_t *one;
+
+	if (samples(l) == 0 && atomic_load(&l->failures) == 0)
+		return;
+	one = json_object();
+	json_object_set_new(one, "target", json_string(l->name));
+	json_object_set_new(one, "health", json_string(health(l, clock_mono_us())));
+	json_object_set_new(one, "samples", json_integer((json_int_t)samples(l)));
+	json_object_set_new(
+	    one, "error_pct", json_real((double)atomic_load(&l->error_permille) / 10));
+	json_object_set_new(
+	    one, "ttft_ms", ttft == 0 ? json_null() : json_real((double)ttft / 1000));
+	json_object_set_new(one, "in_flight", json_integer(atomic_load(&l->in_flight)));
+	json_array_append_new(arg, one);
+}
+
+json_t *
+live_providers(void *arg)
+{
+	json_t *list = json_array();
+
+	(void)arg;
+	live_each(add_target, list);
+	return list;
+}
+
+/* ---- the whole ---- */
+
+static json_t *
+listens(const struct running *r)
+{
+	const struct config *c = gateway_config(r->gateway);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->listen_count; i++) {
+		char ip[INET6_ADDRSTRLEN];
+		lz_str host = net_addr_ip(&c->listen[i], ip);
+		bool is_v6 = str_find(host, ':') >= 0;
+
+		json_array_append_new(
+		    list, json_sprintf(is_v6 ? "[%.*s]:%u" : "%.*s:%u", STR_ARG(host),
+			      gateway_port(r->gateway, i)));
+	}
+	return list;
+}
+
+json_t *
+live_status(void *arg)
+{
+	struct running *r = arg;
+	const struct config *c = gateway_config(r->gateway);
+	struct err why = { "" };
+	bool is_ready = gateway_is_ready(r->gateway, &why);
+	json_t *out = json_object();
+
+	json_object_set_new(out, "version", json_string(LATENZA_VERSION));
+	json_object_set_new(out, "pid", json_integer(getpid()));
+	set_time(out, "since", r->since_unix_ms);
+	json_object_set_new(out, "ready", json_boolean(is_ready));
+	if (!is_ready)
+		json_object_set_new(out, "why_not", json_string(why.text));
+	json_object_set_new(
+	    out, "config", c->path == NULL ? json_null() : json_string(c->path));
+	json_object_set_new(out, "listen", listens(r));
+	if (r->admin != NULL)
+		json_object_set_new(
+		    out, "admin_port", json_integer(admin_http_port(r->admin)));
+	json_object_set_new(
+	    out, "keys", json_integer((json_int_t)keys_count(gateway_keys(r->gateway))));
+	json_object_set_new(
+	    out, "providers", json_integer((json_int_t)c->provider_count));
+	return out;
+}
+
+/* ---- metrics ---- */
+
+struct metric_row {
+	struct buf *out;
+	const char *name;
+	double (*read)(struct live *l);
+};
+
+static void
+add_metric(void *arg, struct live *l)
+{
+	struct metric_row *row = arg;
+
+	if (samples(l) == 0 && atomic_load(&l->failures) == 0)
+		return;
+	buf_addf(row->out, "%s{target=", row->name);
+	buf_add_json(row->out, lz_strz(l->name));
+	buf_addf(row->out, "} %g\n", row->read(l));
+}
+
+static double
+read_up(struct live *l)
+{
+	return atomic_load(&l->open_until_us) == 0;
+}
+
+static double
+read_in_flight(struct live *l)
+{
+	return atomic_load(&l->in_flight);
+}
+
+static double
+read_errors(struct live *l)
+{
+	return atomic_load(&l->error_permille) / 1000.0;
+}
+
+static const struct {
+	const char *name, *help;
+	double (*read)(struct live *l);
+} target_metrics[] = {
+	{ "latenza_target_up", "1 while the breaker of a model at a provider is closed",
+	    read_up },
+	{ "latenza_target_in_flight", "Calls out to a model at a provider",
+	    read_in_flight },
+	{ "latenza_target_error_ratio", "Moving average of failed calls", read_errors },
+};
+
+struct budget_row {
+	struct buf *out;
+	const char *name;
+	int64_t now_unix_ms;
+	bool is_limit;
+};
+
+static bool
+add_budget(void *arg, const struct key *k)
+{
+	struct budget_row *row = arg;
+
+	for (size_t i = 0; i < k->budget_count; i++) {
+		struct budget_view v;
+
+		ledger_view(k->budget[i], row->now_unix_ms, &v);
+		buf_addf(row->out, "%s{key=", row->name);
+		buf_add_json(row->out, k->id);
+		buf_addf(row->out, ",period=\"%s\"} ", key_period_name(v.period));
+		buf_add_nano(
+		    row->out, row->is_limit ? v.limit_nano_eur : v.spent_nano_eur);
+		buf_add_char(row->out, '\n');
+	}
+	return true;
+}
+
+static void
+add_budgets(
+    struct running *r, struct buf *out, const char *name, const char *help, bool is_limit)
+{
+	struct budget_row row = { out, name, loop_now(r->loop)->unix_ms, is_limit };
+
+	buf_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
+	keys_each(gateway_keys(r->gateway), add_budget, &row);
+}
+
+void
+live_metrics(void *arg, struct buf *out)
+{
+	struct running *r = arg;
+
+	for (size_t i = 0; i < sizeof(target_metrics) / sizeof(*target_metrics); i++) {
+		struct metric_row row = { out, target_metrics[i].name,
+			target_metrics[i].read };
+
+		buf_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", row.name,
+		    target_metrics[i].help, row.name);
+		live_each(add_metric, &row);
+	}
+	add_budgets(r, out, "latenza_budget_spent_eur",
+	    "Spent of a key's budget in its period", false);
+	add_budgets(
+	    r, out, "latenza_budget_limit_eur", "A key's budget for a period", true);
+}

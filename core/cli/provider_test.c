@@ -1,0 +1,276 @@
+/* provider_test.c - `latenza provider test`: one real request, through the gateway, to a
+ * provider.
+ *
+ * It goes the whole way, key to trace, under a key that lives for a minute: what works
+ * here works for applications. Without a running gateway, one is started for the test
+ * with a data directory of its own.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/crypto.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "cli/backend.h"
+#include "cli/out.h"
+#include "cli/serve.h"
+
+enum {
+	KEY_LIFE_MS = 120000,
+	START_TRIES = 100, /* of 100 ms */
+	PAUSE_NS = 100000000
+};
+
+/* ---- what to ask ---- */
+
+/* The provider's cheapest model that has a price, else its first; into out. false: it
+ * lists none. */
+static bool
+choose_model(const json_t *models, const char *provider, char *out, size_t n)
+{
+	double best = -1;
+	const json_t *m;
+	size_t i;
+	bool has_one = false;
+
+	json_array_foreach(models, i, m)
+	{
+		double price = out_real(m, "price_output_per_mtok");
+
+		if (strcmp(out_text(m, "provider"), provider) != 0)
+			continue;
+		if (has_one && (price < 0 || (best >= 0 && price >= best)))
+			continue;
+		snprintf(out, n, "%s", out_text(m, "model"));
+		best = price;
+		has_one = true;
+	}
+	return has_one;
+}
+
+static int
+find_model(const struct cli *c, char *out, size_t n)
+{
+	const char *provider = c->operand[0], *given = cli_text(c, "model");
+	json_t *providers = NULL, *models = NULL;
+	const json_t *p;
+	bool is_known = false;
+	size_t i;
+	int code = backend_run(c, "provider.list", json_object(), &providers);
+
+	if (code == CLI_DONE)
+		code = backend_run(c, "model.list", json_object(), &models);
+	json_array_foreach(json_object_get(providers, "providers"), i, p) is_known =
+	    is_known || strcmp(out_text(p, "provider"), provider) == 0;
+	if (code == CLI_DONE && !is_known) {
+		fprintf(stderr,
+		    "latenza: provider \"%s\": there is none; `latenza provider list` "
+		    "shows them\n",
+		    provider);
+		code = CLI_FAILED;
+	} else if (code == CLI_DONE && given != NULL) {
+		snprintf(out, n, "%s", given);
+	} else if (code == CLI_DONE &&
+		   !choose_model(json_object_get(models, "models"), provider, out, n)) {
+		fprintf(stderr,
+		    "latenza: provider \"%s\": lists no model; name one with --model\n",
+		    provider);
+		code = CLI_USAGE;
+	}
+	json_decref(providers);
+	json_decref(models);
+	return code;
+}
+
+static json_t *
+test_key_args(char id[40])
+{
+	json_t *args = json_object(), *settings = json_object();
+	char until[25];
+	uint8_t random[8];
+	char hex[2 * sizeof(random) + 1];
+
+	crypto_random(random, sizeof(random));
+	crypto_hex(random, sizeof(random), hex);
+	snprintf(id, 40, "provider-test-%s", hex);
+	clock_format(clock_unix_ms() + KEY_LIFE_MS, until);
+	json_object_set_new(settings, "name", json_string("latenza provider test"));
+	json_object_set_new(settings, "expires_at", json_string(until));
+	json_object_set_new(args, "id", json_string(id));
+	json_object_set_new(args, "settings", settings);
+	return args;
+}
+
+/* ---- the request ---- */
+
+static int
+print_answer(const struct cli *c, const char *model, const struct client_answer *a)
+{
+	json_t *body = json_parse(buf_str(&a->body), NULL), *out;
+	const json_t *error = json_object_get(body, "error");
+	bool is_ok = a->status == 200;
+	char ms[40], safe[600];
+
+	if (c->wants_json) {
+		out = json_object();
+		json_object_set_new(out, "provider", json_string(c->operand[0]));
+		json_object_set_new(out, "model", json_string(model));
+		json_object_set_new(out, "status", json_integer(a->status));
+		json_object_set_new(out, "ms", json_real(a->ms));
+		json_object_set_new(out, "trace", json_string(a->request_id));
+		json_object_set(
+		    out, "error", error != NULL ? (json_t *)error : json_null());
+		out_json(out);
+		json_decref(out);
+	} else {
+		printf("%s%s%s %s/%s answered %d in %s\n",
+		    out_on(is_ok ? OUT_GREEN : OUT_RED), is_ok ? "ok  " : "FAIL",
+		    out_on(OUT_PLAIN), c->operand[0], model, a->status,
+		    out_ms(a->ms, ms));
+		if (error != NULL)
+			printf("     %s\n", out_safe(out_text(error, "message"), 300,
+						safe, sizeof(safe)));
+	}
+	json_decref(body);
+	return is_ok ? CLI_DONE : CLI_FAILED;
+}
+
+static int
+send_one(const struct cli *c, const char *at, const char *secret, const char *model)
+{
+	struct client_answer answer;
+	struct err e = { "" };
+	json_t *body;
+	char *text;
+	int code;
+
+	body = json_pack("{s:o, s:i, s:[{s:s, s:s}]}", "model",
+	    json_sprintf("%s/%s", c->operand[0], model), "max_tokens", 16, "messages",
+	    "role", "user", "content", "Answer with the word OK.");
+	text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT);
+	json_decref(body);
+	if (text == NULL) {
+		fprintf(stderr, "latenza: the model's name must be UTF-8\n");
+		return CLI_USAGE;
+	}
+	if (client_post(at, "/v1/chat/completions", secret, text, &answer, &e) == ST_OK)
+		code = print_answer(c, model, &answer);
+	else
+		code = backend_fail(&e, CLI_FAILED);
+	buf_free(&answer.body);
+	mem_free(text);
+	return code;
+}
+
+/* A gateway serves the data directory of c. */
+static int
+test_through(const struct cli *c, const char *at)
+{
+	json_t *key = NULL, *gone = NULL, *args;
+	char id[40], model[300];
+	int code = find_model(c, model, sizeof(model));
+
+	if (code == CLI_DONE)
+		code = backend_run(c, "key.create", test_key_args(id), &key);
+	if (code != CLI_DONE)
+		return code;
+	code = send_one(c, at, out_text(key, "secret"), model);
+	args = json_object();
+	json_object_set_new(args, "id", json_string(id));
+	(void)backend_run(c, "key.rm", args, &gone);
+	json_decref(gone);
+	json_decref(key);
+	return code;
+}
+
+/* The first address on which the gateway of c listens. CLI_FAILED: it does not answer. */
+static int
+find_gateway(const struct cli *c, char *at, size_t n)
+{
+	json_t *status = NULL;
+	struct err e = { "" };
+	enum status st = backend_ask(c, "status", json_object(), &status, &e);
+	const json_t *first = json_array_get(json_object_get(status, "listen"), 0);
+
+	snprintf(at, n, "%s", json_is_string(first) ? json_string_value(first) : "");
+	json_decref(status);
+	return st == ST_OK && *at != '\0' ? CLI_DONE : CLI_FAILED;
+}
+
+/* ---- a gateway for the test alone ---- */
+
+static _Noreturn void
+serve_for_test(const struct cli *c, const char *dir)
+{
+	struct running r = { .data_dir = dir, .has_no_admin = true };
+	char path[4096];
+	int code = backend_config_path(c, path, sizeof(path));
+
+	r.config = (struct config_options){ .path = *path == '\0' ? NULL : path,
+		.listen = "127.0.0.1:0" };
+	log_set_level(LOG_LEVEL_ERROR);
+	if (code == CLI_DONE)
+		code = running_start(&r);
+	if (code == CLI_DONE)
+		code = running_serve(&r);
+	_exit(code);
+}
+
+static int
+test_alone(const struct cli *c, const char *dir)
+{
+	const struct timespec pause = { .tv_nsec = PAUSE_NS };
+	struct cli there = *c;
+	pid_t child = fork();
+	char at[100];
+	int code = CLI_FAILED, ended = 0;
+
+	if (child == 0)
+		serve_for_test(c, dir);
+	there.options = json_deep_copy(c->options);
+	json_object_set_new(there.options, "data", json_string(dir));
+	for (int i = 0; child > 0 && i < START_TRIES; i++) {
+		if (waitpid(child, &ended, WNOHANG) == child) {
+			/* It has said why. */
+			json_decref(there.options);
+			return WIFEXITED(ended) ? WEXITSTATUS(ended) : CLI_FAILED;
+		}
+		code = find_gateway(&there, at, sizeof(at));
+		if (code == CLI_DONE)
+			break;
+		(void)nanosleep(&pause, NULL);
+	}
+	if (code == CLI_DONE)
+		code = test_through(&there, at);
+	else
+		fprintf(stderr, "latenza: the gateway for the test did not start\n");
+	if (child > 0) {
+		(void)kill(child, SIGTERM);
+		(void)waitpid(child, &ended, 0);
+	}
+	json_decref(there.options);
+	return code;
+}
+
+int
+provider_test_run(struct cli *c)
+{
+	char at[100], dir[4096];
+	struct err e = { "" };
+	int code;
+
+	if (find_gateway(c, at, sizeof(at)) == CLI_DONE)
+		return test_through(c, at);
+	if (serve_temporary(dir, sizeof(dir), &e) != ST_OK)
+		return backend_fail(&e, CLI_FAILED);
+	code = test_alone(c, dir);
+	serve_remove(dir);
+	return code;
+}
