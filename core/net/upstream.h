@@ -1,9 +1,10 @@
 /* upstream.h - calls to providers, behind one narrow door: send, cancel, pause, resume.
  *
- * The engine is libcurl multi on the worker's loop. Rules it keeps (core/net/README.md has the measurements): a
- * request is written to the wire at most once (libcurl's silent re-send is switched off), no redirects, no proxies
- * from the environment, no Expect, TLS verified, own timers, at most 256 transfers per shard. Callbacks never run
- * inside upstream_send(), _cancel(), _pause() or _resume(). All [worker].
+ * The engine is libcurl multi on the worker's loop. Rules it keeps (core/net/README.md
+ * has the measurements): a request is written to the wire at most once (libcurl's silent
+ * re-send is switched off), no redirects, no proxies from the environment, no Expect, TLS
+ * verified, own timers, at most 256 transfers per shard. Callbacks never run inside
+ * upstream_send(), _cancel(), _pause() or _resume(). All [worker].
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,8 +16,8 @@
 
 enum {
 	UPSTREAM_PARTS = 10,
-	UPSTREAM_HEAD_BYTES = 65536,	  /* of an answer's head */
-	UPSTREAM_FIELDS = 64		  /* of an answer, shown to the caller */
+	UPSTREAM_HEAD_BYTES = 65536, /* of an answer's head */
+	UPSTREAM_FIELDS = 64         /* of an answer, shown to the caller */
 };
 
 struct upstream;
@@ -30,48 +31,56 @@ struct upstream_options {
 };
 
 struct upstream_request {
-	const char *method;	      /* static */
-	lz_str url;		      /* copied */
-	const lz_header *headers;     /* copied; no CR, LF or NUL inside (ST_INVALID) */
+	const char *method;       /* static */
+	lz_str url;               /* copied */
+	const lz_header *headers; /* copied; no CR, LF or NUL inside (ST_INVALID) */
 	size_t header_count;
-	lz_str part[UPSTREAM_PARTS];  /* the body, concatenated; borrowed until done() or upstream_cancel() */
+	lz_str part[UPSTREAM_PARTS]; /* the body, concatenated; borrowed until done() or
+					upstream_cancel() */
 	size_t part_count;
 	bool wants_http2;
-	const char *proxy;	      /* NULL: none; borrowed as the parts */
-	unsigned connect_timeout_ms;  /* name look-up, TCP and TLS; 0: 10,000 */
+	const char *proxy;              /* NULL: none; borrowed as the parts */
+	unsigned connect_timeout_ms;    /* name look-up, TCP and TLS; 0: 10,000 */
 	unsigned first_byte_timeout_ms; /* sent until the answer's head; 0: none */
-	unsigned idle_timeout_ms;     /* longest silence in the answer's body; 0: none. See upstream_alive() */
-	unsigned total_timeout_ms;    /* 0: none */
-	size_t max_answer_bytes;      /* of the body, after decoding; 0: no limit */
+	unsigned idle_timeout_ms;  /* longest silence in the answer's body; 0: none. See
+				      upstream_alive() */
+	unsigned total_timeout_ms; /* 0: none */
+	size_t max_answer_bytes;   /* of the body, after decoding; 0: no limit */
 };
 
 enum upstream_end {
-	UPSTREAM_DONE,		   /* the transport ended properly */
-	UPSTREAM_NO_NAME,	   /* DNS */
-	UPSTREAM_REFUSED,	   /* no connection */
-	UPSTREAM_TLS,		   /* certificate, handshake */
-	UPSTREAM_STALE,		   /* a kept connection was closed under the request before any answer byte */
-	UPSTREAM_RESET,		   /* the connection broke: before or inside the answer */
+	UPSTREAM_DONE,    /* the transport ended properly */
+	UPSTREAM_NO_NAME, /* DNS */
+	UPSTREAM_REFUSED, /* no connection */
+	UPSTREAM_TLS,     /* certificate, handshake */
+	UPSTREAM_STALE,   /* a kept connection was closed under the request before any
+			     answer byte */
+	UPSTREAM_RESET,   /* the connection broke: before or inside the answer */
 	UPSTREAM_CONNECT_TIMEOUT,
 	UPSTREAM_FIRST_BYTE_TIMEOUT,
 	UPSTREAM_IDLE_TIMEOUT,
 	UPSTREAM_TOTAL_TIMEOUT,
-	UPSTREAM_BAD,		   /* not HTTP, endless head, wrong length, encoding that was not asked for */
+	UPSTREAM_BAD, /* not HTTP, endless head, wrong length, encoding that was not asked
+			 for */
 	UPSTREAM_TOO_LARGE,
 	UPSTREAM_NOMEM
 };
-const char *upstream_end_name(enum upstream_end end); /* "connection_refused", for traces */
+const char *upstream_end_name(
+    enum upstream_end end); /* "connection_refused", for traces */
 
 struct upstream_result {
 	enum upstream_end end;
-	bool was_sent;	    /* at least one byte of the request may have reached the provider */
-	int status;	    /* 0: no head arrived */
-	int64_t connect_us, first_byte_us, total_us; /* from upstream_send(); -1: not reached */
-	char detail[120];   /* for logs: no secrets */
+	bool
+	    was_sent; /* at least one byte of the request may have reached the provider */
+	int status;   /* 0: no head arrived */
+	int64_t connect_us, first_byte_us,
+	    total_us;     /* from upstream_send(); -1: not reached */
+	char detail[120]; /* for logs: no secrets */
 };
 
 struct upstream_ops {
-	/* The answer's head; 1xx are not shown. Names in lower case; views live during the call. */
+	/* The answer's head; 1xx are not shown. Names in lower case; views live during
+	 * the call. */
 	void (*head)(void *arg, int status, const lz_header *h, size_t n);
 	/* All body bytes of one readable event; they live during the call. */
 	void (*data)(void *arg, lz_str bytes);
@@ -79,16 +88,20 @@ struct upstream_ops {
 	void (*done)(void *arg, const struct upstream_result *r);
 };
 
-struct upstream *upstream_new(struct loop *l, const struct upstream_options *o, struct err *e);
+struct upstream *upstream_new(
+    struct loop *l, const struct upstream_options *o, struct err *e);
 void upstream_free(struct upstream *u); /* cancels what is left */
-/* Starts a call: the connection is looked for and, when one is idle, the request written, before the loop sleeps.
- * NULL with a sentence: out of memory, or a header or URL that cannot be sent. */
-struct upstream_call *upstream_send(struct upstream *u, const struct upstream_request *q, const struct upstream_ops *ops,
-    void *arg, struct err *e);
+/* Starts a call: the connection is looked for and, when one is idle, the request written,
+ * before the loop sleeps. NULL with a sentence: out of memory, or a header or URL that
+ * cannot be sent. */
+struct upstream_call *upstream_send(struct upstream *u, const struct upstream_request *q,
+    const struct upstream_ops *ops, void *arg, struct err *e);
 void upstream_cancel(struct upstream_call *c); /* no callback follows; NULL is fine */
-void upstream_pause(struct upstream_call *c);  /* no more data() until resumed; TCP back-pressure does the rest */
+void upstream_pause(struct upstream_call
+	*c); /* no more data() until resumed; TCP back-pressure does the rest */
 void upstream_resume(struct upstream_call *c);
-/* The answer moves: restarts the idle clock (comments of an event stream do not count, so data() alone does not). */
+/* The answer moves: restarts the idle clock (comments of an event stream do not count, so
+ * data() alone does not). */
 void upstream_alive(struct upstream_call *c);
 /* Once per process, before threads. [start] */
 enum status upstream_start(struct err *e) MUST_CHECK;

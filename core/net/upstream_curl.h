@@ -1,0 +1,241 @@
+/* upstream_curl.h - what the files of the libcurl engine share; nobody else includes it.
+ *
+ *   upstream_curl.c	the door of upstream.h: a call's life, its clocks, the telling of
+ * what came upstream_send.c	a request becomes settings of an easy handle
+ *   upstream_answer.c	libcurl's callbacks: head, body, and what its error codes mean
+ *   upstream_shard.c	multi handles, their sockets on the loop, and where a call goes
+ *
+ * The rule that keeps them simple: nothing of the user's ever runs inside libcurl.
+ * libcurl's callbacks only note and gather; upstream_tell() tells the user afterwards. So
+ * a user may cancel, pause and send from any callback, and no handle is ever removed or
+ * resumed from inside libcurl, where that is forbidden.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef NET_UPSTREAM_CURL_H
+#define NET_UPSTREAM_CURL_H
+
+#include <curl/curl.h>
+#include <event2/event.h>
+#include <event2/event_struct.h>
+
+#include "base/buf.h"
+#include "net/upstream.h"
+
+enum {
+	SHARDS_MAX = 64,     /* above 64 * shard_active calls the shards grow instead */
+	ORIGIN_BUCKETS = 64, /* powers of two */
+	PORT_BUCKETS = 256,
+	GATHER_BYTES =
+	    256 * 1024,    /* of one call in one turn; above it libcurl has to wait */
+	SPARE_BUFFERS = 8, /* gathering buffers kept for the next turn */
+	SPARE_BYTES = 64 * 1024, /* and the largest that is kept */
+	INTERIM_HEADS = 8,       /* 1xx answers before the real one */
+	TRIES_MAX = 4,           /* sockets of one connecting call that are remembered */
+	JOIN_BYTES = 16 * 1024,  /* a body in several parts up to here leaves with the
+				    head, in one write */
+	BLOCK_KEPT_BYTES = 8 * 1024 /* of a resting handle's block */
+};
+
+/* Where calls go to: what connections may be shared by. Lives while a call or a socket
+ * names it. */
+struct origin {
+	struct origin *next; /* in its bucket */
+	uint64_t hash;       /* of scheme, authority, proxy and protocol; a collision only
+				misleads a hint */
+	unsigned refs;
+	bool is_shared;               /* several calls per connection: HTTP/2 */
+	unsigned open[SHARDS_MAX];    /* connections */
+	unsigned idle[SHARDS_MAX];    /* of them, waiting for a call */
+	unsigned waiting[SHARDS_MAX]; /* calls that look for a connection */
+};
+
+/* One multi handle. With more than about 256 transfers libcurl becomes slow: it walks its
+ * lists. */
+struct shard {
+	struct upstream *u;
+	CURLM *multi;
+	unsigned index;
+	unsigned active;     /* calls */
+	unsigned open, idle; /* connections; of them, known to be of use to a next call */
+	struct loop_timer timer;
+	bool is_kicked; /* libcurl wants to run before the loop sleeps */
+};
+
+/* A socket of libcurl's on the loop. At first it is tentative: libcurl says when to watch
+ * it and when to forget it. A connection that carried a request is lasting: it stays
+ * watched for reading while it rests, which saves two epoll_ctl per call and shows at
+ * once when the other side closes it or talks out of turn. */
+struct sock {
+	struct event readable, writable;
+	struct shard *shard;
+	curl_socket_t fd;
+	int wants; /* CURL_POLL_IN, _OUT or both; 0: libcurl does not wait for it */
+	bool is_reading, is_writing;
+
+	struct origin *origin;       /* lasting; NULL: tentative */
+	struct upstream_call *users; /* HTTP/1.1: one at most */
+	int port;                    /* local: how a reused connection is recognised */
+	struct sock *port_next;
+	struct sock *idle_prev, *idle_next;
+	int64_t idle_since_us;
+	bool is_idle;
+	bool is_http2; /* may talk while it rests */
+};
+
+enum verb {
+	VERB_NONE, /* nothing set yet */
+	VERB_GET,
+	VERB_HEAD,
+	VERB_POST,
+	VERB_OTHER, /* another name, no body */
+	VERB_OTHER_BODY
+};
+
+/* An easy handle and what it was told last: only differences are set again. */
+struct handle {
+	CURL *easy;
+	char *block; /* header list, URL and joined body of the call at hand */
+	size_t block_room, block_secret; /* the first block_secret bytes hold headers */
+	enum verb verb;
+	bool is_http2, has_proxy;
+	char error[CURL_ERROR_SIZE];
+};
+
+enum call_phase {
+	PHASE_CONNECT,    /* nothing of the request is written */
+	PHASE_FIRST_BYTE, /* it is being written, or the answer waited for */
+	PHASE_BODY        /* the head of the answer is complete */
+};
+
+struct upstream_call {
+	struct handle h; /* outlives the call */
+	struct upstream *u;
+	struct upstream_call *prev, *next; /* in u->calls; resting: in u->resting */
+	struct upstream_call *ready_prev,
+	    *ready_next; /* in u->ready_first .. ready_last */
+	struct shard *shard;
+	struct origin *origin;
+	struct sock *sock;
+	struct upstream_call *sock_next; /* in sock->users */
+	curl_socket_t tries[TRIES_MAX];  /* sockets opened for it, the latest at [(tried -
+					    1) % TRIES_MAX] */
+	unsigned tried;
+	const struct upstream_ops *ops;
+	void *arg;
+
+	enum call_phase phase;
+	bool is_waiting; /* counted in origin->waiting */
+	bool is_ready;   /* in the list of those with something to tell */
+	bool is_paused;  /* by the user */
+	bool is_held;    /* by us: GATHER_BYTES */
+	bool is_over;    /* libcurl is done with it */
+	bool is_ending;  /* its done() runs */
+	bool is_tls, is_head_request, has_head, has_failed;
+	enum upstream_end
+	    failure;     /* if has_failed: libcurl's own code is of no interest then */
+	const char *why; /* static */
+	CURLcode code;
+
+	lz_str part[UPSTREAM_PARTS]; /* what libcurl has still to read */
+	size_t part_count, part_at;
+
+	struct buf head, body; /* gathered, not told yet */
+	unsigned interim_heads;
+	int status;
+	size_t answer_bytes, max_answer_bytes;
+
+	struct loop_timer phase_timer, total_timer;
+	int64_t limit_us[PHASE_BODY + 1]; /* of each phase; 0: none */
+	int64_t moved_us; /* the last progress that the phase's clock honours */
+	int64_t began_us, connected_us, head_us; /* -1: not reached */
+};
+
+struct upstream {
+	struct loop *loop;
+	struct upstream_options o;
+	CURLSH *share; /* names and TLS sessions, between the shards of this thread */
+	struct upstream_call *calls, *resting;
+	struct upstream_call *ready_first, *ready_last;
+	struct upstream_call
+	    *current; /* whose callback runs; NULL once it is cancelled */
+	unsigned active, rests;
+
+	struct shard *shard[SHARDS_MAX];
+	unsigned shards, kicked;
+	struct origin *origin[ORIGIN_BUCKETS];
+	struct sock **sock; /* by file descriptor */
+	size_t sock_room;
+	struct sock *port[PORT_BUCKETS];     /* lasting ones */
+	struct sock *idle_first, *idle_last; /* the longest idle first */
+	struct loop_timer sweep;
+	struct buf spare[SPARE_BUFFERS];
+	unsigned spares;
+
+	struct loop_later later;
+	struct loop_task task;
+	bool is_later, is_posted; /* which of the two are queued */
+	bool is_turning, is_telling, is_dead;
+};
+
+/* upstream_send.c */
+
+/* Makes c->h a handle with all the settings that never change. ST_NOMEM */
+enum status handle_open(struct upstream_call *c) MUST_CHECK;
+void handle_close(struct handle *h);
+/* Sets what is this request's own. ST_INVALID: a method, header or body that cannot be
+ * sent; ST_NOMEM. */
+enum status handle_prepare(
+    struct upstream_call *c, const struct upstream_request *q, struct err *e) MUST_CHECK;
+/* Forgets the request: what may be secret is wiped, large memory given back. */
+void handle_rest(struct handle *h);
+/* scheme://authority of the URL; empty, and e says why, when it is none that can be
+ * called. */
+lz_str url_origin(lz_str url, struct err *e);
+
+/* upstream_answer.c */
+
+CURLcode answer_seat(struct upstream_call *c); /* this file's callbacks into the handle */
+/* The fields of the gathered head; names become lower case in place. */
+size_t answer_fields(struct upstream_call *c, lz_header out[UPSTREAM_FIELDS]);
+void answer_result(struct upstream_call *c, struct upstream_result *r);
+
+/* upstream_shard.c */
+
+CURLcode shard_seat(struct upstream_call *c); /* this file's callbacks into the handle */
+/* A reference: origin_unref(). NULL: out of memory. */
+struct origin *origin_get(struct upstream *u, uint64_t hash, bool is_shared);
+void origin_unref(struct upstream *u, struct origin *o);
+/* Hands the call of c->origin to libcurl. ST_NOMEM */
+enum status shard_add(struct upstream_call *c) MUST_CHECK;
+/* Takes it back, finished or not. Never inside libcurl. */
+void shard_remove(struct upstream_call *c);
+/* libcurl is about to write the request on the connection with this local port. false:
+ * the connection was kept and is not fit for it: closed, or with bytes waiting that
+ * nobody asked for. */
+bool shard_connected(struct upstream_call *c, int port);
+void shards_run_kicked(struct upstream *u);
+void shards_free(struct upstream *u);
+
+/* upstream_curl.c */
+
+int64_t upstream_now_us(const struct upstream *u);
+void upstream_ready(struct upstream_call *c); /* there is something to tell */
+/* The call ends so, as soon as libcurl is out of the way; the first reason stands. */
+void upstream_fail(struct upstream_call *c, enum upstream_end end, const char *why);
+void upstream_over(struct upstream_call *c,
+    CURLcode code); /* libcurl is done with it. Never inside libcurl. */
+/* The call has come so far, and its clock starts anew. false: no memory for the clock,
+ * the call fails. */
+bool upstream_enter(struct upstream_call *c, enum call_phase phase);
+void upstream_tell(
+    struct upstream *u); /* runs the users' callbacks. Never inside libcurl. */
+void upstream_kick(struct upstream
+	*u); /* shards_run_kicked() and upstream_tell() before the loop sleeps */
+/* A gathering buffer, with memory from earlier if some is left. */
+void upstream_borrow(struct upstream *u, struct buf *b, size_t max_bytes);
+void upstream_give_back(struct upstream *u, struct buf *b);
+/* Did an allocation of libcurl's fail on this thread since it was last asked? */
+bool upstream_ran_dry(void);
+
+#endif

@@ -1,0 +1,466 @@
+/* upstream_send.c - a request becomes settings of an easy handle.
+ *
+ * Handles are used again and again: what never changes is set once, what is a request's
+ * own is set each time, and the little between them only when it differs from the last
+ * request. The header list is built in one block of ours, which libcurl only reads.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "net/upstream_curl.h"
+
+#include "base/mem.h"
+
+enum {
+	BUFFER_BYTES =
+	    16 *
+	    1024, /* libcurl has one per transfer; larger ones bring nothing for tokens */
+	UPLOAD_BUFFER_BYTES =
+	    64 * 1024,           /* only while a body is read in pieces, or for TLS */
+	CONNECTION_LIFE_S = 600, /* so that a provider's changed addresses are found */
+	KEEPALIVE_IDLE_S = 60,
+	KEEPALIVE_STEP_S = 20,
+	CONNECT_BACKSTOP_MS = 3600 * 1000 /* our own timer is the one that counts */
+};
+
+static const struct {
+	CURLoption option;
+	long value;
+} constants[] = {
+	{ CURLOPT_NOSIGNAL, 1 },
+	{ CURLOPT_FOLLOWLOCATION, 0 },
+	{ CURLOPT_HTTP09_ALLOWED, 0 },
+	{ CURLOPT_HTTP_VERSION, CURL_HTTP_VERSION_1_1 },
+	{ CURLOPT_NETRC, CURL_NETRC_IGNORED },
+	{ CURLOPT_SSL_VERIFYPEER, 1 },
+	{ CURLOPT_SSL_VERIFYHOST, 2 },
+	{ CURLOPT_PROXY_SSL_VERIFYPEER, 1 },
+	{ CURLOPT_PROXY_SSL_VERIFYHOST, 2 },
+	{ CURLOPT_SSLVERSION, CURL_SSLVERSION_TLSv1_2 },
+	{ CURLOPT_SUPPRESS_CONNECT_HEADERS, 1 },
+	{ CURLOPT_NOPROGRESS, 1 },
+	{ CURLOPT_TCP_NODELAY, 1 },
+	{ CURLOPT_TCP_KEEPALIVE, 1 },
+	{ CURLOPT_TCP_KEEPIDLE, KEEPALIVE_IDLE_S },
+	{ CURLOPT_TCP_KEEPINTVL, KEEPALIVE_STEP_S },
+	{ CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S },
+	{ CURLOPT_CONNECTTIMEOUT_MS, CONNECT_BACKSTOP_MS },
+	{ CURLOPT_BUFFERSIZE, BUFFER_BYTES },
+	{ CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES },
+	/* Ending a transfer whose name is still looked up would otherwise wait for the
+	   look-up, loop and all. */
+	{ CURLOPT_QUICK_EXIT, 1 },
+};
+
+/* The wire's own fields: a second voice about framing is how requests get smuggled. */
+static const char *const reserved[] = {
+	"accept-encoding",
+	"connection",
+	"content-length",
+	"expect",
+	"keep-alive",
+	"proxy-connection",
+	"te",
+	"trailer",
+	"transfer-encoding",
+	"upgrade",
+};
+
+/* What ends every list: libcurl adds neither of its own accord then. libcurl only reads
+ * it. */
+static struct curl_slist no_expect = { (char *)"Expect:", NULL };
+static struct curl_slist no_type = { (char *)"Content-Type:", &no_expect };
+
+enum status
+handle_open(struct upstream_call *c)
+{
+	CURL *easy = curl_easy_init();
+	long idle_s = (long)((c->u->o.idle_ms + 999) / 1000);
+	CURLcode rc = CURLE_OK;
+	size_t i;
+
+	c->h.easy = easy;
+	if (easy == NULL)
+		return ST_NOMEM;
+	for (i = 0; i < sizeof(constants) / sizeof(constants[0]); i++)
+		rc |= curl_easy_setopt(easy, constants[i].option, constants[i].value);
+	rc |= curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+	/* Both must be set, or the environment is asked. */
+	rc |= curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	rc |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+	rc |= curl_easy_setopt(easy, CURLOPT_MAXAGE_CONN, idle_s);
+	rc |= curl_easy_setopt(easy, CURLOPT_SHARE, c->u->share);
+	rc |= curl_easy_setopt(easy, CURLOPT_PRIVATE, c);
+	rc |= curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, c->h.error);
+	if (c->u->o.ca_file != NULL) {
+		rc |= curl_easy_setopt(easy, CURLOPT_CAINFO, c->u->o.ca_file);
+		rc |= curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, c->u->o.ca_file);
+	}
+	rc |= shard_seat(c);
+	rc |= answer_seat(c);
+	return rc == CURLE_OK ? ST_OK : ST_NOMEM;
+}
+
+void
+handle_close(struct handle *h)
+{
+	curl_easy_cleanup(h->easy);
+	h->easy = NULL;
+	h->block_room = 0;
+	mem_free(h->block);
+	h->block = NULL;
+}
+
+void
+handle_rest(struct handle *h)
+{
+	if (h->block != NULL)
+		explicit_bzero(h->block, h->block_secret);
+	h->block_secret = 0;
+	h->error[0] = '\0';
+	if (h->block_room <= BLOCK_KEPT_BYTES)
+		return;
+	mem_free(h->block);
+	h->block = NULL;
+	h->block_room = 0;
+}
+
+/* What may stand on the wire. */
+
+/* RFC 9110: token. */
+static bool
+is_token(lz_str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if (c <= ' ' || c >= 0x7f || memchr("\"(),/:;<=>?@[\\]{}", c, 17) != NULL)
+			return false;
+	}
+	return s.len > 0;
+}
+
+static bool
+is_field_value(lz_str s)
+{
+	size_t i;
+
+	for (i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+static enum status
+check_header(const lz_header *h, struct err *e)
+{
+	size_t i;
+
+	if (!is_token(h->name))
+		return err_fail(e, ST_INVALID,
+		    "request header: a name of %zu bytes is no token; letters, digits "
+		    "and '-' are allowed",
+		    h->name.len);
+	if (!is_field_value(h->value))
+		return err_fail(e, ST_INVALID,
+		    "request header %.*s: the value holds a control character; CR, LF "
+		    "and NUL cannot be sent",
+		    STR_ARG(h->name));
+	for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
+		if (str_is_nocase(h->name, reserved[i]))
+			return err_fail(e, ST_INVALID,
+			    "request header %s: belongs to the connection; leave it to "
+			    "the gateway",
+			    reserved[i]);
+	return ST_OK;
+}
+
+static bool
+is_port(lz_str s)
+{
+	int64_t port;
+
+	return s.len == 0 || (str_to_int(s, 65535, &port) && port > 0);
+}
+
+static bool
+is_host_byte(char c)
+{
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+	       (c >= '0' && c <= '9') || c == '-' || c == '.' || c == '_';
+}
+
+/* name, name:port, [v6] or [v6]:port */
+static bool
+is_host_port(lz_str s)
+{
+	size_t n = 0;
+
+	if (s.len > 0 && s.ptr[0] == '[') {
+		while (n < s.len && s.ptr[n] != ']')
+			n++;
+		if (n < 3 || n == s.len)
+			return false;
+		n++;
+	} else {
+		while (n < s.len && is_host_byte(s.ptr[n]))
+			n++;
+	}
+	if (n == 0 || n == s.len)
+		return n > 0;
+	return s.ptr[n] == ':' && is_port(str_cut(s, n + 1, s.len));
+}
+
+lz_str
+url_origin(lz_str url, struct err *e)
+{
+	size_t from = str_starts(url, "https://")  ? 8
+		      : str_starts(url, "http://") ? 7
+						   : 0;
+	size_t host, i;
+
+	for (i = 0; i < url.len; i++) {
+		if (url.ptr[i] <= ' ' || url.ptr[i] >= 0x7f) {
+			(void)err_fail(e, ST_INVALID,
+			    "url: byte %zu is not allowed; it has to be percent-encoded",
+			    i);
+			return STR_NONE;
+		}
+	}
+	for (i = host = from; i < url.len && strchr("/?#", url.ptr[i]) == NULL; i++)
+		if (url.ptr[i] == '@')
+			host = i + 1;
+	if (from == 0 || !is_host_port(str_cut(url, host, i))) {
+		(void)err_fail(e, ST_INVALID,
+		    "url: no host can be read from it; expected "
+		    "http(s)://host[:port]/path");
+		return STR_NONE;
+	}
+	return str_cut(url, 0, i);
+}
+
+/* The block: list nodes, header texts | URL, joined body. */
+
+struct layout {
+	size_t nodes, texts, url, joined; /* sizes */
+	bool has_type;
+};
+
+static size_t
+body_bytes(const struct upstream_request *q)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < q->part_count; i++)
+		n += q->part[i].len;
+	return n;
+}
+
+static enum status
+lay_out(const struct upstream_request *q, size_t body, struct layout *l, struct err *e)
+{
+	enum status st;
+	size_t i;
+
+	*l = (struct layout){ .nodes = q->header_count * sizeof(struct curl_slist),
+		.url = q->url.len + 1 };
+	for (i = 0; i < q->header_count; i++) {
+		st = check_header(&q->headers[i], e);
+		if (st != ST_OK)
+			return st;
+		l->texts += q->headers[i].name.len + q->headers[i].value.len + 3;
+		if (str_is_nocase(q->headers[i].name, "content-type"))
+			l->has_type = true;
+	}
+	if (q->part_count > 1 && body <= JOIN_BYTES)
+		l->joined = body;
+	return ST_OK;
+}
+
+static bool
+make_block(struct handle *h, const struct layout *l)
+{
+	size_t need = l->nodes + l->texts + l->url + l->joined;
+
+	h->block_secret = l->nodes + l->texts;
+	if (need <= h->block_room)
+		return true;
+	mem_free(h->block);
+	h->block_room = 0;
+	h->block = mem_alloc(need);
+	if (h->block == NULL)
+		return false;
+	h->block_room = need;
+	return true;
+}
+
+static char *
+put(char *at, lz_str s)
+{
+	if (s.len > 0)
+		memcpy(at, s.ptr, s.len);
+	return at + s.len;
+}
+
+/* libcurl takes "Name:" for "do not send Name"; an empty value is "Name;". */
+static char *
+put_header(char *at, const lz_header *h)
+{
+	at = put(at, h->name);
+	if (h->value.len > 0) {
+		*at++ = ':';
+		*at++ = ' ';
+		at = put(at, h->value);
+	} else {
+		*at++ = ';';
+	}
+	*at++ = '\0';
+	return at;
+}
+
+static struct curl_slist *
+put_headers(struct handle *h, const struct upstream_request *q, const struct layout *l,
+    bool has_body)
+{
+	struct curl_slist *node = (struct curl_slist *)(void *)h->block;
+	struct curl_slist *rest = has_body && !l->has_type ? &no_type : &no_expect;
+	char *at = h->block + l->nodes;
+	size_t i;
+
+	for (i = 0; i < q->header_count; i++) {
+		node[i].data = at;
+		node[i].next = i + 1 < q->header_count ? &node[i + 1] : rest;
+		at = put_header(at, &q->headers[i]);
+	}
+	return q->header_count > 0 ? node : rest;
+}
+
+/* Settings of one request. */
+
+static enum verb
+verb_of(const char *method, bool has_body)
+{
+	if (strcmp(method, "GET") == 0)
+		return VERB_GET;
+	if (strcmp(method, "HEAD") == 0)
+		return VERB_HEAD;
+	if (strcmp(method, "POST") == 0)
+		return VERB_POST;
+	return has_body ? VERB_OTHER_BODY : VERB_OTHER;
+}
+
+static CURLcode
+set_verb(struct handle *h, enum verb verb, const char *method)
+{
+	bool is_other = verb == VERB_OTHER || verb == VERB_OTHER_BODY;
+	CURLcode rc = CURLE_OK;
+
+	if (verb == h->verb && !is_other)
+		return CURLE_OK;
+	rc |= curl_easy_setopt(h->easy, CURLOPT_CUSTOMREQUEST, is_other ? method : NULL);
+	if (verb == VERB_HEAD)
+		rc |= curl_easy_setopt(h->easy, CURLOPT_NOBODY, 1L);
+	else if (verb == VERB_POST || verb == VERB_OTHER_BODY)
+		rc |= curl_easy_setopt(h->easy, CURLOPT_POST, 1L);
+	else
+		rc |= curl_easy_setopt(h->easy, CURLOPT_HTTPGET, 1L);
+	h->verb = rc == CURLE_OK ? verb : VERB_NONE;
+	return rc;
+}
+
+/* One part is lent as it is, a few small ones are joined: both leave with the head in one
+ * write. What is larger libcurl reads part by part. */
+static CURLcode
+set_body(
+    struct upstream_call *c, const struct upstream_request *q, size_t bytes, char *joined)
+{
+	const char *fields = q->part_count == 0   ? ""
+			     : q->part_count == 1 ? q->part[0].ptr
+						  : joined;
+	bool is_read = bytes > JOIN_BYTES;
+	CURLcode rc = CURLE_OK;
+	size_t i;
+
+	for (i = 0; i < q->part_count; i++) {
+		if (is_read)
+			c->part[i] = q->part[i];
+		else if (q->part_count > 1)
+			joined = put(joined, q->part[i]);
+	}
+	c->part_count = is_read ? q->part_count : 0;
+	if (bytes == 0)
+		fields = "";
+	rc |= curl_easy_setopt(c->h.easy, CURLOPT_POSTFIELDS, is_read ? NULL : fields);
+	rc |= curl_easy_setopt(c->h.easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)bytes);
+	return rc;
+}
+
+static CURLcode
+set_route(struct handle *h, const struct upstream_request *q)
+{
+	CURLcode rc = CURLE_OK;
+
+	if (q->wants_http2 != h->is_http2) {
+		h->is_http2 = q->wants_http2;
+		rc |= curl_easy_setopt(h->easy, CURLOPT_HTTP_VERSION,
+		    (long)(q->wants_http2 ? CURL_HTTP_VERSION_2TLS
+					  : CURL_HTTP_VERSION_1_1));
+		/* Without it 64 calls at once opened 64 HTTP/2 connections. */
+		rc |= curl_easy_setopt(h->easy, CURLOPT_PIPEWAIT, (long)q->wants_http2);
+	}
+	if (q->proxy != NULL || h->has_proxy) {
+		h->has_proxy = q->proxy != NULL;
+		rc |= curl_easy_setopt(
+		    h->easy, CURLOPT_PROXY, h->has_proxy ? q->proxy : "");
+	}
+	return rc;
+}
+
+static enum status
+set_all(struct upstream_call *c, const struct upstream_request *q, const struct layout *l,
+    size_t bytes)
+{
+	enum verb verb = verb_of(q->method, bytes > 0);
+	bool has_body = verb == VERB_POST || verb == VERB_OTHER_BODY;
+	char *url = c->h.block + l->nodes + l->texts;
+	CURLcode rc = CURLE_OK;
+
+	*put(url, q->url) = '\0';
+	rc |= curl_easy_setopt(c->h.easy, CURLOPT_URL, url);
+	rc |= curl_easy_setopt(
+	    c->h.easy, CURLOPT_HTTPHEADER, put_headers(&c->h, q, l, has_body));
+	if (has_body)
+		rc |= set_body(c, q, bytes, url + l->url);
+	rc |= set_verb(&c->h, verb, q->method);
+	rc |= set_route(&c->h, q);
+	return rc == CURLE_OK ? ST_OK : ST_NOMEM;
+}
+
+enum status
+handle_prepare(struct upstream_call *c, const struct upstream_request *q, struct err *e)
+{
+	size_t bytes = body_bytes(q);
+	struct layout l;
+	enum status st;
+
+	if (q->method == NULL || !is_token(lz_strz(q->method)) ||
+	    q->part_count > UPSTREAM_PARTS)
+		return err_fail(e, ST_INVALID,
+		    "request: no method that can be sent, or more than %d parts of body",
+		    UPSTREAM_PARTS);
+	c->is_head_request = strcmp(q->method, "HEAD") == 0;
+	if (bytes > 0 && (c->is_head_request || strcmp(q->method, "GET") == 0))
+		return err_fail(e, ST_INVALID, "request: a %s has no body; got %zu bytes",
+		    q->method, bytes);
+	c->is_tls = str_starts(q->url, "https:");
+	st = lay_out(q, bytes, &l, e);
+	if (st != ST_OK)
+		return st;
+	if (!make_block(&c->h, &l) || set_all(c, q, &l, bytes) != ST_OK)
+		return err_fail(e, ST_NOMEM, "request: out of memory");
+	return ST_OK;
+}
