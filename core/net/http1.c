@@ -486,9 +486,9 @@ parse_request_line(char **line, const char *end, struct http_head *h, lz_str *au
 	if (second == NULL)
 		return refuse(
 		    why, 400, "The request line is not \"METHOD target HTTP/1.1\".");
-	if (parse_method(lz_strn(p, (size_t)(first - p)), h, why) == HTTP_BAD ||
-	    parse_version(lz_strn(second + 1, (size_t)(stop - second) - 1), h, why) ==
+	if (parse_version(lz_strn(second + 1, (size_t)(stop - second) - 1), h, why) ==
 		HTTP_BAD ||
+	    parse_method(lz_strn(p, (size_t)(first - p)), h, why) == HTTP_BAD ||
 	    parse_target(lz_strn(first + 1, (size_t)(second - first) - 1), h, authority,
 		why) == HTTP_BAD)
 		return HTTP_BAD;
