@@ -24,7 +24,7 @@ enum {
 /* A list of complaints; errors decide, warnings are kept with the configuration. */
 struct complaint {
 	enum options_severity how;
-	char *text; /* owned by the build's arena */
+	const char *text; /* in the configuration's arena */
 };
 
 struct build {
@@ -39,6 +39,9 @@ struct build {
 
 /* What option rows need, complaining into b. where must live as long as the context is used. */
 struct options_context build_context(struct build *b, const char *where);
+/* options_apply() whose errors go to the build's list; false: there were some. */
+bool build_apply(const lz_option *rows, uint32_t count, const json_t *object, void *self,
+    const struct options_context *c);
 /* One sentence about object's member (NULL: itself), "FILE:LINE: where.member: ...". */
 void build_wrong(struct build *b, const char *where, const json_t *object, const char *member, const char *fmt,
     ...) PRINTF_LIKE(5, 6);
@@ -46,8 +49,13 @@ void build_warn(struct build *b, const char *where, const json_t *object, const 
     ...) PRINTF_LIKE(5, 6);
 /* Errors that were added since `mark`, unset secrets included. */
 size_t build_errors_since(const struct build *b, size_t mark);
-/* What `optional: true` forgives: unset secrets since `mark` become warnings that the object is left out. */
-void build_forgive(struct build *b, size_t mark);
+/* What `optional: true` forgives: when nothing but unset secrets is wrong since `mark`, they become warnings that the
+ * object is left out. true: it is. */
+bool build_forgive(struct build *b, size_t mark);
+/* The object, or for null an empty one that stands where `name` of `parent` does; NULL: it is neither. */
+const json_t *build_object(struct build *b, const json_t *parent, const char *name);
+/* The names of an object's members, NULL-terminated, for options_context.ignore; NULL is noted. */
+const char **build_names(struct build *b, const json_t *object);
 void *build_alloc(struct build *b, size_t n); /* from the configuration's arena; NULL is noted */
 /* "a/b" relative to the file's folder. Absolute and absent ones stay. NUL-terminated. */
 lz_str build_path(struct build *b, lz_str path);
@@ -58,18 +66,23 @@ bool build_is_slug(lz_str name, bool is_key);
 void sections_read(struct build *b, const json_t *root);
 json_t *sections_schema(void);			/* object: section name -> schema; top-level options are members too */
 json_t *sections_shown(const json_t *root);	/* the same with values */
-json_t *sections_plugin_list(const json_t *root); /* borrowed; NULL: absent */
+/* Opens what `plugins` and --plugin name; before sections_read(), whose checks ask for what is open. false: told. */
+bool plugins_open(struct build *b, const json_t *root);
+json_t *plugins_schema(void);
 
-/* ---- providers.c ---- */
+/* ---- providers.c, routers.c ---- */
 void providers_read(struct build *b, const json_t *providers);
 json_t *providers_schema(void);
 json_t *providers_shown(const struct config *c);
-/* The catalogue's or the file's list of what a provider serves, kept until models_build(). */
+/* One instance of every router component, and the default strategy. */
+void routers_read(struct build *b, const json_t *root);
+/* Is there a router of that name? Complains otherwise. */
+bool routers_check(struct build *b, const char *where, const json_t *object, const char *member, lz_str name);
 
 /* ---- keys.c ---- */
 void keys_read(struct build *b, const json_t *keys);
 json_t *keys_file_schema(void);
-json_t *keys_shown(const json_t *keys);
+json_t *keys_shown(const struct config *c);
 
 /* ---- models.c and catalogue.c ---- */
 struct model_entry { /* one row of the catalogue or of a provider's list, as the options write it */
@@ -114,7 +127,7 @@ struct model_index {
 };
 /* Reserves room, then the targets of one provider at a time, in file order; then the index. */
 void models_begin(struct build *b, const json_t *providers);
-void models_add(struct build *b, const struct provider *p, const json_t *object, const json_t *list, const char *where);
+void models_add(struct build *b, const struct provider *p, const json_t *list, const char *where);
 void models_finish(struct build *b);
 
 #endif

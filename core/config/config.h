@@ -8,6 +8,7 @@
 #ifndef CONFIG_CONFIG_H
 #define CONFIG_CONFIG_H
 
+#include "base/buf.h"
 #include "base/log.h"
 #include "config/keyset.h"
 #include "config/options.h"

@@ -9,7 +9,7 @@
 #include "base/arena.h"
 #include "base/status.h"
 #include "config/options.h"
-#include "net/server.h"
+#include "net/addr.h"
 
 enum {
 	KEY_BUDGETS = 6,

@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "config/yaml.h"
-#include "net/server.h"
+#include "net/addr.h"
 
 /* ---- units ---- */
 

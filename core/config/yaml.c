@@ -108,7 +108,7 @@ place_add(struct yaml_source *s, const json_t *node, const char *key, unsigned l
 		return false;
 	p = place_at(s->place, s->cap, node, key);
 	if (p->node != NULL)
-		return true; /* a singleton: the first place stands */
+		return true;
 	if (key != NULL && (copy = mem_strdup(key)) == NULL)
 		return false;
 	*p = (struct place) { node, copy, line };
@@ -122,6 +122,12 @@ yaml_line(const struct yaml_source *s, const json_t *node, const char *key)
 	if (s == NULL || s->cap == 0 || node == NULL)
 		return 0;
 	return place_at(s->place, s->cap, node, key)->line;
+}
+
+bool
+yaml_set_line(struct yaml_source *s, const json_t *node, unsigned line)
+{
+	return s == NULL || place_add(s, node, NULL, line);
 }
 
 const char *
@@ -560,6 +566,12 @@ anchor_of(const yaml_event_t *ev, const char **tag)
 	return (const char *)anchor;
 }
 
+static bool
+is_singleton(const json_t *j)
+{
+	return json_is_boolean(j) || json_is_null(j);
+}
+
 /* The value that begins with the event. owned; NULL with the error written. */
 static json_t *
 node(struct reader *r, yaml_event_t *ev)
@@ -577,7 +589,7 @@ node(struct reader *r, yaml_event_t *ev)
 	j = ev->type == YAML_SCALAR_EVENT ? scalar(r, ev) : collection(r, ev);
 	if (j == NULL)
 		return NULL;
-	if (!place_add(r->source, j, NULL, line_of(ev))) {
+	if (!is_singleton(j) && !place_add(r->source, j, NULL, line_of(ev))) {
 		json_decref(j);
 		return fail_nomem(r);
 	}

@@ -17,6 +17,8 @@ json_t *yaml_parse(lz_str text, const char *file, struct yaml_source **source, s
 void yaml_source_free(struct yaml_source *s);
 /* Line of a member of an object or of the object itself (key NULL); 0: unknown. Found by the tree node's identity. */
 unsigned yaml_line(const struct yaml_source *s, const json_t *node, const char *key);
+/* Gives a node that came from elsewhere a place. false: out of memory. */
+bool yaml_set_line(struct yaml_source *s, const json_t *node, unsigned line);
 const char *yaml_file(const struct yaml_source *s);
 
 #endif
