@@ -163,7 +163,8 @@ check_segments(const struct open_request *q, int fd, const ElfW(Ehdr) * h, uint6
 		if (p.p_type == PT_LOAD && (p.p_offset > size || p.p_filesz > size - p.p_offset))
 			return truncated(q, e);
 	}
-	if (h->e_shoff > size)
+	/* As a rule the last thing in the file; 0 when it was stripped of it. */
+	if (h->e_shoff > size || (uint64_t)h->e_shnum * h->e_shentsize > size - h->e_shoff)
 		return truncated(q, e);
 	return ST_OK;
 }

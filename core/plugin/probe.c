@@ -115,28 +115,35 @@ read_some(struct child *c)
 	return n > 0;
 }
 
-/* Reads until the child is done, gone or late. The pipe's end says nothing: a child may close it and go on, a grandchild
- * may keep it open. false: it is late. *is_reaped: it is gone, *how says how. */
+/* The child is gone; it stays a zombie, so that its number, and its group's, cannot be another's yet. */
 static bool
-listen_to(struct child *c, int *how, bool *is_reaped)
+is_gone(pid_t pid)
+{
+	siginfo_t info = { 0 };
+
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0;
+}
+
+/* Reads until the child is done, gone or late. The pipe's end says nothing: a child may close it and go on, a grandchild
+ * may keep it open. false: it is late. */
+static bool
+listen_to(struct child *c)
 {
 	bool is_open = true;
 
-	for (;;) {
+	while (!c->is_done) {
 		struct pollfd p = { .fd = is_open ? c->fd : -1, .events = POLLIN };
+		bool was_gone = is_gone(c->pid);
 
-		if (poll(&p, 1, SLICE_MS) > 0)
+		if (poll(&p, 1, was_gone ? 0 : SLICE_MS) > 0)
 			is_open = read_some(c);
-		if (c->is_done)
-			return true;
-		*is_reaped = waitpid(c->pid, how, WNOHANG) != 0;
-		if (*is_reaped)
+		else if (was_gone)
+			break; /* and nothing of what it said is left in the pipe */
+		if (!is_open && was_gone)
 			break;
 		if (clock_mono_us() > c->until_us)
 			return false;
 	}
-	for (struct pollfd p = { .fd = c->fd, .events = POLLIN }; is_open && poll(&p, 1, 0) > 0;)
-		is_open = read_some(c);
 	return true;
 }
 
@@ -177,6 +184,7 @@ become_child(void)
 	struct rlimit none = { 0, 0 };
 	sigset_t all;
 
+	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)setrlimit(RLIMIT_CORE, &none);
 	for (size_t i = 0; i < sizeof(faults) / sizeof(faults[0]); i++)
@@ -193,10 +201,11 @@ run_child(const struct open_request *q, void (*work)(const struct talk *t, const
 {
 	struct child c = { .say = say, .arg = arg, .doing = "starting" };
 	int ends[2], how = 0;
-	bool is_in_time, is_reaped = false;
+	bool is_in_time;
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return -1;
+	(void)fflush(NULL); /* or a child that calls exit() writes our buffers once more */
 	c.pid = fork();
 	if (c.pid == 0) {
 		struct talk t = { ends[1] };
@@ -215,11 +224,11 @@ run_child(const struct open_request *q, void (*work)(const struct talk *t, const
 	}
 	buf_init(&c.line, TALK_BYTES);
 	c.until_us = clock_mono_us() + (int64_t)max_ms * 1000;
-	is_in_time = listen_to(&c, &how, &is_reaped);
-	if (!is_reaped) {
-		(void)kill(c.pid, SIGKILL);
-		(void)waitpid(c.pid, NULL, 0);
-	}
+	is_in_time = listen_to(&c);
+	/* Its whole group: what it left behind holds our files open. */
+	(void)kill(-c.pid, SIGKILL);
+	(void)kill(c.pid, SIGKILL);
+	(void)waitpid(c.pid, &how, 0);
 	say_end(&c, is_in_time, how);
 	(void)io.close(c.fd);
 	buf_free(&c.line);

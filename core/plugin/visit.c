@@ -515,9 +515,12 @@ visit_classify(struct visit *v, const lz_reply *r, lz_fault *io)
 	if (!answer_begins(v, p->classify != NULL))
 		return LZ_OK;
 	result = p->classify(v->self, call_of(v), r, &said);
-	/* Its texts live in the call's memory, which ends here. */
-	if (result == LZ_OK)
+	if (result == LZ_OK) {
+		/* Blame that does not exist leaves the host's own; texts live in the call's memory, which ends here. */
+		if (said.upstream <= LZ_UPSTREAM_OK || said.upstream > LZ_UPSTREAM_UNABLE)
+			said.upstream = io->upstream;
 		offer_take_fault(v, &said, io);
+	}
 	return finished(v, result);
 }
 

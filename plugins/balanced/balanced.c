@@ -88,8 +88,7 @@ pick(void *self, lz_call *c)
 		score[i] = (b->cost * cost[i] + b->latency * latency[i] + b->quality * quality[i]) / sum;
 		why[i] = explain(c, cost[i], latency[i], quality[i]);
 	}
-	lz_prefer_rising(c, score, NULL, why);
-	return LZ_OK;
+	return lz_prefer_rising(c, score, NULL, why);
 }
 
 static int32_t

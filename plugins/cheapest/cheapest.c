@@ -43,8 +43,7 @@ pick(void *self, lz_call *c)
 		tie[i] = -t->quality; /* for the same money, the better one */
 		why[i] = has_price ? say_cost(c, t->cost_estimate) : lz_strz("no price");
 	}
-	lz_prefer_rising(c, score, tie, why);
-	return LZ_OK;
+	return lz_prefer_rising(c, score, tie, why);
 }
 
 static const lz_router router = { .size = sizeof(router), .pick = pick };

@@ -66,8 +66,7 @@ pick(void *self, lz_call *c)
 		score[i] = ms >= 0 ? ms : explores ? 0 : unknown_ms;
 		why[i] = ms >= 0 ? say_ms(c, ms) : lz_strz(explores ? "not measured yet: tried first" : "not measured yet");
 	}
-	lz_prefer_rising(c, score, NULL, why);
-	return LZ_OK;
+	return lz_prefer_rising(c, score, NULL, why);
 }
 
 static const lz_option options[] = {

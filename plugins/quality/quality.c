@@ -42,8 +42,7 @@ pick(void *self, lz_call *c)
 		tie[i] = t->cost_estimate >= 0 ? (double)t->cost_estimate : no_price;
 		why[i] = t->quality >= 0 ? say_quality(c, t->quality) : lz_strz("not rated");
 	}
-	lz_prefer_rising(c, score, tie, why);
-	return LZ_OK;
+	return lz_prefer_rising(c, score, tie, why);
 }
 
 static const lz_router router = { .size = sizeof(router), .pick = pick };

@@ -409,20 +409,26 @@ static inline double lz_expected_ms(const lz_target *t, double tokens)
 }
 /* Prefers all targets: the healthy before the others, then by rising score, then by rising tie, then as listed.
  * score, tie (may be NULL) and why have an entry for each target. */
-static inline void lz_prefer_rising(lz_call *c, const double *score, const double *tie, const lz_str *why)
+typedef struct lz_rank { double key[3]; size_t i; } lz_rank;
+static inline int lz_rank_before(const lz_rank *a, const lz_rank *b)
 {
-    size_t n = lz->targets(c), last = n, best, i, k;
-    for (k = 0; k < n; k++, last = best) {
-        for (best = n, i = 0; i < n; i++) {
-#define LZ_BEFORE(a, b) (lz->target(c, a)->healthy != lz->target(c, b)->healthy ? lz->target(c, a)->healthy > lz->target(c, b)->healthy \
-        : score[a] < score[b] || score[a] > score[b] ? score[a] < score[b]                               \
-        : tie && (tie[a] < tie[b] || tie[a] > tie[b]) ? tie[a] < tie[b] : (a) < (b))
-            if ((last == n || LZ_BEFORE(last, i)) && (best == n || LZ_BEFORE(i, best))) best = i;
-        }
-#undef LZ_BEFORE
-        if (best == n) return;
-        lz->prefer(c, best, score[best], why[best]);
+    int k;
+    for (k = 0; k < 3; k++)
+        if (a->key[k] < b->key[k] || a->key[k] > b->key[k]) return a->key[k] < b->key[k];
+    return 0;
+}
+static inline int32_t lz_prefer_rising(lz_call *c, const double *score, const double *tie, const lz_str *why)
+{
+    size_t n = lz->targets(c), i, k;
+    lz_rank *order = (lz_rank *)lz->alloc(c, n * sizeof *order), r;
+    if (!order) return LZ_E_NOMEM;
+    for (i = 0; i < n; i++) {
+        r.key[0] = !lz->target(c, i)->healthy; r.key[1] = score[i]; r.key[2] = tie ? tie[i] : 0; r.i = i;
+        for (k = i; k > 0 && lz_rank_before(&r, &order[k - 1]); k--) order[k] = order[k - 1];
+        order[k] = r;
     }
+    for (i = 0; i < n; i++) lz->prefer(c, order[i].i, score[order[i].i], why[order[i].i]);
+    return LZ_OK;
 }
 #endif
 

@@ -1,0 +1,321 @@
+/* test_hostile.c - files that are no plugin, and plugins that mean no good: each is refused in its own words, and the
+ * process goes on.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "plugin_fixture.h"
+
+#include <fcntl.h>
+
+#include "base/crypto.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "plugin/registry.h"
+
+static const char *const no_dirs[] = { NULL };
+
+static enum status
+try_open(const char *path, bool strict, struct err *e)
+{
+	return registry_open(lz_strz(path), STR_NONE, strict, false, e);
+}
+
+/* Opening it fails, and the sentence holds `words`. */
+static void
+assert_refused(const char *path, const char *words)
+{
+	struct err e = { "" };
+
+	assert_int_not_equal(try_open(path, false, &e), ST_OK);
+	if (strstr(e.text, words) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", e.text, words);
+	assert_non_null(strstr(e.text, ".so"));
+}
+
+static const char *
+hostile(const char *name)
+{
+	char flags[100], file[100];
+
+	(void)snprintf(flags, sizeof(flags), "-w -DCASE=%s", name);
+	(void)snprintf(file, sizeof(file), "%s.so", name);
+	return fixture_compile("tests/abi/hostile.c", file, flags);
+}
+
+static void
+write_file(const char *path, const void *p, size_t n, mode_t mode)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+
+	assert_true(fd >= 0);
+	assert_int_equal(write(fd, p, n), (ssize_t)n);
+	close(fd);
+	assert_int_equal(chmod(path, mode), 0);
+}
+
+static char *
+read_file(const char *path, size_t *n)
+{
+	FILE *f = fopen(path, "rb");
+	char *p = malloc(1 << 20);
+
+	assert_non_null(f);
+	assert_non_null(p);
+	*n = fread(p, 1, 1 << 20, f);
+	fclose(f);
+	return p;
+}
+
+/* ---- not a plugin at all ---- */
+
+static void
+files_that_are_no_shared_object_are_refused(void **state)
+{
+	const char *path = fixture_path("text.so");
+
+	(void)state;
+	write_file(path, "#!/bin/sh\necho hello, I am longer than an ELF head, which has 64 bytes\n", 72, 0755);
+	assert_refused(path, "is not a shared object (no ELF head)");
+	write_file(path, "", 0, 0755);
+	assert_refused(path, "is empty");
+	write_file(path, "\177ELF\2\1\1", 7, 0755);
+	assert_refused(path, "is cut off");
+	assert_refused(fixture_path("absent.so"), "No such file");
+}
+
+static void
+what_is_no_regular_file_is_refused_without_waiting(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(fixture_path("directory.so"), 0755), 0);
+	assert_refused(fixture_path("directory.so"), "is a directory");
+	assert_int_equal(mkfifo(fixture_path("pipe.so"), 0600), 0);
+	assert_refused(fixture_path("pipe.so"), "is a named pipe");
+	assert_int_equal(symlink("GOOD.so", fixture_path("link.so")), 0);
+	assert_refused(fixture_path("link.so"), "is a symbolic link");
+}
+
+static void
+a_truncated_or_foreign_elf_is_refused_before_it_is_mapped(void **state)
+{
+	const char *whole = hostile("GOOD");
+	const char *path = fixture_path("cut.so");
+	size_t n;
+	char *p = read_file(whole, &n);
+
+	(void)state;
+	for (size_t cut = 8; cut < n; cut += n / 16) {
+		struct err e = { "" };
+
+		write_file(path, p, cut, 0755);
+		assert_int_not_equal(try_open(path, false, &e), ST_OK);
+		assert_non_null(strstr(e.text, "is cut off"));
+	}
+	p[4] = 1;
+	write_file(path, p, n, 0755);
+	assert_refused(path, "was built for a 32-bit system");
+	p[4] = 2;
+	p[18] = 0x28; /* e_machine: ARM */
+	p[19] = 0;
+	write_file(path, p, n, 0755);
+	assert_refused(path, "was built for another processor");
+	free(p);
+}
+
+/* ---- whose file it is ---- */
+
+static void
+a_file_that_others_may_write_is_refused_when_strict_and_told_otherwise(void **state)
+{
+	const char *path = hostile("GOOD");
+	struct err e = { "" };
+
+	(void)state;
+	assert_int_equal(chmod(path, 0757), 0);
+	assert_int_equal(try_open(path, true, &e), ST_DENIED);
+	assert_non_null(strstr(e.text, "may be written by everybody"));
+	assert_int_equal(chmod(path, 0775), 0);
+	assert_int_equal(try_open(path, true, &e), ST_DENIED);
+	assert_non_null(strstr(e.text, "may be written by its group"));
+	assert_int_equal(chmod(path, 0755), 0);
+	assert_int_equal(chmod(fixture_dir, 0777), 0);
+	assert_int_equal(try_open(path, true, &e), ST_DENIED);
+	assert_non_null(strstr(e.text, "its directory"));
+	assert_int_equal(chmod(fixture_dir, 01777), 0); /* sticky, as /tmp is */
+	assert_int_equal(registry_open(lz_strz(path), STR_NONE, true, false, &e), ST_OK);
+	assert_int_equal(chmod(fixture_dir, 0700), 0);
+	/* Open already: nothing is looked at again. */
+	assert_int_equal(try_open(path, true, &e), ST_OK);
+}
+
+static void
+a_pinned_hash_must_be_the_files(void **state)
+{
+	const char *path = hostile("WRONG_MAGIC");
+	uint8_t hash[CRYPTO_HASH_BYTES];
+	char hex[2 * CRYPTO_HASH_BYTES + 1];
+	struct err e = { "" };
+	size_t n;
+	char *p = read_file(path, &n);
+
+	(void)state;
+	crypto_sha256(lz_strn(p, n), hash);
+	crypto_hex(hash, sizeof(hash), hex);
+	free(p);
+	/* With the right one it gets as far as its own fault. */
+	assert_int_not_equal(registry_open(lz_strz(path), lz_strz(hex), false, false, &e), ST_OK);
+	assert_non_null(strstr(e.text, "0xdeadbeef"));
+	hex[0] = hex[0] == '0' ? '1' : '0';
+	assert_int_equal(registry_open(lz_strz(path), lz_strz(hex), false, false, &e), ST_DENIED);
+	assert_non_null(strstr(e.text, "its sha256 is"));
+	assert_int_equal(registry_open(lz_strz(path), lz_strz("abc"), false, false, &e), ST_INVALID);
+	assert_non_null(strstr(e.text, "is not 64 hexadecimal digits"));
+}
+
+/* ---- plugins that are wrong ---- */
+
+static void
+each_wrong_plugin_has_its_own_sentence(void **state)
+{
+	static const struct {
+		const char *name, *words;
+	} rows[] = {
+		{ "NO_SYMBOL", "has no function latenza_plugin_v0" },
+		{ "WRONG_SYMBOL", "was built for ABI 5, this is ABI 0" },
+		{ "MISSING_SYMBOL", "needs the symbol 'nobody_has_this'" },
+		{ "WRONG_MAGIC", "begins with the magic 0xdeadbeef" },
+		{ "WRONG_SIZE", "says that lz_plugin has 12" },
+		{ "WRONG_MINOR", "and while the ABI is a draft both must be the same" },
+		{ "WRONG_MAJOR", "was built for ABI 3" },
+		{ "NULL_ENTRY", "its entry refused to start" },
+		{ "BAD_NAME", "has no proper name, version or licence" },
+		{ "NOT_UTF8", "has no proper name, version or licence" },
+		{ "LONG_VERSION", "has no proper name, version or licence" },
+		{ "NO_COMPONENTS", "offers 1 components" },
+		{ "HUGE_COUNT", "offers 1073741824 components" },
+		{ "NO_TABLE", "has no table of functions" },
+		{ "SMALL_TABLE", "says that its table has 8 bytes" },
+		{ "NO_PICK", "it has no pick()" },
+		{ "OPTION_OUTSIDE", "option 'number' lies outside the instance" },
+		{ "OPTION_TYPE", "option 'number' has the unknown type 99" },
+		{ "OPTION_DEFAULT", "number" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_refused(hostile(rows[i].name), rows[i].words);
+}
+
+static void
+a_plugin_that_crashes_or_hangs_does_so_in_a_child(void **state)
+{
+	static const struct {
+		const char *name, *words;
+	} rows[] = {
+		{ "CRASHING_CONSTRUCTOR", "crashed with signal 11" },
+		{ "CRASHING_ENTRY", "crashed with signal 7" },
+		{ "EXITING_ENTRY", "ended the process (exit status 0)" },
+		{ "LOOPING_ENTRY", "did not come back in time" },
+		{ "LOOPING_CONSTRUCTOR", "did not come back in time" },
+		{ "SILENT_FORK", "ended the process (exit status 3)" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		assert_refused(hostile(rows[i].name), rows[i].words);
+}
+
+/* ---- plugin check ---- */
+
+struct heard {
+	int good, bad;
+	char text[8192];
+};
+
+static void
+hear(void *arg, bool is_ok, const char *what)
+{
+	struct heard *h = arg;
+
+	h->good += is_ok;
+	h->bad += !is_ok;
+	strncat(h->text, what, sizeof(h->text) - strlen(h->text) - 2);
+	strcat(h->text, "\n");
+}
+
+static void
+check_says_one_line_per_check(void **state)
+{
+	struct heard h = { 0, 0, "" };
+
+	(void)state;
+	assert_int_equal(registry_check(hostile("GOOD"), hear, &h), 0);
+	assert_int_equal(h.bad, 0);
+	assert_true(h.good >= 4);
+	assert_non_null(strstr(h.text, "nonsense in its 1 options is refused"));
+	assert_non_null(strstr(h.text, "1000 instances made and destroyed"));
+}
+
+static void
+check_tells_what_init_says_and_survives_its_crash(void **state)
+{
+	struct heard failing = { 0, 0, "" }, mute = { 0, 0, "" }, crashing = { 0, 0, "" };
+
+	(void)state;
+	assert_int_equal(registry_check(hostile("FAILING_INIT"), hear, &failing), 1);
+	assert_non_null(strstr(failing.text, "the moon is in the wrong house"));
+	assert_int_equal(registry_check(hostile("MUTE_INIT"), hear, &mute), 1);
+	assert_non_null(strstr(mute.text, "it answered 77 and no sentence"));
+	assert_int_equal(registry_check(hostile("CRASHING_INIT"), hear, &crashing), 1);
+	assert_non_null(strstr(crashing.text, "crashed with signal 6"));
+	assert_int_equal(registry_check("/nonexistent/x.so", hear, &crashing), 1);
+}
+
+static void
+an_unknown_kind_is_skipped_and_a_component_twice_is_not(void **state)
+{
+	struct heard h = { 0, 0, "" };
+
+	(void)state;
+	assert_int_equal(registry_check(hostile("UNKNOWN_KIND"), hear, &h), 0);
+	assert_non_null(strstr(h.text, "1 of 2 components known here"));
+	assert_refused(hostile("TWICE"), "is there twice");
+}
+
+static int
+start(void **state)
+{
+	(void)state;
+	json_start();
+	fixture_start();
+	registry_start(no_dirs);
+	return 0;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	fixture_stop();
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(files_that_are_no_shared_object_are_refused),
+		cmocka_unit_test(what_is_no_regular_file_is_refused_without_waiting),
+		cmocka_unit_test(a_truncated_or_foreign_elf_is_refused_before_it_is_mapped),
+		cmocka_unit_test(a_pinned_hash_must_be_the_files),
+		cmocka_unit_test(each_wrong_plugin_has_its_own_sentence),
+		cmocka_unit_test(a_plugin_that_crashes_or_hangs_does_so_in_a_child),
+		cmocka_unit_test(check_says_one_line_per_check),
+		cmocka_unit_test(check_tells_what_init_says_and_survives_its_crash),
+		cmocka_unit_test(an_unknown_kind_is_skipped_and_a_component_twice_is_not),
+		/* The last, because what is open stays open, and names are taken once. */
+		cmocka_unit_test(a_file_that_others_may_write_is_refused_when_strict_and_told_otherwise),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
