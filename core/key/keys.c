@@ -26,6 +26,7 @@ enum {
 struct named {
 	struct key_live *live; /* NULL: empty slot */
 	struct key *key;       /* NULL: removed */
+	size_t hash;           /* of the id: most strangers are told without reading it */
 };
 
 struct keys {
@@ -132,13 +133,14 @@ hash(lz_str id)
 
 /* Where the id is, or would be. */
 static struct named *
-place(struct named *name, size_t mask, lz_str id)
+place(const struct keys *k, lz_str id, size_t h)
 {
-	size_t i = hash(id) & mask;
+	size_t i = h & k->mask;
 
-	while (name[i].live != NULL && !str_is(id, name[i].live->id))
-		i = (i + 1) & mask;
-	return &name[i];
+	while (k->name[i].live != NULL &&
+	       (k->name[i].hash != h || !str_is(id, k->name[i].live->id)))
+		i = (i + 1) & k->mask;
+	return &k->name[i];
 }
 
 static bool
@@ -152,9 +154,15 @@ make_room_for_id(struct keys *k)
 	name = mem_calloc(mask + 1, sizeof(*name));
 	if (name == NULL)
 		return false;
-	for (size_t i = 0; i <= k->mask; i++)
-		if (k->name[i].live != NULL)
-			*place(name, mask, lz_strz(k->name[i].live->id)) = k->name[i];
+	for (size_t from = 0; from <= k->mask; from++) {
+		size_t to = k->name[from].hash & mask;
+
+		if (k->name[from].live == NULL)
+			continue;
+		while (name[to].live != NULL)
+			to = (to + 1) & mask;
+		name[to] = k->name[from];
+	}
 	mem_free(k->name);
 	k->name = name;
 	k->mask = mask;
@@ -165,17 +173,19 @@ make_room_for_id(struct keys *k)
 static struct named *
 named(struct keys *k, lz_str id)
 {
-	struct named *at = place(k->name, k->mask, id);
+	size_t h = hash(id);
+	struct named *at = place(k, id, h);
 
 	if (at->live != NULL)
 		return at;
 	if (!make_room_for_id(k))
 		return NULL;
-	at = place(k->name, k->mask, id);
+	at = place(k, id, h);
 	at->live = mem_zalloc(sizeof(*at->live) + id.len + 1);
 	if (at->live == NULL)
 		return NULL;
 	memcpy(at->live->id, id.ptr, id.len);
+	at->hash = h;
 	k->ids++;
 	return at;
 }
@@ -183,7 +193,7 @@ named(struct keys *k, lz_str id)
 const struct key *
 keys_get(struct keys *k, lz_str id)
 {
-	return place(k->name, k->mask, id)->key;
+	return place(k, id, hash(id))->key;
 }
 
 size_t
@@ -388,7 +398,7 @@ keys_put(struct keys *k, const struct key_wanted *w, struct err *e)
 enum status
 keys_remove(struct keys *k, lz_str id)
 {
-	struct named *at = place(k->name, k->mask, id);
+	struct named *at = place(k, id, hash(id));
 	struct key *key = at->key;
 
 	if (key == NULL)
