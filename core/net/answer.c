@@ -244,9 +244,9 @@ add_connection(struct buf *b, struct conn *c, const struct http_head *h)
 {
 	if (c->state == CONN_BODY)
 		c->must_close = c->must_linger = true;
-	if (!h->keep_alive || c->s->is_draining || (c->is_half && c->in.len == 0))
+	if (!h->keep_alive || c->s->is_draining || (c->is_half && conn_kept(c) == 0))
 		c->must_close = true;
-	if (c->must_close && c->in.len > 0)
+	if (c->must_close && conn_kept(c) > 0)
 		c->must_linger = true;
 	if (c->must_close)
 		buf_add_z(b, "connection: close\r\n");

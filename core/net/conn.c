@@ -209,10 +209,16 @@ linger(struct conn *c)
 	watch(c, EV_READ);
 }
 
+size_t
+conn_kept(const struct conn *c)
+{
+	return c->is_digesting ? c->behind : c->in.len;
+}
+
 void
 conn_next(struct conn *c)
 {
-	bool has_more = c->in.len > 0 || c->is_digesting;
+	bool has_more = conn_kept(c) > 0;
 
 	if (c->is_broken || (c->must_close && (!c->must_linger || c->is_half)) ||
 	    (!has_more && (c->is_half || c->s->is_draining))) {
@@ -299,6 +305,7 @@ hand_up(struct conn *c, size_t behind)
 {
 	struct talk *t = c->talk;
 
+	c->behind = behind;
 	if (behind > c->s->limits->head_bytes) {
 		refuse(c, 400, "Too much was sent ahead of the answer.");
 		return;

@@ -68,6 +68,7 @@ struct conn {
 	int64_t moved_us;    /* the last byte read or sent */
 	struct talk *talk;   /* BODY and BUSY have one */
 	struct buf in;       /* what came and is not used yet */
+	size_t behind;       /* while digesting: bytes at hand behind this request */
 	size_t searched;     /* of `in`, for the head's end; in LINGER: bytes dropped */
 	struct buf out;
 	size_t sent; /* of `out` */
@@ -123,6 +124,8 @@ void conn_close(struct conn *c); /* with gone(), if something was going on */
 void conn_reset(struct conn *c); /* the same, and the client sees a RST */
 void conn_enter(struct conn *c, enum conn_state state);
 void conn_watch_timer(struct conn *c); /* its deadline may have come nearer */
+/* Bytes of later requests that are here already. */
+size_t conn_kept(const struct conn *c);
 /* Looks soon, and from the loop, at what is kept or broken. */
 void conn_poke(struct conn *c);
 /* The answer is sent: closes, or waits for another request. */
