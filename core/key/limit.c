@@ -11,8 +11,9 @@
 __extension__ typedef __int128 wide;
 
 static const int64_t minute_ns = INT64_C(60) * 1000 * 1000 * 1000;
-/* 36 years. No interval is longer, so that sums of a few of them stay in 64 bits. */
+/* An interval is 36 years at most and the clock 146, so that sums stay in 64 bits. */
 static const int64_t longest_ns = INT64_MAX / 8;
+static const int64_t latest_ns = INT64_MAX / 2;
 
 static int64_t
 least(int64_t a, int64_t b)
@@ -40,7 +41,7 @@ span_ns(int64_t n, int64_t per_minute)
 static int64_t
 now_ns(int64_t now_us)
 {
-	return least(now_us, longest_ns / 1000) * 1000;
+	return least(now_us, latest_ns / 1000) * 1000;
 }
 
 static int64_t

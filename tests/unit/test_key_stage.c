@@ -1,0 +1,974 @@
+/* test_key_stage.c - a request before and after its call: who it is, whether it may, what
+ * it owes.
+ *
+ * Requests are made by hand; loop, spool, ledger and keys are the real ones, and what
+ * went into the spool is read back.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "store_fixture.h"
+
+#include <arpa/inet.h>
+#include <time.h>
+
+#include "base/json.h"
+#include "base/metric.h"
+#include "key/stage.h"
+#include "store/db.h"
+#include "told.h"
+
+static const uint8_t pepper[32] = "not so secret, but long enough!";
+static const int64_t start_ms = INT64_C(1792540800000); /* 2026-10-21T00:00:00Z */
+static int64_t now_ms;
+
+static struct ledger *ledger;
+static struct keys *keys;
+static struct loop *loop;
+static struct worker worker;
+static struct config config;
+static struct provider provider;
+static struct model_facts model;
+static struct target target;
+static struct candidate candidate;
+static struct exchange exchange;
+static struct request request;
+static struct request *const r = &request;
+
+/* ---- the stage ---- */
+
+static void
+read_clock(struct moment *m)
+{
+	*m = (struct moment){ .mono_us = now_ms * 1000, .unix_ms = now_ms };
+}
+
+static void
+stop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static void
+go_to(int64_t unix_ms)
+{
+	struct loop_task task;
+
+	now_ms = unix_ms;
+	loop_post(loop, &task, stop, loop);
+	loop_run(loop);
+	assert_int_equal(loop_now(loop)->unix_ms, unix_ms);
+}
+
+static void
+new_request(void)
+{
+	if (request.arena != NULL) {
+		key_unref(request.key);
+		arena_free(request.arena);
+	}
+	request = (struct request){
+		.worker = &worker,
+		.x = &exchange,
+		.arena = arena_new(REQUEST_ARENA_BYTES),
+		.config = &config,
+		.began = *loop_now(loop),
+		.max_tokens = -1,
+		.choices = 1,
+		.prompt_tokens = 100,
+		.prompt_bound = 400,
+		.rate_limit = 77,
+		.model = STR_LIT("gpt-4o"),
+		.id = { 1, 2, 3 },
+		.id_hex = "010203",
+	};
+	memset(&exchange, 0, sizeof(exchange));
+	assert_int_equal(
+	    net_addr_parse(STR_LIT("192.0.2.7:4711"), &exchange.peer, NULL), ST_OK);
+}
+
+static struct spool *
+open_spool(const char *dir)
+{
+	struct spool_options o = {
+		.dir = dir, .boot = 7, .segment_bytes = 1 << 20, .buffer_bytes = 1 << 20
+	};
+	struct err e;
+	struct spool *s = spool_open(&o, &e);
+
+	if (s == NULL)
+		fail_msg("%s", e.text);
+	return s;
+}
+
+static int
+set_up(void **state)
+{
+	static char dir[512];
+	struct err e;
+
+	if (fixture_set_up(state) != 0)
+		return 1;
+	setenv("TZ", "UTC", 1);
+	tzset();
+	now_ms = start_ms;
+	clock_set_source(read_clock);
+	told_start();
+	(void)snprintf(dir, sizeof(dir), "%s", test_dir);
+	loop = loop_new(&e);
+	ledger = ledger_new();
+	keys = keys_new(pepper, ledger, &loop, 1);
+	worker = (struct worker){ .loop = loop, .spool = open_spool(dir) };
+	provider = (struct provider){ .name = STR_LIT("openai") };
+	/* 1,000 and 4,000 nano-euro a token */
+	model = (struct model_facts){ .id = STR_LIT("gpt-4o"),
+		.context_window = 10000,
+		.price_input = 1000000,
+		.price_output = 4000000,
+		.price_cache_read = 500000,
+		.price_cache_write = -1 };
+	config = (struct config){ .fx_nano_eur_per_usd = 1000000000,
+		.fx_date = STR_LIT("2026-11-20"),
+		.log_content = LOG_CONTENT_FULL,
+		.ledger_uncertain = DB_UNCERTAIN_INPUT };
+	target = (struct target){ .provider = &provider, .model = &model };
+	candidate = (struct candidate){ .target = &target };
+	request.arena = NULL;
+	go_to(start_ms);
+	new_request();
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	key_unref(request.key);
+	arena_free(request.arena);
+	spool_close(worker.spool);
+	keys_free(keys);
+	loop_free(loop);
+	ledger_free(ledger);
+	told_stop();
+	return fixture_tear_down(state);
+}
+
+static void
+put_key(
+    const char *id, const char *secret, const char *text, bool is_test, bool is_disabled)
+{
+	uint8_t hash[CRYPTO_HASH_BYTES];
+	struct err e = { "" };
+	json_t *j = json_parse(lz_strz(text), &e);
+	struct key_wanted w = { .id = lz_strz(id),
+		.settings = j,
+		.hash = hash,
+		.is_test = is_test,
+		.is_disabled = is_disabled };
+
+	keys_hash(pepper, lz_strz(secret), hash);
+	if (j == NULL || keys_put(keys, &w, &e) != ST_OK)
+		fail_msg("%s", e.text);
+	json_decref(j);
+}
+
+static void
+field(const char *name, const char *value)
+{
+	struct http_head *h = &exchange.head;
+
+	h->field[h->field_count++] = (struct http_field){ lz_strz(name), lz_strz(value) };
+}
+
+static enum step
+enter(const char *text)
+{
+	put_key("a", "sesame", text, false, false);
+	new_request();
+	field("authorization", "Bearer sesame");
+	return key_authenticate(r, keys);
+}
+
+/* A request under a key of these settings, let in. */
+static void
+entered(const char *text)
+{
+	assert_int_equal(enter(text), STEP_NEXT);
+}
+
+static void
+assert_fault(enum step s, enum fault f, const char *says)
+{
+	assert_int_equal(s, STEP_FAULT);
+	assert_int_equal(r->fault, f);
+	if (strstr(r->fault_message.ptr, says) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", r->fault_message.ptr, says);
+}
+
+/* ---- authenticate ---- */
+
+static void
+a_key_comes_in_any_of_four_fields(void **state)
+{
+	static const char *const names[] = { "x-api-key", "api-key", "x-goog-api-key" };
+
+	(void)state;
+	entered("{}");
+	assert_true(str_is(r->key->id, "a"));
+	assert_int_equal(atomic_load(&r->key->live->last_used_unix_ms), start_ms);
+	for (size_t i = 0; i < 3; i++) {
+		new_request();
+		field(names[i], "sesame");
+		assert_int_equal(key_authenticate(r, keys), STEP_NEXT);
+	}
+	new_request();
+	field("authorization", "bEARER   sesame");
+	assert_int_equal(key_authenticate(r, keys), STEP_NEXT);
+}
+
+static void
+refused(const char *name, const char *value, const char *says)
+{
+	int64_t before = metric_sum(METRIC_UNAUTHENTICATED);
+
+	new_request();
+	if (name != NULL)
+		field(name, value);
+	assert_fault(key_authenticate(r, keys), FAULT_INVALID_KEY, says);
+	assert_null(r->key);
+	assert_int_equal(metric_sum(METRIC_UNAUTHENTICATED), before + 1);
+	if (value != NULL && strlen(value) > 8)
+		assert_null(strstr(r->fault_message.ptr, value));
+}
+
+static void
+what_is_no_credential_is_refused_with_a_sentence(void **state)
+{
+	static char long_one[KEYS_SECRET_BYTES + 2];
+
+	(void)state;
+	put_key("a", "sesame", "{}", false, false);
+	memset(long_one, 'x', sizeof(long_one) - 1);
+	refused(NULL, NULL, "no API key was sent");
+	refused("authorization", "Basic c2VzYW1lCg==", "not of the scheme Bearer");
+	refused("authorization", "sesame", "not of the scheme Bearer");
+	refused("authorization", "", "not of the scheme Bearer");
+	refused("authorization", "Bearer", "not of the scheme Bearer");
+	refused("authorization", "Bearer ", "empty");
+	refused("authorization", "Bearer open sesame", "characters that no key has");
+	refused("x-api-key", "", "empty");
+	refused("x-api-key", "ses\xc3\xa4me", "characters");
+	refused("x-api-key", long_one, "too long");
+	refused("x-api-key", "sesamE", "not known here");
+	refused("authorization", "Bearer lz_live_0123456789abcdefghijklmnopqrstuv000000",
+	    "mistyped");
+	refused("authorization", "Bearer lz_test_", "mistyped");
+}
+
+static void
+two_credentials_are_one_too_many(void **state)
+{
+	(void)state;
+	put_key("a", "sesame", "{}", false, false);
+	new_request();
+	field("authorization", "Bearer sesame");
+	field("authorization", "Bearer sesame");
+	assert_fault(
+	    key_authenticate(r, keys), FAULT_INVALID_KEY, "more than one credential");
+	new_request();
+	field("authorization", "Bearer sesame");
+	field("x-goog-api-key", "sesame");
+	assert_fault(
+	    key_authenticate(r, keys), FAULT_INVALID_KEY, "more than one credential");
+	assert_null(strstr(r->fault_message.ptr, "sesame"));
+}
+
+static void
+a_disabled_or_expired_key_is_refused_and_says_so(void **state)
+{
+	(void)state;
+	put_key("a", "sesame", "{}", false, true);
+	refused("x-api-key", "sesame", "disabled");
+	put_key("a", "sesame", "{\"expires_at\":\"2026-10-28T00:00:00Z\"}", false, false);
+	go_to(start_ms + INT64_C(7) * 86400000 - 1);
+	new_request();
+	field("x-api-key", "sesame");
+	assert_int_equal(key_authenticate(r, keys), STEP_NEXT);
+	assert_int_equal(told_count("key.expiring", "2026-10-28"), 1);
+	go_to(start_ms + INT64_C(7) * 86400000);
+	refused("x-api-key", "sesame", "expired at 2026-10-28T00:00:00.000Z");
+	assert_int_equal(told_count("key.expiring", ""), 1);
+}
+
+static enum step
+from(const char *peer, const char *forwarded)
+{
+	new_request();
+	field("x-api-key", "sesame");
+	if (forwarded != NULL)
+		field("x-forwarded-for", forwarded);
+	assert_int_equal(net_addr_parse(lz_strz(peer), &exchange.peer, NULL), ST_OK);
+	return key_authenticate(r, keys);
+}
+
+static void
+a_key_may_be_bound_to_addresses(void **state)
+{
+	(void)state;
+	put_key("a", "sesame", "{\"allowed_ips\":[\"10.1.0.0/16\",\"2001:db8::/32\"]}",
+	    false, false);
+	assert_int_equal(from("10.1.2.3:1", NULL), STEP_NEXT);
+	assert_int_equal(from("[2001:db8::9]:1", NULL), STEP_NEXT);
+	assert_int_equal(from("[::ffff:10.1.2.3]:1", NULL), STEP_NEXT);
+	assert_fault(
+	    from("10.2.0.1:1", NULL), FAULT_INVALID_KEY, "not be used from your address");
+	/* Anybody can write this field; only proxies of ours are believed. */
+	assert_fault(from("10.2.0.1:1", "10.1.2.3"), FAULT_INVALID_KEY, "your address");
+}
+
+static void
+behind_trusted_proxies_the_last_untrusted_hop_counts(void **state)
+{
+	(void)state;
+	put_key("a", "sesame", "{\"allowed_ips\":[\"10.1.0.0/16\"]}", false, false);
+	assert_int_equal(
+	    net_range_parse(STR_LIT("172.16.0.0/12"), &config.trusted_proxy[0], NULL),
+	    ST_OK);
+	config.trusted_proxy_count = 1;
+	assert_int_equal(from("172.16.0.1:1", "10.1.2.3"), STEP_NEXT);
+	assert_int_equal(from("172.16.0.1:1", "10.1.2.3:5678, 172.17.0.1"), STEP_NEXT);
+	assert_int_equal(
+	    from("172.16.0.1:1", "8.8.8.8, 10.1.2.3 ,[::ffff:172.17.0.1]:80, 172.16.0.9"),
+	    STEP_NEXT);
+	/* A client that writes a hop itself is still the last one that a proxy saw. */
+	assert_fault(
+	    from("172.16.0.1:1", "10.1.2.3, 8.8.8.8"), FAULT_INVALID_KEY, "your address");
+	assert_fault(
+	    from("172.16.0.1:1", "10.1.2.3, unknown"), FAULT_INVALID_KEY, "your address");
+	assert_fault(
+	    from("172.16.0.1:1", "10.1.2.3/8"), FAULT_INVALID_KEY, "your address");
+	assert_fault(from("172.16.0.1:1", NULL), FAULT_INVALID_KEY, "your address");
+	assert_fault(from("172.16.0.1:1", ", ,"), FAULT_INVALID_KEY, "your address");
+	/* Several fields are one list, in order. */
+	new_request();
+	field("x-api-key", "sesame");
+	field("x-forwarded-for", "8.8.8.8");
+	field("x-forwarded-for", "10.1.2.3, 172.16.0.4");
+	assert_int_equal(
+	    net_addr_parse(STR_LIT("172.16.0.1:1"), &exchange.peer, NULL), ST_OK);
+	assert_int_equal(key_authenticate(r, keys), STEP_NEXT);
+}
+
+static void
+logging_may_only_be_lowered(void **state)
+{
+	(void)state;
+	entered("{}");
+	assert_int_equal(r->log_content, LOG_CONTENT_FULL);
+	entered("{\"log_content\":\"off\"}");
+	assert_int_equal(r->log_content, LOG_CONTENT_OFF);
+	config.log_content = LOG_CONTENT_META;
+	entered("{\"log_content\":\"full\"}");
+	assert_int_equal(r->log_content, LOG_CONTENT_META);
+	config.log_content = LOG_CONTENT_INHERIT;
+	entered("{}");
+	assert_int_equal(r->log_content, LOG_CONTENT_FULL);
+}
+
+/* ---- admit ---- */
+
+static void
+a_rate_is_counted_shown_and_refused(void **state)
+{
+	(void)state;
+	entered("{}");
+	assert_int_equal(key_admit(r), STEP_NEXT);
+	assert_int_equal(r->rate_limit, -1);
+	key_release(r);
+	for (int i = 0; i < 2; i++) {
+		entered("{\"rate_limit\":2}");
+		assert_int_equal(key_admit(r), STEP_NEXT);
+		key_release(r);
+		assert_int_equal(r->rate_limit, 2);
+		assert_int_equal(r->rate_remaining, 1 - i);
+		assert_int_equal(r->rate_reset_ms, 30000 * (i + 1));
+	}
+	entered("{\"rate_limit\":2}");
+	assert_fault(key_admit(r), FAULT_RATE_LIMIT, "2 requests per minute");
+	assert_int_equal(r->retry_after_s, 30);
+	assert_int_equal(r->rate_remaining, 0);
+	key_release(r);
+	assert_int_equal(told_count("quota.rate_limited", "rate_limit"), 1);
+	entered("{\"rate_limit\":0}");
+	assert_fault(key_admit(r), FAULT_RATE_LIMIT, "0 requests");
+	key_release(r);
+	assert_int_equal(atomic_load(&r->key->live->in_flight), 0);
+}
+
+static void
+places_in_flight_are_given_back_once(void **state)
+{
+	struct key_live *live;
+
+	(void)state;
+	entered("{\"max_in_flight\":1}");
+	live = r->key->live;
+	assert_int_equal(key_admit(r), STEP_NEXT);
+	assert_int_equal(atomic_load(&live->in_flight), 1);
+	key_release(r);
+	key_release(r);
+	assert_int_equal(atomic_load(&live->in_flight), 0);
+	atomic_store(&live->in_flight, 1);
+	entered("{\"max_in_flight\":1}");
+	assert_fault(key_admit(r), FAULT_RATE_LIMIT, "in flight");
+	key_release(r);
+	assert_int_equal(atomic_load(&live->in_flight), 1);
+	assert_int_equal(told_count("quota.concurrency", ""), 1);
+	atomic_store(&live->in_flight, 0);
+}
+
+static void
+tokens_are_held_by_estimate_and_settled_by_use(void **state)
+{
+	static const char text[] =
+	    "{\"tokens_per_minute\":1000,\"max_output_tokens\":500}";
+
+	(void)state;
+	entered(text);
+	r->max_tokens = 4000;
+	assert_int_equal(key_admit(r), STEP_NEXT);
+	assert_int_equal(r->tokens_held, 600);
+	r->attempt_count = 1;
+	r->attempt[0].usage = (struct record_usage){ 80, 10, 10, 100, 50 };
+	key_release(r); /* 200 used */
+	entered(text);
+	r->prompt_tokens = 801;
+	assert_fault(key_admit(r), FAULT_RATE_LIMIT, "fits in 1 s");
+	key_release(r);
+	entered(text);
+	r->prompt_tokens = 800;
+	assert_int_equal(key_admit(r), STEP_NEXT);
+	key_release(r); /* nothing used */
+	entered(text);
+	r->prompt_tokens = 1001;
+	assert_fault(key_admit(r), FAULT_RATE_LIMIT, "send less");
+	assert_int_equal(r->retry_after_s, 60);
+	key_release(r);
+	/* A generous max_tokens is no reason to be refused for ever. */
+	go_to(start_ms + 60000);
+	entered("{\"tokens_per_minute\":1000}");
+	r->max_tokens = INT32_MAX;
+	r->choices = 128;
+	assert_int_equal(key_admit(r), STEP_NEXT);
+	assert_int_equal(r->tokens_held, 1000);
+	key_release(r);
+}
+
+static void
+only_models_of_the_allowlist_may_be_asked_for(void **state)
+{
+	(void)state;
+	entered("{\"model_allowlist\":[\"gpt-4o\",\"claude-*\"]}");
+	assert_int_equal(key_admit(r), STEP_NEXT);
+	assert_true(key_allows(r->key, STR_LIT("claude-3-5-sonnet-20241022")));
+	assert_false(key_allows(r->key, STR_LIT("gpt-4o-mini")));
+	assert_true(key_allows(r->key, STR_LIT("latenza/cheapest")));
+	assert_false(key_allows(r->key, STR_LIT("latenza")));
+	r->model = STR_LIT("gpt-4o-mini");
+	assert_fault(key_admit(r), FAULT_MODEL_NOT_ALLOWED, "'gpt-4o-mini'");
+	assert_true(str_is(r->fault_param, "model"));
+	entered("{\"model_allowlist\":[]}");
+	assert_fault(key_admit(r), FAULT_MODEL_NOT_ALLOWED, "");
+	entered("{}");
+	assert_true(key_allows(r->key, STR_LIT("anything")));
+	r->model = STR_NONE; /* a route without one */
+	assert_int_equal(key_admit(r), STEP_NEXT);
+}
+
+/* ---- money ---- */
+
+static struct attempt *
+new_attempt(int64_t bound, int64_t input)
+{
+	struct attempt *a = &r->attempt[r->attempt_count];
+
+	*a = (struct attempt){ .number = r->attempt_count++,
+		.candidate = &candidate,
+		.target = &target,
+		.bound_nano_eur = bound,
+		.input_nano_eur = input,
+		.output_bound = 500,
+		.cost_nano_eur = -1 };
+	return a;
+}
+
+static struct attempt *
+reserved(int64_t bound, int64_t input)
+{
+	struct attempt *a = new_attempt(bound, input);
+
+	assert_int_equal(key_reserve(r), STEP_BARRIER);
+	assert_true(a->is_open);
+	return a;
+}
+
+static struct budget_view
+month(const char *scope)
+{
+	struct budget_view v;
+
+	ledger_view(
+	    ledger_budget(ledger, lz_strz(scope), PERIOD_MONTH, NULL), now_ms, &v);
+	return v;
+}
+
+/* The last record of the spool, after a flush. Views live until the next call. */
+static struct record
+last_record(void)
+{
+	static char bytes[1 << 16];
+	struct record rec, last = { .type = 0 };
+	char name[SEGMENT_NAME_BYTES];
+	struct segment segment;
+	size_t at = 0, n, used;
+	uint64_t end;
+	uint32_t seq;
+	FILE *f;
+
+	assert_int_equal(spool_flush(worker.spool), ST_OK);
+	spool_position(worker.spool, &seq, &end);
+	spool_segment(worker.spool, seq, &segment);
+	segment_name(&segment, name);
+	f = fopen(in_dir(name), "r");
+	assert_non_null(f);
+	n = fread(bytes, 1, sizeof(bytes), f);
+	fclose(f);
+	while (at < n && record_get(lz_strn(bytes + at, n - at), &rec, &used) == ST_OK) {
+		last = rec;
+		at += used;
+	}
+	assert_int_equal(at, n);
+	return last;
+}
+
+static void
+a_reservation_is_written_before_the_call(void **state)
+{
+	struct record rec;
+
+	(void)state;
+	entered("{\"budget_monthly_eur\":0.01,\"budgets\":[{\"period\":\"day\",\"eur\":0."
+		"005}]}");
+	reserved(2000000, 100000);
+	assert_int_equal(month("key:a").reserved_nano_eur, 2000000);
+	rec = last_record();
+	assert_int_equal(rec.type, RECORD_RESERVE);
+	assert_memory_equal(rec.reserve.trace_id, r->id, RECORD_ID_BYTES);
+	assert_int_equal(rec.reserve.at_unix_ms, start_ms);
+	assert_int_equal(rec.reserve.bound_nano_eur, 2000000);
+	assert_int_equal(rec.reserve.input_nano_eur, 100000);
+	assert_true(str_is(rec.reserve.key, "a"));
+	assert_true(str_is(rec.reserve.provider, "openai"));
+	assert_true(str_is(rec.reserve.model, "gpt-4o"));
+	assert_int_equal(rec.reserve.scope_count, 2);
+	assert_true(str_is(rec.reserve.scope[0].scope, "key:a"));
+	assert_true(str_is(rec.reserve.scope[0].period, "month:2026-10"));
+	assert_true(str_is(rec.reserve.scope[1].period, "day:2026-10-21"));
+	key_settle(r, request_attempt(r));
+	assert_int_equal(ledger_reserved_total(ledger), 0);
+}
+
+static void
+an_attempt_that_no_budget_binds_is_written_too(void **state)
+{
+	struct record rec;
+
+	(void)state;
+	entered("{}");
+	reserved(-1, -1);
+	rec = last_record();
+	assert_int_equal(rec.type, RECORD_RESERVE);
+	assert_int_equal(rec.reserve.bound_nano_eur, 0);
+	assert_int_equal(rec.reserve.input_nano_eur, 0);
+	assert_int_equal(rec.reserve.scope_count, 0);
+	key_settle(r, request_attempt(r));
+	assert_int_equal(last_record().settle.state, CHARGE_RELEASED);
+}
+
+static void
+a_budget_that_is_filled_is_told_from_one_that_is_spent(void **state)
+{
+	struct attempt *first;
+
+	(void)state;
+	entered("{\"budget_monthly_eur\":0.001}");
+	assert_int_equal(key_admit(r), STEP_NEXT);
+	first = reserved(700000, 0);
+	new_attempt(700000, 0);
+	assert_fault(key_reserve(r), FAULT_BUDGET_RESERVED, "0.0007 EUR reserved");
+	assert_false(r->attempt[1].is_open);
+	first->has_usage = true;
+	first->usage.input = 700;
+	key_settle(r, first);
+	assert_int_equal(month("key:a").spent_nano_eur, 700000);
+	assert_fault(key_reserve(r), FAULT_BUDGET_SPENT,
+	    "0.0007 of 0.001 EUR spent; it begins anew at 2026-11-01");
+	assert_int_equal(told_count("budget.exceeded", ""), 0);
+	key_release(r);
+	assert_int_equal(told_count("budget.exceeded", "key:a"), 1);
+	/* What is spent to the last is refused before anything else is asked. */
+	r->attempt_count = 0;
+	first = reserved(300000, 0);
+	first->has_usage = true;
+	first->usage.input = 300;
+	key_settle(r, first);
+	assert_fault(key_admit(r), FAULT_BUDGET_SPENT, "month budget");
+	key_release(r);
+	assert_int_equal(told_count("budget.exceeded", ""), 1);
+}
+
+static void
+a_model_without_price_is_not_served_on_a_budget(void **state)
+{
+	(void)state;
+	entered("{\"budget_monthly_eur\":1}");
+	new_attempt(-1, -1);
+	assert_fault(key_reserve(r), FAULT_MODEL_UNPRICED, "'gpt-4o'");
+	assert_int_equal(ledger_reserved_total(ledger), 0);
+}
+
+static void
+storage_that_fails_gives_the_money_back(void **state)
+{
+	struct attempt *a;
+
+	(void)state;
+	entered("{\"budget_monthly_eur\":1}");
+	a = reserved(1000, 100);
+	assert_fault(key_reserve_failed(r), FAULT_STORAGE_FULL, "calls no provider");
+	assert_false(a->is_open);
+	assert_int_equal(a->state, CHARGE_RELEASED);
+	assert_int_equal(ledger_reserved_total(ledger), 0);
+	key_settle(r, a); /* returns at once */
+	assert_int_equal(last_record().type, RECORD_RESERVE);
+}
+
+static void
+a_top_up_raises_the_bound_while_there_is_money(void **state)
+{
+	struct attempt *a;
+
+	(void)state;
+	entered("{\"budget_monthly_eur\":0.001}");
+	a = reserved(400000, 0);
+	assert_true(key_top_up(r, 600000));
+	assert_int_equal(a->bound_nano_eur, 1000000);
+	assert_false(key_top_up(r, 1));
+	key_settle(r, a);
+	assert_false(key_top_up(r, 1));
+	assert_int_equal(ledger_reserved_total(ledger), 0);
+}
+
+static void
+the_budget_with_least_left_is_shown(void **state)
+{
+	lz_budget b = { .size = sizeof(b) };
+
+	(void)state;
+	entered("{}");
+	assert_false(key_budget(r, LZ_OF_KEY, &b));
+	entered(
+	    "{\"budget_monthly_eur\":1,\"budgets\":[{\"period\":\"day\",\"eur\":0.5}]}");
+	assert_false(key_budget(r, LZ_OF_ORGANIZATION, &b));
+	assert_true(key_budget(r, LZ_OF_KEY, &b));
+	assert_int_equal(b.limit, 500000000);
+	assert_int_equal(b.spent, 0);
+	assert_int_equal(b.scope, LZ_OF_KEY);
+	assert_int_equal(b.size, sizeof(b));
+	assert_int_equal(b.resets_at_unix, start_ms / 1000 + 86400);
+}
+
+/* ---- settlement ---- */
+
+static struct attempt *
+sent(void)
+{
+	struct attempt *a;
+
+	entered("{\"budget_monthly_eur\":1}");
+	a = reserved(3000000, 100000);
+	a->was_sent = true;
+	return a;
+}
+
+static void
+assert_charged(struct attempt *a, enum charge_state st, int64_t cost)
+{
+	int64_t before = month("key:a").spent_nano_eur;
+	struct record rec;
+
+	key_settle(r, a);
+	assert_int_equal(a->state, st);
+	assert_int_equal(a->cost_nano_eur, cost);
+	assert_false(a->is_open);
+	assert_int_equal(month("key:a").spent_nano_eur - before, cost > 0 ? cost : 0);
+	assert_int_equal(ledger_reserved_total(ledger), 0);
+	rec = last_record();
+	assert_int_equal(rec.type, RECORD_SETTLE);
+	assert_int_equal(rec.settle.state, st);
+	assert_int_equal(rec.settle.cost_nano_eur, cost);
+	assert_int_equal(rec.settle.attempt, a->number);
+	assert_memory_equal(&rec.settle.usage, &a->usage, sizeof(a->usage));
+	assert_int_equal(rec.settle.scope_count, 1);
+	assert_true(str_is(rec.settle.scope[0].period, "month:2026-10"));
+	key_settle(r, a); /* once */
+	assert_int_equal(month("key:a").spent_nano_eur - before, cost > 0 ? cost : 0);
+}
+
+static void
+what_the_provider_counted_is_charged(void **state)
+{
+	int64_t cost = metric_sum(METRIC_COST), tokens = metric_sum(METRIC_TOKENS_OUTPUT);
+	struct attempt *a = sent();
+	struct record_settle s;
+
+	(void)state;
+	a->status = 200;
+	a->has_usage = true;
+	a->usage = (struct record_usage){ 60, 30, 10, 20, 5 };
+	assert_charged(a, CHARGE_ACTUAL, 60000 + 15000 + 10000 + 80000);
+	s = last_record().settle;
+	assert_int_equal(s.price_input, 1000000);
+	assert_int_equal(s.price_output, 4000000);
+	assert_int_equal(s.price_cache_read, 500000);
+	assert_int_equal(s.price_cache_write, -1);
+	assert_int_equal(s.fx_nano, 1000000000);
+	assert_true(str_is(s.fx_date, "2026-11-20"));
+	assert_int_equal(metric_sum(METRIC_COST) - cost, 165000);
+	assert_int_equal(metric_sum(METRIC_TOKENS_OUTPUT) - tokens, 20);
+}
+
+static void
+usage_of_zero_is_a_value(void **state)
+{
+	struct attempt *a = sent();
+
+	(void)state;
+	a->has_usage = true;
+	a->delivered_bytes = 400;
+	assert_charged(a, CHARGE_ACTUAL, 0);
+}
+
+static void
+without_usage_what_was_delivered_is_estimated(void **state)
+{
+	int64_t before = metric_sum(METRIC_ESTIMATED);
+	struct attempt *a = sent();
+
+	(void)state;
+	a->delivered_bytes = 41;
+	a->delivered_events = 3;
+	assert_charged(a, CHARGE_ESTIMATED, 100000 + 11 * 4000);
+	assert_int_equal(metric_sum(METRIC_ESTIMATED) - before, 1);
+	a = sent();
+	a->delivered_bytes = 41;
+	a->delivered_events = 30;
+	assert_charged(a, CHARGE_ESTIMATED, 100000 + 30 * 4000);
+	/* An answer that came whole and was empty still read the prompt. */
+	a = sent();
+	a->status = 200;
+	a->end = "ok";
+	assert_charged(a, CHARGE_ESTIMATED, 100000);
+}
+
+static void
+what_was_not_sent_or_refused_owes_nothing(void **state)
+{
+	static const int refusals[] = { 302, 400, 401, 404, 413, 422, 429, 500, 503,
+		529 };
+	struct attempt *a = sent();
+
+	(void)state;
+	a->was_sent = false;
+	assert_charged(a, CHARGE_RELEASED, 0);
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		a = sent();
+		a->status = refusals[i];
+		a->blame = LZ_UPSTREAM_DOWN;
+		assert_charged(a, CHARGE_RELEASED, 0);
+	}
+	/* A stream that began with 200 and whose first event refused. */
+	a = sent();
+	a->status = 200;
+	a->blame = LZ_UPSTREAM_RATE;
+	assert_charged(a, CHARGE_RELEASED, 0);
+}
+
+static void
+what_nobody_knows_is_charged_as_the_operator_chose(void **state)
+{
+	static const int silences[] = { 0, 200, 502, 504 };
+	struct attempt *a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(silences) / sizeof(silences[0]); i++) {
+		a = sent();
+		a->status = silences[i];
+		a->blame = LZ_UPSTREAM_DOWN;
+		assert_charged(a, CHARGE_UNCERTAIN, 100000);
+	}
+	config.ledger_uncertain = DB_UNCERTAIN_BOUND;
+	assert_charged(sent(), CHARGE_UNCERTAIN, 3000000);
+	config.ledger_uncertain = DB_UNCERTAIN_ZERO;
+	assert_charged(sent(), CHARGE_UNCERTAIN, 0);
+}
+
+static void
+a_missing_price_is_unknown_and_never_zero(void **state)
+{
+	struct record_settle s;
+
+	(void)state;
+	model.price_output = -1;
+	for (int i = 0; i < 2; i++) {
+		struct attempt *a;
+
+		entered("{}");
+		a = reserved(-1, -1);
+		a->was_sent = a->has_usage = true;
+		a->usage.input = 50;
+		key_settle(r, a);
+		assert_int_equal(a->state, CHARGE_UNPRICED);
+		assert_int_equal(a->cost_nano_eur, -1);
+	}
+	s = last_record().settle;
+	assert_int_equal(s.state, CHARGE_UNPRICED);
+	assert_int_equal(s.cost_nano_eur, -1);
+	assert_int_equal(s.usage.input, 50);
+	assert_int_equal(s.price_input, -1);
+	assert_int_equal(s.fx_nano, -1);
+	assert_null(s.fx_date.ptr);
+	assert_int_equal(told_count("price.missing", "gpt-4o"), 1);
+}
+
+static void
+counts_that_cannot_be_true_are_replaced(void **state)
+{
+	struct attempt *a = sent();
+
+	(void)state;
+	a->has_usage = true;
+	a->delivered_bytes = 40;
+	a->usage = (struct record_usage){ -5, 7, 0, -1, -9 };
+	assert_charged(a, CHARGE_ESTIMATED, 100000 + 10 * 4000);
+	assert_int_equal(a->usage.reasoning, 0);
+	/* Beyond the model's window: the bound that was reserved. */
+	a = sent();
+	a->has_usage = true;
+	a->usage = (struct record_usage){ 6000, 5000, 0, 10001, 99999 };
+	assert_charged(a, CHARGE_ESTIMATED, 400000 + 500 * 4000);
+	assert_int_equal(a->usage.reasoning, 500);
+	a = sent();
+	a->has_usage = true;
+	a->usage = (struct record_usage){ INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
+		INT64_MAX };
+	assert_charged(a, CHARGE_ESTIMATED, 400000 + 500 * 4000);
+	assert_int_equal(told_count("money.usage_suspect", "openai"), 3);
+	/* More than was reserved, but possible: booked, and counted. */
+	{
+		int64_t before = metric_sum(METRIC_OVERSPEND);
+
+		a = sent();
+		a->has_usage = true;
+		a->usage = (struct record_usage){ .input = 5000 };
+		assert_charged(a, CHARGE_ACTUAL, 5000000);
+		assert_int_equal(metric_sum(METRIC_OVERSPEND) - before, 2000000);
+	}
+	/* The window is unknown. */
+	model.context_window = -1;
+	a = sent();
+	a->has_usage = true;
+	a->usage = (struct record_usage){ .input = 20000 };
+	assert_charged(a, CHARGE_ACTUAL, 20000000);
+	a = sent();
+	a->has_usage = true;
+	a->usage = (struct record_usage){ .input = 100000001 };
+	assert_charged(a, CHARGE_ESTIMATED, 400000);
+}
+
+static void
+a_test_key_pays_with_play_money(void **state)
+{
+	int64_t cost = metric_sum(METRIC_COST);
+	struct attempt *a;
+
+	(void)state;
+	put_key("t", "sesame-test", "{\"budget_monthly_eur\":1}", true, false);
+	new_request();
+	field("x-api-key", "sesame-test");
+	assert_int_equal(key_authenticate(r, keys), STEP_NEXT);
+	a = reserved(1000000, 0);
+	a->has_usage = true;
+	a->usage.input = 10;
+	key_settle(r, a);
+	assert_int_equal(month("test:t").spent_nano_eur, 10000);
+	assert_int_equal(metric_sum(METRIC_COST), cost);
+	assert_true(str_is(last_record().settle.scope[0].scope, "test:t"));
+}
+
+static void
+each_attempt_pays_for_itself(void **state)
+{
+	struct attempt *a, *b;
+
+	(void)state;
+	entered("{\"budget_monthly_eur\":1}");
+	a = reserved(1000000, 100000);
+	a->was_sent = true;
+	key_settle(r, a);
+	b = reserved(1000000, 100000);
+	b->was_sent = b->has_usage = true;
+	b->usage.input = 10;
+	key_settle(r, b);
+	assert_int_equal(month("key:a").spent_nano_eur, 100000 + 10000);
+	assert_int_equal(last_record().settle.attempt, 1);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_key_comes_in_any_of_four_fields),
+		TEST(what_is_no_credential_is_refused_with_a_sentence),
+		TEST(two_credentials_are_one_too_many),
+		TEST(a_disabled_or_expired_key_is_refused_and_says_so),
+		TEST(a_key_may_be_bound_to_addresses),
+		TEST(behind_trusted_proxies_the_last_untrusted_hop_counts),
+		TEST(logging_may_only_be_lowered),
+		TEST(a_rate_is_counted_shown_and_refused),
+		TEST(places_in_flight_are_given_back_once),
+		TEST(tokens_are_held_by_estimate_and_settled_by_use),
+		TEST(only_models_of_the_allowlist_may_be_asked_for),
+		TEST(a_reservation_is_written_before_the_call),
+		TEST(an_attempt_that_no_budget_binds_is_written_too),
+		TEST(a_budget_that_is_filled_is_told_from_one_that_is_spent),
+		TEST(a_model_without_price_is_not_served_on_a_budget),
+		TEST(storage_that_fails_gives_the_money_back),
+		TEST(a_top_up_raises_the_bound_while_there_is_money),
+		TEST(the_budget_with_least_left_is_shown),
+		TEST(what_the_provider_counted_is_charged),
+		TEST(usage_of_zero_is_a_value),
+		TEST(without_usage_what_was_delivered_is_estimated),
+		TEST(what_was_not_sent_or_refused_owes_nothing),
+		TEST(what_nobody_knows_is_charged_as_the_operator_chose),
+		TEST(a_missing_price_is_unknown_and_never_zero),
+		TEST(counts_that_cannot_be_true_are_replaced),
+		TEST(a_test_key_pays_with_play_money),
+		TEST(each_attempt_pays_for_itself),
+	};
+
+	json_start();
+	loop_start();
+	fault_start();
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
