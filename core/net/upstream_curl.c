@@ -1,10 +1,7 @@
-/* upstream_curl.c - the door of upstream.h: a call's life, its clocks, and the telling of
- * what came.
+/* upstream_curl.c - the door of upstream.h: a call's life, and its clocks.
  *
- * A call is in libcurl's hands until upstream_over(), then only waits to be told of. What
- * libcurl gathered is told from upstream_tell(), which never runs inside libcurl; a
- * callback may therefore do anything to any call, and u->current shows afterwards whether
- * its own call survived it.
+ * A call is in libcurl's hands until upstream_over(), then waits to be told of
+ * (upstream_tell.c), and then rests with its handle until the next one.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -100,71 +97,6 @@ int64_t
 upstream_now_us(const struct upstream *u)
 {
 	return loop_now(u->loop)->mono_us;
-}
-
-/* Gathering buffers. Only calls with something untold hold one, so a stream at rest costs
- * none. */
-
-void
-upstream_borrow(struct upstream *u, struct buf *b, size_t max_bytes)
-{
-	buf_init(b, max_bytes);
-	if (u->spares == 0)
-		return;
-	*b = u->spare[--u->spares];
-	b->max_bytes = max_bytes;
-}
-
-void
-upstream_give_back(struct upstream *u, struct buf *b)
-{
-	buf_reset(b);
-	if (b->ptr != NULL && u->spares < SPARE_BUFFERS && b->cap <= SPARE_BYTES)
-		u->spare[u->spares++] = *b;
-	else
-		buf_free(b);
-	*b = (struct buf){ 0 };
-}
-
-/* The list of those with something to tell. */
-
-void
-upstream_ready(struct upstream_call *c)
-{
-	struct upstream *u = c->u;
-
-	if (c->is_ready)
-		return;
-	c->is_ready = true;
-	c->ready_prev = u->ready_last;
-	c->ready_next = NULL;
-	*(c->ready_prev != NULL ? &c->ready_prev->ready_next : &u->ready_first) = c;
-	u->ready_last = c;
-}
-
-static void
-unready(struct upstream_call *c)
-{
-	struct upstream *u = c->u;
-
-	if (!c->is_ready)
-		return;
-	c->is_ready = false;
-	*(c->ready_prev != NULL ? &c->ready_prev->ready_next : &u->ready_first) =
-	    c->ready_next;
-	*(c->ready_next != NULL ? &c->ready_next->ready_prev : &u->ready_last) =
-	    c->ready_prev;
-}
-
-void
-upstream_fail(struct upstream_call *c, enum upstream_end end, const char *why)
-{
-	if (c->has_failed || c->is_over)
-		return;
-	c->has_failed = true;
-	c->failure = end;
-	c->why = why;
-	upstream_ready(c);
 }
 
 static void
@@ -296,14 +228,14 @@ call_unlink(struct upstream_call *c)
 }
 
 /* From any state: out of libcurl, out of every list, to rest. */
-static void
-call_release(struct upstream_call *c)
+void
+upstream_release(struct upstream_call *c)
 {
 	struct upstream *u = c->u;
 
 	shard_remove(c);
 	stop_clocks(c);
-	unready(c);
+	upstream_unready(c);
 	call_unlink(c);
 	upstream_give_back(u, &c->head);
 	upstream_give_back(u, &c->body);
@@ -331,9 +263,9 @@ hash_more(uint64_t hash, lz_str s)
 }
 
 static uint64_t
-origin_hash(lz_str origin, const struct upstream_request *q)
+origin_hash(const struct upstream_request *q)
 {
-	uint64_t hash = hash_more(0xcbf29ce484222325u, origin);
+	uint64_t hash = hash_more(0xcbf29ce484222325u, url_origin(q->url));
 
 	if (q->proxy != NULL)
 		hash = hash_more(hash * 31, lz_strz(q->proxy));
@@ -341,8 +273,7 @@ origin_hash(lz_str origin, const struct upstream_request *q)
 }
 
 static enum status
-call_begin(struct upstream_call *c, const struct upstream_request *q, lz_str origin,
-    struct err *e)
+call_begin(struct upstream_call *c, const struct upstream_request *q, struct err *e)
 {
 	unsigned connect_ms =
 	    q->connect_timeout_ms > 0 ? q->connect_timeout_ms : DEFAULT_CONNECT_MS;
@@ -356,7 +287,7 @@ call_begin(struct upstream_call *c, const struct upstream_request *q, lz_str ori
 	c->limit_us[PHASE_BODY] = (int64_t)q->idle_timeout_ms * 1000;
 	c->began_us = upstream_now_us(c->u);
 	c->connected_us = c->head_us = -1;
-	c->origin = origin_get(c->u, origin_hash(origin, q), q->wants_http2 && c->is_tls);
+	c->origin = origin_get(c->u, origin_hash(q), q->wants_http2 && c->is_tls);
 	if (c->origin == NULL || !upstream_enter(c, PHASE_CONNECT) ||
 	    !set_clock(c, &c->total_timer, (int64_t)q->total_timeout_ms * 1000,
 		on_total_limit) ||
@@ -369,12 +300,8 @@ struct upstream_call *
 upstream_send(struct upstream *u, const struct upstream_request *q,
     const struct upstream_ops *ops, void *arg, struct err *e)
 {
-	lz_str origin = url_origin(q->url, e);
-	struct upstream_call *c;
+	struct upstream_call *c = call_new(u);
 
-	if (origin.len == 0)
-		return NULL;
-	c = call_new(u);
 	if (c == NULL) {
 		(void)err_fail(e, ST_NOMEM, "upstream call: out of memory");
 		return NULL;
@@ -382,9 +309,9 @@ upstream_send(struct upstream *u, const struct upstream_request *q,
 	c->ops = ops;
 	c->arg = arg;
 	call_link(c);
-	if (call_begin(c, q, origin, e) == ST_OK)
+	if (call_begin(c, q, e) == ST_OK)
 		return c;
-	call_release(c);
+	upstream_release(c);
 	return NULL;
 }
 
@@ -395,7 +322,7 @@ upstream_cancel(struct upstream_call *c)
 		return;
 	if (c->u->current == c)
 		c->u->current = NULL;
-	call_release(c);
+	upstream_release(c);
 }
 
 void
@@ -412,8 +339,8 @@ upstream_pause(struct upstream_call *c)
 
 /* libcurl hands over here what it kept while it was paused, and forgets to fail the
  * transfer when that cannot be taken: the stream would go on with a hole. */
-static void
-let_go(struct upstream_call *c)
+void
+upstream_let_go(struct upstream_call *c)
 {
 	CURLcode rc;
 
@@ -434,7 +361,7 @@ upstream_resume(struct upstream_call *c)
 	c->is_paused = false;
 	if (c->phase == PHASE_BODY && !c->is_over)
 		(void)upstream_enter(c, PHASE_BODY);
-	let_go(c);
+	upstream_let_go(c);
 	upstream_ready(c);
 	upstream_kick(c->u);
 }
@@ -450,129 +377,6 @@ unsigned
 upstream_active(const struct upstream *u)
 {
 	return u->active;
-}
-
-/* Telling. Each returns false when the call was cancelled by its own callback. */
-
-static bool
-tell_head(struct upstream_call *c)
-{
-	struct upstream *u = c->u;
-	lz_header fields[UPSTREAM_FIELDS];
-	size_t n = answer_fields(c, fields);
-	struct buf head = c->head;
-
-	c->has_head = false;
-	c->head = (struct buf){ 0 };
-	c->ops->head(c->arg, c->status, fields, n);
-	upstream_give_back(u, &head);
-	return u->current == c;
-}
-
-static bool
-tell_body(struct upstream_call *c)
-{
-	struct upstream *u = c->u;
-	struct buf body = c->body;
-
-	c->body = (struct buf){ 0 };
-	c->ops->data(c->arg, buf_str(&body));
-	upstream_give_back(u, &body);
-	return u->current == c;
-}
-
-static void
-tell_end(struct upstream_call *c)
-{
-	struct upstream_result r;
-
-	answer_result(c, &r);
-	c->is_ending = true;
-	c->ops->done(c->arg, &r);
-	call_release(c);
-}
-
-static void
-tell(struct upstream_call *c)
-{
-	if (c->has_failed && !c->is_over)
-		upstream_over(c, CURLE_ABORTED_BY_CALLBACK);
-	unready(c);
-	if (c->has_head && !tell_head(c))
-		return;
-	if (!c->is_paused && c->body.len > 0 && !tell_body(c))
-		return;
-	if (c->is_held && !c->is_paused)
-		let_go(c);
-	/* A user that is paused hears of a proper end only behind its last bytes, of a
-	 * failure at once. */
-	if (c->is_over && (c->body.len == 0 || c->has_failed))
-		tell_end(c);
-}
-
-void
-upstream_tell(struct upstream *u)
-{
-	if (u->is_telling)
-		return;
-	u->is_telling = true;
-	while (u->ready_first != NULL) {
-		u->current = u->ready_first;
-		tell(u->current);
-	}
-	u->current = NULL;
-	u->is_telling = false;
-}
-
-/* The end of a turn. */
-
-static void on_turn_end(void *arg);
-
-/* Its storage is in two queues that cannot be left: it goes when both have let go. */
-static void
-free_if_dead(struct upstream *u)
-{
-	if (u->is_dead && !u->is_later && !u->is_posted)
-		mem_free(u);
-}
-
-static void
-on_next_turn(void *arg)
-{
-	struct upstream *u = arg;
-
-	u->is_posted = false;
-	upstream_kick(u);
-	free_if_dead(u);
-}
-
-static void
-on_turn_end(void *arg)
-{
-	struct upstream *u = arg;
-
-	u->is_later = false;
-	if (u->is_dead) {
-		free_if_dead(u);
-		return;
-	}
-	u->is_turning = true;
-	upstream_tell(u);
-	shards_run_kicked(u);
-	u->is_turning = false;
-	if (u->kicked > 0 && !u->is_posted) {
-		u->is_posted = true;
-		loop_post(u->loop, &u->task, on_next_turn, u);
-	}
-}
-
-void
-upstream_kick(struct upstream *u)
-{
-	if (u->is_later || u->is_turning || u->is_dead)
-		return;
-	u->is_later = true;
-	loop_later(u->loop, &u->later, on_turn_end, u);
 }
 
 /* The engine's life. */
@@ -625,7 +429,7 @@ upstream_free(struct upstream *u)
 		return;
 	u->is_dead = true;
 	while (u->calls != NULL)
-		call_release(u->calls);
+		upstream_release(u->calls);
 	while ((c = u->resting) != NULL) {
 		u->resting = c->next;
 		handle_close(&c->h);
@@ -635,5 +439,5 @@ upstream_free(struct upstream *u)
 	(void)curl_share_cleanup(u->share);
 	while (u->spares > 0)
 		buf_free(&u->spare[--u->spares]);
-	free_if_dead(u);
+	upstream_free_if_dead(u);
 }

@@ -1,9 +1,11 @@
 /* upstream_curl.h - what the files of the libcurl engine share; nobody else includes it.
  *
- *   upstream_curl.c	the door of upstream.h: a call's life, its clocks, the telling of
- * what came upstream_send.c	a request becomes settings of an easy handle
+ *   upstream_curl.c	the door of upstream.h: a call's life, and its clocks
+ *   upstream_send.c	a request becomes settings of an easy handle
  *   upstream_answer.c	libcurl's callbacks: head, body, and what its error codes mean
- *   upstream_shard.c	multi handles, their sockets on the loop, and where a call goes
+ *   upstream_tell.c	users are told what came, and the end of a turn
+ *   upstream_shard.c	multi handles on the loop, and where a call goes
+ *   upstream_sock.c	their sockets
  *
  * The rule that keeps them simple: nothing of the user's ever runs inside libcurl.
  * libcurl's callbacks only note and gather; upstream_tell() tells the user afterwards. So
@@ -31,9 +33,10 @@ enum {
 	SPARE_BUFFERS = 8, /* gathering buffers kept for the next turn */
 	SPARE_BYTES = 64 * 1024, /* and the largest that is kept */
 	INTERIM_HEADS = 8,       /* 1xx answers before the real one */
-	TRIES_MAX = 4,           /* sockets of one connecting call that are remembered */
-	JOIN_BYTES = 16 * 1024,  /* a body in several parts up to here leaves with the
-				    head, in one write */
+	URL_BYTES = 8192,
+	TRIES_MAX = 4,          /* sockets of one connecting call that are remembered */
+	JOIN_BYTES = 16 * 1024, /* a body in several parts up to here leaves with the
+				   head, in one write */
 	BLOCK_KEPT_BYTES = 8 * 1024 /* of a resting handle's block */
 };
 
@@ -95,7 +98,9 @@ enum verb {
 /* An easy handle and what it was told last: only differences are set again. */
 struct handle {
 	CURL *easy;
-	char *block; /* header list, URL and joined body of the call at hand */
+	CURLU *url;          /* parsed once for all calls to it */
+	struct buf url_text; /* what it was parsed from, NUL-terminated */
+	char *block;         /* header list and joined body of the call at hand */
 	size_t block_room, block_secret; /* the first block_secret bytes hold headers */
 	enum verb verb;
 	bool is_http2, has_proxy;
@@ -139,6 +144,7 @@ struct upstream_call {
 
 	lz_str part[UPSTREAM_PARTS]; /* what libcurl has still to read */
 	size_t part_count, part_at;
+	size_t sent_bytes; /* of body, once all is sent */
 
 	struct buf head, body; /* gathered, not told yet */
 	unsigned interim_heads;
@@ -187,11 +193,13 @@ void handle_close(struct handle *h);
  * sent; ST_NOMEM. */
 enum status handle_prepare(
     struct upstream_call *c, const struct upstream_request *q, struct err *e) MUST_CHECK;
+/* The answer begins: what was only needed for sending is given back. Never inside
+ * libcurl. */
+void handle_sent(struct upstream_call *c);
 /* Forgets the request: what may be secret is wiped, large memory given back. */
 void handle_rest(struct handle *h);
-/* scheme://authority of the URL; empty, and e says why, when it is none that can be
- * called. */
-lz_str url_origin(lz_str url, struct err *e);
+/* scheme://authority of the URL, if it is one. */
+lz_str url_origin(lz_str url);
 
 /* upstream_answer.c */
 
@@ -200,41 +208,70 @@ CURLcode answer_seat(struct upstream_call *c); /* this file's callbacks into the
 size_t answer_fields(struct upstream_call *c, lz_header out[UPSTREAM_FIELDS]);
 void answer_result(struct upstream_call *c, struct upstream_result *r);
 
-/* upstream_shard.c */
+/* upstream_sock.c */
 
-CURLcode shard_seat(struct upstream_call *c); /* this file's callbacks into the handle */
 /* A reference: origin_unref(). NULL: out of memory. */
 struct origin *origin_get(struct upstream *u, uint64_t hash, bool is_shared);
 void origin_unref(struct upstream *u, struct origin *o);
+struct sock *sock_find(const struct upstream *u, curl_socket_t fd);
+struct sock *sock_new(struct shard *s, curl_socket_t fd); /* NULL: out of memory */
+void sock_free(struct sock *k);                           /* NULL is fine */
+/* Idempotent; false: the event library has no memory. */
+bool sock_watch_reading(struct sock *k, bool on);
+bool sock_watch_writing(struct sock *k, bool on);
+/* The call's new connection becomes lasting; NULL: not found, or out of memory. */
+struct sock *sock_adopt(struct upstream_call *c, int port);
+struct sock *sock_by_port(const struct upstream_call *c, int port);
+/* Closed by the other side, or with bytes waiting that nobody asked for? */
+bool sock_is_unfit(const struct sock *k);
+void sock_leave(struct upstream_call *c); /* c->sock has one user less */
+void sock_rest(struct sock *k);           /* if it is lasting and nobody uses it */
+void sock_unrest(struct sock *k);
+void sock_retire(struct sock *k); /* ends a resting connection */
+
+/* upstream_shard.c */
+
+CURLcode shard_seat(struct upstream_call *c); /* this file's callbacks into the handle */
 /* Hands the call of c->origin to libcurl. ST_NOMEM */
 enum status shard_add(struct upstream_call *c) MUST_CHECK;
 /* Takes it back, finished or not. Never inside libcurl. */
 void shard_remove(struct upstream_call *c);
-/* libcurl is about to write the request on the connection with this local port. false:
- * the connection was kept and is not fit for it: closed, or with bytes waiting that
- * nobody asked for. */
+/* libcurl is about to write the request on the connection with this local port. false: it
+ * was kept and is unfit. */
 bool shard_connected(struct upstream_call *c, int port);
+void shard_on_readable(evutil_socket_t fd, short what, void *sock);
+void shard_on_writable(evutil_socket_t fd, short what, void *sock);
+void shard_on_sweep(void *upstream); /* connections that rested for too long */
 void shards_run_kicked(struct upstream *u);
 void shards_free(struct upstream *u);
+
+/* upstream_tell.c */
+
+/* A gathering buffer, with memory from earlier if some is left. */
+void upstream_borrow(struct upstream *u, struct buf *b, size_t max_bytes);
+void upstream_give_back(struct upstream *u, struct buf *b);
+void upstream_ready(struct upstream_call *c); /* there is something to tell */
+void upstream_unready(struct upstream_call *c);
+/* The call ends so, as soon as libcurl is out of the way; the first reason stands. */
+void upstream_fail(struct upstream_call *c, enum upstream_end end, const char *why);
+/* Runs the users' callbacks. Never inside libcurl. */
+void upstream_tell(struct upstream *u);
+/* shards_run_kicked() and upstream_tell(), before the loop sleeps. */
+void upstream_kick(struct upstream *u);
+void upstream_free_if_dead(struct upstream *u);
 
 /* upstream_curl.c */
 
 int64_t upstream_now_us(const struct upstream *u);
-void upstream_ready(struct upstream_call *c); /* there is something to tell */
-/* The call ends so, as soon as libcurl is out of the way; the first reason stands. */
-void upstream_fail(struct upstream_call *c, enum upstream_end end, const char *why);
-void upstream_over(struct upstream_call *c,
-    CURLcode code); /* libcurl is done with it. Never inside libcurl. */
+/* libcurl is done with the call. Never inside libcurl. */
+void upstream_over(struct upstream_call *c, CURLcode code);
 /* The call has come so far, and its clock starts anew. false: no memory for the clock,
  * the call fails. */
 bool upstream_enter(struct upstream_call *c, enum call_phase phase);
-void upstream_tell(
-    struct upstream *u); /* runs the users' callbacks. Never inside libcurl. */
-void upstream_kick(struct upstream
-	*u); /* shards_run_kicked() and upstream_tell() before the loop sleeps */
-/* A gathering buffer, with memory from earlier if some is left. */
-void upstream_borrow(struct upstream *u, struct buf *b, size_t max_bytes);
-void upstream_give_back(struct upstream *u, struct buf *b);
+/* libcurl may go on reading the answer. Never inside libcurl. */
+void upstream_let_go(struct upstream_call *c);
+/* From any state: out of libcurl, out of every list, to rest. */
+void upstream_release(struct upstream_call *c);
 /* Did an allocation of libcurl's fail on this thread since it was last asked? */
 bool upstream_ran_dry(void);
 

@@ -24,6 +24,7 @@
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/buf.h"
@@ -1976,7 +1977,8 @@ refused(struct bench *b, const struct upstream_request *q, const char *why)
 	struct err e = { "" };
 
 	got_init(&g, b);
-	assert_null(upstream_send(b->u, q, &ops, &g, &e));
+	if (upstream_send(b->u, q, &ops, &g, &e) != NULL)
+		fail_msg("was taken: %s %.*s", q->method, STR_ARG(q->url));
 	if (strstr(e.text, why) == NULL)
 		fail_msg("\"%s\" does not say \"%s\"", e.text, why);
 	assert_null(strstr(e.text, "secret"));
@@ -2047,6 +2049,196 @@ test_urls_and_methods_that_cannot_be_called_are_refused(void **state)
 	bench_close(&b);
 }
 
+/* Proxies. */
+
+static void
+test_a_proxy_is_used_only_when_the_request_names_it(void **state)
+{
+	struct bench b;
+	struct got g;
+	char url[64], proxy[64], line[100];
+	struct upstream_request q;
+	unsigned i;
+	uint16_t nobody;
+
+	(void)state;
+	(void)close(listen_somewhere(&nobody, 1));
+	(void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", nobody);
+	(void)setenv("http_proxy", proxy, 1);
+	(void)setenv("ALL_PROXY", proxy, 1);
+	(void)setenv("no_proxy", "*", 1);
+	bench_open(&b, answer_head_back, NULL);
+	(void)snprintf(proxy, sizeof(proxy), "http://127.0.0.1:%u", b.p.port);
+	for (i = 0; i < 3; i++) {
+		q = post(&b, url, "{}");
+		q.proxy = i == 1 ? proxy : NULL;
+		if (i == 1)
+			q.url = lz_strz("http://far.test/v1");
+		call(&b, &g, &q);
+		assert_end(&g, UPSTREAM_DONE);
+		(void)snprintf(line, sizeof(line), "POST %s HTTP/1.1\r\n",
+		    i == 1 ? "http://far.test/v1" : "/v1/chat");
+		assert_memory_equal(g.body.ptr, line, strlen(line));
+		got_free(&g);
+	}
+	bench_close(&b);
+	(void)unsetenv("http_proxy");
+	(void)unsetenv("ALL_PROXY");
+	(void)unsetenv("no_proxy");
+}
+
+/* TLS, against the server of the openssl command. */
+
+struct tls_server {
+	char dir[32], cert[64], key[64];
+	uint16_t port;
+	pid_t pid;
+};
+
+static bool
+run_command(const char *command)
+{
+	return system(command) == 0;
+}
+
+static void
+wait_for_listener(uint16_t port)
+{
+	struct pollfd pfd = { .events = POLLOUT };
+	unsigned i;
+
+	for (i = 0; i < 200; i++) {
+		pfd.fd = dial(port, 0);
+		if (poll(&pfd, 1, 100) == 1 && (pfd.revents & (POLLERR | POLLHUP)) == 0) {
+			(void)close(pfd.fd);
+			return;
+		}
+		(void)close(pfd.fd);
+		nap_ms(20);
+	}
+	fail_msg("the TLS server never listens");
+}
+
+static bool
+tls_start(struct tls_server *t)
+{
+	char command[400], port[8];
+
+	strcpy(t->dir, "/tmp/upstream-tls-XXXXXX");
+	assert_non_null(mkdtemp(t->dir));
+	(void)snprintf(t->cert, sizeof(t->cert), "%s/cert.pem", t->dir);
+	(void)snprintf(t->key, sizeof(t->key), "%s/key.pem", t->dir);
+	(void)snprintf(command, sizeof(command),
+	    "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days "
+	    "2 "
+	    "-subj /CN=here.test -addext subjectAltName=DNS:one.test -keyout %s -out %s "
+	    "2>/dev/null",
+	    t->key, t->cert);
+	if (!run_command(command)) {
+		(void)rmdir(t->dir);
+		return false;
+	}
+	(void)close(listen_somewhere(&t->port, 1));
+	(void)snprintf(port, sizeof(port), "%u", t->port);
+	t->pid = fork();
+	if (t->pid == 0) {
+		(void)freopen("/dev/null", "w", stdout);
+		(void)freopen("/dev/null", "w", stderr);
+		(void)execlp("openssl", "openssl", "s_server", "-accept", port, "-cert",
+		    t->cert, "-key", t->key, "-www", (char *)NULL);
+		_exit(127);
+	}
+	wait_for_listener(t->port);
+	return true;
+}
+
+static void
+tls_stop(struct tls_server *t)
+{
+	(void)kill(t->pid, SIGKILL);
+	(void)waitpid(t->pid, NULL, 0);
+	(void)unlink(t->cert);
+	(void)unlink(t->key);
+	(void)rmdir(t->dir);
+}
+
+static void
+call_tls(const struct tls_server *t, const char *ca, const char *host, struct got *g)
+{
+	struct upstream_options o = { .ca_file = ca };
+	struct upstream_request q;
+	struct bench b;
+	char url[64];
+
+	bench_open(&b, never_answer, &o);
+	q = post(&b, url, "");
+	q.method = "GET";
+	q.url = lz_strn(
+	    url, (size_t)snprintf(url, sizeof(url), "https://%s:%u/", host, t->port));
+	call(&b, g, &q);
+	bench_close(&b);
+}
+
+static void
+test_a_certificate_that_is_not_trusted_ends_the_call_unsent(void **state)
+{
+	struct tls_server t;
+	struct got g;
+
+	(void)state;
+	if (!tls_start(&t))
+		skip(); /* no openssl command here */
+	call_tls(&t, t.cert, "one.test", &g);
+	assert_end(&g, UPSTREAM_DONE);
+	assert_int_equal(g.status, 200);
+	assert_true(g.body.len > 0);
+	got_free(&g);
+	call_tls(&t, NULL, "one.test", &g); /* not ours to trust */
+	assert_end(&g, UPSTREAM_TLS);
+	assert_false(g.r.was_sent);
+	got_free(&g);
+	call_tls(&t, t.cert, "other.test", &g); /* another name */
+	assert_end(&g, UPSTREAM_TLS);
+	assert_false(g.r.was_sent);
+	got_free(&g);
+	tls_stop(&t);
+}
+
+static void
+greet(struct line *l)
+{
+	say(l, l->p->text);
+	wait_for_close(l);
+}
+
+static void
+test_a_port_that_speaks_no_tls_is_a_tls_failure(void **state)
+{
+	struct bench b;
+	struct got g;
+	char url[64];
+	struct upstream_request q;
+
+	(void)state;
+	bench_open(&b, answer_text_and_close, NULL);
+	b.p.text = "220 mail ESMTP\r\n";
+	b.p.script = storm; /* never hears a whole request: says nothing */
+	q = post(&b, url, "{}");
+	q.url = lz_strn(
+	    url, (size_t)snprintf(url, sizeof(url), "https://127.0.0.1:%u/", b.p.port));
+	q.connect_timeout_ms = 100;
+	call(&b, &g, &q);
+	assert_end(&g, UPSTREAM_CONNECT_TIMEOUT);
+	assert_false(g.r.was_sent);
+	got_free(&g);
+	b.p.script = greet;
+	call(&b, &g, &q);
+	assert_end(&g, UPSTREAM_TLS);
+	assert_false(g.r.was_sent);
+	got_free(&g);
+	bench_close(&b);
+}
+
 /* Memory. */
 
 static _Thread_local unsigned fail_in; /* the provider is spared */
@@ -2059,13 +2251,15 @@ fail_nth(size_t n, void *arg)
 	return fail_in > 0 && --fail_in == 0;
 }
 
-static void
+/* true: the allocation to fail was reached. */
+static bool
 call_without_memory(struct bench *b, unsigned nth)
 {
 	struct upstream_request q;
 	struct got g;
 	struct err e;
 	char url[64];
+	bool reached;
 
 	q = post(b, url, "{\"model\":\"m\"}");
 	q.first_byte_timeout_ms = 2000;
@@ -2077,12 +2271,14 @@ call_without_memory(struct bench *b, unsigned nth)
 	g.call = upstream_send(b->u, &q, &ops, &g, &e);
 	if (g.call != NULL)
 		bench_run(b, 1);
+	reached = fail_in == 0;
 	fail_in = 0;
 	assert_int_equal(upstream_active(b->u), 0);
 	if (g.dones == 1 && g.r.end == UPSTREAM_DONE)
 		assert_body(&g, "ok");
 	assert_true(g.r.total_us < 1500000); /* no call waits for its last limit */
 	got_free(&g);
+	return reached;
 }
 
 static void
@@ -2091,14 +2287,16 @@ test_an_allocation_that_fails_ends_the_call_and_nothing_else(void **state)
 	struct bench b;
 	struct got g;
 	unsigned nth;
+	bool reached = true;
 
 	(void)state;
 	mem_set_fault(fail_nth, NULL);
-	for (nth = 1; nth < 120; nth++) {
+	for (nth = 1; reached; nth++) {
 		bench_open(&b, answer_text, NULL);
 		b.p.text = ok_text;
-		call_without_memory(&b, nth);         /* a new connection */
-		call_without_memory(&b, nth / 3 + 1); /* a kept one */
+		reached = call_without_memory(&b, nth); /* a new connection */
+		if (call_without_memory(&b, nth))       /* maybe a kept one */
+			reached = true;
 		call_post(&b, &g, "{}");
 		if (g.r.end != UPSTREAM_DONE)
 			fail_msg("after allocation %u: %s, %s", nth,
@@ -2107,6 +2305,7 @@ test_an_allocation_that_fails_ends_the_call_and_nothing_else(void **state)
 		bench_close(&b);
 	}
 	mem_set_fault(NULL, NULL);
+	assert_true(nth > 50);
 }
 
 static int
@@ -2178,6 +2377,10 @@ main(void)
 		cmocka_unit_test(test_300_calls_at_once_share_two_shards),
 		cmocka_unit_test(test_headers_that_could_split_a_request_are_refused),
 		cmocka_unit_test(test_urls_and_methods_that_cannot_be_called_are_refused),
+		cmocka_unit_test(test_a_proxy_is_used_only_when_the_request_names_it),
+		cmocka_unit_test(
+		    test_a_certificate_that_is_not_trusted_ends_the_call_unsent),
+		cmocka_unit_test(test_a_port_that_speaks_no_tls_is_a_tls_failure),
 		cmocka_unit_test(
 		    test_an_allocation_that_fails_ends_the_call_and_nothing_else),
 	};
