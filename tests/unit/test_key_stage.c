@@ -8,7 +8,7 @@
  */
 #include "store_fixture.h"
 
-#include <arpa/inet.h>
+#include <errno.h>
 #include <time.h>
 
 #include "base/json.h"
@@ -651,6 +651,63 @@ storage_that_fails_gives_the_money_back(void **state)
 	assert_int_equal(last_record().type, RECORD_RESERVE);
 }
 
+static ssize_t
+write_nothing(int fd, const void *p, size_t n)
+{
+	(void)fd;
+	(void)p;
+	(void)n;
+	errno = ENOSPC;
+	return -1;
+}
+
+static void
+while_storage_fails_nothing_is_reserved_and_settlements_wait(void **state)
+{
+	struct attempt *a;
+
+	(void)state;
+	entered("{\"budget_monthly_eur\":1}");
+	a = reserved(1000, 100);
+	a->was_sent = true;
+	assert_int_equal(spool_flush(worker.spool), ST_OK);
+	io.write = write_nothing;
+	new_attempt(1000, 100);
+	assert_int_equal(key_reserve(r), STEP_BARRIER); /* nobody has noticed yet */
+	assert_int_not_equal(spool_flush(worker.spool), ST_OK);
+	assert_fault(key_reserve_failed(r), FAULT_STORAGE_FULL, "");
+	new_attempt(1000, 100);
+	assert_fault(key_reserve(r), FAULT_STORAGE_FULL, "cannot write its ledger");
+	assert_int_equal(month("key:a").reserved_nano_eur, 1000);
+	key_settle(r, a);
+	assert_int_equal(month("key:a").spent_nano_eur, 100);
+	assert_int_equal(ledger_reserved_total(ledger), 0);
+	io = system_io;
+	assert_int_equal(last_record().type, RECORD_SETTLE);
+}
+
+static int
+fail_always(size_t n, void *arg)
+{
+	(void)n;
+	(void)arg;
+	return 1;
+}
+
+static void
+without_memory_for_a_new_month_the_request_may_come_again(void **state)
+{
+	(void)state;
+	entered("{\"budget_monthly_eur\":1}");
+	go_to(start_ms + INT64_C(20) * 86400000);
+	new_attempt(1000, 100);
+	mem_set_fault(fail_always, NULL);
+	assert_fault(key_reserve(r), FAULT_OVERLOADED, "memory");
+	mem_set_fault(NULL, NULL);
+	assert_int_equal(key_reserve(r), STEP_BARRIER);
+	key_settle(r, request_attempt(r));
+}
+
 static void
 a_top_up_raises_the_bound_while_there_is_money(void **state)
 {
@@ -954,6 +1011,8 @@ main(void)
 		TEST(a_budget_that_is_filled_is_told_from_one_that_is_spent),
 		TEST(a_model_without_price_is_not_served_on_a_budget),
 		TEST(storage_that_fails_gives_the_money_back),
+		TEST(while_storage_fails_nothing_is_reserved_and_settlements_wait),
+		TEST(without_memory_for_a_new_month_the_request_may_come_again),
 		TEST(a_top_up_raises_the_bound_while_there_is_money),
 		TEST(the_budget_with_least_left_is_shown),
 		TEST(what_the_provider_counted_is_charged),
