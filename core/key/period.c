@@ -114,23 +114,26 @@ label_week(int64_t monday, char *out, size_t n)
 	int year = date_of(monday + 3).year;
 	int64_t of_year = monday + 3 - day_of((struct date){ year, 1, 1 });
 
-	snprintf(out, n, "week:%04d-W%02d", year, (int)(of_year / 7) + 1);
+	snprintf(out, n, "week:%04u-W%02u", (unsigned)year % 10000,
+	    (unsigned)(of_year / 7 + 1) % 100);
 }
 
 static void
 label(enum key_period kind, int64_t first, char *out, size_t n)
 {
 	struct date d = date_of(first);
+	unsigned year = (unsigned)d.year % 10000, month = (unsigned)d.month % 100;
 
 	switch (kind) {
 	case PERIOD_WEEK:
 		label_week(first, out, n);
 		break;
 	case PERIOD_MONTH:
-		snprintf(out, n, "month:%04d-%02d", d.year, d.month);
+		snprintf(out, n, "month:%04u-%02u", year, month);
 		break;
 	default:
-		snprintf(out, n, "day:%04d-%02d-%02d", d.year, d.month, d.day);
+		snprintf(
+		    out, n, "day:%04u-%02u-%02u", year, month, (unsigned)d.day % 100);
 		break;
 	}
 }

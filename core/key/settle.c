@@ -66,36 +66,51 @@ is_between(int64_t n, int64_t most)
 	return n >= 0 && n <= most;
 }
 
+static int64_t
+choices(const struct request *r)
+{
+	return r->choices > 1 ? r->choices : 1;
+}
+
 /* A count that cannot be true is replaced: one below zero by our estimate, one beyond the
- * model's window by the bound that was reserved. false: something was. */
+ * model's window by the bound that was reserved. false: it was. */
+static bool
+make_input_plausible(const struct request *r, int64_t most, struct record_usage *u)
+{
+	bool is_negative = u->input < 0 || u->cache_read < 0 || u->cache_write < 0;
+
+	if (is_between(u->input, most) && is_between(u->cache_read, most) &&
+	    is_between(u->cache_write, most) &&
+	    u->input + u->cache_read + u->cache_write <= most)
+		return true;
+	u->input = is_negative ? r->prompt_tokens : r->prompt_bound;
+	u->cache_read = u->cache_write = 0;
+	return false;
+}
+
+static bool
+make_output_plausible(const struct request *r, const struct attempt *a, int64_t most,
+    struct record_usage *u)
+{
+	bool is_plausible = is_between(u->output, most * choices(r));
+
+	if (!is_plausible && (u->output < 0 || a->output_bound < 0))
+		u->output = tokens_delivered(a);
+	else if (!is_plausible)
+		u->output = a->output_bound * choices(r);
+	if (!is_between(u->reasoning, u->output))
+		u->reasoning = u->reasoning < 0 ? 0 : u->output;
+	return is_plausible;
+}
+
 static bool
 make_plausible(const struct request *r, const struct attempt *a, struct record_usage *u)
 {
-	int64_t window = a->target->model->context_window,
-		choices = r->choices > 1 ? r->choices : 1;
+	int64_t window = a->target->model->context_window;
 	int64_t most = window > 0 && window < window_max ? window : window_max;
-	struct record_usage own = estimate(r, a);
-	bool ok = true;
+	bool input = make_input_plausible(r, most, u);
 
-	if (u->input < 0 || u->cache_read < 0 || u->cache_write < 0) {
-		*u = (struct record_usage){ own.input, 0, 0, u->output, u->reasoning };
-		ok = false;
-	} else if (!is_between(u->input, most) || !is_between(u->cache_read, most) ||
-		   !is_between(u->cache_write, most) ||
-		   u->input + u->cache_read + u->cache_write > most) {
-		*u = (struct record_usage){ r->prompt_bound, 0, 0, u->output,
-			u->reasoning };
-		ok = false;
-	}
-	if (!is_between(u->output, most * choices)) {
-		u->output = u->output < 0 || a->output_bound < 0
-				? own.output
-				: a->output_bound * choices;
-		ok = false;
-	}
-	if (!is_between(u->reasoning, u->output))
-		u->reasoning = u->reasoning < 0 ? 0 : u->output;
-	return ok;
+	return make_output_plausible(r, a, most, u) && input;
 }
 
 /* Sets state and usage; the cost comes after. */
