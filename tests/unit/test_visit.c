@@ -2,165 +2,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "plugin_fixture.h"
+#include "visit_scene.h"
 
-#include <netinet/in.h>
-
-#include "base/json.h"
-#include "base/mem.h"
-#include "plugin/host.h"
-#include "plugin/registry.h"
-#include "plugin/visit.h"
-
-static const char *const no_dirs[] = { NULL };
-
-/* One request on one worker, with two candidates of a provider whose component acts as told. */
-struct scene {
-	struct worker worker;
-	struct request r;
-	struct provider provider;
-	struct model_facts facts[2];
-	struct target target[2];
-	struct candidate candidate[2];
-	struct part *part;
-	struct visit *visit;
-	lz_http http;
-	int done, emitted;
-	int32_t result;
-	char said[200];
-	lz_usage usage;
-	bool ends_in_emit;
-};
-
-static struct loop *loop;
-static struct pool *pool;
-static struct upstream *upstream;
 static int released;
-
-static struct part *
-make_part(const char *kind, const char *name, const char *act, const char *url)
-{
-	const struct part_info *info = part_get_ops()->find(kind, lz_strz(name), NULL);
-	json_t *options = json_pack("{s:s,s:s}", "act", act, "url", url);
-	struct err e = { "" };
-	struct part *p;
-
-	assert_non_null(info);
-	p = part_get_ops()->make(info, name, options, "test", &e);
-	json_decref(options);
-	if (p == NULL)
-		fail_msg("%s", e.text);
-	return p;
-}
-
-static void
-set_body(struct scene *s, const char *text, size_t n)
-{
-	buf_free(&s->r.body);
-	buf_init(&s->r.body, 1 << 20);
-	buf_add(&s->r.body, text, n);
-}
-
-static void
-scene_open(struct scene *s, struct part *part)
-{
-	static const char body[] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
-
-	memset(s, 0, sizeof(*s));
-	s->worker.loop = loop;
-	s->worker.pool = pool;
-	s->worker.upstream = upstream;
-	s->part = part;
-	s->provider.name = STR_LIT("p");
-	s->provider.part = part;
-	s->r.worker = &s->worker;
-	s->r.arena = arena_new(REQUEST_ARENA_BYTES);
-	s->r.deadline_us = clock_mono_us() + 10 * 1000000;
-	s->r.output_limit = -1;
-	s->r.router = part;
-	s->r.candidate = s->candidate;
-	s->r.candidate_count = 2;
-	s->r.attempt_count = 1;
-	for (size_t i = 0; i < 2; i++) {
-		s->facts[i].id = i == 0 ? STR_LIT("m") : STR_LIT("m2");
-		s->target[i].provider = &s->provider;
-		s->target[i].model = &s->facts[i];
-		s->target[i].upstream_model = s->facts[i].id;
-		s->candidate[i].target = &s->target[i];
-	}
-	s->r.attempt[0].candidate = &s->candidate[0];
-	s->r.attempt[0].target = &s->target[0];
-	s->r.attempt[0].output_bound = 77;
-	set_body(s, body, sizeof(body) - 1);
-}
-
-static void
-on_emit(void *arg, const json_t *j)
-{
-	struct scene *s = arg;
-
-	s->emitted++;
-	(void)snprintf(s->said, sizeof(s->said), "%s", json_string_value(json_object_get(j, "said")) != NULL
-	    ? json_string_value(json_object_get(j, "said"))
-	    : "");
-	if (json_object_get(j, "seen") != NULL)
-		(void)snprintf(s->said, sizeof(s->said), "%d", (int)json_integer_value(json_object_get(j, "seen")));
-	if (s->ends_in_emit)
-		visit_end_all(s->visit);
-}
-
-static void
-on_usage(void *arg, const lz_usage *u)
-{
-	((struct scene *)arg)->usage = *u;
-}
-
-static const struct visit_provider_ops ops = { on_emit, on_usage };
-
-static void
-on_done(void *arg, int32_t result)
-{
-	struct scene *s = arg;
-
-	s->done++;
-	s->result = result;
-	loop_stop(loop);
-}
-
-/* Builds with a provider that does `act`; waits for the end when it is pending. */
-static int32_t
-build(struct scene *s, const char *component, const char *act)
-{
-	int32_t result;
-
-	scene_open(s, make_part("provider", component, act, ""));
-	s->visit = visit_provider(&s->r, &s->r.attempt[0], &ops, s);
-	assert_non_null(s->visit);
-	s->http = lz_http_to("POST", STR_LIT("http://base"));
-	result = visit_build(s->visit, &s->http, on_done, s);
-	if (result != LZ_PENDING)
-		return result;
-	assert_int_equal(s->done, 0); /* never inside */
-	return LZ_PENDING;
-}
-
-static int32_t
-wait_done(struct scene *s)
-{
-	loop_run(loop);
-	assert_int_equal(s->done, 1);
-	return s->result;
-}
-
-static void
-scene_close(struct scene *s)
-{
-	visit_end_all(s->visit);
-	assert_int_equal(s->r.holds, 0);
-	buf_free(&s->r.body);
-	arena_free(s->r.arena);
-	part_unref(s->part);
-}
 
 static int64_t
 counted(const char *what)
@@ -168,28 +12,33 @@ counted(const char *what)
 	return shared_add(lz_strz(what), 0, 0);
 }
 
-/* Turns of the loop until the counter has moved by one. */
-static void
-stop_loop(void *arg)
+/* What the test plugin said last. */
+static const char *
+said(const struct scene *s)
 {
-	(void)arg;
-	loop_stop(loop);
+	const json_t *j = json_object_get(json_array_get(s->emitted, json_array_size(s->emitted) - 1), "said");
+
+	return json_string_value(j) != NULL ? json_string_value(j) : "";
 }
 
-static void
-run_for(unsigned ms)
+static struct part *
+acting(const char *kind, const char *name, const char *act, const char *url)
 {
-	struct loop_timer t = { 0 };
+	return scene_part(kind, name, json_pack("{s:s,s:s}", "act", act, "url", url));
+}
 
-	assert_int_equal(loop_timer_set(loop, &t, (int64_t)ms * 1000, stop_loop, NULL), ST_OK);
-	loop_run(loop);
+static int32_t
+build(struct scene *s, const char *component, const char *act)
+{
+	scene_open(s, acting("provider", component, act, ""));
+	return scene_build(s);
 }
 
 static void
 run_until(const char *what, int64_t at_least)
 {
 	for (int i = 0; i < 500 && counted(what) < at_least; i++)
-		run_for(10);
+		scene_run_for(10);
 	assert_true(counted(what) >= at_least);
 }
 
@@ -230,14 +79,14 @@ an_answer_at_once_or_later_reaches_emit_and_then_done(void **state)
 
 	(void)state;
 	assert_int_equal(build(&s, "acting", "answer"), LZ_ANSWERED);
-	assert_string_equal(s.said, "at once");
+	assert_string_equal(said(&s), "at once");
 	scene_close(&s);
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
 		int64_t before = counted("called.ok"), twice = counted("finish.twice.refused");
 
 		assert_int_equal(build(&s, "acting", later[i]), LZ_PENDING);
-		assert_int_equal(wait_done(&s), LZ_ANSWERED);
-		assert_string_equal(s.said, "later");
+		assert_int_equal(scene_wait(&s), LZ_ANSWERED);
+		assert_string_equal(said(&s), "later");
 		assert_int_equal(counted("called.ok"), before + 1);
 		assert_int_equal(counted("finish.twice.refused"), twice + 1);
 		scene_close(&s);
@@ -266,7 +115,7 @@ finish_inside_the_call_is_heard_after_it(void **state)
 
 	(void)state;
 	assert_int_equal(build(&s, "acting", "finish inside"), LZ_PENDING);
-	assert_int_equal(wait_done(&s), LZ_ANSWERED);
+	assert_int_equal(scene_wait(&s), LZ_ANSWERED);
 	scene_close(&s);
 }
 
@@ -279,7 +128,7 @@ pending_with_nothing_under_way_is_an_error_not_a_hang(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
 		assert_int_equal(build(&s, "acting", acts[i]), LZ_PENDING);
-		assert_int_equal(wait_done(&s), LZ_E_FAIL);
+		assert_int_equal(scene_wait(&s), LZ_E_FAIL);
 		scene_close(&s);
 	}
 }
@@ -303,7 +152,7 @@ what_finish_leaves_under_way_is_cancelled(void **state)
 
 	(void)state;
 	assert_int_equal(build(&s, "acting", "two"), LZ_PENDING);
-	assert_int_equal(wait_done(&s), LZ_OK);
+	assert_int_equal(scene_wait(&s), LZ_OK);
 	assert_int_equal(counted("nofinish.gone"), gone + 1);
 	/* ... and so is what a reply() asked for and did not wait for. */
 	lz_reply r = { .size = sizeof(r), .status = 200 };
@@ -336,7 +185,7 @@ ending_a_visit_cancels_each_callback_exactly_once(void **state)
 	s.visit = NULL;
 	assert_int_equal(counted("called.gone"), gone + 1);
 	assert_int_equal(counted("ask.refused"), refused + 1);
-	run_for(5);
+	scene_run_for(5);
 	assert_int_equal(s.done, 0);
 	scene_close(&s);
 }
@@ -357,13 +206,13 @@ work_in_the_pool_holds_the_request_until_it_is_home(void **state)
 	(void)state;
 	released = 0;
 	assert_int_equal(build(&s, "acting", "slow offload"), LZ_PENDING);
-	run_for(5); /* it has begun */
+	scene_run_for(5); /* it has begun */
 	visit_end_all(s.visit);
 	s.visit = NULL;
 	assert_int_equal(s.r.holds, 1);
 	s.r.is_finished = true;
 	run_until("worked", worked + 1);
-	run_for(20);
+	scene_run_for(20);
 	assert_int_equal(counted("called.gone"), gone + 1);
 	assert_int_equal(s.done, 0);
 	assert_int_equal(released, 1);
@@ -414,7 +263,7 @@ a_visit_may_be_ended_from_inside_its_own_emit(void **state)
 	s.ends_in_emit = true;
 	assert_int_equal(visit_event(s.visit, STR_LIT("x"), STR_LIT("{}")), LZ_E_GONE);
 	assert_int_equal(s.r.holds, 1); /* until this turn ends */
-	run_for(1);
+	scene_run_for(1);
 	assert_int_equal(s.r.holds, 0);
 	s.visit = NULL;
 	scene_close(&s);
@@ -429,7 +278,7 @@ slot_and_keep_live_from_event_to_event(void **state)
 	assert_int_equal(build(&s, "acting", "nothing"), LZ_OK);
 	for (int i = 1; i <= 100; i++) {
 		assert_int_equal(visit_event(s.visit, STR_LIT("x"), STR_LIT("{\"a\":[1,2,{}]}")), LZ_OK);
-		assert_int_equal(atoi(s.said), i);
+		assert_int_equal(json_integer_value(json_object_get(scene_emitted(&s, (size_t)i - 1), "seen")), i);
 	}
 	/* Not JSON: emit(NULL) is refused, and said so. */
 	assert_int_equal(visit_event(s.visit, STR_LIT("x"), STR_LIT("{")), LZ_E_INVALID);
@@ -484,34 +333,29 @@ a_large_body_is_parsed_in_the_pool_first(void **state)
 
 	(void)state;
 	assert_non_null(text);
-	n = snprintf(text, 100, "{\"model\":\"m\",\"messages\":\"");
+	n = snprintf(text, 100, "{\"model\":\"m0\",\"messages\":\"");
 	memset(text + n, 'x', 150000);
 	memcpy(text + n + 150000, "\"}", 2);
-	scene_open(&s, make_part("provider", "trees", "body", ""));
-	set_body(&s, text, (size_t)n + 150002);
+	scene_open(&s, acting("provider", "trees", "body", ""));
+	scene_body(&s, text, (size_t)n + 150002);
 	free(text);
-	s.visit = visit_provider(&s.r, &s.r.attempt[0], &ops, &s);
-	s.http = lz_http_to("POST", STR_LIT("http://base"));
-	assert_int_equal(visit_build(s.visit, &s.http, on_done, &s), LZ_PENDING);
-	assert_int_equal(wait_done(&s), LZ_OK);
+	assert_int_equal(scene_build(&s), LZ_PENDING);
+	assert_int_equal(scene_wait(&s), LZ_OK);
 	assert_true(s.http.body.len > 150000);
 	scene_close(&s);
 	/* A body that is no JSON, and a visit that ends meanwhile. */
-	scene_open(&s, make_part("provider", "trees", "body", ""));
+	scene_open(&s, acting("provider", "trees", "body", ""));
 	text = calloc(1, 100000);
-	set_body(&s, text, 100000);
+	scene_body(&s, text, 100000);
 	free(text);
-	s.visit = visit_provider(&s.r, &s.r.attempt[0], &ops, &s);
-	assert_int_equal(visit_build(s.visit, &s.http, on_done, &s), LZ_PENDING);
-	assert_true(wait_done(&s) < 0);
+	assert_int_equal(scene_build(&s), LZ_PENDING);
+	assert_true(scene_wait(&s) < 0);
 	visit_end_all(s.visit);
-	s.visit = visit_provider(&s.r, &s.r.attempt[0], &ops, &s);
-	s.done = 0;
-	assert_int_equal(visit_build(s.visit, &s.http, on_done, &s), LZ_PENDING);
+	assert_int_equal(scene_build(&s), LZ_PENDING);
 	visit_end_all(s.visit);
 	s.visit = NULL;
 	for (int i = 0; i < 200 && s.r.holds > 0; i++)
-		run_for(5);
+		scene_run_for(5);
 	assert_int_equal(s.done, 0);
 	scene_close(&s);
 }
@@ -525,15 +369,13 @@ a_callout_that_finds_nobody_comes_home_with_an_error(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open(&s, make_part("provider", "acting", "http", "http://127.0.0.1:1/"));
-	s.visit = visit_provider(&s.r, &s.r.attempt[0], &ops, &s);
-	assert_int_equal(visit_build(s.visit, &s.http, on_done, &s), LZ_PENDING);
-	assert_int_equal(wait_done(&s), LZ_ANSWERED);
-	assert_string_equal(s.said, "http -1 0");
+	scene_open(&s, acting("provider", "acting", "http", "http://127.0.0.1:1/"));
+	assert_int_equal(scene_build(&s), LZ_PENDING);
+	assert_int_equal(scene_wait(&s), LZ_ANSWERED);
+	assert_string_equal(said(&s), "http -1 0");
 	assert_int_equal(counted("http.home"), home + 1);
 	visit_end_all(s.visit);
-	s.visit = visit_provider(&s.r, &s.r.attempt[0], &ops, &s);
-	assert_int_equal(visit_build(s.visit, &s.http, on_done, &s), LZ_PENDING);
+	assert_int_equal(scene_build(&s), LZ_PENDING);
 	visit_end_all(s.visit);
 	s.visit = NULL;
 	assert_int_equal(counted("http.gone"), gone + 1);
@@ -545,9 +387,9 @@ a_callout_that_finds_nobody_comes_home_with_an_error(void **state)
 static int32_t
 route(struct scene *s, const char *act)
 {
-	scene_open(s, make_part("router", "acting", act, ""));
+	scene_open(s, acting("router", "acting", act, ""));
 	s->r.attempt_count = 0;
-	return visit_route(&s->r, on_done, s, &s->visit);
+	return visit_route(&s->r, scene_on_done, s, &s->visit);
 }
 
 static void
@@ -576,7 +418,7 @@ a_router_that_fails_or_is_late_touches_nothing(void **state)
 	assert_int_equal(s.candidate[1].rank, 0);
 	scene_close(&s);
 	assert_int_equal(route(&s, "forever"), LZ_PENDING);
-	assert_int_equal(wait_done(&s), LZ_E_TIMEOUT);
+	assert_int_equal(scene_wait(&s), LZ_E_TIMEOUT);
 	assert_int_equal(counted("picked.gone"), gone + 1);
 	assert_int_equal(s.candidate[1].rank, 0);
 	scene_close(&s);
@@ -590,7 +432,7 @@ a_router_may_answer_later_or_refuse(void **state)
 
 	(void)state;
 	assert_int_equal(route(&s, "after"), LZ_PENDING);
-	assert_int_equal(wait_done(&s), LZ_OK);
+	assert_int_equal(scene_wait(&s), LZ_OK);
 	assert_int_equal(s.candidate[1].rank, 1);
 	assert_int_equal(s.candidate[0].rank, 0);
 	scene_close(&s);
@@ -624,34 +466,18 @@ a_plugins_metrics_and_stalls_are_printed(void **state)
 static int
 start(void **state)
 {
-	struct upstream_options o = { .idle_ms = 60000, .shard_active = 256, .max_idle = 512 };
-	struct err e = { "" };
-
 	(void)state;
-	json_start();
-	loop_start();
-	fixture_start();
-	registry_start(no_dirs);
 	visit_on_release(note_release);
-	loop = loop_new(&e);
-	pool = pool_new(2, 64, &e);
-	if (upstream_start(&e) == ST_OK)
-		upstream = upstream_new(loop, &o, &e);
-	if (loop == NULL || pool == NULL || upstream == NULL)
+	if (scene_start() != 0)
 		return -1;
-	return registry_open(lz_strz(fixture_compile("tests/unit/visit_plugin.c", "visit.so", "-pthread -D_GNU_SOURCE")), STR_NONE, true,
-		   false, &e) == ST_OK ? 0 : -1;
+	return scene_open_plugin("tests/unit/visit_plugin.c", "visit.so", "-pthread -D_GNU_SOURCE");
 }
 
 static int
 stop(void **state)
 {
 	(void)state;
-	pool_free(pool);
-	upstream_free(upstream);
-	loop_free(loop);
-	fixture_stop();
-	return 0;
+	return scene_stop();
 }
 
 int

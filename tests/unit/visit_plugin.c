@@ -245,7 +245,7 @@ build(void *self, lz_call *c, lz_http *out)
 
 		(void)lz->json_put(c, mine, "/model", lz->json_of_str(c, lz_strz("changed")));
 		out->body = lz->json_text(c, mine);
-		return lz_eq(model, "m") && lz_eq(lz->json_str(lz->json_at(lz->body(c), "/model"), lz_strz("")), "m") ? LZ_OK : LZ_E_FAIL;
+		return lz_eq(model, "m0") && lz_eq(lz->json_str(lz->json_at(lz->body(c), "/model"), lz_strz("")), "m0") ? LZ_OK : LZ_E_FAIL;
 	}
 	return LZ_E_FAIL;
 }
