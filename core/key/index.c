@@ -4,10 +4,12 @@
  * for each of its digests; a slot says only which key, and the comparison with the key's
  * own digests, in constant time, decides.
  *
- * One writer, many readers. Adding stores a pointer into a free slot; dropping puts a
- * mark there that readers step over; neither moves anything, so a reader sees the table
- * as it was or as it is. When the slots run out, a table of the right size is filled and
- * published, and the old one goes when every loop has passed a turn (grace.h).
+ * One writer, many readers. Adding stores a pointer into a free slot behind all that a
+ * search meets; dropping puts a mark there that readers step over; neither moves
+ * anything. So a key that is added anew before it is dropped is found by every reader,
+ * wherever it stands. Marked slots are not used again: when slots run out, a table of the
+ * right size is filled without them and published, and the old one goes when every loop
+ * has passed a turn (grace.h).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -124,25 +126,21 @@ digests_of(const struct key *k, const uint8_t *digest[DIGESTS])
 }
 
 /* Puts the key where a search for the digest finds it: a slot that it has for another
- * digest will do. */
+ * digest will do. A dropped slot will not: a reader may have stepped over it already, and
+ * would then miss the key when its old slot, further on, is dropped. */
 static void
 add(struct table *t, struct key *key, const uint8_t *digest)
 {
-	size_t i = start_of(digest) & t->mask, at = SIZE_MAX;
+	size_t i = start_of(digest) & t->mask;
 	struct key *k;
 
 	while ((k = atomic_load(&t->slot[i])) != NULL) {
 		if (k == key)
 			return;
-		if (k == DROPPED && at == SIZE_MAX)
-			at = i;
 		i = (i + 1) & t->mask;
 	}
-	if (at == SIZE_MAX) {
-		at = i;
-		t->taken++;
-	}
-	atomic_store_explicit(&t->slot[at], key, memory_order_release);
+	t->taken++;
+	atomic_store_explicit(&t->slot[i], key, memory_order_release);
 }
 
 static void
