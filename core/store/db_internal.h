@@ -77,6 +77,7 @@ enum {
 	    "at_unix_ms, bound_nano_eur, input_nano_eur, key, provider, model, scope_set) " \
 	    "VALUES (?,?,?,?,?,?,?,?,?,?,?)") \
 	X(OPEN_SETTLED, "UPDATE reservation SET is_settled = 1 WHERE trace_id = ? AND attempt = ?") \
+	X(OPEN_REMOVE, "DELETE FROM reservation WHERE trace_id = ? AND attempt = ?") \
 	X(OPEN_TRACED, "UPDATE reservation SET is_traced = 1 WHERE trace_id = ?") \
 	X(OPEN_DONE, "DELETE FROM reservation WHERE trace_id = ? AND is_settled AND is_traced") \
 	X(OPEN_EACH, \

@@ -30,6 +30,7 @@ struct db_request {
 	uint32_t last; /* index + 1 of its newest attempt; 0: none */
 	bool is_new;   /* its first record came in this transaction: no row of it exists */
 	bool is_traced;
+	uint8_t attempts; /* as its trace says */
 };
 
 struct db_attempt {
@@ -360,6 +361,7 @@ apply_trace(struct db *d, const struct record_trace *t, struct err *e)
 	if (q == NULL)
 		return no_memory(d, e);
 	q->is_traced = true;
+	q->attempts = t->attempts;
 	return insert_trace(d, t, e);
 }
 
@@ -419,53 +421,85 @@ run_with_id(struct db *d, enum db_statement which, const uint8_t id[RECORD_ID_BY
 	return db_run(d, c.s, "close a reservation", e);
 }
 
-/* Settled here, reserved in an earlier transaction (or never, by a caller's fault: then the row is made, so that
- * recovery sees a charge without a trace). */
 static enum status
-settle_row(struct db *d, const struct db_attempt *a, bool is_traced, struct err *e)
+run_for_attempt(struct db *d, enum db_statement which, const struct db_attempt *a, struct err *e)
 {
-	struct record_reserve none = { .at_unix_ms = INT64_MAX };
-	struct db_cursor c = { db_statement(d, DB_OPEN_SETTLED, e), 0 };
-	enum status st;
+	struct db_cursor c = { db_statement(d, which, e), 0 };
 
 	if (c.s == NULL)
 		return ST_NOMEM;
 	db_bind_id(&c, a->id);
 	db_bind_int(&c, a->number);
-	st = db_run(d, c.s, "settle a reservation", e);
-	if (st != ST_OK || sqlite3_changes(d->sql) > 0 || is_traced)
+	return db_run(d, c.s, "settle a reservation", e);
+}
+
+/* Settled here, reserved in an earlier transaction (or never, by a caller's fault: then the row is made, so that
+ * recovery sees a charge without a trace). */
+static enum status
+settle_row(struct db *d, const struct db_attempt *a, struct err *e)
+{
+	struct record_reserve none = { .at_unix_ms = INT64_MAX };
+	enum status st = run_for_attempt(d, DB_OPEN_SETTLED, a, e);
+
+	if (st != ST_OK || sqlite3_changes(d->sql) > 0)
 		return st;
-	return insert_open(d, a, &none, is_traced, e);
+	return insert_open(d, a, &none, false, e);
 }
 
 static enum status
-write_attempt(struct db *d, const struct db_attempt *a, bool is_traced, struct err *e)
+write_reserved(struct db *d, const struct db_attempt *a, bool is_traced, struct err *e)
 {
 	lz_str bytes = str_cut(buf_str(&d->reserves), a->reserve_at, d->reserves.len);
 	struct record r;
 	size_t used;
 
-	if (!a->is_reserved)
-		return settle_row(d, a, is_traced, e);
-	if (a->is_settled && is_traced)
-		return ST_OK;
 	must(record_get(bytes, &r, &used) == ST_OK);
 	return insert_open(d, a, &r.reserve, is_traced, e);
+}
+
+/* No trace yet: every attempt keeps a row. A row that a late attempt had left goes. */
+static enum status
+write_untraced(struct db *d, const uint8_t *id, const struct db_request *q, struct err *e)
+{
+	enum status st = ST_OK;
+	const struct db_attempt *a;
+
+	for (uint32_t i = q->last; st == ST_OK && i != 0; i = a->before) {
+		a = &d->attempt[i - 1];
+		st = a->is_reserved ? write_reserved(d, a, false, e) : settle_row(d, a, e);
+	}
+	return st == ST_OK && !q->is_new ? run_with_id(d, DB_OPEN_DONE, id, e) : st;
+}
+
+/* The trace came: what is settled goes. Rows of attempts that are not settled stay until they are. */
+static enum status
+write_traced(struct db *d, const uint8_t *id, const struct db_request *q, struct err *e)
+{
+	enum status st = ST_OK;
+	const struct db_attempt *a;
+	int known = 0;
+
+	for (uint32_t i = q->last; st == ST_OK && i != 0; i = a->before) {
+		a = &d->attempt[i - 1];
+		if (!a->is_settled)
+			st = write_reserved(d, a, true, e);
+		else if (!a->is_reserved)
+			st = run_for_attempt(d, DB_OPEN_REMOVE, a, e);
+		known++;
+	}
+	/* The usual case: all its attempts were seen here, so no row can be left. */
+	if (st != ST_OK || q->is_new || known >= q->attempts)
+		return st;
+	st = run_with_id(d, DB_OPEN_TRACED, id, e);
+	return st == ST_OK ? run_with_id(d, DB_OPEN_DONE, id, e) : st;
 }
 
 static enum status
 write_request(struct db *d, lz_str key, const struct db_request *q, struct err *e)
 {
 	const uint8_t *id = (const uint8_t *)key.ptr;
-	enum status st = ST_OK;
 
-	for (uint32_t i = q->last; st == ST_OK && i != 0; i = d->attempt[i - 1].before)
-		st = write_attempt(d, &d->attempt[i - 1], q->is_traced, e);
-	if (st == ST_OK && !q->is_new && q->is_traced)
-		st = run_with_id(d, DB_OPEN_TRACED, id, e);
-	if (st == ST_OK && !q->is_new)
-		st = run_with_id(d, DB_OPEN_DONE, id, e);
-	return st;
+	return q->is_traced ? write_traced(d, id, q, e) : write_untraced(d, id, q, e);
 }
 
 /* One budget's part of what the lists were charged. */

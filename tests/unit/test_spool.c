@@ -1,0 +1,492 @@
+/* test_spool.c - the append-only file, and what it does when the device does not.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "store_fixture.h"
+
+#include <errno.h>
+
+#include "base/metric.h"
+#include "store/spool.h"
+
+static struct spool *spool;
+
+/* What the device does from now on: each write fails (error), or takes at most `most` bytes. */
+static struct {
+	int write_error, truncate_error, sync_error, open_error;
+	size_t most;
+	int writes, interrupts, syncs;
+} device;
+
+static ssize_t
+bad_write(int fd, const void *p, size_t n)
+{
+	device.writes++;
+	if (device.interrupts > 0) {
+		device.interrupts--;
+		errno = EINTR;
+		return -1;
+	}
+	/* A full disk takes some and refuses the rest. */
+	if (device.write_error != 0 && device.most == 0) {
+		errno = device.write_error;
+		return -1;
+	}
+	if (device.most > 0 && n > device.most)
+		n = device.most;
+	if (device.write_error != 0)
+		device.most = 0;
+	return system_io.write(fd, p, n);
+}
+
+static int
+bad_ftruncate(int fd, off_t n)
+{
+	if (device.truncate_error != 0) {
+		errno = device.truncate_error;
+		return -1;
+	}
+	return system_io.ftruncate(fd, n);
+}
+
+static int
+bad_fdatasync(int fd)
+{
+	device.syncs++;
+	if (device.sync_error != 0) {
+		errno = device.sync_error;
+		return -1;
+	}
+	return system_io.fdatasync(fd);
+}
+
+static int
+bad_open(const char *path, int flags, mode_t mode)
+{
+	if (device.open_error != 0 && (flags & O_CREAT) != 0) {
+		errno = device.open_error;
+		return -1;
+	}
+	return system_io.open(path, flags, mode);
+}
+
+static int64_t now_us;
+
+static void
+test_clock(struct moment *m)
+{
+	m->mono_us = now_us;
+	m->unix_ms = 0;
+}
+
+static int
+set_up_sized(size_t segment_bytes, size_t buffer_bytes)
+{
+	struct spool_options o = {
+		.dir = test_dir,
+		.worker = 4,
+		.boot = 17,
+		.segment_bytes = segment_bytes,
+		.buffer_bytes = buffer_bytes,
+	};
+	struct err e;
+
+	memset(&device, 0, sizeof(device));
+	now_us = 1000000;
+	clock_set_source(test_clock);
+	io.write = bad_write;
+	io.ftruncate = bad_ftruncate;
+	io.fdatasync = bad_fdatasync;
+	io.open = bad_open;
+	spool = spool_open(&o, &e);
+	return spool == NULL;
+}
+
+static int
+set_up(void **state)
+{
+	return fixture_set_up(state) != 0 || set_up_sized(16 << 20, 1 << 20) != 0;
+}
+
+static int
+set_up_small_segments(void **state)
+{
+	return fixture_set_up(state) != 0 || set_up_sized(800, 1 << 20) != 0;
+}
+
+static int
+set_up_small_buffer(void **state)
+{
+	return fixture_set_up(state) != 0 || set_up_sized(16 << 20, 2000) != 0;
+}
+
+static int
+tear_down(void **state)
+{
+	memset(&device, 0, sizeof(device));
+	spool_close(spool);
+	return fixture_tear_down(state);
+}
+
+static enum status
+reserve(uint64_t number)
+{
+	struct record_reserve r = make_reserve(number, 0);
+
+	return spool_reserve(spool, &r);
+}
+
+static enum status
+settle(uint64_t number)
+{
+	struct record_settle s = make_settle(number, 0, 5);
+
+	return spool_settle(spool, &s);
+}
+
+static enum status
+trace(uint64_t number)
+{
+	struct record_trace t = make_trace(number, 1, 5);
+
+	return spool_trace(spool, &t);
+}
+
+/* "R1 S1 T1 " of a file, by type and number; every byte must belong to a record. */
+static const char *
+letters(const char *name)
+{
+	static const char letter[] = "?RST";
+	static char text[4000], room[1 << 20];
+	size_t n = read_whole(in_dir(name), room, sizeof(room)), used, at = 0;
+	lz_str rest = lz_strn(room, n);
+	struct record r;
+
+	text[0] = '\0';
+	while (rest.len > 0) {
+		assert_int_equal(record_get(rest, &r, &used), ST_OK);
+		/* the id comes first in every record */
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%c%u ", letter[r.type],
+		    r.reserve.trace_id[15]);
+		rest = str_cut(rest, used, rest.len);
+	}
+	return text;
+}
+
+static void
+what_is_flushed_is_in_the_file_and_nothing_else(void **state)
+{
+	uint64_t bytes;
+	uint32_t seq;
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(reserve(1), ST_OK);
+	assert_string_equal(letters("4.17.0"), "");
+	assert_true(spool_has_unwritten(spool));
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_false(spool_has_unwritten(spool));
+	assert_int_equal(settle(1), ST_OK);
+	assert_int_equal(trace(1), ST_OK);
+	assert_string_equal(letters("4.17.0"), "R1 ");
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_string_equal(letters("4.17.0"), "R1 S1 T1 ");
+	spool_position(spool, &seq, &bytes);
+	assert_int_equal(stat(in_dir("4.17.0"), &st), 0);
+	assert_int_equal(seq, 0);
+	assert_int_equal(bytes, st.st_size);
+	assert_int_equal(st.st_mode & 0777, 0600);
+}
+
+static void
+a_turn_is_one_write_and_an_empty_turn_is_none(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 50; i++) {
+		assert_int_equal(settle(i), ST_OK);
+		assert_int_equal(trace(i), ST_OK);
+	}
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_int_equal(device.writes, 1);
+}
+
+static void
+an_interrupted_or_short_write_goes_on(void **state)
+{
+	(void)state;
+	device.interrupts = 3;
+	device.most = 100;
+	assert_int_equal(reserve(1), ST_OK);
+	assert_int_equal(settle(2), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_string_equal(letters("4.17.0"), "R1 S2 ");
+}
+
+static void
+a_full_device_undoes_the_write_and_drops_reservations_only(void **state)
+{
+	uint64_t before, after;
+	uint32_t seq;
+
+	(void)state;
+	assert_int_equal(settle(1), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	spool_position(spool, &seq, &before);
+	device.write_error = ENOSPC;
+	device.most = 150;
+	assert_int_equal(reserve(2), ST_OK);
+	assert_int_equal(settle(3), ST_OK);
+	assert_int_equal(reserve(4), ST_OK);
+	assert_int_equal(trace(3), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_FULL);
+	assert_string_equal(letters("4.17.0"), "S1 ");
+	spool_position(spool, &seq, &after);
+	assert_int_equal(before, after);
+	assert_true(spool_has_unwritten(spool));
+	assert_int_equal(spool_flush(spool), ST_FULL);
+	device.write_error = 0;
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_string_equal(letters("4.17.0"), "S1 S3 T3 ");
+}
+
+static void
+a_failing_device_says_io(void **state)
+{
+	int64_t failures = metric_sum(METRIC_SPOOL_FAILURES);
+
+	(void)state;
+	device.write_error = EIO;
+	assert_int_equal(trace(1), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_IO);
+	device.write_error = EDQUOT;
+	assert_int_equal(spool_flush(spool), ST_FULL);
+	assert_int_equal(metric_sum(METRIC_SPOOL_FAILURES), failures + 2);
+}
+
+static void
+while_the_device_fails_reservations_are_refused_and_one_probes_it(void **state)
+{
+	(void)state;
+	device.write_error = ENOSPC;
+	assert_int_equal(reserve(1), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_FULL);
+	assert_false(spool_has_unwritten(spool));
+	assert_int_equal(reserve(2), ST_FULL);
+	assert_int_equal(settle(9), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_FULL);
+	now_us += 99999;
+	assert_int_equal(reserve(3), ST_FULL);
+	now_us += 1;
+	assert_int_equal(reserve(4), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_FULL);
+	assert_int_equal(reserve(5), ST_FULL);
+	now_us += 100000;
+	device.write_error = 0;
+	assert_int_equal(reserve(6), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_int_equal(reserve(7), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_string_equal(letters("4.17.0"), "S9 R6 R7 ");
+}
+
+static void
+nothing_is_written_behind_a_tail_that_cannot_be_cut(void **state)
+{
+	(void)state;
+	device.write_error = EIO;
+	device.most = 150;
+	device.truncate_error = EIO;
+	assert_int_equal(settle(1), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_IO);
+	device.write_error = 0;
+	assert_int_equal(spool_flush(spool), ST_IO);
+	device.truncate_error = 0;
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_string_equal(letters("4.17.0"), "S1 ");
+}
+
+static void
+a_full_buffer_refuses_and_takes_again_after_a_flush(void **state)
+{
+	unsigned taken = 0;
+
+	(void)state;
+	while (settle(taken) == ST_OK)
+		taken++;
+	assert_true(taken > 3);
+	assert_int_equal(settle(taken), ST_NOMEM);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_int_equal(settle(taken), ST_OK);
+}
+
+static void
+a_record_that_is_too_large_is_our_callers_fault(void **state)
+{
+	static char room[9000];
+	struct record_reserve r = make_reserve(1, 0);
+
+	(void)state;
+	memset(room, 'k', sizeof(room));
+	r.key = lz_strn(room, sizeof(room));
+	assert_int_equal(spool_reserve(spool, &r), ST_INVALID);
+	assert_int_equal(reserve(1), ST_OK);
+}
+
+static void
+a_full_segment_is_followed_by_the_next(void **state)
+{
+	struct segment name;
+	uint64_t bytes;
+	uint32_t seq;
+
+	(void)state;
+	for (uint64_t i = 1; i <= 3; i++) {
+		for (int k = 0; k < 4; k++)
+			assert_int_equal(settle(i), ST_OK);
+		assert_int_equal(spool_flush(spool), ST_OK);
+	}
+	assert_string_equal(letters("4.17.0"), "S1 S1 S1 S1 ");
+	assert_string_equal(letters("4.17.1"), "S2 S2 S2 S2 ");
+	assert_string_equal(letters("4.17.2"), "S3 S3 S3 S3 ");
+	spool_position(spool, &seq, &bytes);
+	assert_int_equal(seq, 2);
+	spool_segment(spool, seq, &name);
+	assert_int_equal(name.worker, 4);
+	assert_int_equal(name.boot, 17);
+	assert_int_equal(name.seq, 2);
+	device.syncs = 0;
+	assert_int_equal(spool_sync(spool), ST_OK);
+	assert_int_equal(device.syncs, 3);
+	assert_int_equal(spool_sync(spool), ST_OK);
+	assert_int_equal(device.syncs, 4);
+}
+
+static void
+without_a_next_segment_the_old_one_grows(void **state)
+{
+	(void)state;
+	for (int k = 0; k < 4; k++)
+		assert_int_equal(settle(1), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	device.open_error = EMFILE;
+	assert_int_equal(settle(2), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_string_equal(letters("4.17.0"), "S1 S1 S1 S1 S2 ");
+	device.open_error = 0;
+	assert_int_equal(settle(3), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_string_equal(letters("4.17.1"), "S3 ");
+}
+
+static void
+many_segments_between_two_syncs_are_all_synced(void **state)
+{
+	(void)state;
+	for (uint64_t i = 0; i < 40; i++) {
+		for (int k = 0; k < 4; k++)
+			assert_int_equal(settle(i), ST_OK);
+		assert_int_equal(spool_flush(spool), ST_OK);
+	}
+	assert_int_equal(spool_sync(spool), ST_OK);
+	assert_int_equal(device.syncs, 40);
+}
+
+static void
+a_sync_that_fails_says_so(void **state)
+{
+	(void)state;
+	assert_int_equal(settle(1), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	device.sync_error = EIO;
+	assert_int_equal(spool_sync(spool), ST_IO);
+	device.sync_error = 0;
+	assert_int_equal(spool_sync(spool), ST_OK);
+}
+
+static void
+a_segment_that_exists_is_never_written_over(void **state)
+{
+	struct spool_options o = {
+		.dir = test_dir,
+		.worker = 4,
+		.boot = 17,
+		.segment_bytes = 1000,
+		.buffer_bytes = 1000,
+	};
+	struct err e;
+
+	(void)state;
+	assert_null(spool_open(&o, &e));
+	assert_non_null(strstr(e.text, "4.17.0"));
+	assert_non_null(strstr(e.text, "File exists"));
+}
+
+static void
+a_name_is_a_segment_only_if_it_is_written_as_one(void **state)
+{
+	static const char *const bad[] = { "", "4", "4.17", "4.17.", "4.17.0.1", "4.17.00", "04.17.0",
+		"-4.17.0", "4.17.0 ", "4.17.x", "4.17.0.damaged", ".17.0", "4294967296.1.1",
+		"1.99999999999999999999.1" };
+	struct segment s;
+
+	(void)state;
+	assert_true(segment_parse("4.17.0", &s));
+	assert_int_equal(s.boot, 17);
+	assert_true(segment_parse("4294967295.9223372036854775807.4294967295", &s));
+	for (size_t i = 0; i < sizeof(bad) / sizeof(*bad); i++)
+		assert_false(segment_parse(bad[i], &s));
+}
+
+static void
+segments_are_listed_boot_by_boot_and_in_order(void **state)
+{
+	static const char *const files[] = { "1.18.10", "1.18.9", "0.18.2", "5.3.1", "notes",
+		"0.18.1.damaged" };
+	static const char *const order[] = { "5.3.1", "4.17.0", "0.18.2", "1.18.9", "1.18.10" };
+	char name[SEGMENT_NAME_BYTES];
+	struct segment *list;
+	struct err e;
+	size_t count;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(files) / sizeof(*files); i++)
+		write_file(in_dir(files[i]), "", 0);
+	assert_int_equal(segment_list(test_dir, &list, &count, &e), ST_OK);
+	assert_int_equal(count, 5);
+	for (size_t i = 0; i < count; i++) {
+		segment_name(&list[i], name);
+		assert_string_equal(name, order[i]);
+	}
+	mem_free(list);
+	assert_int_equal(segment_list(in_dir("absent"), &list, &count, &e), ST_IO);
+	assert_non_null(strstr(e.text, "absent"));
+}
+
+#define TEST_WITH(name, up) cmocka_unit_test_setup_teardown(name, up, tear_down)
+#define TEST(name) TEST_WITH(name, set_up)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_flushed_is_in_the_file_and_nothing_else),
+		TEST(a_turn_is_one_write_and_an_empty_turn_is_none),
+		TEST(an_interrupted_or_short_write_goes_on),
+		TEST(a_full_device_undoes_the_write_and_drops_reservations_only),
+		TEST(a_failing_device_says_io),
+		TEST(while_the_device_fails_reservations_are_refused_and_one_probes_it),
+		TEST(nothing_is_written_behind_a_tail_that_cannot_be_cut),
+		TEST_WITH(a_full_buffer_refuses_and_takes_again_after_a_flush, set_up_small_buffer),
+		TEST(a_record_that_is_too_large_is_our_callers_fault),
+		TEST_WITH(a_full_segment_is_followed_by_the_next, set_up_small_segments),
+		TEST_WITH(without_a_next_segment_the_old_one_grows, set_up_small_segments),
+		TEST_WITH(many_segments_between_two_syncs_are_all_synced, set_up_small_segments),
+		TEST(a_sync_that_fails_says_so),
+		TEST(a_segment_that_exists_is_never_written_over),
+		TEST(a_name_is_a_segment_only_if_it_is_written_as_one),
+		TEST(segments_are_listed_boot_by_boot_and_in_order),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
