@@ -43,15 +43,6 @@ conn_unsent(const struct conn *c)
 	return c->out.len - c->sent;
 }
 
-static void
-break_off(struct conn *c)
-{
-	if (c->is_broken)
-		return;
-	c->is_broken = true;
-	conn_poke(c);
-}
-
 /* Returns what the socket took, 0 when it takes nothing now. */
 static size_t
 send_parts(struct conn *c, struct iovec *part, int count)
@@ -65,7 +56,7 @@ send_parts(struct conn *c, struct iovec *part, int count)
 	if (n >= 0)
 		return (size_t)n;
 	if (errno != EAGAIN && errno != EWOULDBLOCK)
-		break_off(c);
+		conn_break(c);
 	return 0;
 }
 
@@ -109,7 +100,7 @@ out_keep(struct conn *c, const struct iovec *part, int count, size_t taken)
 			    part[i].iov_len - skip);
 	}
 	if (c->out.failed)
-		break_off(c);
+		conn_break(c);
 }
 
 static void
@@ -118,7 +109,7 @@ arm_writing(struct conn *c)
 	if (c->is_writing)
 		return;
 	if (event_add(&c->writing, NULL) != 0) {
-		break_off(c);
+		conn_break(c);
 		return;
 	}
 	c->is_writing = true;
@@ -317,10 +308,14 @@ conn_refuse(struct conn *c, const struct http_refusal *why)
 	c->must_close = c->must_linger = true;
 	part[1] = part_of(buf_str(b));
 	part[2] = part_of(buf_str(&body));
-	conn_write(c, part, 3);
+	if (!b->failed)
+		conn_write(c, part, 3);
 	buf_free(&body);
 	buf_free(&fields);
-	answered(c);
+	if (b->failed)
+		conn_close(c);
+	else
+		answered(c);
 }
 
 void
@@ -356,7 +351,7 @@ exchange_begin(struct exchange *x, int status, const struct http_field *f, size_
 	if (!c->is_broken)
 		buf_add_str(&c->out, buf_str(b));
 	if (b->failed || c->out.failed)
-		break_off(c);
+		conn_break(c);
 }
 
 /* "1f\r\n" into line; returns its length. */

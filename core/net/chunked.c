@@ -11,6 +11,7 @@
 #include "net/http1.h"
 
 #include "net/scan.h"
+#include "net/target.h"
 
 enum {
 	SIZE_DIGITS = 8,
@@ -51,14 +52,6 @@ hex_digit(char c)
 	if (c >= 'A' && c <= 'F')
 		return c - 'A' + 10;
 	return -1;
-}
-
-static bool
-is_name_byte(char c)
-{
-	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-	       (c >= '0' && c <= '9') ||
-	       (c != '\0' && strchr("!#$%&'*+-.^_`|~", c) != NULL);
 }
 
 static bool
@@ -118,7 +111,7 @@ name_byte(struct http_chunked *c, char byte, struct http_refusal *why)
 		return name_is_harmless(c) ||
 		       bad(why, "A trailer repeats a field that belongs into the head.");
 	}
-	if (!is_name_byte(byte))
+	if (!byte_is(byte, BYTE_TOKEN))
 		return bad(why, "A trailer's name is not a token followed by a colon.");
 	if (c->digits < sizeof(c->name))
 		c->name[c->digits] = byte;

@@ -1,9 +1,9 @@
-/* conn.h - what the server's three files share: the server, its connections, and their
+/* conn.h - what the server's four files share: the server, its connections, and their
  * exchanges. Private to net/.
  *
- * server.c accepts and counts, conn.c reads and keeps the deadlines, answer.c writes. A
- * connection is in one state at a time, and the state alone says what bytes, silence and
- * a FIN mean.
+ * server.c accepts and counts, conn.c keeps states and deadlines, intake.c reads,
+ * answer.c writes. A connection is in one state at a time, and the state alone says what
+ * bytes, silence and a FIN mean.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -107,7 +107,8 @@ struct server {
 	bool is_draining;
 	loop_fn *drained;
 	void *drained_arg;
-	struct loop_later later;
+	struct loop_later tell, bury;
+	int64_t warned_us; /* when the log last heard of a pause in accepting */
 };
 
 /* server.c */
@@ -122,14 +123,28 @@ enum status conn_new(struct server *s, int fd, const struct net_addr *peer,
     struct tally_entry *tally) MUST_CHECK;
 void conn_close(struct conn *c); /* with gone(), if something was going on */
 void conn_reset(struct conn *c); /* the same, and the client sees a RST */
+/* The same, and the client is told why. */
+void conn_fail(struct conn *c, int status, const char *sentence);
 void conn_enter(struct conn *c, enum conn_state state);
+void conn_set_idle(struct conn *c, bool is_idle);
+/* EV_READ: bytes or a FIN. EV_CLOSED: only a FIN, while there is no room for more bytes.
+ * 0: nothing. */
+void conn_watch(struct conn *c, short what);
 void conn_watch_timer(struct conn *c); /* its deadline may have come nearer */
 /* Bytes of later requests that are here already. */
 size_t conn_kept(const struct conn *c);
 /* Looks soon, and from the loop, at what is kept or broken. */
 void conn_poke(struct conn *c);
+/* Something failed under a caller who does not expect the connection to end: it swallows
+ * what is still written, and ends soon. */
+void conn_break(struct conn *c);
 /* The answer is sent: closes, or waits for another request. */
 void conn_next(struct conn *c);
+
+/* intake.c */
+void conn_read(struct conn *c); /* something can be read */
+void conn_digest_kept(struct conn *c);
+void conn_take_fin(struct conn *c);
 
 /* answer.c */
 size_t conn_unsent(const struct conn *c);

@@ -10,11 +10,10 @@
 #include "net/http1.h"
 
 #include "net/scan.h"
+#include "net/target.h"
 
 enum {
-	LENGTH_DIGITS = 15,
-	PORT_DIGITS = 5,
-	PORT_MAX = 65535
+	LENGTH_DIGITS = 15
 };
 
 static enum http_verdict
@@ -23,80 +22,6 @@ refuse(struct http_refusal *why, int status, const char *sentence)
 	why->status = status;
 	why->why = sentence;
 	return HTTP_BAD;
-}
-
-/* What each byte may be. */
-enum {
-	TOKEN = 1,   /* in field names and methods */
-	PATH = 2,    /* in a path, '%' apart */
-	HOST = 4,    /* in a name or an IPv4 address */
-	LITERAL = 8, /* inside the brackets of an IPv6 address */
-	HEX = 16,
-	PLAIN = 32 /* unreserved: percent-encoding it only hides something */
-};
-#define LETTER (TOKEN | PATH | HOST | PLAIN)
-#define HEXLET (LETTER | LITERAL | HEX)
-/* clang-format off */
-static const unsigned char kind[256] = {
-	['!'] = TOKEN | PATH, ['#'] = TOKEN, ['$'] = TOKEN | PATH, ['%'] = TOKEN,
-	['&'] = TOKEN | PATH, ['\''] = TOKEN | PATH, ['('] = PATH, [')'] = PATH,
-	['*'] = TOKEN | PATH, ['+'] = TOKEN | PATH, [','] = PATH, ['-'] = LETTER,
-	['.'] = LETTER | LITERAL, ['/'] = PATH, [':'] = PATH | LITERAL, [';'] = PATH,
-	['='] = PATH, ['@'] = PATH, ['^'] = TOKEN, ['_'] = LETTER, ['`'] = TOKEN,
-	['|'] = TOKEN, ['~'] = TOKEN | PATH | PLAIN,
-	['0'] = HEXLET, ['1'] = HEXLET, ['2'] = HEXLET, ['3'] = HEXLET, ['4'] = HEXLET,
-	['5'] = HEXLET, ['6'] = HEXLET, ['7'] = HEXLET, ['8'] = HEXLET, ['9'] = HEXLET,
-	['A'] = HEXLET, ['B'] = HEXLET, ['C'] = HEXLET, ['D'] = HEXLET, ['E'] = HEXLET,
-	['F'] = HEXLET, ['G'] = LETTER, ['H'] = LETTER, ['I'] = LETTER, ['J'] = LETTER,
-	['K'] = LETTER, ['L'] = LETTER, ['M'] = LETTER, ['N'] = LETTER, ['O'] = LETTER,
-	['P'] = LETTER, ['Q'] = LETTER, ['R'] = LETTER, ['S'] = LETTER, ['T'] = LETTER,
-	['U'] = LETTER, ['V'] = LETTER, ['W'] = LETTER, ['X'] = LETTER, ['Y'] = LETTER,
-	['Z'] = LETTER,
-	['a'] = HEXLET, ['b'] = HEXLET, ['c'] = HEXLET, ['d'] = HEXLET, ['e'] = HEXLET,
-	['f'] = HEXLET, ['g'] = LETTER, ['h'] = LETTER, ['i'] = LETTER, ['j'] = LETTER,
-	['k'] = LETTER, ['l'] = LETTER, ['m'] = LETTER, ['n'] = LETTER, ['o'] = LETTER,
-	['p'] = LETTER, ['q'] = LETTER, ['r'] = LETTER, ['s'] = LETTER, ['t'] = LETTER,
-	['u'] = LETTER, ['v'] = LETTER, ['w'] = LETTER, ['x'] = LETTER, ['y'] = LETTER,
-	['z'] = LETTER,
-};
-/* clang-format on */
-
-static inline bool
-is_a(char c, unsigned char what)
-{
-	return (kind[(unsigned char)c] & what) != 0;
-}
-
-static inline char
-lower(char c)
-{
-	return c >= 'A' && c <= 'Z' ? (char)(c + ('a' - 'A')) : c;
-}
-
-static bool
-all_are(lz_str s, unsigned char what)
-{
-	size_t i;
-
-	for (i = 0; i < s.len; i++) {
-		if (!is_a(s.ptr[i], what))
-			return false;
-	}
-	return true;
-}
-
-static bool
-equal_folded(lz_str a, lz_str b)
-{
-	size_t i;
-
-	if (a.len != b.len)
-		return false;
-	for (i = 0; i < a.len; i++) {
-		if (lower(a.ptr[i]) != lower(b.ptr[i]))
-			return false;
-	}
-	return true;
 }
 
 /* Optional white space is blanks and tabs, nothing else. */
@@ -110,109 +35,6 @@ trim(const char *p, const char *end)
 	return lz_strn(p, (size_t)(end - p));
 }
 
-/* The path: what it says must be what it means, so that no two readers split or join its
- * segments differently. */
-
-/* An escape may stand for a blank or a reserved character, not for what has a plain
- * spelling, nor for what steers a path: the separators of either kind, dots, another
- * percent sign, control bytes, anything beyond ASCII. */
-static bool
-escape_is_harmless(char high, char low)
-{
-	static const char hex[] = "0123456789abcdef";
-	const char *h = strchr(hex, lower(high)), *l = strchr(hex, lower(low));
-	unsigned char c =
-	    (unsigned char)(((unsigned)(h - hex) << 4) | (unsigned)(l - hex));
-
-	return c >= 0x20 && c < 0x7f && !is_a((char)c, PLAIN) && c != '/' && c != '\\' &&
-	       c != '%';
-}
-
-/* Is it one or more dots, maybe with parameters ("..;x") that some readers cut off before
- * they look? */
-static bool
-segment_is_dots(const char *p, const char *end)
-{
-	size_t dots = 0;
-
-	for (; p < end && *p == '.'; p++)
-		dots++;
-	return dots > 0 && (p == end || *p == ';');
-}
-
-static bool
-path_is_canonical(lz_str path)
-{
-	const char *p = path.ptr, *end = p + path.len, *segment = p + 1;
-
-	for (; p < end; p++) {
-		if (*p == '%') {
-			if (end - p < 3 || !is_a(p[1], HEX) || !is_a(p[2], HEX) ||
-			    !escape_is_harmless(p[1], p[2]))
-				return false;
-			p += 2;
-		} else if (!is_a(*p, PATH)) {
-			return false;
-		} else if (*p == '/' && p > path.ptr) {
-			if (p == segment || segment_is_dots(segment, p))
-				return false;
-			segment = p + 1;
-		}
-	}
-	return !segment_is_dots(segment, end);
-}
-
-static bool
-query_is_clean(lz_str query)
-{
-	size_t i;
-
-	for (i = 0; i < query.len; i++) {
-		unsigned char c = (unsigned char)query.ptr[i];
-
-		if (c <= 0x20 || c >= 0x7f || c == '#')
-			return false;
-	}
-	return true;
-}
-
-/* Host. */
-
-static bool
-port_is_valid(lz_str port)
-{
-	int64_t n;
-
-	return port.len <= PORT_DIGITS && str_to_int(port, PORT_MAX, &n);
-}
-
-static bool
-authority_is_valid(lz_str a)
-{
-	const char *end = a.ptr + a.len;
-	const char *after;
-	lz_str name;
-
-	if (a.len > 0 && a.ptr[0] == '[') {
-		after = memchr(a.ptr, ']', a.len);
-		if (after == NULL)
-			return false;
-		name = lz_strn(a.ptr + 1, (size_t)(after - a.ptr) - 1);
-		if (name.len == 0 || !all_are(name, LITERAL))
-			return false;
-		after++;
-	} else {
-		after = memchr(a.ptr, ':', a.len);
-		if (after == NULL)
-			after = end;
-		name = lz_strn(a.ptr, (size_t)(after - a.ptr));
-		if (name.len == 0 || !all_are(name, HOST))
-			return false;
-	}
-	return after == end || (*after == ':' && port_is_valid(lz_strn(after + 1,
-						     (size_t)(end - after) - 1)));
-}
-
 /* The fields that decide how the message is framed and where it belongs. */
 
 static enum http_verdict
@@ -220,7 +42,7 @@ take_host(struct http_head *h, lz_str value, struct http_refusal *why)
 {
 	if (h->host.ptr != NULL)
 		return refuse(why, 400, "The request has more than one Host field.");
-	if (value.len == 0 || !authority_is_valid(value))
+	if (value.len == 0 || !target_authority_is_valid(value))
 		return refuse(why, 400,
 		    "The Host field is not a host name or address with an optional "
 		    "port.");
@@ -341,8 +163,8 @@ take_field(struct http_head *h, const struct http_field *f, struct http_refusal 
 static char *
 fold_name(char *p, const char *end)
 {
-	for (; p < end && is_a(*p, TOKEN); p++)
-		*p = lower(*p);
+	for (; p < end && byte_is(*p, BYTE_TOKEN); p++)
+		*p = byte_lower(*p);
 	return p;
 }
 
@@ -401,7 +223,7 @@ parse_method(lz_str word, struct http_head *h, struct http_refusal *why)
 			return HTTP_DONE;
 		}
 	}
-	if (word.len == 0 || !all_are(word, TOKEN))
+	if (word.len == 0 || !bytes_are(word, BYTE_TOKEN))
 		return refuse(why, 400, "The request line does not begin with a method.");
 	return refuse(why, 405, "The method is not supported.");
 }
@@ -421,31 +243,6 @@ parse_version(lz_str word, struct http_head *h, struct http_refusal *why)
 	return HTTP_DONE;
 }
 
-/* Cuts "http://authority" off an absolute target. The authority must be the Host field's,
- * which is compared when the fields are known. */
-static bool
-cut_authority(lz_str *target, lz_str *authority)
-{
-	static const char *const schemes[] = { "http://", "https://" };
-	size_t i, n;
-
-	for (i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++) {
-		n = strlen(schemes[i]);
-		if (target->len > n &&
-		    equal_folded(lz_strn(target->ptr, n), lz_strn(schemes[i], n))) {
-			lz_str rest = lz_strn(target->ptr + n, target->len - n);
-			const char *slash = memchr(rest.ptr, '/', rest.len);
-
-			if (slash == NULL)
-				return false;
-			*authority = lz_strn(rest.ptr, (size_t)(slash - rest.ptr));
-			*target = lz_strn(slash, rest.len - authority->len);
-			return true;
-		}
-	}
-	return false;
-}
-
 static enum http_verdict
 parse_target(
     lz_str target, struct http_head *h, lz_str *authority, struct http_refusal *why)
@@ -456,13 +253,13 @@ parse_target(
 		return refuse(
 		    why, 431, "The request's target is longer than 4096 bytes.");
 	if (target.len == 0 ||
-	    (target.ptr[0] != '/' && !cut_authority(&target, authority)))
+	    (target.ptr[0] != '/' && !target_cut_authority(&target, authority)))
 		return refuse(why, 400, "The request's target is not a path.");
 	mark = str_find(target, '?');
 	h->path = mark < 0 ? target : lz_strn(target.ptr, (size_t)mark);
 	h->query = mark < 0 ? lz_strn(target.ptr + target.len, 0)
 			    : str_cut(target, (size_t)mark + 1, target.len);
-	if (!path_is_canonical(h->path) || !query_is_clean(h->query))
+	if (!target_path_is_canonical(h->path) || !target_query_is_clean(h->query))
 		return refuse(why, 400,
 		    "The request's path is not in its plain form, or holds bytes that "
 		    "must be encoded.");
@@ -505,7 +302,7 @@ judge(struct http_head *h, lz_str authority, struct http_refusal *why)
 	if (h->host.ptr == NULL && h->minor == 1)
 		return refuse(why, 400, "The request has no Host field.");
 	if (authority.ptr != NULL &&
-	    (h->host.ptr == NULL || !equal_folded(authority, h->host)))
+	    (h->host.ptr == NULL || !bytes_equal_folded(authority, h->host)))
 		return refuse(why, 400,
 		    "The request's target and its Host field name different hosts.");
 	if (h->is_chunked && h->content_length >= 0)
@@ -633,7 +430,7 @@ http1_field_is_clean(const struct http_field *f)
 {
 	const char *end = f->value.ptr + f->value.len;
 
-	return f->name.len > 0 && all_are(f->name, TOKEN) &&
+	return f->name.len > 0 && bytes_are(f->name, BYTE_TOKEN) &&
 	       (f->value.len == 0 || scan_control(f->value.ptr, end) == end);
 }
 

@@ -24,6 +24,7 @@
 enum {
 	ACCEPT_BURST = 64, /* per event, so that accepting cannot hold the turn */
 	ACCEPT_PAUSE_US = 100000,
+	WARN_EVERY_US = 60 * 1000000,
 	NOTSENT_BYTES = 131072, /* unsent bytes the kernel takes for one client */
 	ANSWER_HEAD_BYTES = 65536,
 	FREE_TALKS = 128,
@@ -163,9 +164,16 @@ end_pause(void *arg)
  * what is being served is left alone. Without a timer (memory is out for that too) the
  * next ending connection ends the pause. */
 static void
-pause_accepting(struct server *s)
+pause_accepting(struct server *s, int error)
 {
+	int64_t now = loop_now(s->loop)->mono_us;
+
 	metric_add(METRIC_ACCEPT_PAUSED, 1);
+	if (s->warned_us == 0 || now - s->warned_us > WARN_EVERY_US) {
+		log_warn("net.accept_paused", "connections=%u error=\"%s\"",
+		    s->connections, strerror(error));
+		s->warned_us = now;
+	}
 	stop_accepting(s);
 	if (loop_timer_set(s->loop, &s->pause, ACCEPT_PAUSE_US, end_pause, s) != ST_OK)
 		s->is_full = true;
@@ -192,7 +200,7 @@ server_count_out(struct server *s)
 		start_accepting(s);
 	}
 	if (s->is_draining && s->connections == 0 && s->drained != NULL) {
-		loop_later(s->loop, &s->later, s->drained, s->drained_arg);
+		loop_later(s->loop, &s->tell, s->drained, s->drained_arg);
 		s->drained = NULL;
 	}
 }
@@ -226,7 +234,7 @@ take_client(struct server *s, int fd, const struct net_addr *peer)
 	}
 	if (conn_new(s, fd, peer, entry) != ST_OK) {
 		tally_leave(entry);
-		pause_accepting(s);
+		pause_accepting(s, ENOMEM);
 		return;
 	}
 	s->connections++;
@@ -263,7 +271,7 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return;
 		else if (!is_passing(errno))
-			pause_accepting(s);
+			pause_accepting(s, errno);
 	}
 }
 
@@ -355,7 +363,7 @@ server_drain(struct server *s, loop_fn *done, void *arg)
 	while ((c = TAILQ_FIRST(&s->idle)) != NULL)
 		conn_close(c);
 	if (s->connections == 0 && s->drained != NULL) {
-		loop_later(s->loop, &s->later, done, arg);
+		loop_later(s->loop, &s->tell, done, arg);
 		s->drained = NULL;
 	}
 }
@@ -392,5 +400,5 @@ server_free(struct server *s)
 	    (c = TAILQ_FIRST(&s->idle)) != NULL || (c = TAILQ_FIRST(&s->active)) != NULL)
 		conn_reset(c);
 	/* Behind its connections, which the loop frees in this order. */
-	loop_later(s->loop, &s->later, server_bury, s);
+	loop_later(s->loop, &s->bury, server_bury, s);
 }
