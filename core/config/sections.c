@@ -249,6 +249,8 @@ settle_listen(struct build *b, const json_t *root, const lz_list *list)
 			build_wrong(b, "--listen", NULL, NULL, "%s", why.text);
 		return;
 	}
+	if (list->items == NULL)
+		return; /* was refused already */
 	if (list->count == 0 || list->count > MOST) {
 		build_wrong(b, NULL, root, "listen", "%zu addresses; it must be 1 to %d", list->count, MOST);
 		return;
@@ -368,10 +370,10 @@ sections_read(struct build *b, const json_t *root)
 	settle_fx(b, root, &s.fx);
 	settle_routing(b->c, &s.routing);
 	settle_rest(b, &s);
-	if (s.retention.content > s.retention.traces)
+	if (s.retention.traces > 0 && s.retention.content > s.retention.traces)
 		build_wrong(b, "retention", json_object_get(root, "retention"), "content",
 		    "is longer than traces; content cannot outlive its trace");
-	if (b->c->data.len == 0)
+	if (b->c->data.ptr != NULL && b->c->data.len == 0)
 		build_wrong(b, NULL, root, "data", "is empty; it is the path of a folder");
 }
 

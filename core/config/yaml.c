@@ -480,6 +480,16 @@ check_key(struct reader *r, const json_t *object, const yaml_event_t *ev)
 	return true;
 }
 
+/* A list or map stands where its key does, which is not its first line when it is written below. */
+static void
+move_to_key(struct yaml_source *s, const json_t *value, unsigned line)
+{
+	struct place *p = place_at(s->place, s->cap, value, NULL);
+
+	if (p->node != NULL)
+		p->line = line;
+}
+
 static bool
 member(struct reader *r, json_t *object, const yaml_event_t *key_event)
 {
@@ -498,6 +508,7 @@ member(struct reader *r, json_t *object, const yaml_event_t *key_event)
 		(void)fail_nomem(r);
 		return false;
 	}
+	move_to_key(r->source, value, line_of(key_event));
 	return true;
 }
 

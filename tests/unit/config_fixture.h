@@ -98,6 +98,10 @@ fake_make(const struct part_info *info, const char *name, const json_t *options,
 		return NULL;
 	}
 	p = mem_zalloc(sizeof(*p));
+	if (p == NULL) {
+		(void)err_fail(e, ST_NOMEM, "%s: out of memory", where);
+		return NULL;
+	}
 	atomic_init(&p->refs, 1);
 	p->info = info;
 	p->name = mem_strdup(name);
