@@ -1,0 +1,60 @@
+"""What every suite of pytest shares: the switch --full and the fixtures of tests/harness.
+
+SPDX-License-Identifier: MIT
+"""
+
+import os
+import pathlib
+import sys
+
+import pytest
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent))
+
+from harness.gateway import Gateway  # noqa: E402
+from harness.provider import Provider  # noqa: E402
+
+
+def pytest_addoption(parser):
+    parser.addoption("--full", action="store_true", help="the long versions")
+
+
+@pytest.fixture
+def full(request):
+    return request.config.getoption("--full")
+
+
+@pytest.fixture
+def build():
+    folder = os.environ.get("LATENZA_BUILD")
+    if folder is None or not (pathlib.Path(folder) / "latenza").exists():
+        pytest.fail("no built gateway: run ./tests/run, or set LATENZA_BUILD to a build folder")
+    return pathlib.Path(folder)
+
+
+@pytest.fixture
+def provider():
+    """A scripted OpenAI-compatible server."""
+    with Provider() as p:
+        yield p
+
+
+@pytest.fixture
+def make_gateway(build, tmp_path):
+    """Starts gateways; each must end in order, and with an exit code of 0, when the test does."""
+    made = []
+
+    def make(**options):
+        gateway = Gateway(build, tmp_path / f"gateway{len(made)}", **options)
+        made.append(gateway)
+        return gateway.start()
+
+    yield make
+    for gateway in made:
+        gateway.close()
+
+
+@pytest.fixture
+def gateway(make_gateway, provider):
+    """A gateway in front of `provider`, with the echo beside it."""
+    return make_gateway(provider=provider)

@@ -1,0 +1,108 @@
+"""What happens when a provider does not answer as it should.
+
+SPDX-License-Identifier: MIT
+"""
+
+import threading
+import time
+
+import pytest
+from harness.gateway import PRICES
+from harness.provider import Provider
+from harness.sse import Stream, text_of
+
+BODY = {"model": "fake-1", "messages": [{"role": "user", "content": "Go"}]}
+
+
+@pytest.fixture
+def second():
+    with Provider() as p:
+        yield p
+
+
+@pytest.fixture
+def two(make_gateway, provider, second):
+    """One model at two providers; `a` is cheaper, so `cheapest` asks it first."""
+    def one(p, factor):
+        return {"plugin": "compatible", "base_url": p.base_url, "api_keys": ["env:FAKE_KEY"],
+                "models": [{"id": "fake-1", "context_window": 32768, "max_output_tokens": 4096,
+                            **{k: v * factor for k, v in PRICES.items()}}]}
+    return make_gateway(config={"providers": {"a": one(provider, 1), "b": one(second, 2)},
+                                "routing": {"default": "cheapest", "attempts": 3, "timeout_ms": 5000,
+                                            "first_byte_timeout_ms": 2000}})
+
+
+@pytest.mark.parametrize("status", [408, 409, 429, 500, 502, 503, 529, 401, 403])
+def test_another_provider_serves_when_the_first_fails(two, provider, second, status):
+    provider.script(status=status)
+    code, head, _ = two.chat(two.key())
+    assert (code, head["x-latenza-provider"], head["x-latenza-attempts"]) == (200, "b", "2")
+    assert provider.calls() == 1 and second.calls() == 1
+    attempts = two.trace(head["x-request-id"])["attempts"]
+    assert [(a["provider"], a["status"]) for a in attempts] == [("a", status), ("b", 200)]
+
+
+@pytest.mark.parametrize("script", [{"end": "reset"}, {"raw": b"not json"}, {"delay": 30}, {"raw": b"{}"}])
+def test_another_provider_serves_when_the_first_breaks(two, provider, script):
+    provider.script(**script)
+    code, head, _ = two.chat(two.key())
+    assert (code, head["x-latenza-provider"]) == (200, "b")
+
+
+@pytest.mark.parametrize("status", [400, 404, 413, 422])
+def test_a_refusal_of_the_request_itself_is_not_tried_elsewhere(two, provider, second, status):
+    provider.script(status=status)
+    code, _, body = two.chat(two.key())
+    assert code == status and body["error"]["code"] == f"scripted_{status}"
+    assert second.calls() == 0
+
+
+def test_a_stream_fails_over_before_its_first_piece(two, provider):
+    provider.script(chunks=[], end="cut")
+    stream = Stream(two.port, two.key(), BODY)
+    events = stream.rest()
+    assert stream.headers["x-latenza-provider"] == "b"
+    assert text_of(events) == "Go" and events[-1] == "[DONE]"
+
+
+def test_a_stream_does_not_fail_over_after_its_first_piece(two, provider, second):
+    provider.script(chunks=["half "], end="cut")
+    events = Stream(two.port, two.key(), BODY).rest()
+    assert second.calls() == 0 and "[DONE]" not in events
+
+
+def test_all_attempts_failed_says_what_each_did(two, provider, second):
+    provider.script(status=500)
+    second.script(status=503)
+    code, _, body = two.chat(two.key())
+    assert (code, body["error"]["code"]) == (502, "all_attempts_failed")
+    assert [a["provider"] for a in body["error"]["latenza"]["attempts"]] == ["a", "b"]
+
+
+def test_when_every_attempt_was_limited_the_answer_is_429_with_a_time(two, provider, second):
+    provider.script(status=429, headers={"retry-after": "7"})
+    second.script(status=429, headers={"retry-after": "3"})
+    code, head, body = two.chat(two.key())
+    assert (code, body["error"]["code"]) == (429, "upstream_rate_limited")
+    assert 1 <= int(head["retry-after"]) <= 60
+
+
+def test_a_provider_that_keeps_failing_is_left_alone_for_a_while(two, provider):
+    provider.script(status=500)
+    key = two.key()
+    for _ in range(30):
+        assert two.chat(key)[0] == 200
+    assert provider.calls() < 30
+    health = {t["target"]: t["health"] for t in two.json("provider", "list")["targets"]}
+    assert health["a/fake-1"] == "down" and health["b/fake-1"] == "ok"
+
+
+def test_a_timeout_of_the_whole_request_is_504(two, provider, second):
+    gate = threading.Event()
+    provider.script(gate=gate)
+    second.script(gate=gate)
+    began = time.monotonic()
+    code, _, body = two.chat(two.key())
+    gate.set()
+    assert code == 504 and body["error"]["code"] == "upstream_timeout"
+    assert time.monotonic() - began < 10

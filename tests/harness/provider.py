@@ -1,0 +1,237 @@
+"""A scripted OpenAI-compatible provider: says what the test tells it to, and remembers what it was asked.
+
+    provider.script(status=429, headers={"retry-after": "2"}, times=1)   the next call only
+    provider.script(model="slow", delay=1.0)                             every call for that model
+    provider.script(chunks=["a", "b"], pace=0.05, end="cut")             a stream that breaks off
+    provider.script(gate=threading.Event())                              answers when the test says so
+    provider.script(chunks=[...], step=threading.Semaphore(0))           and so for every piece
+
+The first script whose model matches and whose times are not used up applies; else the answer repeats the last user
+message. One thread per connection: tests ask for hundreds of streams, not for thousands.
+
+SPDX-License-Identifier: MIT
+"""
+
+import contextlib
+import json
+import socket
+import struct
+import threading
+import time
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Script:
+    def __init__(self, model=None, times=None, status=200, headers=None, body=None, raw=None, delay=0.0, chunks=None,
+                 pace=0.0, end="done", usage=(7, 5), tool_calls=None, finish="stop", gate=None, step=None):
+        self.model, self.times = model, times
+        self.status, self.headers, self.body, self.raw = status, headers or {}, body, raw
+        self.delay, self.chunks, self.pace, self.end = delay, chunks, pace, end
+        self.usage, self.tool_calls, self.finish, self.gate, self.step = usage, tool_calls, finish, gate, step
+
+
+class Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 1024
+    allow_reuse_address = True
+
+
+class Provider:
+    def __init__(self, models=("fake-1", "fake-2")):
+        self.models = list(models)
+        self.scripts, self.requests, self.lock = [], [], threading.Lock()
+        self.cancelled = 0  # connections that the gateway closed before the answer was whole
+        self.server = Server(("127.0.0.1", 0), make_handler(self))
+        self.port = self.server.server_address[1]
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.server.server_close()
+
+    @property
+    def base_url(self):
+        return f"http://127.0.0.1:{self.port}/v1"
+
+    def script(self, **what):
+        with self.lock:
+            self.scripts.insert(0, Script(**what))
+
+    def take(self, model):
+        with self.lock:
+            for s in self.scripts:
+                if (s.model is None or s.model == model) and s.times != 0:
+                    if s.times is not None:
+                        s.times -= 1
+                    return s
+        return Script()
+
+    def calls(self, model=None):
+        """How many chat completions arrived."""
+        with self.lock:
+            return sum(1 for r in self.requests if r["path"].endswith("/chat/completions") and
+                       (model is None or r["body"].get("model") == model))
+
+    def last(self):
+        with self.lock:
+            return self.requests[-1]
+
+
+def last_user_text(body):
+    for message in reversed(body.get("messages", [])):
+        if message.get("role") == "user":
+            content = message.get("content")
+            if isinstance(content, list):
+                return "".join(part.get("text", "") for part in content)
+            return content or ""
+    return ""
+
+
+def usage_of(script):
+    prompt, completion = script.usage
+    return {"prompt_tokens": prompt, "completion_tokens": completion, "total_tokens": prompt + completion}
+
+
+def make_handler(provider):
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *_):
+            pass
+
+        def read_body(self):
+            length = self.headers.get("content-length")
+            if length is not None:
+                return self.rfile.read(int(length))
+            data = b""
+            while "chunked" in self.headers.get("transfer-encoding", ""):
+                size = int(self.rfile.readline().split(b";")[0], 16)
+                data += self.rfile.read(size)
+                self.rfile.readline()
+                if size == 0:
+                    break
+            return data
+
+        def note(self, raw):
+            body = json.loads(raw) if raw else {}
+            with provider.lock:
+                provider.requests.append({"path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},
+                                          "body": body, "at": time.monotonic()})
+            return body
+
+        def send_json(self, status, body, headers=()):
+            data = body if isinstance(body, bytes) else json.dumps(body).encode()
+            self.send_response(status)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(data)))
+            for name, value in dict(headers).items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(data)
+
+        def do_GET(self):
+            self.note(b"")
+            self.send_json(200, {"object": "list", "data": [{"id": m, "object": "model", "created": 1, "owned_by": "us"}
+                                                            for m in provider.models]})
+
+        def do_POST(self):
+            try:
+                body = self.note(self.read_body())
+                script = provider.take(body.get("model"))
+                if script.gate is not None:
+                    script.gate.wait(30)
+                if script.delay and self.is_left(script.delay):
+                    return
+                self.answer(body, script)
+            except (BrokenPipeError, ConnectionResetError):
+                with provider.lock:
+                    provider.cancelled += 1
+                self.close_connection = True
+
+        def is_left(self, seconds):
+            """Waits so long; True when the other side closed meanwhile."""
+            self.connection.settimeout(seconds)
+            try:
+                left = self.connection.recv(1, socket.MSG_PEEK) == b""
+            except (TimeoutError, socket.timeout):
+                left = False
+            finally:
+                self.connection.settimeout(None)
+            if left:
+                raise ConnectionResetError
+            return left
+
+        def answer(self, body, script):
+            if script.end == "reset" and not body.get("stream"):
+                return self.cut()
+            if script.raw is not None:
+                return self.send_json(script.status, script.raw, script.headers)
+            if script.status != 200:
+                error = script.body or {"error": {"message": f"scripted {script.status}", "type": "scripted",
+                                                  "param": None, "code": f"scripted_{script.status}"}}
+                return self.send_json(script.status, error, script.headers)
+            if body.get("stream"):
+                return self.stream(body, script)
+            self.send_json(200, script.body or self.whole(body, script), script.headers)
+
+        def whole(self, body, script):
+            message = {"role": "assistant", "content": "".join(script.chunks or [last_user_text(body)])}
+            if script.tool_calls:
+                message = {"role": "assistant", "content": None, "tool_calls": script.tool_calls}
+            return {"id": "chatcmpl-scripted", "object": "chat.completion", "created": 1, "model": body.get("model"),
+                    "choices": [{"index": 0, "message": message, "logprobs": None,
+                                 "finish_reason": "tool_calls" if script.tool_calls else script.finish}],
+                    "usage": usage_of(script)}
+
+        def event(self, body, delta, finish=None, usage=None, choices=True):
+            chunk = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1,
+                     "model": body.get("model"),
+                     "choices": [{"index": 0, "delta": delta, "finish_reason": finish}] if choices else []}
+            if usage:
+                chunk["usage"] = usage
+            self.send_chunk(f"data: {json.dumps(chunk)}\n\n".encode())
+
+        def send_chunk(self, data):
+            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+            self.wfile.flush()
+
+        def stream(self, body, script):
+            self.send_response(200)
+            self.send_header("content-type", "text/event-stream")
+            self.send_header("transfer-encoding", "chunked")
+            self.end_headers()
+            self.event(body, {"role": "assistant", "content": ""})
+            for piece in script.chunks if script.chunks is not None else last_user_text(body).split(" "):
+                if script.step is not None:
+                    script.step.acquire(timeout=60)
+                if script.pace:
+                    self.is_left(script.pace)
+                self.event(body, {"content": piece})
+            for index, call in enumerate(script.tool_calls or []):
+                self.event(body, {"tool_calls": [{"index": index, **call}]})
+            if script.end in ("cut", "reset"):
+                return self.cut()
+            if script.end == "error":
+                self.send_chunk(b'data: {"error":{"message":"scripted end","type":"server_error"}}\n\n')
+            else:
+                self.event(body, {}, finish="tool_calls" if script.tool_calls else script.finish)
+                if (body.get("stream_options") or {}).get("include_usage"):
+                    self.event(body, {}, usage=usage_of(script), choices=False)
+                if script.end == "done":
+                    self.send_chunk(b"data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
+            self.wfile.flush()
+
+        def cut(self):
+            """Ends the connection as a crash would: with a reset."""
+            self.wfile.flush()
+            with contextlib.suppress(OSError):
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.connection.close()
+            self.close_connection = True
+
+    return Handler

@@ -1,0 +1,323 @@
+"""Runs the suites and counts: each function of a unit test, each case of pytest, each check of the lint is one.
+
+./tests/run calls it with a finished build. Its last line is `N passed, N failed` (`, N skipped`), and nothing else
+prints a line of that form. Each suite has a time limit; what does not end in time has failed.
+
+SPDX-License-Identifier: MIT
+"""
+
+import argparse
+import hashlib
+import os
+import pathlib
+import re
+import signal
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ET
+
+TOP = pathlib.Path(__file__).resolve().parent.parent
+UNIT_SECONDS = 180  # one program
+LINT_SECONDS = 300
+FUZZ_SECONDS = 120
+FUZZ_FULL_SECONDS = 60
+PYTEST_SECONDS = {"abi": 600, "lua": 600, "e2e": 1200, "faults": 1800, "bench": 900}
+
+
+class Count:
+    def __init__(self):
+        self.passed, self.failed, self.skipped = 0, [], []
+
+    def add(self, name, outcome, why=""):
+        if outcome == "passed":
+            self.passed += 1
+        elif outcome == "skipped":
+            self.skipped.append((name, why))
+        else:
+            self.failed.append((name, why))
+
+    def __iadd__(self, other):
+        self.passed += other.passed
+        self.failed += other.failed
+        self.skipped += other.skipped
+        return self
+
+
+def run(argv, seconds, **more):
+    """Exit code and output; the whole process group ends with it. Code None: it did not end in time."""
+    process = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, errors="replace", start_new_session=True, **more)
+    try:
+        out, _ = process.communicate(timeout=seconds)
+        return process.returncode, out
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        out, _ = process.communicate()
+        return None, out
+
+
+def tail(text, lines=30):
+    return "\n".join("    " + line for line in text.rstrip().splitlines()[-lines:])
+
+
+def why_of(code):
+    if code is None:
+        return "did not end in time"
+    return f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def environment(build):
+    return {**os.environ, "srcdir": str(TOP), "builddir": str(build), "LATENZA_BUILD": str(build)}
+
+
+def make_list(name, file):
+    """The words of a list in a .am file, without its `%D%/`."""
+    text = (TOP / file).read_text()
+    found = re.search(rf"(?m)^{name} =((?:[^\n]*\\\n)*[^\n]*)\n", text)
+    return [] if found is None else found.group(1).replace("\\\n", " ").replace("%D%", "tests").split()
+
+
+# ---- unit ----
+
+TAP = re.compile(r"^(not ok|ok) \d+ (?:- )?(.*)$")
+
+
+def count_tap(program, out):
+    count = Count()
+    for line in out.splitlines():
+        found = TAP.match(line)
+        if not found:
+            continue
+        name = f"{program}: {found.group(2).replace('# SKIP', '').strip()}"
+        if "# SKIP" in line or "# skip" in line:
+            count.add(name, "skipped", "asked to be skipped")
+        else:
+            count.add(name, "passed" if found.group(1) == "ok" else "failed")
+    return count
+
+
+def build_unit(build, names):
+    code, out = run(["make", f"-j{os.cpu_count()}", *names], 900, cwd=build)
+    if code != 0:
+        print(tail(out))
+    return code == 0
+
+
+def suite_unit(o):
+    count = Count()
+    names = make_list("UNIT_TESTS", "tests/tests.am")
+    if not build_unit(o.build, ["-k", *names]):
+        count.add("unit: build", "failed", "a test does not compile")
+    for name in names:
+        program = o.build / name
+        if not program.exists():
+            continue
+        code, out = run([program], UNIT_SECONDS, cwd=TOP, env={**environment(o.build), "CMOCKA_MESSAGE_OUTPUT": "TAP"})
+        one = count_tap(program.name, out)
+        if code != 0 and not one.failed:
+            one.add(program.name, "failed", why_of(code))
+        elif code == 0 and one.passed + len(one.skipped) == 0:
+            one.add(program.name, "failed", "ran no test")
+        if one.failed:
+            print(f"  {program.name}: {why_of(code)}\n{tail(out)}")
+        count += one
+    return count
+
+
+# ---- lint ----
+
+def suite_lint(o):
+    count = Count()
+    for path in sorted((TOP / "tests/lint").glob("*.sh")):
+        name = f"lint: {path.stem}"
+        code, out = run(["sh", path], LINT_SECONDS, cwd=TOP, env=environment(o.build))
+        if code == 77:
+            count.add(name, "skipped", out.strip().splitlines()[-1] if out.strip() else "")
+        elif code == 0:
+            count.add(name, "passed")
+        else:
+            print(f"  {name}: {why_of(code)}\n{tail(out)}")
+            count.add(name, "failed", why_of(code))
+    return count
+
+
+# ---- fuzz ----
+
+def suite_fuzz(o):
+    count = Count()
+    names = make_list("FUZZ_TARGETS", "tests/tests.am")
+    if not names:
+        return count
+    if not build_unit(o.build, names):
+        count.add("fuzz: build", "failed", "a target does not compile")
+        return count
+    for name in names:
+        corpus = TOP / "tests/fuzz/corpus" / pathlib.Path(name).name.removeprefix("fuzz_")
+        code, out = run([o.build / name, corpus], FUZZ_SECONDS, env=environment(o.build))
+        if code != 0:
+            print(f"  {name}: {why_of(code)}\n{tail(out)}")
+        count.add(f"fuzz: {name} replays its corpus", "passed" if code == 0 else "failed", why_of(code))
+    if o.full:
+        count += fuzz_for_long(o, names)
+    return count
+
+
+def fuzz_for_long(o, names):
+    count = Count()
+    build = o.build / "fuzz-build"
+    env = {**environment(build), "BUILD": str(build), "CC": "clang-14"}
+    code, out = run([TOP / "tests/build", "--enable-fuzz", "CFLAGS=-O1 -g"], 1200, env=env)
+    if code == 0:
+        code, out = run(["make", f"-j{os.cpu_count()}", *names], 1200, cwd=build)
+    if code != 0:
+        print(tail(out))
+        count.add("fuzz: build with libFuzzer", "failed", why_of(code))
+        return count
+    for name in names:
+        short = pathlib.Path(name).name.removeprefix("fuzz_")
+        grown = build / "grown" / short
+        grown.mkdir(parents=True, exist_ok=True)
+        code, out = run([build / name, f"-max_total_time={FUZZ_FULL_SECONDS}", "-timeout=10", grown,
+                         TOP / "tests/fuzz/corpus" / short], FUZZ_FULL_SECONDS + 120, cwd=build)
+        if code != 0:
+            print(f"  {name}: {why_of(code)}\n{tail(out)}")
+        count.add(f"fuzz: {name} for {FUZZ_FULL_SECONDS} s", "passed" if code == 0 else "failed", why_of(code))
+    return count
+
+
+# ---- pytest ----
+
+def packages(section):
+    lines, on = [], False
+    for line in (TOP / "tests/packages.txt").read_text().splitlines():
+        line = line.split("#")[0].strip()
+        if line.startswith("["):
+            on = line == f"[{section}]"
+        elif on and line:
+            lines.append(line)
+    return lines
+
+
+def prepared(folder, wanted, argvs):
+    """Runs the commands once for this list of packages. Says whether what they install is there."""
+    stamp = folder / "packages.stamp"
+    digest = hashlib.sha256("\n".join(wanted).encode()).hexdigest()
+    if stamp.exists() and stamp.read_text() == digest:
+        return True
+    for argv in argvs:
+        code, out = run(argv, 600)
+        if code != 0:
+            print(f"  {' '.join(wanted)}: could not be installed: {why_of(code)}\n{tail(out, 5)}")
+            return False
+    stamp.write_text(digest)
+    return True
+
+
+def prepare_python(build):
+    """An environment with the official SDK; the system's Python when the registry cannot be reached."""
+    folder, wanted = build / "python", packages("pypi")
+    fine = prepared(folder, wanted, [[sys.executable, "-m", "venv", "--system-site-packages", str(folder)],
+                                     [str(folder / "bin/pip"), "install", "-q", "--disable-pip-version-check", *wanted]])
+    return str(folder / "bin/python") if fine else sys.executable
+
+
+def prepare_node(build):
+    folder, wanted = build / "node", packages("npm")
+    folder.mkdir(exist_ok=True)
+    prepared(folder, wanted, [["npm", "install", "--prefix", str(folder), "--no-audit", "--no-fund", "--silent", *wanted]])
+
+
+def count_junit(suite, file):
+    count = Count()
+    for case in ET.parse(file).iter("testcase"):
+        name = f"{suite}: {case.get('classname', '').split('.')[-1]} {case.get('name')}"
+        bad = case.find("failure") if case.find("failure") is not None else case.find("error")
+        skip = case.find("skipped")
+        if bad is not None:
+            count.add(name, "failed", (bad.get("message") or "").splitlines()[0][:200] if bad.get("message") else "")
+        elif skip is not None:
+            count.add(name, "skipped", skip.get("message") or "")
+        else:
+            count.add(name, "passed")
+    return count
+
+
+def suite_pytest(suite):
+    def go(o):
+        count = Count()
+        folder = TOP / "tests" / suite
+        if not list(folder.glob("test_*.py")):
+            print(f"  tests/{suite} holds no tests yet")
+            return count
+        python = prepare_python(o.build)
+        prepare_node(o.build)
+        report = o.build / f"{suite}.xml"
+        report.unlink(missing_ok=True)
+        argv = [python, "-m", "pytest", str(folder), "-q", "--no-header", "-p", "no:cacheprovider",
+                f"--junitxml={report}", "--timeout=300", *(["--full"] if o.full else []), *o.pytest]
+        code, out = run(argv, PYTEST_SECONDS[suite] * (3 if o.full else 1), cwd=TOP / "tests",
+                        env={**environment(o.build), "PYTHONDONTWRITEBYTECODE": "1"})
+        if code not in (0, 5):
+            print(tail(out, 120))
+        if report.exists():
+            count += count_junit(suite, report)
+        if code not in (0, 1, 5) and not count.failed:
+            count.add(f"{suite}: pytest", "failed", why_of(code))
+        return count
+    return go
+
+
+SUITES = {
+    "lint": suite_lint,
+    "unit": suite_unit,
+    "fuzz": suite_fuzz,
+    "abi": suite_pytest("abi"),
+    "lua": suite_pytest("lua"),
+    "e2e": suite_pytest("e2e"),
+    "faults": suite_pytest("faults"),
+    "bench": suite_pytest("bench"),
+}
+
+
+def read_words(words):
+    suites, rest = [], []
+    full = False
+    for word in words:
+        if word == "--full":
+            full = True
+        elif rest or word.startswith("-"):
+            rest.append(word)
+        elif word in SUITES:
+            suites.append(word)
+        else:
+            sys.exit(f"tests/run: there is no suite \"{word}\"; there are {', '.join(SUITES)}")
+    return suites or list(SUITES), rest, full
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--build", type=pathlib.Path, required=True)
+    parser.add_argument("words", nargs="*")
+    o = parser.parse_args()
+    o.build = o.build.resolve()
+    suites, o.pytest, o.full = read_words(o.words)
+    total = Count()
+    for name in suites:
+        began = time.monotonic()
+        print(f"== {name}", flush=True)
+        count = SUITES[name](o)
+        print(f"  {count.passed} fine, {len(count.failed)} not, {len(count.skipped)} left out, "
+              f"{time.monotonic() - began:.1f} s", flush=True)
+        total += count
+    for name, why in total.skipped:
+        print(f"skipped: {name}: {why}")
+    for name, why in total.failed:
+        print(f"FAILED: {name}: {why}")
+    print(f"{total.passed} passed, {len(total.failed)} failed" +
+          (f", {len(total.skipped)} skipped" if total.skipped else ""))
+    sys.exit(1 if total.failed or total.passed == 0 else 0)
+
+
+if __name__ == "__main__":
+    main()
