@@ -30,7 +30,8 @@ fixture_env(const char *name, const char *otherwise)
 static inline void
 fixture_start(void)
 {
-	(void)snprintf(fixture_dir, sizeof(fixture_dir), "%s/latenza-plugins-XXXXXX", fixture_env("TMPDIR", "/tmp"));
+	(void)snprintf(fixture_dir, sizeof(fixture_dir), "%s/latenza-plugins-XXXXXX",
+	    fixture_env("TMPDIR", "/tmp"));
 	if (mkdtemp(fixture_dir) == NULL)
 		abort();
 }
@@ -56,8 +57,9 @@ fixture_path(const char *name)
 	return p;
 }
 
-/* Compiles a source of the tree to NAME.so in the directory; flags may hold -D. The sanitizers of the test's own build are
- * not wanted in the plugin: they would have to be first in the process. */
+/* Compiles a source of the tree to NAME.so in the directory; flags may hold -D. The
+ * sanitizers of the test's own build are not wanted in the plugin: they would have to be
+ * first in the process. */
 static inline const char *
 fixture_compile(const char *source, const char *name, const char *flags)
 {
@@ -66,8 +68,9 @@ fixture_compile(const char *source, const char *name, const char *flags)
 	char command[3 * PATH_MAX];
 
 	(void)snprintf(command, sizeof(command),
-	    "%s -std=c11 -O1 -g -fPIC -shared -fvisibility=hidden -I'%s/sdk' %s -o '%s' '%s/%s'", fixture_env("CC", "cc"), tree, flags,
-	    out, tree, source);
+	    "%s -std=c11 -O1 -g -fPIC -shared -fvisibility=hidden -I'%s/sdk' %s -o '%s' "
+	    "'%s/%s'",
+	    fixture_env("CC", "cc"), tree, flags, out, tree, source);
 	if (system(command) != 0)
 		fail_msg("cannot compile %s", source);
 	return out;

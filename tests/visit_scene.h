@@ -1,4 +1,5 @@
-/* visit_scene.h - one request on one worker, with candidates, for tests that visit components.
+/* visit_scene.h - one request on one worker, with candidates, for tests that visit
+ * components.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,7 +15,9 @@
 #include "plugin/visit.h"
 #include "request/live.h"
 
-enum { SCENE_TARGETS = 8 };
+enum {
+	SCENE_TARGETS = 8
+};
 
 struct scene {
 	struct worker worker;
@@ -96,13 +99,14 @@ scene_body(struct scene *s, const char *text, size_t n)
 	buf_add(&s->r.body, text, n);
 }
 
-/* Two candidates, models m0 and m1, all of `part`, which is taken; the attempt is at the first. Names are new for each
- * scene, so that no scene sees another's averages. */
+/* Two candidates, models m0 and m1, all of `part`, which is taken; the attempt is at the
+ * first. Names are new for each scene, so that no scene sees another's averages. */
 static inline void
 scene_open(struct scene *s, struct part *part)
 {
 	static unsigned scenes;
-	static const char body[] = "{\"model\":\"m0\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
+	static const char body[] =
+	    "{\"model\":\"m0\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}";
 
 	memset(s, 0, sizeof(*s));
 	scenes++;
@@ -202,7 +206,9 @@ scene_run_for(unsigned ms)
 {
 	struct loop_timer t = { 0 };
 
-	assert_int_equal(loop_timer_set(scene_loop, &t, (int64_t)ms * 1000, scene_stop_loop, NULL), ST_OK);
+	assert_int_equal(
+	    loop_timer_set(scene_loop, &t, (int64_t)ms * 1000, scene_stop_loop, NULL),
+	    ST_OK);
 	loop_run(scene_loop);
 }
 
@@ -210,7 +216,9 @@ static inline int
 scene_start(void)
 {
 	static const char *const no_dirs[] = { NULL };
-	struct upstream_options o = { .idle_ms = 60000, .shard_active = 256, .max_idle = 512 };
+	struct upstream_options o = {
+		.idle_ms = 60000, .shard_active = 256, .max_idle = 512
+	};
 	struct err e = { "" };
 
 	json_start();
@@ -221,7 +229,8 @@ scene_start(void)
 	scene_pool = pool_new(2, 64, &e);
 	if (upstream_start(&e) == ST_OK)
 		scene_upstream = upstream_new(scene_loop, &o, &e);
-	return scene_loop != NULL && scene_pool != NULL && scene_upstream != NULL ? 0 : -1;
+	return scene_loop != NULL && scene_pool != NULL && scene_upstream != NULL ? 0
+										  : -1;
 }
 
 /* Compiles and opens one plugin of the tree. */
@@ -230,7 +239,8 @@ scene_open_plugin(const char *source, const char *name, const char *flags)
 {
 	struct err e = { "" };
 
-	if (registry_open(lz_strz(fixture_compile(source, name, flags)), STR_NONE, true, false, &e) == ST_OK)
+	if (registry_open(lz_strz(fixture_compile(source, name, flags)), STR_NONE, true,
+		false, &e) == ST_OK)
 		return 0;
 	print_error("%s\n", e.text);
 	return -1;

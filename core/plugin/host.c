@@ -1,7 +1,9 @@
-/* host.c - the table that plugins call: who is calling, and the services that need no call.
+/* host.c - the table that plugins call: who is calling, and the services that need no
+ * call.
  *
- * Each plugin has a copy of its own. The functions that carry an lz_call know the plugin by it; for the few that do not
- * (metric(), log() from init()) the thread remembers whom it entered last.
+ * Each plugin has a copy of its own. The functions that carry an lz_call know the plugin
+ * by it; for the few that do not (metric(), log() from init()) the thread remembers whom
+ * it entered last.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,7 +12,9 @@
 #include "base/crypto.h"
 #include "base/log.h"
 
-enum { LOG_BYTES = 600 };
+enum {
+	LOG_BYTES = 600
+};
 
 static _Thread_local const struct plugin *entered;
 
@@ -36,7 +40,8 @@ host_extension(const char *id)
 	return NULL;
 }
 
-/* Quotes and backslashes would end the value early; log_line() sees to the control characters. */
+/* Quotes and backslashes would end the value early; log_line() sees to the control
+ * characters. */
 static void
 quote(lz_str text, char *out)
 {
@@ -53,17 +58,19 @@ quote(lz_str text, char *out)
 static void
 host_log(lz_call *c, int32_t level, lz_str text)
 {
-	static const enum log_level levels[] = { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO, LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
+	static const enum log_level levels[] = { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO,
+		LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
 	const struct visit *v = visit_of(c);
 	const struct plugin *p = v != NULL ? v->component->plugin : entered;
-	enum log_level l = level >= LZ_DEBUG && level <= LZ_ERROR ? levels[level] : LOG_LEVEL_INFO;
+	enum log_level l =
+	    level >= LZ_DEBUG && level <= LZ_ERROR ? levels[level] : LOG_LEVEL_INFO;
 	char quoted[LOG_BYTES];
 
 	if (text.ptr == NULL)
 		return;
 	quote(text, quoted);
-	log_line(l, "plugin.says", "plugin=%s request=%s text=\"%s\"", p != NULL ? p->name : "unknown",
-	    v != NULL ? v->r->id_hex : "", quoted);
+	log_line(l, "plugin.says", "plugin=%s request=%s text=\"%s\"",
+	    p != NULL ? p->name : "unknown", v != NULL ? v->r->id_hex : "", quoted);
 }
 
 static uint32_t
@@ -91,7 +98,9 @@ host_hmac(lz_str key, lz_str data, uint8_t out[32])
 void
 host_fill(lz_host *h, struct plugin *p)
 {
-	*h = (lz_host) { .size = sizeof(*h), .abi_major = LZ_ABI_MAJOR, .abi_minor = LZ_ABI_MINOR };
+	*h = (lz_host){
+		.size = sizeof(*h), .abi_major = LZ_ABI_MAJOR, .abi_minor = LZ_ABI_MINOR
+	};
 	h->version = LATENZA_VERSION;
 	h->impl = p;
 	h->extension = host_extension;

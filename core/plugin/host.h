@@ -1,4 +1,5 @@
-/* host.h - what the files of plugin/ share: opened plugins, their components, and the insides of a visit.
+/* host.h - what the files of plugin/ share: opened plugins, their components, and the
+ * insides of a visit.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,15 +17,16 @@
 #include "plugin/visit.h"
 
 enum {
-	PLUGIN_NAME_BYTES = 64,	     /* of plugins, components and metrics */
-	PLUGIN_TEXT_BYTES = 400,     /* of other fixed texts: versions, summaries */
-	PLUGIN_STALL_US = 5000,	     /* a call that holds a worker for longer is counted and told */
-	PLUGIN_PROBE_MS = 2000,	     /* what a child process gets to open one */
+	PLUGIN_NAME_BYTES = 64,  /* of plugins, components and metrics */
+	PLUGIN_TEXT_BYTES = 400, /* of other fixed texts: versions, summaries */
+	PLUGIN_STALL_US =
+	    5000, /* a call that holds a worker for longer is counted and told */
+	PLUGIN_PROBE_MS = 2000,        /* what a child process gets to open one */
 	VISIT_MEMORY_BYTES = 64 << 20, /* lz->alloc(), lz->keep(): each */
-	VISIT_VALUES = 1 << 20,	     /* JSON values one call may hold */
-	VISIT_OPS = 64,		     /* callouts, offloads, timers of one call under way at once */
+	VISIT_VALUES = 1 << 20,        /* JSON values one call may hold */
+	VISIT_OPS = 64, /* callouts, offloads, timers of one call under way at once */
 	VISIT_REASONS = 16,
-	VISIT_TREE_BYTES = 65536,    /* larger bodies are parsed off the loop */
+	VISIT_TREE_BYTES = 65536, /* larger bodies are parsed off the loop */
 	VISIT_ROUTE_MS = 200
 };
 
@@ -33,7 +35,7 @@ enum {
 struct component {
 	struct part_info info; /* first: part_info.component is the struct itself */
 	struct plugin *plugin;
-	lz_component self;     /* as the plugin gave it, cut or filled up to our size */
+	lz_component self; /* as the plugin gave it, cut or filled up to our size */
 	union {
 		lz_provider provider;
 		lz_router router;
@@ -45,13 +47,14 @@ struct component {
 
 struct plugin {
 	struct plugin *next;
-	char *path;	       /* absolute */
+	char *path; /* absolute */
 	dev_t dev;
 	ino_t ino;
 	int64_t changed_ns;
-	int fd;		       /* kept open: the loader knows the file as /proc/self/fd/N, so N is not to be reused */
+	int fd; /* kept open: the loader knows the file as /proc/self/fd/N, so N is not to
+		   be reused */
 	void *handle;
-	lz_host host;	       /* its own copy: `impl` says who calls */
+	lz_host host; /* its own copy: `impl` says who calls */
 	const lz_plugin *self;
 	char name[PLUGIN_NAME_BYTES + 1];
 	struct component *component;
@@ -62,36 +65,42 @@ struct plugin {
 
 struct open_request {
 	const char *path;
-	lz_str sha256;		  /* hex; absent: unchecked */
-	bool is_strict;		  /* owner and mode refuse; else they warn */
-	bool is_probed;		  /* try it in a child process first */
-	bool is_quiet;		  /* no log lines: this is the child */
+	lz_str sha256;               /* hex; absent: unchecked */
+	bool is_strict;              /* owner and mode refuse; else they warn */
+	bool is_probed;              /* try it in a child process first */
+	bool is_quiet;               /* no log lines: this is the child */
 	const struct plugin *opened; /* names that are taken */
 };
 /* Checks and opens one file. owned by the process: there is no way back. [main] */
-enum status open_plugin(const struct open_request *q, struct plugin **out, struct err *e) MUST_CHECK;
-/* The checks before anything of the file runs: owner, mode, kind, ELF head, hash. *fd is owned. (file.c) */
+enum status open_plugin(
+    const struct open_request *q, struct plugin **out, struct err *e) MUST_CHECK;
+/* The checks before anything of the file runs: owner, mode, kind, ELF head, hash. *fd is
+ * owned. (file.c) */
 enum status file_check(const struct open_request *q, int *fd, struct err *e) MUST_CHECK;
-/* Runs open_plugin() in a child with a time limit. ST_OK: it lived and agreed. (probe.c) */
+/* Runs open_plugin() in a child with a time limit. ST_OK: it lived and agreed. (probe.c)
+ */
 enum status probe_plugin(const struct open_request *q, struct err *e) MUST_CHECK;
-/* A fixed text of a plugin: there, not empty, not too long, UTF-8 without control characters. */
+/* A fixed text of a plugin: there, not empty, not too long, UTF-8 without control
+ * characters. */
 bool plugin_text_is_sane(const char *s, size_t max);
 bool plugin_name_is_sane(const char *s); /* letters, digits and . _ -; at most 64 */
 struct plugin *registry_plugins(void);
 /* Makes and destroys an instance, without the registry's order. (registry.c) */
-struct part *part_make(const struct part_info *info, const char *name, const json_t *options, const char *where,
-    struct err *e);
+struct part *part_make(const struct part_info *info, const char *name,
+    const json_t *options, const char *where, struct err *e);
 void part_destroy(struct part *p);
 
 /* ---- the table that plugins call (host.c) ---- */
 void host_fill(lz_host *out, struct plugin *p);
-/* Who is being called on this thread, for calls that carry no lz_call. Returns who was before. */
+/* Who is being called on this thread, for calls that carry no lz_call. Returns who was
+ * before. */
 const struct plugin *host_enter(const struct plugin *p);
 void host_leave(const struct plugin *before);
 
 /* ---- a plugin's own metrics (meter.c) ---- */
-uint32_t meter_add(const char *plugin, int32_t kind, const char *name, const char *help); /* 0: refused. [main] */
-void meter_observe(uint32_t id, double value);						  /* [any] */
+uint32_t meter_add(const char *plugin, int32_t kind, const char *name,
+    const char *help);                         /* 0: refused. [main] */
+void meter_observe(uint32_t id, double value); /* [any] */
 void meter_print(struct buf *out);
 /* A call of a plugin held the thread for so long. [any] */
 void meter_stall(const struct plugin *p, const char *component, int64_t us);
@@ -137,24 +146,24 @@ struct preference {
 
 struct visit {
 	struct request *r;
-	struct attempt *attempt;	/* providers */
+	struct attempt *attempt; /* providers */
 	const struct component *component;
 	void *self;
 	struct loop *loop;
-	struct memory keep;		/* until the visit ends; build()'s calls too */
-	struct memory scratch;		/* until the call is over */
-	struct memory *now;		/* where lz->alloc() goes at present */
+	struct memory keep;    /* until the visit ends; build()'s calls too */
+	struct memory scratch; /* until the call is over */
+	struct memory *now;    /* where lz->alloc() goes at present */
 	void *slot;
-	pthread_t thread;		/* the worker's */
-	unsigned calls;			/* entries so far: a late post belongs to its own */
-	unsigned depth;			/* functions of the plugin on the stack */
+	pthread_t thread; /* the worker's */
+	unsigned calls;   /* entries so far: a late post belongs to its own */
+	unsigned depth;   /* functions of the plugin on the stack */
 	int64_t entered_us;
-	const struct plugin *before;	/* who was being called on this thread */
+	const struct plugin *before; /* who was being called on this thread */
 
 	/* what is shown */
 	lz_request shown;
 	lz_target chosen;
-	lz_target *target;		/* routers: made when asked for */
+	lz_target *target; /* routers: made when asked for */
 	struct candidate **candidate;
 	size_t target_count;
 	bool has_targets;
@@ -168,28 +177,29 @@ struct visit {
 	unsigned reasons;
 	struct preference *preference;
 	size_t preference_count;
-	int64_t output_limit;		/* -1: not lowered */
+	int64_t output_limit; /* -1: not lowered */
 
 	/* later */
 	int32_t (*first)(struct visit *v); /* enters pick() or build() */
-	int32_t (*judge)(struct visit *v, int32_t result); /* the decision as the caller gets it */
-	lz_http *http;			/* build()'s */
+	int32_t (*judge)(
+	    struct visit *v, int32_t result); /* the decision as the caller gets it */
+	lz_http *http;                        /* build()'s */
 	visit_done_fn *done;
 	const struct visit_provider_ops *ops;
 	void *done_arg, *ops_arg;
-	bool is_pending;		/* the call said LZ_PENDING; done is owed */
-	bool is_closed;			/* the call is over: nothing new may be asked for */
-	bool has_result;		/* lz->finish() was called */
+	bool is_pending; /* the call said LZ_PENDING; done is owed */
+	bool is_closed;  /* the call is over: nothing new may be asked for */
+	bool has_result; /* lz->finish() was called */
 	int32_t result;
-	bool is_over;			/* visit_end_all() was called */
-	bool is_ending;			/* ... and is at work */
-	bool is_settling;		/* later_node is on its way */
-	struct op *op;			/* under way */
+	bool is_over;     /* visit_end_all() was called */
+	bool is_ending;   /* ... and is at work */
+	bool is_settling; /* later_node is on its way */
+	struct op *op;    /* under way */
 	unsigned op_count;
 	lz_token token;
 	bool took_token;
-	bool is_outliving;		/* visit_end_all() returned and it is still here */
-	unsigned posts;			/* posted and not home; guarded by the tokens' lock */
+	bool is_outliving; /* visit_end_all() returned and it is still here */
+	unsigned posts;    /* posted and not home; guarded by the tokens' lock */
 	struct loop_later later_node;
 	struct loop_timer deadline;
 };
@@ -200,7 +210,8 @@ visit_of(lz_call *c)
 	return (struct visit *)(void *)c;
 }
 
-/* The visit, if the caller is on its worker's thread; else NULL, and a line in the log. */
+/* The visit, if the caller is on its worker's thread; else NULL, and a line in the log.
+ */
 struct visit *visit_here(lz_call *c);
 
 /* A function of the plugin is about to run for v, or came back. */
@@ -210,12 +221,14 @@ void visit_leave(struct visit *v);
 void visit_settle(struct visit *v);
 /* The same at the end of this turn. */
 void visit_settle_later(struct visit *v);
-/* The body as a tree, edited or not; made at once when it is small. NULL: not JSON, too large, out of memory. */
+/* The body as a tree, edited or not; made at once when it is small. NULL: not JSON, too
+ * large, out of memory. */
 json_t *visit_body(struct visit *v);
 json_t *visit_edit(struct visit *v);
 /* Shows the request as it is now. (offer.c) */
 void offer_show(struct visit *v, uint32_t phase);
-/* A fault as a plugin said it, made safe: known numbers, texts copied. out may be said. */
+/* A fault as a plugin said it, made safe: known numbers, texts copied. out may be said.
+ */
 void offer_take_fault(struct visit *v, const lz_fault *said, lz_fault *out);
 void offer_fill(lz_host *h);
 

@@ -1,8 +1,10 @@
-/* later.c - what a plugin asks for and hears of later: HTTP callouts, offloaded work, timers, posts.
+/* later.c - what a plugin asks for and hears of later: HTTP callouts, offloaded work,
+ * timers, posts.
  *
- * Each is an `op` in its visit's list, and its callback runs exactly once: with the result, or with LZ_E_GONE when the
- * call ended first. Callbacks come from the loop, never from inside the function that asked. What a pool thread or a
- * posting thread holds cannot be cancelled, only marked; the visit stays until it comes home.
+ * Each is an `op` in its visit's list, and its callback runs exactly once: with the
+ * result, or with LZ_E_GONE when the call ended first. Callbacks come from the loop,
+ * never from inside the function that asked. What a pool thread or a posting thread holds
+ * cannot be cancelled, only marked; the visit stays until it comes home.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,7 +26,7 @@ struct op {
 	struct visit *v;
 	enum op_kind kind;
 	atomic_bool is_gone; /* read by the pool's thread */
-	unsigned call;	     /* the entry it belongs to */
+	unsigned call;       /* the entry it belongs to */
 	union {
 		lz_reply_fn *reply;
 		lz_call_fn *call;
@@ -116,10 +118,12 @@ may_ask(const struct visit *v)
 static int32_t
 outcome(struct op *o)
 {
-	return atomic_load_explicit(&o->is_gone, memory_order_relaxed) ? LZ_E_GONE : LZ_OK;
+	return atomic_load_explicit(&o->is_gone, memory_order_relaxed) ? LZ_E_GONE
+								       : LZ_OK;
 }
 
-/* Runs the callback of offload, after and post. The visit lives; visit_settle() is the caller's. */
+/* Runs the callback of offload, after and post. The visit lives; visit_settle() is the
+ * caller's. */
 static void
 deliver_call(struct op *o)
 {
@@ -174,7 +178,8 @@ later_after(lz_call *c, uint32_t ms, lz_call_fn *fn, void *ud)
 	if (o == NULL)
 		return LZ_E_NOMEM;
 	o->fn.call = fn;
-	if (loop_timer_set(v->loop, &o->timer, (int64_t)ms * 1000, timer_due, o) != ST_OK) {
+	if (loop_timer_set(v->loop, &o->timer, (int64_t)ms * 1000, timer_due, o) !=
+	    ST_OK) {
 		op_free(o);
 		return LZ_E_NOMEM;
 	}
@@ -214,7 +219,8 @@ send_to_pool(struct op *o, void (*work)(void *arg), loop_fn *home)
 {
 	struct worker *w = o->v->r->worker;
 
-	o->job = (struct pool_job) { .work = work, .home = home, .arg = o, .loop = o->v->loop };
+	o->job =
+	    (struct pool_job){ .work = work, .home = home, .arg = o, .loop = o->v->loop };
 	return w->pool != NULL ? pool_run(w->pool, &o->job) : ST_LIMIT;
 }
 
@@ -304,9 +310,12 @@ http_head(void *arg, int status, const lz_header *h, size_t n)
 
 	o->status = status;
 	o->memory = arena_new(UPSTREAM_HEAD_BYTES * 2);
-	o->header = o->memory != NULL && n > 0 ? arena_alloc(o->memory, n * sizeof(*o->header)) : NULL;
+	o->header = o->memory != NULL && n > 0
+			? arena_alloc(o->memory, n * sizeof(*o->header))
+			: NULL;
 	for (size_t i = 0; o->header != NULL && i < n; i++) {
-		lz_str name = arena_copy(o->memory, h[i].name), value = arena_copy(o->memory, h[i].value);
+		lz_str name = arena_copy(o->memory, h[i].name),
+		       value = arena_copy(o->memory, h[i].value);
 
 		if (name.ptr != NULL && value.ptr != NULL)
 			o->header[o->header_count++] = lz_head(name, value);
@@ -361,7 +370,8 @@ static const struct upstream_ops http_ops = { http_head, http_data, http_done };
 static const char *
 method_of(lz_str m)
 {
-	static const char *const known[] = { "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD" };
+	static const char *const known[] = { "GET", "POST", "PUT", "PATCH", "DELETE",
+		"HEAD" };
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
 		if (str_is(m, known[i]))
@@ -411,8 +421,9 @@ later_http(lz_call *c, const lz_http *q, lz_reply_fn *fn, void *ud)
 
 	if (result != LZ_OK)
 		return result;
-	if (q == NULL || fn == NULL || method_of(q->method) == NULL || q->body.len > HTTP_BODY_BYTES ||
-	    q->header_count > HTTP_HEADERS || (q->header_count > 0 && q->headers == NULL))
+	if (q == NULL || fn == NULL || method_of(q->method) == NULL ||
+	    q->body.len > HTTP_BODY_BYTES || q->header_count > HTTP_HEADERS ||
+	    (q->header_count > 0 && q->headers == NULL))
 		return LZ_E_INVALID;
 	o = op_new(v, OP_HTTP, ud);
 	if (o == NULL)
@@ -478,7 +489,8 @@ later_cancel(struct visit *v)
 			o = o->next;
 			continue;
 		}
-		/* A callback may change the list: start over after each. What is asked for meanwhile is refused. */
+		/* A callback may change the list: start over after each. What is asked
+		 * for meanwhile is refused. */
 		op_remove(o);
 		atomic_store_explicit(&o->is_gone, true, memory_order_relaxed);
 		loop_timer_cancel(v->loop, &o->timer);

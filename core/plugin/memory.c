@@ -1,7 +1,9 @@
-/* memory.c - what a call of a plugin may keep: bytes, and JSON values that are let go together.
+/* memory.c - what a call of a plugin may keep: bytes, and JSON values that are let go
+ * together.
  *
- * A plugin frees nothing. What it asks for goes into an arena, what the host makes for it is noted in a list, and both
- * end with the call. Nothing is allocated for a call that asks for nothing, which most events of a stream do.
+ * A plugin frees nothing. What it asks for goes into an arena, what the host makes for it
+ * is noted in a list, and both end with the call. Nothing is allocated for a call that
+ * asks for nothing, which most events of a stream do.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -34,7 +36,9 @@ note(struct memory *m, struct owned o)
 		return false;
 	if (m->count == m->room) {
 		size_t room = m->room == 0 ? 16 : m->room * 2;
-		struct owned *more = room > VISIT_VALUES ? NULL : mem_realloc(m->owned, room * sizeof(*more));
+		struct owned *more = room > VISIT_VALUES
+					 ? NULL
+					 : mem_realloc(m->owned, room * sizeof(*more));
 
 		if (more == NULL) {
 			let_go(o);
@@ -50,13 +54,13 @@ note(struct memory *m, struct owned o)
 bool
 memory_own_json(struct memory *m, json_t *j, enum owned_kind kind)
 {
-	return note(m, (struct owned) { j, kind });
+	return note(m, (struct owned){ j, kind });
 }
 
 bool
 memory_own(struct memory *m, void *p)
 {
-	return note(m, (struct owned) { p, OWNED_BYTES });
+	return note(m, (struct owned){ p, OWNED_BYTES });
 }
 
 /* From the newest: what is written through was mostly made just before. */
@@ -76,5 +80,5 @@ memory_reset(struct memory *m)
 		let_go(m->owned[i]);
 	mem_free(m->owned);
 	arena_free(m->arena);
-	*m = (struct memory) { 0 };
+	*m = (struct memory){ 0 };
 }

@@ -1,7 +1,9 @@
-/* meter.c - metrics of plugins: named at init(), counted from any thread, printed beside the gateway's own.
+/* meter.c - metrics of plugins: named at init(), counted from any thread, printed beside
+ * the gateway's own.
  *
- * The core's metrics are rows known when it is compiled; these come with a plugin and go never, like the plugin itself.
- * Each has a few shards, so that threads that count the same thing do not fight for one cache line.
+ * The core's metrics are rows known when it is compiled; these come with a plugin and go
+ * never, like the plugin itself. Each has a few shards, so that threads that count the
+ * same thing do not fight for one cache line.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,8 +24,11 @@ enum {
 };
 
 /* Milliseconds as well as bytes and scores end up here: the bounds are wide. */
-static const double bounds[] = { 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 50, 100, 500, 1000, 10000, 100000 };
-enum { BOUNDS = sizeof(bounds) / sizeof(bounds[0]) };
+static const double bounds[] = { 0.001, 0.01, 0.1, 0.5, 1, 5, 10, 50, 100, 500, 1000,
+	10000, 100000 };
+enum {
+	BOUNDS = sizeof(bounds) / sizeof(bounds[0])
+};
 
 struct shard {
 	_Alignas(64) _Atomic double sum;
@@ -46,7 +51,8 @@ add_double(_Atomic double *cell, double by)
 {
 	double old = atomic_load_explicit(cell, memory_order_relaxed);
 
-	while (!atomic_compare_exchange_weak_explicit(cell, &old, old + by, memory_order_relaxed, memory_order_relaxed))
+	while (!atomic_compare_exchange_weak_explicit(
+	    cell, &old, old + by, memory_order_relaxed, memory_order_relaxed))
 		;
 }
 
@@ -57,17 +63,21 @@ my_shard(void)
 	static _Thread_local unsigned mine; /* index + 1 */
 
 	if (mine == 0)
-		mine = atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % SHARDS + 1;
+		mine =
+		    atomic_fetch_add_explicit(&next, 1, memory_order_relaxed) % SHARDS +
+		    1;
 	return mine - 1;
 }
 
-/* latenza_plugin_<plugin>_<name>, with `_total` behind counters, and only what Prometheus allows in a name. */
+/* latenza_plugin_<plugin>_<name>, with `_total` behind counters, and only what Prometheus
+ * allows in a name. */
 static void
 full_name(char *out, const char *plugin, int32_t kind, const char *name)
 {
 	bool is_counter = kind == LZ_COUNTER && !str_ends(lz_strz(name), "_total");
 
-	(void)snprintf(out, NAME_BYTES, "latenza_plugin_%s_%s%s", plugin, name, is_counter ? "_total" : "");
+	(void)snprintf(out, NAME_BYTES, "latenza_plugin_%s_%s%s", plugin, name,
+	    is_counter ? "_total" : "");
 	for (char *p = out; *p != '\0'; p++)
 		if (*p == '.' || *p == '-')
 			*p = '_';
@@ -96,8 +106,8 @@ meter_add(const char *plugin, int32_t kind, const char *name, const char *help)
 	struct meter *m = NULL;
 	uint32_t id, n;
 
-	if (!plugin_name_is_sane(name) || !plugin_text_is_sane(help, PLUGIN_TEXT_BYTES) || kind < LZ_COUNTER ||
-	    kind > LZ_HISTOGRAM)
+	if (!plugin_name_is_sane(name) || !plugin_text_is_sane(help, PLUGIN_TEXT_BYTES) ||
+	    kind < LZ_COUNTER || kind > LZ_HISTOGRAM)
 		return 0;
 	full_name(full, plugin, kind, name);
 	(void)pthread_mutex_lock(&lock);
@@ -124,7 +134,8 @@ note_in_bucket(struct meter *m, double value)
 
 	while (b < BOUNDS && value > bounds[b])
 		b++;
-	(void)atomic_fetch_add_explicit(&m->shard[my_shard()].bucket[b], 1, memory_order_relaxed);
+	(void)atomic_fetch_add_explicit(
+	    &m->shard[my_shard()].bucket[b], 1, memory_order_relaxed);
 }
 
 void
@@ -132,7 +143,8 @@ meter_observe(uint32_t id, double value)
 {
 	struct meter *m;
 
-	if (id == 0 || id > atomic_load_explicit(&meter_count, memory_order_acquire) || !isfinite(value))
+	if (id == 0 || id > atomic_load_explicit(&meter_count, memory_order_acquire) ||
+	    !isfinite(value))
 		return;
 	m = meters[id - 1];
 	if (m->kind == LZ_COUNTER && value < 0)
@@ -165,13 +177,17 @@ print_histogram(struct buf *out, struct meter *m)
 
 	for (size_t b = 0; b <= BOUNDS; b++) {
 		for (size_t i = 0; i < SHARDS; i++)
-			count += atomic_load_explicit(&m->shard[i].bucket[b], memory_order_relaxed);
+			count += atomic_load_explicit(
+			    &m->shard[i].bucket[b], memory_order_relaxed);
 		if (b < BOUNDS)
-			buf_addf(out, "%s_bucket{le=\"%g\"} %llu\n", m->name, bounds[b], (unsigned long long)count);
+			buf_addf(out, "%s_bucket{le=\"%g\"} %llu\n", m->name, bounds[b],
+			    (unsigned long long)count);
 		else
-			buf_addf(out, "%s_bucket{le=\"+Inf\"} %llu\n", m->name, (unsigned long long)count);
+			buf_addf(out, "%s_bucket{le=\"+Inf\"} %llu\n", m->name,
+			    (unsigned long long)count);
 	}
-	buf_addf(out, "%s_sum %.15g\n%s_count %llu\n", m->name, sum_of(m), m->name, (unsigned long long)count);
+	buf_addf(out, "%s_sum %.15g\n%s_count %llu\n", m->name, sum_of(m), m->name,
+	    (unsigned long long)count);
 }
 
 static void
@@ -179,7 +195,8 @@ print_meter(struct buf *out, struct meter *m)
 {
 	static const char *const kinds[] = { "counter", "gauge", "histogram" };
 
-	buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name, kinds[m->kind]);
+	buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", m->name, m->help, m->name,
+	    kinds[m->kind]);
 	if (m->kind == LZ_HISTOGRAM)
 		print_histogram(out, m);
 	else
@@ -189,17 +206,20 @@ print_meter(struct buf *out, struct meter *m)
 static void
 print_stalls(struct buf *out)
 {
-	buf_addf(out, "# HELP latenza_plugin_stalls_total Calls of a plugin that held a thread for more than %d ms\n"
-		      "# TYPE latenza_plugin_stalls_total counter\n",
+	buf_addf(out,
+	    "# HELP latenza_plugin_stalls_total Calls of a plugin that held a thread for "
+	    "more than %d ms\n"
+	    "# TYPE latenza_plugin_stalls_total counter\n",
 	    PLUGIN_STALL_US / 1000);
 	for (struct plugin *p = registry_plugins(); p != NULL; p = p->next)
-		buf_addf(out, "latenza_plugin_stalls_total{plugin=\"%s\"} %llu\n", p->name,
-		    (unsigned long long)atomic_load(&p->stalls));
-	buf_add_z(out, "# HELP latenza_plugin_stall_seconds_total Time that those calls took\n"
-		       "# TYPE latenza_plugin_stall_seconds_total counter\n");
+		buf_addf(out, "latenza_plugin_stalls_total{plugin=\"%s\"} %llu\n",
+		    p->name, (unsigned long long)atomic_load(&p->stalls));
+	buf_add_z(out,
+	    "# HELP latenza_plugin_stall_seconds_total Time that those calls took\n"
+	    "# TYPE latenza_plugin_stall_seconds_total counter\n");
 	for (struct plugin *p = registry_plugins(); p != NULL; p = p->next)
-		buf_addf(out, "latenza_plugin_stall_seconds_total{plugin=\"%s\"} %.6f\n", p->name,
-		    (double)atomic_load(&p->stalled_us) / 1e6);
+		buf_addf(out, "latenza_plugin_stall_seconds_total{plugin=\"%s\"} %.6f\n",
+		    p->name, (double)atomic_load(&p->stalled_us) / 1e6);
 }
 
 void
@@ -218,13 +238,16 @@ meter_print(struct buf *out)
 void
 meter_stall(const struct plugin *stalled, const char *component, int64_t us)
 {
-	struct plugin *p = (struct plugin *)(uintptr_t)stalled; /* the counters are what changes in one */
+	struct plugin *p = (struct plugin *)(uintptr_t)
+	    stalled; /* the counters are what changes in one */
 	int64_t now = clock_mono_us(), told = atomic_load(&p->stall_told_us);
 
 	(void)atomic_fetch_add_explicit(&p->stalls, 1, memory_order_relaxed);
-	(void)atomic_fetch_add_explicit(&p->stalled_us, (uint64_t)us, memory_order_relaxed);
+	(void)atomic_fetch_add_explicit(
+	    &p->stalled_us, (uint64_t)us, memory_order_relaxed);
 	if (told != 0 && now - told < TELL_US)
 		return;
 	if (atomic_compare_exchange_strong(&p->stall_told_us, &told, now))
-		log_warn("plugin.stall", "plugin=%s component=%s ms=%lld", p->name, component, (long long)(us / 1000));
+		log_warn("plugin.stall", "plugin=%s component=%s ms=%lld", p->name,
+		    component, (long long)(us / 1000));
 }

@@ -1,7 +1,8 @@
-/* offer.c - what the host table offers about the call at hand: the request, its targets, what a plugin says of them.
+/* offer.c - what the host table offers about the call at hand: the request, its targets,
+ * what a plugin says of them.
  *
- * Every function takes NULL for the call and anything for the rest. What a function does not fit (a router's prefer() in
- * a provider) is LZ_E_INVALID, not a crash.
+ * Every function takes NULL for the call and anything for the rest. What a function does
+ * not fit (a router's prefer() in a provider) is LZ_E_INVALID, not a crash.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -18,7 +19,8 @@ enum {
 	FAULT_BYTES = 4096
 };
 
-/* A copy that lives as long as the visit, cut at a character; absent when memory is out. */
+/* A copy that lives as long as the visit, cut at a character; absent when memory is out.
+ */
 static lz_str
 keep_text(struct visit *v, lz_str s, size_t max)
 {
@@ -103,7 +105,8 @@ offer_budget(lz_call *c, uint32_t scope, lz_budget *out)
 {
 	struct visit *v = visit_here(c);
 
-	if (v == NULL || out == NULL || scope > LZ_OF_ORGANIZATION || v->r->ops == NULL || v->r->ops->budget == NULL)
+	if (v == NULL || out == NULL || scope > LZ_OF_ORGANIZATION || v->r->ops == NULL ||
+	    v->r->ops->budget == NULL)
 		return LZ_E_INVALID;
 	return v->r->ops->budget(v->r, scope, out) ? LZ_OK : LZ_E_INVALID;
 }
@@ -168,7 +171,8 @@ offer_reason(lz_call *c, lz_str code, lz_str message)
 	v->reason_message = keep_text(v, message, REASON_BYTES);
 }
 
-/* For guardrails and sinks, which have no host yet; here so that no plugin calls a NULL. */
+/* For guardrails and sinks, which have no host yet; here so that no plugin calls a NULL.
+ */
 static void
 offer_retry_after(lz_call *c, uint32_t ms)
 {
@@ -254,7 +258,7 @@ offer_prefer(lz_call *c, size_t i, double score, lz_str why)
 	for (size_t k = 0; k < v->preference_count; k++)
 		if (v->preference[k].target == i)
 			return LZ_E_INVALID;
-	v->preference[v->preference_count++] = (struct preference) { .target = i,
+	v->preference[v->preference_count++] = (struct preference){ .target = i,
 		.score = isfinite(score) ? score : 0,
 		.why = keep_text(v, why, WHY_BYTES) };
 	return LZ_OK;
@@ -348,7 +352,8 @@ offer_limit_as(lz_call *c, lz_str name)
 	if (v == NULL || name.len == 0 || name.len > LIMIT_NAME_BYTES)
 		return LZ_E_INVALID;
 	for (size_t i = 0; i < name.len; i++)
-		if (name.ptr[i] < ' ' || name.ptr[i] == '"' || name.ptr[i] == '\\' || name.ptr[i] == 0x7f)
+		if (name.ptr[i] < ' ' || name.ptr[i] == '"' || name.ptr[i] == '\\' ||
+		    name.ptr[i] == 0x7f)
 			return LZ_E_INVALID; /* it is spliced into a body as it stands */
 	v->limit_name = keep_text(v, name, LIMIT_NAME_BYTES);
 	return v->limit_name.ptr != NULL ? LZ_OK : LZ_E_NOMEM;

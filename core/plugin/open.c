@@ -1,8 +1,10 @@
-/* open.c - one checked file becomes an opened plugin: loaded, entered, and its tables looked through.
+/* open.c - one checked file becomes an opened plugin: loaded, entered, and its tables
+ * looked through.
  *
- * Nothing is unloaded again: code of a plugin may be on a stack, in a thread-local destructor or in an atexit list of a
- * library it brought (libvirt and Varnish learned it the hard way), so RTLD_NODELETE, and the descriptor stays open too,
- * because glibc knows a loaded object by its path and /proc/self/fd/7 must not come to mean another file.
+ * Nothing is unloaded again: code of a plugin may be on a stack, in a thread-local
+ * destructor or in an atexit list of a library it brought (libvirt and Varnish learned it
+ * the hard way), so RTLD_NODELETE, and the descriptor stays open too, because glibc knows
+ * a loaded object by its path and /proc/self/fd/7 must not come to mean another file.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -54,8 +56,8 @@ plugin_name_is_sane(const char *s)
 	if (!plugin_text_is_sane(s, PLUGIN_NAME_BYTES))
 		return false;
 	for (; *s != '\0'; s++)
-		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') || (*s >= '0' && *s <= '9') ||
-			strchr("._-", *s) != NULL))
+		if (!((*s >= 'a' && *s <= 'z') || (*s >= 'A' && *s <= 'Z') ||
+			(*s >= '0' && *s <= '9') || strchr("._-", *s) != NULL))
 			return false;
 	return true;
 }
@@ -101,7 +103,9 @@ check_sink(const struct component *c)
 		return "it has no deliver()";
 	if (s->max_batch == 0)
 		return "its max_batch is 0";
-	return s->events != NULL && !plugin_text_is_sane(s->events, PLUGIN_TEXT_BYTES) ? "its events are not a plain text" : NULL;
+	return s->events != NULL && !plugin_text_is_sane(s->events, PLUGIN_TEXT_BYTES)
+		   ? "its events are not a plain text"
+		   : NULL;
 }
 
 static const char *
@@ -109,13 +113,17 @@ check_site(const struct component *c)
 {
 	const lz_site *s = &c->table.site;
 
-	if (s->files == NULL || s->file_count == 0 || s->file_count > SITE_FILES_MAX || s->file_size < sizeof(lz_file))
+	if (s->files == NULL || s->file_count == 0 || s->file_count > SITE_FILES_MAX ||
+	    s->file_size < sizeof(lz_file))
 		return "its list of files makes no sense";
 	for (uint64_t i = 0; i < s->file_count; i++) {
-		const lz_file *f = (const void *)((const char *)s->files + i * s->file_size);
+		const lz_file *f =
+		    (const void *)((const char *)s->files + i * s->file_size);
 
-		if (!plugin_text_is_sane(f->path, PLUGIN_TEXT_BYTES) || f->path[0] == '/' ||
-		    !plugin_text_is_sane(f->type, PLUGIN_TEXT_BYTES) || !plugin_text_is_sane(f->etag, PLUGIN_TEXT_BYTES) ||
+		if (!plugin_text_is_sane(f->path, PLUGIN_TEXT_BYTES) ||
+		    f->path[0] == '/' ||
+		    !plugin_text_is_sane(f->type, PLUGIN_TEXT_BYTES) ||
+		    !plugin_text_is_sane(f->etag, PLUGIN_TEXT_BYTES) ||
 		    (f->data == NULL && f->len > 0))
 			return "one of its files has no path, type, etag or data";
 	}
@@ -175,22 +183,31 @@ check_options(const lz_component *c, struct err *e)
 {
 	if (c->option_count == 0)
 		return ST_OK;
-	if (c->options == NULL || c->option_count > OPTIONS_MAX || c->option_size < sizeof(lz_option))
-		return err_fail(e, ST_INVALID, "its list of options makes no sense (%u rows of %u bytes)", c->option_count,
-		    c->option_size);
+	if (c->options == NULL || c->option_count > OPTIONS_MAX ||
+	    c->option_size < sizeof(lz_option))
+		return err_fail(e, ST_INVALID,
+		    "its list of options makes no sense (%u rows of %u bytes)",
+		    c->option_count, c->option_size);
 	for (uint32_t i = 0; i < c->option_count; i++) {
-		const lz_option *o = (const void *)((const char *)c->options + (size_t)i * c->option_size);
+		const lz_option *o =
+		    (const void *)((const char *)c->options + (size_t)i * c->option_size);
 		size_t n = option_size(o->type);
 
-		if (!plugin_name_is_sane(o->name) || !plugin_text_is_sane(o->help, PLUGIN_TEXT_BYTES))
-			return err_fail(e, ST_INVALID, "option %u has no name or no help", i);
+		if (!plugin_name_is_sane(o->name) ||
+		    !plugin_text_is_sane(o->help, PLUGIN_TEXT_BYTES))
+			return err_fail(
+			    e, ST_INVALID, "option %u has no name or no help", i);
 		if (n == 0)
-			return err_fail(e, ST_INVALID, "option '%s' has the unknown type %u", o->name, o->type);
+			return err_fail(e, ST_INVALID,
+			    "option '%s' has the unknown type %u", o->name, o->type);
 		if (o->offset > c->instance_size || n > c->instance_size - o->offset)
-			return err_fail(e, ST_INVALID, "option '%s' lies outside the instance (%zu bytes at %u, the instance has %u)",
+			return err_fail(e, ST_INVALID,
+			    "option '%s' lies outside the instance (%zu bytes at %u, the "
+			    "instance has %u)",
 			    o->name, n, o->offset, c->instance_size);
 		if (o->offset % (n > 8 ? 8 : n) != 0)
-			return err_fail(e, ST_INVALID, "option '%s' is not aligned (at %u)", o->name, o->offset);
+			return err_fail(e, ST_INVALID,
+			    "option '%s' is not aligned (at %u)", o->name, o->offset);
 	}
 	return options_check_rows(c->options, c->option_count, c->option_size, e);
 }
@@ -214,7 +231,7 @@ static void
 describe(struct component *c, const struct kind *k, struct plugin *p)
 {
 	c->plugin = p;
-	c->info = (struct part_info) { .kind = k->name,
+	c->info = (struct part_info){ .kind = k->name,
 		.name = c->self.name,
 		.summary = c->self.summary,
 		.plugin = p->name,
@@ -224,41 +241,51 @@ describe(struct component *c, const struct kind *k, struct plugin *p)
 		.options = c->self.options,
 		.option_count = c->self.option_count,
 		.option_size = c->self.option_size,
-		.base_url = k->check == check_provider ? c->table.provider.base_url : NULL,
+		.base_url =
+		    k->check == check_provider ? c->table.provider.base_url : NULL,
 		.has_host = k->has_host,
 		.component = c };
 }
 
 static enum status
-check_component(const struct open_request *q, struct component *c, const struct kind *k, struct plugin *p, struct err *e)
+check_component(const struct open_request *q, struct component *c, const struct kind *k,
+    struct plugin *p, struct err *e)
 {
 	uint32_t table_size;
 	const char *why;
 
 	if (!plugin_name_is_sane(c->self.name))
-		return err_fail(e, ST_INVALID, "a %s has no proper name; letters, digits and . _ - make one", k->name);
+		return err_fail(e, ST_INVALID,
+		    "a %s has no proper name; letters, digits and . _ - make one",
+		    k->name);
 	if (!plugin_text_is_sane(c->self.summary, PLUGIN_TEXT_BYTES))
-		return err_fail(e, ST_INVALID, "%s '%s' has no summary in one line", k->name, c->self.name);
+		return err_fail(e, ST_INVALID, "%s '%s' has no summary in one line",
+		    k->name, c->self.name);
 	if (c->self.vtable == NULL)
-		return err_fail(e, ST_INVALID, "%s '%s' has no table of functions", k->name, c->self.name);
+		return err_fail(e, ST_INVALID, "%s '%s' has no table of functions",
+		    k->name, c->self.name);
 	memcpy(&table_size, c->self.vtable, sizeof(table_size));
 	if (table_size < k->table_size)
-		return err_fail(e, ST_INVALID, "%s '%s' says that its table has %u bytes; %zu are needed", k->name, c->self.name,
-		    table_size, k->table_size);
+		return err_fail(e, ST_INVALID,
+		    "%s '%s' says that its table has %u bytes; %zu are needed", k->name,
+		    c->self.name, table_size, k->table_size);
 	memcpy(&c->table, c->self.vtable, k->table_size);
 	why = k->check(c);
 	if (why != NULL)
 		return err_fail(e, ST_INVALID, "%s '%s': %s", k->name, c->self.name, why);
 	if (c->self.instance_size > INSTANCE_BYTES_MAX)
-		return err_fail(e, ST_LIMIT, "%s '%s' wants instances of %u bytes; %d are the most", k->name, c->self.name,
-		    c->self.instance_size, INSTANCE_BYTES_MAX);
+		return err_fail(e, ST_LIMIT,
+		    "%s '%s' wants instances of %u bytes; %d are the most", k->name,
+		    c->self.name, c->self.instance_size, INSTANCE_BYTES_MAX);
 	if (check_options(&c->self, e) != ST_OK) {
 		err_prefix(e, "%s '%s'", k->name, c->self.name);
 		return ST_INVALID;
 	}
 	describe(c, k, p);
 	if (is_taken(q->opened, c, &why))
-		return err_fail(e, ST_EXISTS, "%s '%s' is offered by the plugin '%s' already", k->name, c->self.name, why);
+		return err_fail(e, ST_EXISTS,
+		    "%s '%s' is offered by the plugin '%s' already", k->name,
+		    c->self.name, why);
 	return ST_OK;
 }
 
@@ -275,22 +302,27 @@ take_components(const struct open_request *q, struct plugin *p, struct err *e)
 		const struct kind *k;
 		enum status st;
 
-		*c = (struct component) { 0 };
-		memcpy(&c->self, (const char *)self->components + (size_t)i * self->component_size, sizeof(c->self));
+		*c = (struct component){ 0 };
+		memcpy(&c->self,
+		    (const char *)self->components + (size_t)i * self->component_size,
+		    sizeof(c->self));
 		if (!plugin_text_is_sane(c->self.kind, PLUGIN_NAME_BYTES))
 			return err_fail(e, ST_INVALID, "component %u names no kind", i);
 		k = find_kind(c->self.kind);
 		if (k == NULL) {
 			if (!q->is_quiet)
-				log_warn("plugin.unknown_kind", "plugin=%s kind=\"%s\"", p->name, c->self.kind);
+				log_warn("plugin.unknown_kind", "plugin=%s kind=\"%s\"",
+				    p->name, c->self.kind);
 			continue;
 		}
 		st = check_component(q, c, k, p, e);
 		if (st != ST_OK)
 			return st;
 		for (size_t j = 0; j < p->component_count; j++)
-			if (strcmp(p->component[j].info.kind, k->name) == 0 && strcmp(p->component[j].info.name, c->info.name) == 0)
-				return err_fail(e, ST_INVALID, "%s '%s' is there twice", k->name, c->info.name);
+			if (strcmp(p->component[j].info.kind, k->name) == 0 &&
+			    strcmp(p->component[j].info.name, c->info.name) == 0)
+				return err_fail(e, ST_INVALID, "%s '%s' is there twice",
+				    k->name, c->info.name);
 		p->component_count++;
 	}
 	return ST_OK;
@@ -302,16 +334,20 @@ static enum status
 check_version(const lz_plugin *self, struct err *e)
 {
 	if (self->abi_major != LZ_ABI_MAJOR)
-		return err_fail(e, ST_INVALID, "was built for ABI %u, this is ABI %d; rebuild it with this Latenza's header",
+		return err_fail(e, ST_INVALID,
+		    "was built for ABI %u, this is ABI %d; rebuild it with this "
+		    "Latenza's header",
 		    self->abi_major, LZ_ABI_MAJOR);
 	/* Major 0 is a draft: nothing is promised between its minors. */
 	if (self->abi_minor != LZ_ABI_MINOR)
 		return err_fail(e, ST_INVALID,
-		    "was built with ABI %u.%u, this is ABI %d.%d, and while the ABI is a draft both must be the same; rebuild it",
+		    "was built with ABI %u.%u, this is ABI %d.%d, and while the ABI is a "
+		    "draft both must be the same; rebuild it",
 		    self->abi_major, self->abi_minor, LZ_ABI_MAJOR, LZ_ABI_MINOR);
 	if (self->needs_minor > LZ_ABI_MINOR)
-		return err_fail(e, ST_INVALID, "needs ABI %u.%u, this is ABI %d.%d; use a newer Latenza", self->abi_major,
-		    self->needs_minor, LZ_ABI_MAJOR, LZ_ABI_MINOR);
+		return err_fail(e, ST_INVALID,
+		    "needs ABI %u.%u, this is ABI %d.%d; use a newer Latenza",
+		    self->abi_major, self->needs_minor, LZ_ABI_MAJOR, LZ_ABI_MINOR);
 	return ST_OK;
 }
 
@@ -321,21 +357,31 @@ check_plugin(const lz_plugin *self, struct err *e)
 	enum status st;
 
 	if (self == NULL)
-		return err_fail(e, ST_INVALID, "its entry refused to start (" ENTRY " returned NULL)");
+		return err_fail(e, ST_INVALID,
+		    "its entry refused to start (" ENTRY " returned NULL)");
 	if (self->magic != LZ_MAGIC)
-		return err_fail(e, ST_INVALID, "begins with the magic 0x%08x, wanted 0x%08x; end the file with LZ_PLUGIN()",
+		return err_fail(e, ST_INVALID,
+		    "begins with the magic 0x%08x, wanted 0x%08x; end the file with "
+		    "LZ_PLUGIN()",
 		    self->magic, LZ_MAGIC);
 	st = check_version(self, e);
 	if (st != ST_OK)
 		return st;
 	if (self->size < sizeof(lz_plugin) || self->component_size < sizeof(lz_component))
-		return err_fail(e, ST_INVALID, "says that lz_plugin has %u and lz_component %u bytes; %zu and %zu are needed",
-		    self->size, self->component_size, sizeof(lz_plugin), sizeof(lz_component));
-	if (!plugin_name_is_sane(self->name) || !plugin_text_is_sane(self->version, PLUGIN_NAME_BYTES) ||
+		return err_fail(e, ST_INVALID,
+		    "says that lz_plugin has %u and lz_component %u bytes; %zu and %zu "
+		    "are needed",
+		    self->size, self->component_size, sizeof(lz_plugin),
+		    sizeof(lz_component));
+	if (!plugin_name_is_sane(self->name) ||
+	    !plugin_text_is_sane(self->version, PLUGIN_NAME_BYTES) ||
 	    !plugin_text_is_sane(self->license, PLUGIN_NAME_BYTES))
 		return err_fail(e, ST_INVALID, "has no proper name, version or licence");
-	if (self->components == NULL || self->component_count == 0 || self->component_count > COMPONENTS_MAX)
-		return err_fail(e, ST_INVALID, "offers %u components; 1 to %d are allowed", self->component_count, COMPONENTS_MAX);
+	if (self->components == NULL || self->component_count == 0 ||
+	    self->component_count > COMPONENTS_MAX)
+		return err_fail(e, ST_INVALID,
+		    "offers %u components; 1 to %d are allowed", self->component_count,
+		    COMPONENTS_MAX);
 	return ST_OK;
 }
 
@@ -349,7 +395,9 @@ loader_said(struct err *e)
 		text = "the loader says nothing";
 	symbol = strstr(text, "undefined symbol: ");
 	if (symbol != NULL)
-		return err_fail(e, ST_INVALID, "needs the symbol '%s', which nothing here has; link what has it into the plugin",
+		return err_fail(e, ST_INVALID,
+		    "needs the symbol '%s', which nothing here has; link what has it "
+		    "into the plugin",
 		    symbol + strlen("undefined symbol: "));
 	if (strncmp(text, "/proc/self/fd/", 14) == 0 && strstr(text, ": ") != NULL)
 		text = strstr(text, ": ") + 2;
@@ -367,10 +415,13 @@ find_entry(struct plugin *p, entry_fn **entry, struct err *e)
 	for (int major = 1; major <= MAJORS_TRIED; major++) {
 		(void)snprintf(name, sizeof(name), "latenza_plugin_v%d", major);
 		if (dlsym(p->handle, name) != NULL)
-			return err_fail(e, ST_INVALID, "was built for ABI %d, this is ABI %d; use a newer Latenza", major,
-			    LZ_ABI_MAJOR);
+			return err_fail(e, ST_INVALID,
+			    "was built for ABI %d, this is ABI %d; use a newer Latenza",
+			    major, LZ_ABI_MAJOR);
 	}
-	return err_fail(e, ST_INVALID, "has no function " ENTRY "; is it a plugin of Latenza, and does it end with LZ_PLUGIN()?");
+	return err_fail(e, ST_INVALID,
+	    "has no function " ENTRY
+	    "; is it a plugin of Latenza, and does it end with LZ_PLUGIN()?");
 }
 
 static enum status
@@ -399,13 +450,16 @@ load(const struct open_request *q, struct plugin *p, struct err *e)
 	(void)snprintf(p->name, sizeof(p->name), "%s", p->self->name);
 	for (const struct plugin *o = q->opened; o != NULL; o = o->next)
 		if (strcmp(o->name, p->name) == 0)
-			return err_fail(e, ST_EXISTS, "its name '%s' is taken by %s, which is open; restart to change one for the other",
+			return err_fail(e, ST_EXISTS,
+			    "its name '%s' is taken by %s, which is open; restart to "
+			    "change one for the other",
 			    p->name, o->path);
 	return take_components(q, p, e);
 }
 
-/* Files that were mapped and then refused. They cannot be unmapped, and the loader would give the old mapping for a new
- * descriptor, so a second try goes on with the first one's. [main] */
+/* Files that were mapped and then refused. They cannot be unmapped, and the loader would
+ * give the old mapping for a new descriptor, so a second try goes on with the first
+ * one's. [main] */
 static struct plugin *refused;
 
 static bool
@@ -436,7 +490,8 @@ give_up(struct plugin *p)
 	refused = p;
 }
 
-/* Is the file loaded in an older state? Then what is on disk cannot be had in this process. */
+/* Is the file loaded in an older state? Then what is on disk cannot be had in this
+ * process. */
 static enum status
 find_mapped(const struct open_request *q, struct plugin **p, struct err *e)
 {
@@ -447,7 +502,9 @@ find_mapped(const struct open_request *q, struct plugin **p, struct err *e)
 		if (!is_same_file(o, *p))
 			continue;
 		if (o->changed_ns != (*p)->changed_ns)
-			return err_fail(e, ST_EXISTS, "was changed in place after it was loaded; restart, or give the new one a new file");
+			return err_fail(e, ST_EXISTS,
+			    "was changed in place after it was loaded; restart, or give "
+			    "the new one a new file");
 		forget(*p);
 		*link = o->next;
 		*p = o;

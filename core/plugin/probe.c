@@ -1,7 +1,9 @@
-/* probe.c - a plugin is tried in a child process first: what crashes, loops or exits there does so alone.
+/* probe.c - a plugin is tried in a child process first: what crashes, loops or exits
+ * there does so alone.
  *
- * The child speaks to us through a pipe, a line at a time: '@' what it is about to do, '+' a check that passed, '-' one
- * that failed, '.' the end. Whatever else ends it (a signal, exit(), the clock) is told with the last '@'.
+ * The child speaks to us through a pipe, a line at a time: '@' what it is about to do,
+ * '+' a check that passed, '-' one that failed, '.' the end. Whatever else ends it (a
+ * signal, exit(), the clock) is told with the last '@'.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -33,8 +35,8 @@ struct talk {
 	int fd; /* the child's end */
 };
 
-static void
-tell_line(const struct talk *t, char mark, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void tell_line(const struct talk *t, char mark, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 static void
 tell_line(const struct talk *t, char mark, const char *fmt, ...)
@@ -52,7 +54,8 @@ tell_line(const struct talk *t, char mark, const char *fmt, ...)
 		if (line[i] == '\n')
 			line[i] = ' ';
 	line[n++] = '\n';
-	(void)!write(t->fd, line, n); /* the reader may be gone: then nobody asks any more */
+	(void)!write(
+	    t->fd, line, n); /* the reader may be gone: then nobody asks any more */
 }
 
 /* ---- the parent's side ---- */
@@ -94,7 +97,8 @@ take_lines(struct child *c)
 {
 	char *end;
 
-	while (c->line.len > 0 && (end = memchr(c->line.ptr, '\n', c->line.len)) != NULL) {
+	while (
+	    c->line.len > 0 && (end = memchr(c->line.ptr, '\n', c->line.len)) != NULL) {
 		*end = '\0';
 		take_line(c, c->line.ptr);
 		buf_take(&c->line, (size_t)(end - c->line.ptr) + 1);
@@ -115,17 +119,19 @@ read_some(struct child *c)
 	return n > 0;
 }
 
-/* The child is gone; it stays a zombie, so that its number, and its group's, cannot be another's yet. */
+/* The child is gone; it stays a zombie, so that its number, and its group's, cannot be
+ * another's yet. */
 static bool
 is_gone(pid_t pid)
 {
 	siginfo_t info = { 0 };
 
-	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0;
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+	       info.si_pid != 0;
 }
 
-/* Reads until the child is done, gone or late. The pipe's end says nothing: a child may close it and go on, a grandchild
- * may keep it open. false: it is late. */
+/* Reads until the child is done, gone or late. The pipe's end says nothing: a child may
+ * close it and go on, a grandchild may keep it open. false: it is late. */
 static bool
 listen_to(struct child *c)
 {
@@ -153,7 +159,8 @@ say_signal(struct child *c, int sig)
 	char text[2 * LINE_BYTES];
 
 	c->failures++;
-	(void)snprintf(text, sizeof(text), "crashed with signal %d (%s) while %s", sig, strsignal(sig), c->doing);
+	(void)snprintf(text, sizeof(text), "crashed with signal %d (%s) while %s", sig,
+	    strsignal(sig), c->doing);
 	c->say(c->arg, false, text);
 }
 
@@ -170,17 +177,22 @@ say_end(struct child *c, bool is_in_time, int how)
 	}
 	c->failures++;
 	if (!is_in_time)
-		(void)snprintf(text, sizeof(text), "did not come back in time while %s", c->doing);
+		(void)snprintf(
+		    text, sizeof(text), "did not come back in time while %s", c->doing);
 	else
-		(void)snprintf(text, sizeof(text), "ended the process (exit status %d) while %s", WEXITSTATUS(how), c->doing);
+		(void)snprintf(text, sizeof(text),
+		    "ended the process (exit status %d) while %s", WEXITSTATUS(how),
+		    c->doing);
 	c->say(c->arg, false, text);
 }
 
-/* What a plugin does in the child must neither reach our children nor write a core file nor outlive us. */
+/* What a plugin does in the child must neither reach our children nor write a core file
+ * nor outlive us. */
 static void
 become_child(void)
 {
-	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTERM, SIGALRM };
+	static const int faults[] = { SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTERM,
+		SIGALRM };
 	struct rlimit none = { 0, 0 };
 	sigset_t all;
 
@@ -194,9 +206,11 @@ become_child(void)
 	(void)sigprocmask(SIG_UNBLOCK, &all, NULL);
 }
 
-/* Runs work(t, q) in a child. Number of failures, its own end included; -1: no child could be made. */
+/* Runs work(t, q) in a child. Number of failures, its own end included; -1: no child
+ * could be made. */
 static int
-run_child(const struct open_request *q, void (*work)(const struct talk *t, const struct open_request *q), unsigned max_ms,
+run_child(const struct open_request *q,
+    void (*work)(const struct talk *t, const struct open_request *q), unsigned max_ms,
     void (*say)(void *arg, bool is_ok, const char *what), void *arg)
 {
 	struct child c = { .say = say, .arg = arg, .doing = "starting" };
@@ -205,7 +219,8 @@ run_child(const struct open_request *q, void (*work)(const struct talk *t, const
 
 	if (pipe2(ends, O_CLOEXEC) != 0)
 		return -1;
-	(void)fflush(NULL); /* or a child that calls exit() writes our buffers once more */
+	(void)fflush(
+	    NULL); /* or a child that calls exit() writes our buffers once more */
 	c.pid = fork();
 	if (c.pid == 0) {
 		struct talk t = { ends[1] };
@@ -278,7 +293,8 @@ probe_plugin(const struct open_request *q, struct err *e)
 	int failures = run_child(q, probe_work, PLUGIN_PROBE_MS, keep_verdict, &v);
 
 	if (failures < 0)
-		return err_fail(e, ST_IO, "%s: no child process to try it in: %s", q->path, strerror(errno));
+		return err_fail(e, ST_IO, "%s: no child process to try it in: %s",
+		    q->path, strerror(errno));
 	return failures == 0 ? ST_OK : ST_INVALID;
 }
 
@@ -304,14 +320,16 @@ sample(const lz_option *o)
 	case LZ_JSON_OPTION:
 		return json_object();
 	default:
-		return json_string(strcmp(rule, "url") == 0 ? "http://127.0.0.1:9/" : "sample");
+		return json_string(
+		    strcmp(rule, "url") == 0 ? "http://127.0.0.1:9/" : "sample");
 	}
 }
 
 static const lz_option *
 row(const struct part_info *info, uint32_t i)
 {
-	return (const void *)((const char *)info->options + (size_t)i * info->option_size);
+	return (
+	    const void *)((const char *)info->options + (size_t)i * info->option_size);
 }
 
 static json_t *
@@ -321,7 +339,8 @@ samples(const struct part_info *info)
 
 	for (uint32_t i = 0; i < info->option_count; i++)
 		if (row(info, i)->otherwise == NULL)
-			(void)json_object_set_new(j, row(info, i)->name, sample(row(info, i)));
+			(void)json_object_set_new(
+			    j, row(info, i)->name, sample(row(info, i)));
 	return j;
 }
 
@@ -330,7 +349,8 @@ static void
 check_nonsense(const struct talk *t, const struct part_info *info)
 {
 	for (uint32_t i = 0; i <= info->option_count; i++) {
-		const char *name = i < info->option_count ? row(info, i)->name : "no-such-option";
+		const char *name =
+		    i < info->option_count ? row(info, i)->name : "no-such-option";
 		json_t *j = samples(info);
 		struct part *p;
 		struct err e;
@@ -345,10 +365,12 @@ check_nonsense(const struct talk *t, const struct part_info *info)
 		if (p == NULL)
 			continue;
 		part_destroy(p);
-		tell_line(t, '-', "%s '%s': takes {} for %s", info->kind, info->name, name);
+		tell_line(
+		    t, '-', "%s '%s': takes {} for %s", info->kind, info->name, name);
 		return;
 	}
-	tell_line(t, '+', "%s '%s': nonsense in its %u options is refused", info->kind, info->name, info->option_count);
+	tell_line(t, '+', "%s '%s': nonsense in its %u options is refused", info->kind,
+	    info->name, info->option_count);
 }
 
 static void
@@ -357,21 +379,28 @@ check_instances(const struct talk *t, const struct part_info *info)
 	json_t *j = samples(info);
 	struct err e;
 
-	tell_line(t, '@', "an instance of %s '%s' was made and destroyed", info->kind, info->name);
+	tell_line(t, '@', "an instance of %s '%s' was made and destroyed", info->kind,
+	    info->name);
 	for (int i = 0; i < INSTANCES; i++) {
 		struct part *p = part_make(info, info->name, j, info->name, &e);
 
 		if (p == NULL) {
-			/* init() may well refuse made-up values; its defaults it must take. */
-			tell_line(t, json_object_size(j) > 0 ? '+' : '-', "%s '%s': does not start with %s: %s", info->kind,
-			    info->name, json_object_size(j) > 0 ? "made-up values for what is required" : "its own defaults", e.text);
+			/* init() may well refuse made-up values; its defaults it must
+			 * take. */
+			tell_line(t, json_object_size(j) > 0 ? '+' : '-',
+			    "%s '%s': does not start with %s: %s", info->kind, info->name,
+			    json_object_size(j) > 0
+				? "made-up values for what is required"
+				: "its own defaults",
+			    e.text);
 			json_decref(j);
 			return;
 		}
 		part_destroy(p);
 	}
 	json_decref(j);
-	tell_line(t, '+', "%s '%s': %d instances made and destroyed", info->kind, info->name, INSTANCES);
+	tell_line(t, '+', "%s '%s': %d instances made and destroyed", info->kind,
+	    info->name, INSTANCES);
 }
 
 static void
@@ -385,30 +414,38 @@ check_work(const struct talk *t, const struct open_request *asked)
 	q.is_quiet = true;
 	q.is_strict = true;
 	if (file_check(&q, &fd, &e) == ST_OK)
-		tell_line(t, '+', "file: a whole shared object that only root and the user that runs latenza may write");
+		tell_line(t, '+',
+		    "file: a whole shared object that only root and the user that runs "
+		    "latenza may write");
 	else
-		tell_line(t, '+', "file: note: %s", e.text); /* open_plugin() says whether it matters */
+		tell_line(t, '+', "file: note: %s",
+		    e.text); /* open_plugin() says whether it matters */
 	q.is_strict = asked->is_strict;
 	tell_line(t, '@', "it was loaded");
 	if (open_plugin(&q, &p, &e) != ST_OK) {
 		tell_line(t, '-', "%s", e.text);
 		return;
 	}
-	tell_line(t, '+', "entry: %s %s (%s), ABI %u.%u, %zu of %u components known here", p->name, p->self->version,
-	    p->self->license, p->self->abi_major, p->self->abi_minor, p->component_count, p->self->component_count);
+	tell_line(t, '+', "entry: %s %s (%s), ABI %u.%u, %zu of %u components known here",
+	    p->name, p->self->version, p->self->license, p->self->abi_major,
+	    p->self->abi_minor, p->component_count, p->self->component_count);
 	for (size_t i = 0; i < p->component_count; i++) {
 		const struct part_info *info = &p->component[i].info;
 
 		if (!info->has_host)
-			tell_line(t, '+', "%s '%s': note: this Latenza has no host for the kind yet", info->kind, info->name);
-		tell_line(t, '@', "the options of %s '%s' were parsed", info->kind, info->name);
+			tell_line(t, '+',
+			    "%s '%s': note: this Latenza has no host for the kind yet",
+			    info->kind, info->name);
+		tell_line(
+		    t, '@', "the options of %s '%s' were parsed", info->kind, info->name);
 		check_nonsense(t, info);
 		check_instances(t, info);
 	}
 }
 
 int
-registry_check(const char *path, void (*say)(void *arg, bool is_ok, const char *what), void *arg)
+registry_check(
+    const char *path, void (*say)(void *arg, bool is_ok, const char *what), void *arg)
 {
 	struct open_request q = { 0 };
 	char absolute[4096];

@@ -1,7 +1,9 @@
-/* registry.c - the plugins that are open, where they are looked for, and the parts made of their components.
+/* registry.c - the plugins that are open, where they are looked for, and the parts made
+ * of their components.
  *
- * Plugins are opened and never closed; which of their components are used is the configuration's business. All of it is
- * [main]; a part, once made, is read by all workers.
+ * Plugins are opened and never closed; which of their components are used is the
+ * configuration's business. All of it is [main]; a part, once made, is read by all
+ * workers.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,7 +31,8 @@ enum {
 };
 
 /* What opens when the file names no plugins. */
-static const char *const shipped[] = { "openai", "compatible", "echo", "cheapest", "fastest", "balanced", "quality" };
+static const char *const shipped[] = { "openai", "compatible", "echo", "cheapest",
+	"fastest", "balanced", "quality" };
 
 /* Start-up state: the directories; [main]: the list, newest last. */
 static const char *const *dirs;
@@ -106,21 +109,25 @@ is_path(lz_str s)
 	return str_find(s, '/') >= 0 || str_ends(s, ".so");
 }
 
-/* The directory is made absolute; the file itself is not followed: a link there is refused later. */
+/* The directory is made absolute; the file itself is not followed: a link there is
+ * refused later. */
 static enum status
 absolute_path(lz_str path, char *out, size_t n, struct err *e)
 {
 	char given[PATH_MAX], copy[PATH_MAX], real[PATH_MAX];
 
 	if (path.len == 0 || path.len >= sizeof(given) || str_find(path, '\0') >= 0)
-		return err_fail(e, ST_INVALID, "plugin: the path has %zu bytes; 1 to %zu are allowed", path.len, sizeof(given) - 1);
+		return err_fail(e, ST_INVALID,
+		    "plugin: the path has %zu bytes; 1 to %zu are allowed", path.len,
+		    sizeof(given) - 1);
 	memcpy(given, path.ptr, path.len);
 	given[path.len] = '\0';
 	(void)snprintf(copy, sizeof(copy), "%s", given);
 	if (realpath(dirname(copy), real) == NULL)
 		return err_fail(e, ST_NOT_FOUND, "%s: %s", given, strerror(errno));
 	(void)snprintf(copy, sizeof(copy), "%s", given);
-	if (snprintf(out, n, "%s/%s", strcmp(real, "/") == 0 ? "" : real, basename(copy)) >= (int)n)
+	if (snprintf(out, n, "%s/%s", strcmp(real, "/") == 0 ? "" : real,
+		basename(copy)) >= (int)n)
 		return err_fail(e, ST_INVALID, "%s: the path is too long", given);
 	return ST_OK;
 }
@@ -132,11 +139,14 @@ not_found(lz_str name, struct err *e)
 	size_t n = 0;
 
 	for (size_t i = 0; dirs != NULL && dirs[i] != NULL && n < sizeof(where); i++) {
-		int more = snprintf(where + n, sizeof(where) - n, "%s%s", i > 0 ? ", " : "", dirs[i]);
+		int more = snprintf(
+		    where + n, sizeof(where) - n, "%s%s", i > 0 ? ", " : "", dirs[i]);
 
 		n += more > 0 ? (size_t)more : 0;
 	}
-	return err_fail(e, ST_NOT_FOUND, "plugin '%.*s' is in none of %s; name its file, or set LATENZA_PLUGIN_PATH", STR_ARG(name),
+	return err_fail(e, ST_NOT_FOUND,
+	    "plugin '%.*s' is in none of %s; name its file, or set LATENZA_PLUGIN_PATH",
+	    STR_ARG(name),
 	    where[0] != '\0' ? where : "the plugin directories (there are none)");
 }
 
@@ -152,12 +162,17 @@ registry_path(lz_str name, char *out, size_t n, struct err *e)
 		text[name.len] = '\0';
 	}
 	if (name.len == 0 || name.len > PLUGIN_NAME_BYTES || !plugin_name_is_sane(text))
-		return err_fail(e, ST_INVALID, "'%.*s' is no plugin's name; letters, digits and . _ - make one, and a path has a /",
-		    (int)(name.len < 80 ? name.len : 80), name.ptr != NULL ? name.ptr : "");
+		return err_fail(e, ST_INVALID,
+		    "'%.*s' is no plugin's name; letters, digits and . _ - make one, and "
+		    "a path has a /",
+		    (int)(name.len < 80 ? name.len : 80),
+		    name.ptr != NULL ? name.ptr : "");
 	for (size_t i = 0; dirs != NULL && dirs[i] != NULL; i++) {
 		char file[PATH_MAX];
 
-		if (snprintf(file, sizeof(file), "%s/%s.so", dirs[i], text) < (int)sizeof(file) && access(file, F_OK) == 0)
+		if (snprintf(file, sizeof(file), "%s/%s.so", dirs[i], text) <
+			(int)sizeof(file) &&
+		    access(file, F_OK) == 0)
 			return absolute_path(lz_strz(file), out, n, e);
 	}
 	return not_found(name, e);
@@ -179,17 +194,24 @@ warn_if_changed(const struct plugin *p)
 {
 	struct stat st;
 
-	if (stat(p->path, &st) != 0 || (st.st_ino == p->ino && st.st_dev == p->dev &&
-					   (int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec == p->changed_ns))
+	if (stat(p->path, &st) != 0 ||
+	    (st.st_ino == p->ino && st.st_dev == p->dev &&
+		(int64_t)st.st_ctim.tv_sec * 1000000000 + st.st_ctim.tv_nsec ==
+		    p->changed_ns))
 		return;
-	log_warn("plugin.changed", "plugin=%s file=\"%s\" what=\"the file changed since it was opened; restart to use the new one\"",
+	log_warn("plugin.changed",
+	    "plugin=%s file=\"%s\" what=\"the file changed since it was opened; restart "
+	    "to use the new one\"",
 	    p->name, p->path);
 }
 
 enum status
-registry_open(lz_str name_or_path, lz_str sha256, bool strict, bool is_named_by_person, struct err *e)
+registry_open(lz_str name_or_path, lz_str sha256, bool strict, bool is_named_by_person,
+    struct err *e)
 {
-	struct open_request q = { .sha256 = sha256, .is_strict = strict && !is_named_by_person, .opened = plugins };
+	struct open_request q = { .sha256 = sha256,
+		.is_strict = strict && !is_named_by_person,
+		.opened = plugins };
 	const struct plugin *open;
 	char path[PATH_MAX];
 	struct plugin *p;
@@ -211,7 +233,8 @@ registry_open(lz_str name_or_path, lz_str sha256, bool strict, bool is_named_by_
 	p->next = NULL;
 	*last_plugin = p;
 	last_plugin = &p->next;
-	log_info("plugin.open", "plugin=%s version=%s file=\"%s\"", p->name, p->self->version, p->path);
+	log_info("plugin.open", "plugin=%s version=%s file=\"%s\"", p->name,
+	    p->self->version, p->path);
 	return ST_OK;
 }
 
@@ -221,13 +244,15 @@ open_list(const struct part_want *want, size_t count, bool strict, struct err *e
 	size_t shipped_count = count > 0 ? 0 : sizeof(shipped) / sizeof(shipped[0]);
 
 	for (size_t i = 0; i < count; i++) {
-		enum status st = registry_open(want[i].path, want[i].sha256, strict, want[i].is_named_by_person, e);
+		enum status st = registry_open(
+		    want[i].path, want[i].sha256, strict, want[i].is_named_by_person, e);
 
 		if (st != ST_OK)
 			return st;
 	}
 	for (size_t i = 0; i < shipped_count; i++) {
-		enum status st = registry_open(lz_strz(shipped[i]), STR_NONE, strict, false, e);
+		enum status st =
+		    registry_open(lz_strz(shipped[i]), STR_NONE, strict, false, e);
 
 		if (st != ST_OK)
 			return st;
@@ -273,7 +298,8 @@ find(const char *kind, lz_str name, lz_str *near)
 }
 
 static void
-each_in(const char *dir, void (*fn)(void *arg, const char *path, const char *problem), void *arg)
+each_in(const char *dir, void (*fn)(void *arg, const char *path, const char *problem),
+    void *arg)
 {
 	struct dirent **entry = NULL;
 	int n = scandir(dir, &entry, NULL, alphasort);
@@ -285,8 +311,10 @@ each_in(const char *dir, void (*fn)(void *arg, const char *path, const char *pro
 		int fd;
 
 		if (str_ends(lz_strz(entry[i]->d_name), ".so") &&
-		    snprintf(path, sizeof(path), "%s/%s", dir, entry[i]->d_name) < (int)sizeof(path) &&
-		    absolute_path(lz_strz(path), absolute, sizeof(absolute), &e) == ST_OK) {
+		    snprintf(path, sizeof(path), "%s/%s", dir, entry[i]->d_name) <
+			(int)sizeof(path) &&
+		    absolute_path(lz_strz(path), absolute, sizeof(absolute), &e) ==
+			ST_OK) {
 			q.path = absolute;
 			if (file_check(&q, &fd, &e) != ST_OK) {
 				fn(arg, absolute, e.text);
@@ -302,7 +330,8 @@ each_in(const char *dir, void (*fn)(void *arg, const char *path, const char *pro
 }
 
 void
-registry_each_file(void (*fn)(void *arg, const char *path, const char *problem), void *arg)
+registry_each_file(
+    void (*fn)(void *arg, const char *path, const char *problem), void *arg)
 {
 	for (size_t i = 0; dirs != NULL && dirs[i] != NULL; i++)
 		each_in(dirs[i], fn, arg);
@@ -358,9 +387,11 @@ run_init(const struct component *c, void *instance, const char *where, struct er
 		return ST_OK;
 	said[sizeof(said) - 1] = '\0';
 	if (!plugin_text_is_sane(said, sizeof(said)))
-		return err_fail(e, ST_INVALID, "%s: %s '%s' does not start: it answered %d and no sentence", where, c->info.kind,
-		    c->info.name, (int)result);
-	return err_fail(e, ST_INVALID, "%s: %s '%s' does not start: %s", where, c->info.kind, c->info.name, said);
+		return err_fail(e, ST_INVALID,
+		    "%s: %s '%s' does not start: it answered %d and no sentence", where,
+		    c->info.kind, c->info.name, (int)result);
+	return err_fail(e, ST_INVALID, "%s: %s '%s' does not start: %s", where,
+	    c->info.kind, c->info.name, said);
 }
 
 static void
@@ -389,14 +420,16 @@ new_part(const struct component *c, const char *name, const json_t *options)
 	/* Never of 0 bytes: plugins compare `self`. */
 	p->instance = mem_zalloc(c->self.instance_size > 0 ? c->self.instance_size : 1);
 	p->own = made_new();
-	if (p->name != NULL && p->options != NULL && p->instance != NULL && p->own != NULL)
+	if (p->name != NULL && p->options != NULL && p->instance != NULL &&
+	    p->own != NULL)
 		return p;
 	free_part(p);
 	return NULL;
 }
 
 struct part *
-part_make(const struct part_info *info, const char *name, const json_t *options, const char *where, struct err *e)
+part_make(const struct part_info *info, const char *name, const json_t *options,
+    const char *where, struct err *e)
 {
 	const struct component *c = info->component;
 	struct part *p = new_part(c, name, options);
@@ -410,7 +443,8 @@ part_make(const struct part_info *info, const char *name, const json_t *options,
 	m = p->own;
 	context.memory = m->memory;
 	context.keep = m->keep;
-	if (options_apply(info->options, info->option_count, info->option_size, options, p->instance, &context, e) != ST_OK ||
+	if (options_apply(info->options, info->option_count, info->option_size, options,
+		p->instance, &context, e) != ST_OK ||
 	    run_init(c, p->instance, where, e) != ST_OK) {
 		free_part(p);
 		return NULL;

@@ -8,26 +8,34 @@
 #include "base/buf.h"
 #include "config/part.h"
 
-/* Registers plugin/ as the maker of parts. dirs: where plugins are looked for by name, in order, NULL-terminated, kept:
- * registry_default_dirs() as a rule. [start] */
+/* Registers plugin/ as the maker of parts. dirs: where plugins are looked for by name, in
+ * order, NULL-terminated, kept: registry_default_dirs() as a rule. [start] */
 void registry_start(const char *const *dirs);
-/* $LATENZA_PLUGIN_PATH, the build tree when the program runs from one, libdir. Owned by the process. [start] */
+/* $LATENZA_PLUGIN_PATH, the build tree when the program runs from one, libdir. Owned by
+ * the process. [start] */
 const char *const *registry_default_dirs(const char *argv0);
 
-/* Opens one file and says what is wrong with it, each refusal in its own sentence. A name is looked for in the
- * directories; what has a slash or ends in ".so" is a path, and is tried in a child process first. sha256: hex; absent:
- * unchecked. is_named_by_person: owner and mode only warn. ST_OK: opened (or was open). [main] */
-enum status registry_open(lz_str name_or_path, lz_str sha256, bool strict, bool is_named_by_person, struct err *e) MUST_CHECK;
+/* Opens one file and says what is wrong with it, each refusal in its own sentence. A name
+ * is looked for in the directories; what has a slash or ends in ".so" is a path, and is
+ * tried in a child process first. sha256: hex; absent: unchecked. is_named_by_person:
+ * owner and mode only warn. ST_OK: opened (or was open). [main] */
+enum status registry_open(lz_str name_or_path, lz_str sha256, bool strict,
+    bool is_named_by_person, struct err *e) MUST_CHECK;
 /* The file behind a name or a path: absolute, not resolved itself. [main] */
-enum status registry_path(lz_str name_or_path, char *out, size_t n, struct err *e) MUST_CHECK;
-/* All plugins in the directories; for `plugin list`. Nothing of them runs. problem: why it would not be opened under
- * `plugin_files: strict`; NULL: it would be. [main] */
-void registry_each_file(void (*fn)(void *arg, const char *path, const char *problem), void *arg);
-/* `latenza plugin check FILE`: loads it in a child process with a time limit, checks file, entry and tables, gives the
- * options nonsense, makes and destroys 1,000 instances of each component, and says one line per check. Number of
- * failures. path: a name does as well. [main] */
-int registry_check(const char *path, void (*say)(void *arg, bool is_ok, const char *what), void *arg);
-/* The metrics of all plugins, in Prometheus text; to be printed behind metric_print(). [any] */
+enum status registry_path(
+    lz_str name_or_path, char *out, size_t n, struct err *e) MUST_CHECK;
+/* All plugins in the directories; for `plugin list`. Nothing of them runs. problem: why
+ * it would not be opened under `plugin_files: strict`; NULL: it would be. [main] */
+void registry_each_file(
+    void (*fn)(void *arg, const char *path, const char *problem), void *arg);
+/* `latenza plugin check FILE`: loads it in a child process with a time limit, checks
+ * file, entry and tables, gives the options nonsense, makes and destroys 1,000 instances
+ * of each component, and says one line per check. Number of failures. path: a name does
+ * as well. [main] */
+int registry_check(
+    const char *path, void (*say)(void *arg, bool is_ok, const char *what), void *arg);
+/* The metrics of all plugins, in Prometheus text; to be printed behind metric_print().
+ * [any] */
 void registry_print_metrics(struct buf *out);
 
 #endif

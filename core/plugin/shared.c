@@ -1,7 +1,8 @@
 /* shared.c - lz->shared_add(): named counters that all workers, and all plugins, share.
  *
- * A counter lives for ttl_s seconds after its first addition, then starts again from 0. One lock per bunch of names; the
- * number of names is bounded, and when there is no room for another, additions to new names count nothing.
+ * A counter lives for ttl_s seconds after its first addition, then starts again from 0.
+ * One lock per bunch of names; the number of names is bounded, and when there is no room
+ * for another, additions to new names count nothing.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,7 +30,8 @@ struct bunch {
 	unsigned count;
 };
 
-static struct bunch bunches[BUNCHES] = { [0 ... BUNCHES - 1] = { PTHREAD_MUTEX_INITIALIZER, NULL, 0 } };
+static struct bunch bunches[BUNCHES] = { [0 ... BUNCHES - 1] = {
+					     PTHREAD_MUTEX_INITIALIZER, NULL, 0 } };
 
 static struct bunch *
 bunch_of(lz_str key)
@@ -64,7 +66,8 @@ find(struct bunch *b, lz_str key, int64_t now)
 static struct counter *
 add(struct bunch *b, lz_str key, uint32_t ttl_s, int64_t now)
 {
-	struct counter *c = b->count < COUNTERS_PER_BUNCH ? mem_zalloc(sizeof(*c) + key.len) : NULL;
+	struct counter *c =
+	    b->count < COUNTERS_PER_BUNCH ? mem_zalloc(sizeof(*c) + key.len) : NULL;
 
 	if (c == NULL)
 		return NULL;

@@ -1,7 +1,9 @@
-/* token.c - names for calls that are safe to keep: a slot and a generation instead of a pointer.
+/* token.c - names for calls that are safe to keep: a slot and a generation instead of a
+ * pointer.
  *
- * A thread of a plugin's own may post at any moment, also when the call is long over. The token says which call is meant
- * or that it is gone; a pointer could not. One lock, held for a few instructions, taken only by those who use tokens.
+ * A thread of a plugin's own may post at any moment, also when the call is long over. The
+ * token says which call is meant or that it is gone; a pointer could not. One lock, held
+ * for a few instructions, taken only by those who use tokens.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,7 +12,9 @@
 #include "base/mem.h"
 #include "plugin/host.h"
 
-enum { TOKENS = 65536 }; /* calls at once that wait for a thread; a power of two */
+enum {
+	TOKENS = 65536
+}; /* calls at once that wait for a thread; a power of two */
 
 struct slot {
 	struct visit *v; /* NULL: free */
@@ -27,13 +31,14 @@ static bool
 grow(void)
 {
 	uint32_t more = slot_count == 0 ? 64 : slot_count * 2;
-	struct slot *s = slot_count >= TOKENS ? NULL : mem_realloc(slots, more * sizeof(*s));
+	struct slot *s =
+	    slot_count >= TOKENS ? NULL : mem_realloc(slots, more * sizeof(*s));
 
 	if (s == NULL)
 		return false;
 	slots = s;
 	for (uint32_t i = slot_count; i < more; i++)
-		slots[i] = (struct slot) { NULL, 1, i + 1 < more ? i + 2 : 0 };
+		slots[i] = (struct slot){ NULL, 1, i + 1 < more ? i + 2 : 0 };
 	first_free = slot_count + 1;
 	slot_count = more;
 	return true;
@@ -67,7 +72,8 @@ slot_of(lz_token t)
 {
 	uint32_t i = (uint32_t)t;
 
-	if (i == 0 || i > slot_count || slots[i - 1].generation != (uint32_t)(t >> 32) || slots[i - 1].v == NULL)
+	if (i == 0 || i > slot_count || slots[i - 1].generation != (uint32_t)(t >> 32) ||
+	    slots[i - 1].v == NULL)
 		return NULL;
 	return &slots[i - 1];
 }
@@ -91,7 +97,8 @@ token_release(struct visit *v)
 	v->token = 0;
 }
 
-/* The visit cannot end while the lock is held, and not be freed before what was posted came home. */
+/* The visit cannot end while the lock is held, and not be freed before what was posted
+ * came home. */
 int32_t
 token_post(lz_token t, lz_call_fn *fn, void *ud)
 {

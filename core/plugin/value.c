@@ -1,12 +1,14 @@
-/* value.c - the JSON functions of the host table. Inside the host an lz_json is jansson's json_t.
+/* value.c - the JSON functions of the host table. Inside the host an lz_json is jansson's
+ * json_t.
  *
- * Every function takes NULL and gives NULL or the fallback, so that a plugin reads a document without a check between.
- * What a plugin made is let go at the end of its call; what it overwrote stays until then too, because it may hold a
- * pointer into it.
+ * Every function takes NULL and gives NULL or the fallback, so that a plugin reads a
+ * document without a check between. What a plugin made is let go at the end of its call;
+ * what it overwrote stays until then too, because it may hold a pointer into it.
  *
- * Writing through a path copies what is shared. A value is the plugin's own to write into when it has one owner only, or
- * when a function here made it for the plugin: that is what memory_has_made() knows. Everything else on the path came by
- * const reference, is copied one level deep and put in its place.
+ * Writing through a path copies what is shared. A value is the plugin's own to write into
+ * when it has one owner only, or when a function here made it for the plugin: that is
+ * what memory_has_made() knows. Everything else on the path came by const reference, is
+ * copied one level deep and put in its place.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,8 +22,9 @@ enum {
 	TEXT_BYTES = 64 << 20
 };
 
-/* value_item() walks an object member by member; jansson's objects have no index. What was found last is remembered per
- * thread, and forgotten whenever a tree may have changed: before each call and at each write. */
+/* value_item() walks an object member by member; jansson's objects have no index. What
+ * was found last is remembered per thread, and forgotten whenever a tree may have
+ * changed: before each call and at each write. */
 static _Thread_local struct {
 	const json_t *object;
 	size_t at;
@@ -48,7 +51,8 @@ value_of(json_t *j)
 
 /* ---- reading ---- */
 
-/* Decodes the next step of an RFC 6901 pointer: "~1" is a slash, "~0" a tilde. false: malformed, or there is none. */
+/* Decodes the next step of an RFC 6901 pointer: "~1" is a slash, "~0" a tilde. false:
+ * malformed, or there is none. */
 static bool
 next_step(const char **pointer, char *key, size_t *len)
 {
@@ -152,7 +156,8 @@ value_item(const lz_json *value, size_t i, lz_str *key)
 	if (iter == NULL)
 		return NULL;
 	if (key != NULL)
-		*key = lz_strn(json_object_iter_key(iter), json_object_iter_key_len(iter));
+		*key =
+		    lz_strn(json_object_iter_key(iter), json_object_iter_key_len(iter));
 	return value_of(json_object_iter_value(iter));
 }
 
@@ -194,7 +199,8 @@ value_str(const lz_json *value, lz_str otherwise)
 {
 	const json_t *j = tree_of(value);
 
-	return json_is_string(j) ? lz_strn(json_string_value(j), json_string_length(j)) : otherwise;
+	return json_is_string(j) ? lz_strn(json_string_value(j), json_string_length(j))
+				 : otherwise;
 }
 
 static int64_t
@@ -206,7 +212,8 @@ value_int(const lz_json *value, int64_t otherwise)
 	if (json_is_integer(j))
 		return json_integer_value(j);
 	/* 7.0 is seven to whoever wrote it; 2^53 bounds what a double says exactly. */
-	if (d >= -9007199254740992.0 && d <= 9007199254740992.0 && d == (double)(int64_t)d)
+	if (d >= -9007199254740992.0 && d <= 9007199254740992.0 &&
+	    d == (double)(int64_t)d)
 		return (int64_t)d;
 	return otherwise;
 }
@@ -310,27 +317,32 @@ holds(const json_t *j, const json_t *wanted, unsigned depth)
 		return true;
 	if (depth == 0)
 		return true; /* too deep to tell, and too deep to print */
-	json_array_foreach(j, i, inner) {
+	json_array_foreach(j, i, inner)
+	{
 		if (holds(inner, wanted, depth - 1))
 			return true;
 	}
-	json_object_foreach((json_t *)(uintptr_t)j, key, inner) {
+	json_object_foreach((json_t *)(uintptr_t)j, key, inner)
+	{
 		if (holds(inner, wanted, depth - 1))
 			return true;
 	}
 	return false;
 }
 
-/* Would `into` become a part of itself? Only what has a second owner can be inside another value. */
+/* Would `into` become a part of itself? Only what has a second owner can be inside
+ * another value. */
 static bool
 makes_circle(const json_t *into, const json_t *value)
 {
 	if (!json_is_object(value) && !json_is_array(value))
 		return false;
-	return into == value || (into->refcount > 1 && holds(value, into, 4 * POINTER_STEPS));
+	return into == value ||
+	       (into->refcount > 1 && holds(value, into, 4 * POINTER_STEPS));
 }
 
-/* What is about to lose its place stays until the call ends: the plugin may have looked at it. */
+/* What is about to lose its place stays until the call ends: the plugin may have looked
+ * at it. */
 static bool
 keep_old(struct visit *v, json_t *old)
 {
@@ -345,7 +357,8 @@ set_member(struct visit *v, json_t *object, const char *key, size_t len, json_t 
 	if (!keep_old(v, old))
 		return LZ_E_NOMEM;
 	if (value == NULL)
-		return old == NULL || json_object_deln(object, key, len) == 0 ? LZ_OK : LZ_E_FAIL;
+		return old == NULL || json_object_deln(object, key, len) == 0 ? LZ_OK
+									      : LZ_E_FAIL;
 	return json_object_setn(object, key, len, value) == 0 ? LZ_OK : LZ_E_INVALID;
 }
 
@@ -359,7 +372,9 @@ set_item(struct visit *v, json_t *array, const char *key, size_t len, json_t *va
 	if (!keep_old(v, json_array_get(array, i)))
 		return LZ_E_NOMEM;
 	if (value == NULL)
-		return i >= json_array_size(array) || json_array_remove(array, i) == 0 ? LZ_OK : LZ_E_FAIL;
+		return i >= json_array_size(array) || json_array_remove(array, i) == 0
+			   ? LZ_OK
+			   : LZ_E_FAIL;
 	if (i == json_array_size(array))
 		return json_array_append(array, value) == 0 ? LZ_OK : LZ_E_NOMEM;
 	return json_array_set(array, i, value) == 0 ? LZ_OK : LZ_E_INVALID;
@@ -380,12 +395,15 @@ set_child(struct visit *v, json_t *into, const char *key, size_t len, json_t *va
 static bool
 is_own(const struct visit *v, const json_t *j)
 {
-	return j->refcount == 1 || memory_has_made(v->now, j) || memory_has_made(&v->keep, j);
+	return j->refcount == 1 || memory_has_made(v->now, j) ||
+	       memory_has_made(&v->keep, j);
 }
 
-/* The container at `key` in `into`, the plugin's own to write into: made when missing, copied when shared. */
+/* The container at `key` in `into`, the plugin's own to write into: made when missing,
+ * copied when shared. */
 static int32_t
-descend(struct visit *v, json_t *into, const char *key, size_t len, const char *rest, json_t **out)
+descend(struct visit *v, json_t *into, const char *key, size_t len, const char *rest,
+    json_t **out)
 {
 	json_t *next = child(into, key, len), *mine;
 	int32_t result;
@@ -399,7 +417,10 @@ descend(struct visit *v, json_t *into, const char *key, size_t len, const char *
 	if (next != NULL)
 		mine = json_copy(next);
 	else
-		mine = (rest[1] == '0' || rest[1] == '-') && (rest[2] == '\0' || rest[2] == '/') ? json_array() : json_object();
+		mine = (rest[1] == '0' || rest[1] == '-') &&
+			       (rest[2] == '\0' || rest[2] == '/')
+			   ? json_array()
+			   : json_object();
 	if (mine == NULL)
 		return LZ_E_NOMEM;
 	result = set_child(v, into, key, len, mine);
@@ -458,7 +479,8 @@ value_set(lz_call *c, lz_json *object, lz_str key, const lz_json *value)
 {
 	json_t *j = tree_of(object);
 
-	if (c == NULL || !json_is_object(j) || key.ptr == NULL || str_find(key, '\0') >= 0)
+	if (c == NULL || !json_is_object(j) || key.ptr == NULL ||
+	    str_find(key, '\0') >= 0)
 		return LZ_E_INVALID;
 	value_forget();
 	return set_child(visit_of(c), j, key.ptr, key.len, tree_of(value));

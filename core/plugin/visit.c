@@ -1,9 +1,11 @@
 /* visit.c - the life of a visit: entering a component, waiting for it, its one end.
  *
- * A visit has calls: pick(), build(), or one reply(), event(), end(), classify() after the other. A call is closed when
- * its function returned or, for LZ_PENDING, when finish() was heard or the visit was ended: what it asked for is cancelled
- * then, and its callbacks hear LZ_E_GONE. Closing runs code of the plugin, which may make the caller end the visit from
- * inside: so is_over is looked at after each, and nothing is freed while a function of the plugin is on the stack.
+ * A visit has calls: pick(), build(), or one reply(), event(), end(), classify() after
+ * the other. A call is closed when its function returned or, for LZ_PENDING, when
+ * finish() was heard or the visit was ended: what it asked for is cancelled then, and its
+ * callbacks hear LZ_E_GONE. Closing runs code of the plugin, which may make the caller
+ * end the visit from inside: so is_over is looked at after each, and nothing is freed
+ * while a function of the plugin is on the stack.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -32,7 +34,8 @@ visit_here(lz_call *c)
 
 	if (v == NULL || pthread_equal(v->thread, pthread_self()))
 		return v;
-	log_error("plugin.wrong_thread", "plugin=%s component=%s", v->component->plugin->name, v->component->info.name);
+	log_error("plugin.wrong_thread", "plugin=%s component=%s",
+	    v->component->plugin->name, v->component->info.name);
 	return NULL;
 }
 
@@ -71,7 +74,8 @@ is_quiet(struct visit *v)
 	return v->op == NULL && !token_is_awaited(v);
 }
 
-/* A new call begins. memory: what lives as long as the visit (build), or this call only. */
+/* A new call begins. memory: what lives as long as the visit (build), or this call only.
+ */
 static void
 begin(struct visit *v, uint32_t phase, struct memory *memory)
 {
@@ -174,7 +178,9 @@ visit_settle(struct visit *v)
 	if (!v->has_result && !is_quiet(v))
 		return;
 	if (!v->has_result) {
-		log_error("plugin.hangs", "plugin=%s component=%s why=\"LZ_PENDING, and nothing under way that could finish it\"",
+		log_error("plugin.hangs",
+		    "plugin=%s component=%s why=\"LZ_PENDING, and nothing under way that "
+		    "could finish it\"",
 		    v->component->plugin->name, v->component->info.name);
 		v->result = LZ_E_FAIL;
 	}
@@ -243,7 +249,8 @@ visit_edit(struct visit *v)
 	return v->edit;
 }
 
-/* What `needs` says is built before the component is called: here when it is small, in the pool when not. */
+/* What `needs` says is built before the component is called: here when it is small, in
+ * the pool when not. */
 static int32_t
 prepare(struct visit *v, uint32_t needs)
 {
@@ -259,7 +266,8 @@ prepare(struct visit *v, uint32_t needs)
 	return wants_edit && visit_edit(v) == NULL ? LZ_E_NOMEM : LZ_OK;
 }
 
-/* The caller ended the visit from inside its own call: it is still on the stack, and so may the request be. */
+/* The caller ended the visit from inside its own call: it is still on the stack, and so
+ * may the request be. */
 static int32_t
 ended_inside(struct visit *v)
 {
@@ -281,7 +289,8 @@ start(struct visit *v, uint32_t needs)
 		return ended_inside(v);
 	if (result == LZ_PENDING) {
 		v->is_pending = true;
-		/* finish() was called already, or nothing is under way: done may not run from in here. */
+		/* finish() was called already, or nothing is under way: done may not run
+		 * from in here. */
 		if (v->has_result || is_quiet(v))
 			visit_settle_later(v);
 		return LZ_PENDING;
@@ -295,8 +304,8 @@ judge(struct visit *v, int32_t result, int32_t decision)
 {
 	if (result <= LZ_OK || result == decision)
 		return result;
-	log_error("plugin.bad_result", "plugin=%s component=%s result=%d", v->component->plugin->name,
-	    v->component->info.name, (int)result);
+	log_error("plugin.bad_result", "plugin=%s component=%s result=%d",
+	    v->component->plugin->name, v->component->info.name, (int)result);
 	return LZ_E_FAIL;
 }
 
@@ -327,7 +336,8 @@ take_order(struct visit *v)
 		c->score = p->score;
 		c->why = p->why.len > 0 ? arena_copy(r->arena, p->why) : STR_NONE;
 	}
-	if (v->output_limit > 0 && (r->output_limit < 0 || v->output_limit < r->output_limit))
+	if (v->output_limit > 0 &&
+	    (r->output_limit < 0 || v->output_limit < r->output_limit))
 		r->output_limit = v->output_limit;
 }
 
@@ -339,8 +349,9 @@ judge_pick(struct visit *v, int32_t result)
 	if (result == LZ_OK)
 		take_order(v);
 	else if (result < LZ_OK)
-		log_warn("router.failed", "router=%s plugin=%s error=%d request=%s", v->component->info.name,
-		    v->component->plugin->name, (int)result, v->r->id_hex);
+		log_warn("router.failed", "router=%s plugin=%s error=%d request=%s",
+		    v->component->info.name, v->component->plugin->name, (int)result,
+		    v->r->id_hex);
 	return result;
 }
 
@@ -415,7 +426,8 @@ judge_build(struct visit *v, int32_t result)
 }
 
 struct visit *
-visit_provider(struct request *r, struct attempt *a, const struct visit_provider_ops *ops, void *arg)
+visit_provider(
+    struct request *r, struct attempt *a, const struct visit_provider_ops *ops, void *arg)
 {
 	struct visit *v = visit_new(r, a->target->provider->part);
 
@@ -516,7 +528,8 @@ visit_classify(struct visit *v, const lz_reply *r, lz_fault *io)
 		return LZ_OK;
 	result = p->classify(v->self, call_of(v), r, &said);
 	if (result == LZ_OK) {
-		/* Blame that does not exist leaves the host's own; texts live in the call's memory, which ends here. */
+		/* Blame that does not exist leaves the host's own; texts live in the
+		 * call's memory, which ends here. */
 		if (said.upstream <= LZ_UPSTREAM_OK || said.upstream > LZ_UPSTREAM_UNABLE)
 			said.upstream = io->upstream;
 		offer_take_fault(v, &said, io);

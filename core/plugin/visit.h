@@ -1,11 +1,14 @@
-/* visit.h - one entry into one plugin component on behalf of one request: what `lz_call *` stands for.
+/* visit.h - one entry into one plugin component on behalf of one request: what `lz_call
+ * *` stands for.
  *
- * policy/ visits routers, call/ visits providers. A visit owns what the SDK promises to a call: alloc(), keep(), slot(),
- * JSON values, pending callouts, exactly one end. A component may answer LZ_PENDING; then `done` runs later, once, never
- * inside the call that started it. All [worker].
+ * policy/ visits routers, call/ visits providers. A visit owns what the SDK promises to a
+ * call: alloc(), keep(), slot(), JSON values, pending callouts, exactly one end. A
+ * component may answer LZ_PENDING; then `done` runs later, once, never inside the call
+ * that started it. All [worker].
  *
- * Whoever got a visit ends it with visit_end_all(), in any case and exactly once; from inside `done`, emit() and usage()
- * too. Until then r must live; work that a thread of the pool cannot drop keeps r->holds above 0 for longer.
+ * Whoever got a visit ends it with visit_end_all(), in any case and exactly once; from
+ * inside `done`, emit() and usage() too. Until then r must live; work that a thread of
+ * the pool cannot drop keeps r->holds above 0 for longer.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,28 +25,34 @@ struct visit; /* the same object as the SDK's struct lz_call */
 typedef void visit_done_fn(void *arg, int32_t result);
 
 /* ---- routers ---- */
-/* Asks the router of r->router to order r->candidate[] (those not excluded): sets rank, score and why of those that it
- * prefers, and may lower r->output_limit. LZ_OK, LZ_BLOCK (see visit_reason()), LZ_PENDING: `done` follows; < 0: it
- * failed or took longer than 200 ms, which is logged, and no candidate was touched. *out is NULL only when memory was
- * out. */
-int32_t visit_route(struct request *r, visit_done_fn *done, void *arg, struct visit **out);
+/* Asks the router of r->router to order r->candidate[] (those not excluded): sets rank,
+ * score and why of those that it prefers, and may lower r->output_limit. LZ_OK, LZ_BLOCK
+ * (see visit_reason()), LZ_PENDING: `done` follows; < 0: it failed or took longer than
+ * 200 ms, which is logged, and no candidate was touched. *out is NULL only when memory
+ * was out. */
+int32_t visit_route(
+    struct request *r, visit_done_fn *done, void *arg, struct visit **out);
 /* What lz->reason() said last; absent: nothing. Lives as long as the visit. */
 void visit_reason(const struct visit *v, lz_str *code, lz_str *message);
 
 /* ---- providers: one visit per attempt ---- */
 struct visit_provider_ops {
-	void (*emit)(void *arg, const json_t *j);	  /* lz->emit(); j is borrowed */
-	void (*usage)(void *arg, const lz_usage *u);	  /* lz->usage() */
+	void (*emit)(void *arg, const json_t *j);    /* lz->emit(); j is borrowed */
+	void (*usage)(void *arg, const lz_usage *u); /* lz->usage() */
 };
 /* Makes the visit of attempt `a`. NULL: out of memory. */
-struct visit *visit_provider(struct request *r, struct attempt *a, const struct visit_provider_ops *ops, void *arg);
+struct visit *visit_provider(struct request *r, struct attempt *a,
+    const struct visit_provider_ops *ops, void *arg);
 /* Its table; a NULL member means that the host does it as OpenAI. */
 const lz_provider *visit_provider_table(const struct visit *v);
-/* The provider's build(): out arrives with method and URL base, and must stay until the answer is here. What build leaves
- * as it was is filled in by the caller as OpenAI does it; what it set lives as long as the visit. LZ_OK, LZ_ANSWERED,
- * LZ_PENDING: done follows; < 0. A body of more than 64 KiB that build() wants as a tree is parsed in the pool first. */
+/* The provider's build(): out arrives with method and URL base, and must stay until the
+ * answer is here. What build leaves as it was is filled in by the caller as OpenAI does
+ * it; what it set lives as long as the visit. LZ_OK, LZ_ANSWERED, LZ_PENDING: done
+ * follows; < 0. A body of more than 64 KiB that build() wants as a tree is parsed in the
+ * pool first. */
 int32_t visit_build(struct visit *v, lz_http *out, visit_done_fn *done, void *arg);
-/* What lz->limit_as() said in build(): the member that carries the output limit. Absent: as the caller wrote it. */
+/* What lz->limit_as() said in build(): the member that carries the output limit. Absent:
+ * as the caller wrote it. */
 lz_str visit_limit_name(const struct visit *v);
 /* LZ_OK or < 0. LZ_E_GONE: the visit was ended from inside the call. */
 int32_t visit_reply(struct visit *v, const lz_reply *r);
@@ -53,10 +62,11 @@ int32_t visit_classify(struct visit *v, const lz_reply *r, lz_fault *io);
 /* What lz->fail() said in the last call, or NULL. Texts live as long as the visit. */
 const lz_fault *visit_fault(const struct visit *v);
 
-/* Ends the visit: pending work is cancelled (its callbacks hear LZ_E_GONE, as a rule before this returns), `done` does not
- * run any more. NULL is fine. */
+/* Ends the visit: pending work is cancelled (its callbacks hear LZ_E_GONE, as a rule
+ * before this returns), `done` does not run any more. NULL is fine. */
 void visit_end_all(struct visit *v);
-/* Called on the worker when r->holds fell to 0 behind the back of a request that is_finished. [start] */
+/* Called on the worker when r->holds fell to 0 behind the back of a request that
+ * is_finished. [start] */
 void visit_on_release(void (*released)(struct request *r));
 
 #endif

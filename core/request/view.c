@@ -16,8 +16,8 @@ enum {
 };
 
 /* Whatever route a key may come in by. */
-static const char *const secret_headers[] = { "authorization", "proxy-authorization", "cookie", "x-api-key", "api-key",
-	"x-goog-api-key" };
+static const char *const secret_headers[] = { "authorization", "proxy-authorization",
+	"cookie", "x-api-key", "api-key", "x-goog-api-key" };
 
 static int64_t
 deadline_left_ms(const struct request *r)
@@ -44,14 +44,15 @@ request_view(struct request *r, lz_request *out, uint32_t phase)
 {
 	int64_t left_ms = deadline_left_ms(r);
 
-	*out = (lz_request) { .size = sizeof(*out), .phase = phase, .output_bound = -1 };
+	*out = (lz_request){ .size = sizeof(*out), .phase = phase, .output_bound = -1 };
 	out->stream = r->is_stream;
 	out->deadline_ms = left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
 	out->capabilities = r->capabilities;
 	out->prompt_tokens = r->prompt_tokens;
 	out->max_output_tokens = r->max_tokens;
 	out->id = lz_strz(r->id_hex);
-	out->route = STR_LIT("chat"); /* the one route there is; the route's row will carry its word */
+	out->route = STR_LIT(
+	    "chat"); /* the one route there is; the route's row will carry its word */
 	out->model = r->model;
 	out->user = r->user;
 	out->session = r->session;
@@ -73,7 +74,8 @@ view_live(const struct request *r, struct live *l, lz_target *out)
 	out->samples = atomic_load_explicit(&l->samples[mode], memory_order_relaxed);
 	out->ttft_ms = out->ms_per_token = out->latency_ms = -1;
 	out->load = -1;
-	out->error_rate = atomic_load_explicit(&l->error_permille, memory_order_relaxed) / 1000.0;
+	out->error_rate =
+	    atomic_load_explicit(&l->error_permille, memory_order_relaxed) / 1000.0;
 	out->healthy = live_is_healthy(l, loop_now(r->worker->loop)->mono_us);
 	if (out->samples == 0) {
 		if (out->error_rate == 0)
@@ -92,7 +94,7 @@ request_view_target(const struct request *r, const struct candidate *c, lz_targe
 {
 	const struct target *t = c->target;
 
-	*out = (lz_target) { .size = sizeof(*out), .weight = 1 };
+	*out = (lz_target){ .size = sizeof(*out), .weight = 1 };
 	out->capabilities = t->model->capabilities;
 	out->provider = t->provider->name;
 	out->model = t->model->id;
@@ -136,7 +138,8 @@ request_view_metadata(const struct request *r, lz_str key, struct arena *memory)
 	tree = json_parse(r->metadata, NULL);
 	value = json_object_getn(tree, key.ptr, key.len);
 	if (json_is_string(value))
-		found = arena_copy(memory, lz_strn(json_string_value(value), json_string_length(value)));
+		found = arena_copy(
+		    memory, lz_strn(json_string_value(value), json_string_length(value)));
 	json_decref(tree);
 	return found;
 }
@@ -157,12 +160,15 @@ request_view_tag(struct request *r, lz_str key, lz_str value)
 	if (!is_tag(key, TAG_KEY_BYTES) || !is_tag(value, TAG_VALUE_BYTES))
 		return ST_INVALID;
 	tree = r->metadata.len > 0 ? json_parse(r->metadata, NULL) : json_object();
-	if (json_object_size(tree) >= TAGS && json_object_getn(tree, key.ptr, key.len) == NULL) {
+	if (json_object_size(tree) >= TAGS &&
+	    json_object_getn(tree, key.ptr, key.len) == NULL) {
 		json_decref(tree);
 		return ST_LIMIT;
 	}
 	buf_init(&text, TAGS_BYTES);
-	if (json_object_setn_new(tree, key.ptr, key.len, json_stringn(value.ptr, value.len)) == 0 && json_print(tree, &text)) {
+	if (json_object_setn_new(
+		tree, key.ptr, key.len, json_stringn(value.ptr, value.len)) == 0 &&
+	    json_print(tree, &text)) {
 		lz_str copy = arena_copy(r->arena, buf_str(&text));
 
 		if (copy.ptr != NULL) {

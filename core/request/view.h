@@ -1,4 +1,5 @@
-/* view.h - the request as plugins and scripts may see it, beyond the structs that request.h shows.
+/* view.h - the request as plugins and scripts may see it, beyond the structs that
+ * request.h shows.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,12 +8,13 @@
 
 #include "request/request.h"
 
-/* A header of the client's, by any case of its name; absent for those that may carry a secret. */
+/* A header of the client's, by any case of its name; absent for those that may carry a
+ * secret. */
 lz_str request_view_header(const struct request *r, lz_str name);
 /* A member of the request's metadata, decoded into memory; absent if there is none. */
 lz_str request_view_metadata(const struct request *r, lz_str key, struct arena *memory);
-/* Adds or replaces a member of the metadata that the trace carries. ST_INVALID: not UTF-8, or too long. ST_LIMIT: there
- * are too many. */
+/* Adds or replaces a member of the metadata that the trace carries. ST_INVALID: not
+ * UTF-8, or too long. ST_LIMIT: there are too many. */
 enum status request_view_tag(struct request *r, lz_str key, lz_str value) MUST_CHECK;
 
 #endif

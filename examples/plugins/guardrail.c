@@ -24,7 +24,8 @@ check(void *self, lz_call *c)
 	(void)self;
 	for (size_t i = 0; i < lz->texts(c); i++) {
 		if (is_shouted(lz->text(c, i)->text)) {
-			lz->reason(c, lz_strz("tone.shouting"), lz_strz("the prompt is all capitals"));
+			lz->reason(c, lz_strz("tone.shouting"),
+			    lz_strz("the prompt is all capitals"));
 			return LZ_FLAG;
 		}
 	}
@@ -38,9 +39,9 @@ static const lz_guardrail guardrail = {
 	.check = check,
 };
 static const lz_component parts[] = { {
-	.kind = LZ_GUARDRAIL,
-	.name = "no-shouting",
-	.summary = "Flags prompts that are all capitals",
-	.vtable = &guardrail,
+    .kind = LZ_GUARDRAIL,
+    .name = "no-shouting",
+    .summary = "Flags prompts that are all capitals",
+    .vtable = &guardrail,
 } };
 LZ_PLUGIN("acme.tone", "1.0.0", "MIT", parts)

@@ -1,6 +1,8 @@
-/* provider.c - the smallest provider: a server that speaks OpenAI, but takes its key in a header of its own.
+/* provider.c - the smallest provider: a server that speaks OpenAI, but takes its key in a
+ * header of its own.
  *
- * Everything that is not said here the host does as OpenAI does it: the path, the body, the stream, the errors.
+ * Everything that is not said here the host does as OpenAI does it: the path, the body,
+ * the stream, the errors.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,9 +25,9 @@ build(void *self, lz_call *c, lz_http *out)
 
 static const lz_provider provider = { .size = sizeof(provider), .build = build };
 static const lz_component parts[] = { {
-	.kind = LZ_PROVIDER,
-	.name = "acme",
-	.summary = "Acme's models",
-	.vtable = &provider,
+    .kind = LZ_PROVIDER,
+    .name = "acme",
+    .summary = "Acme's models",
+    .vtable = &provider,
 } };
 LZ_PLUGIN("acme.provider", "1.0.0", "MIT", parts)

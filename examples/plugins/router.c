@@ -11,7 +11,8 @@ struct near {
 static int
 is_near(const struct near *r, const lz_target *t)
 {
-	return t->region.len == r->region.len && memcmp(t->region.ptr, r->region.ptr, r->region.len) == 0;
+	return t->region.len == r->region.len &&
+	       memcmp(t->region.ptr, r->region.ptr, r->region.len) == 0;
 }
 
 static int32_t
@@ -22,7 +23,8 @@ pick(void *self, lz_call *c)
 	for (int far = 0; far <= 1; far++)
 		for (size_t i = 0; i < lz->targets(c); i++)
 			if (is_near(r, lz->target(c, i)) != far)
-				(void)lz->prefer(c, i, far, lz_strz(far ? "elsewhere" : "near"));
+				(void)lz->prefer(
+				    c, i, far, lz_strz(far ? "elsewhere" : "near"));
 	return LZ_OK;
 }
 
@@ -31,11 +33,11 @@ static const lz_option options[] = {
 };
 static const lz_router router = { .size = sizeof(router), .pick = pick };
 static const lz_component parts[] = { {
-	.kind = LZ_ROUTER,
-	.name = "near",
-	.summary = "Targets of one region first",
-	.vtable = &router,
-	LZ_OPTIONS_OF(options),
-	.instance_size = sizeof(struct near),
+    .kind = LZ_ROUTER,
+    .name = "near",
+    .summary = "Targets of one region first",
+    .vtable = &router,
+    LZ_OPTIONS_OF(options),
+    .instance_size = sizeof(struct near),
 } };
 LZ_PLUGIN("acme.near", "1.0.0", "MIT", parts)

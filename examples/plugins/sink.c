@@ -14,9 +14,9 @@ deliver(void *self, lz_call *c)
 
 static const lz_sink sink = { .size = sizeof(sink), .max_batch = 10, .deliver = deliver };
 static const lz_component parts[] = { {
-	.kind = LZ_SINK,
-	.name = "log",
-	.summary = "Events into the gateway's log",
-	.vtable = &sink,
+    .kind = LZ_SINK,
+    .name = "log",
+    .summary = "Events into the gateway's log",
+    .vtable = &sink,
 } };
 LZ_PLUGIN("acme.log", "1.0.0", "MIT", parts)

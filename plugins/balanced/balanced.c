@@ -1,8 +1,8 @@
 /* balanced.c - blends cost, expected time and quality into one score.
  *
- * Each of the three is put on a scale from 0 (best of the targets at hand) to 1 (worst of them); what is not known of a
- * target counts 0.5, and what all have alike counts 0. The score is the mean of the three, weighed by the options. Lower
- * is better.
+ * Each of the three is put on a scale from 0 (best of the targets at hand) to 1 (worst of
+ * them); what is not known of a target counts 0.5, and what all have alike counts 0. The
+ * score is the mean of the three, weighed by the options. Lower is better.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,7 +15,9 @@ struct balanced {
 	int64_t expected_tokens;
 };
 
-enum { WHY_BYTES = 96 };
+enum {
+	WHY_BYTES = 96
+};
 static const double not_known = 0.5;
 
 /* Puts n values on the scale; what is negative is not known. */
@@ -50,7 +52,8 @@ explain(lz_call *c, double cost, double latency, double quality)
 
 	if (p == NULL)
 		return lz_strz("");
-	n = snprintf(p, WHY_BYTES, "cost %.2f, latency %.2f, quality %.2f", cost, latency, quality);
+	n = snprintf(p, WHY_BYTES, "cost %.2f, latency %.2f, quality %.2f", cost, latency,
+	    quality);
 	return lz_strn(p, n > 0 ? (size_t)n : 0);
 }
 
@@ -59,7 +62,8 @@ tokens_of(const struct balanced *b, lz_call *c)
 {
 	int64_t asked = lz->request(c)->max_output_tokens;
 
-	return (double)(asked >= 0 && asked < b->expected_tokens ? asked : b->expected_tokens);
+	return (double)(asked >= 0 && asked < b->expected_tokens ? asked
+								 : b->expected_tokens);
 }
 
 static int32_t
@@ -85,7 +89,9 @@ pick(void *self, lz_call *c)
 	scale(latency, n);
 	scale(quality, n);
 	for (size_t i = 0; i < n; i++) {
-		score[i] = (b->cost * cost[i] + b->latency * latency[i] + b->quality * quality[i]) / sum;
+		score[i] = (b->cost * cost[i] + b->latency * latency[i] +
+			       b->quality * quality[i]) /
+			   sum;
 		why[i] = explain(c, cost[i], latency[i], quality[i]);
 	}
 	return lz_prefer_rising(c, score, NULL, why);
@@ -98,24 +104,27 @@ init(void *self, char *err, size_t err_len)
 
 	if (b->cost + b->latency + b->quality > 0)
 		return LZ_OK;
-	(void)snprintf(err, err_len, "cost, latency and quality are all 0; at least one must weigh something");
+	(void)snprintf(err, err_len,
+	    "cost, latency and quality are all 0; at least one must weigh something");
 	return LZ_E_INVALID;
 }
 
 static const lz_option options[] = {
 	LZ_OPT_REAL(struct balanced, cost, "0.4", 0, 1, "weight of the estimated cost"),
 	LZ_OPT_REAL(struct balanced, latency, "0.3", 0, 1, "weight of the expected time"),
-	LZ_OPT_REAL(struct balanced, quality, "0.3", 0, 1, "weight of the model's quality"),
-	LZ_OPT_INT(struct balanced, expected_tokens, "300", 1, 1000000, NULL, "length of an answer when the caller sets no limit"),
+	LZ_OPT_REAL(
+	    struct balanced, quality, "0.3", 0, 1, "weight of the model's quality"),
+	LZ_OPT_INT(struct balanced, expected_tokens, "300", 1, 1000000, NULL,
+	    "length of an answer when the caller sets no limit"),
 };
 static const lz_router router = { .size = sizeof(router), .pick = pick };
 static const lz_component parts[] = { {
-	.kind = LZ_ROUTER,
-	.name = "balanced",
-	.summary = "A blend of cost, time and quality",
-	.vtable = &router,
-	LZ_OPTIONS_OF(options),
-	.instance_size = sizeof(struct balanced),
-	.init = init,
+    .kind = LZ_ROUTER,
+    .name = "balanced",
+    .summary = "A blend of cost, time and quality",
+    .vtable = &router,
+    LZ_OPTIONS_OF(options),
+    .instance_size = sizeof(struct balanced),
+    .init = init,
 } };
 LZ_PLUGIN("balanced", "0.1.0", "MIT", parts)

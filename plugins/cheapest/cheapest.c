@@ -1,7 +1,8 @@
 /* cheapest.c - orders targets by what this request will probably cost there.
  *
- * The estimate is the host's: the prompt as counted, the output as asked for, at each model's own prices. What has no price
- * comes last. Lower scores are better; the score is in EUR.
+ * The estimate is the host's: the prompt as counted, the output as asked for, at each
+ * model's own prices. What has no price comes last. Lower scores are better; the score is
+ * in EUR.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,7 +10,9 @@
 
 #include <latenza/plugin.h>
 
-enum { WHY_BYTES = 48 };
+enum {
+	WHY_BYTES = 48
+};
 static const double no_price = 1e9; /* EUR: behind whatever has one */
 
 static lz_str
@@ -48,9 +51,9 @@ pick(void *self, lz_call *c)
 
 static const lz_router router = { .size = sizeof(router), .pick = pick };
 static const lz_component parts[] = { {
-	.kind = LZ_ROUTER,
-	.name = "cheapest",
-	.summary = "Least estimated cost first",
-	.vtable = &router,
+    .kind = LZ_ROUTER,
+    .name = "cheapest",
+    .summary = "Least estimated cost first",
+    .vtable = &router,
 } };
 LZ_PLUGIN("cheapest", "0.1.0", "MIT", parts)

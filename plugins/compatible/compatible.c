@@ -1,6 +1,8 @@
-/* compatible.c - any server that speaks OpenAI's chat completions: vLLM, Ollama, llama.cpp, LM Studio, gateways.
+/* compatible.c - any server that speaks OpenAI's chat completions: vLLM, Ollama,
+ * llama.cpp, LM Studio, gateways.
  *
- * The host does all of it; what differs from server to server is how the output limit is called.
+ * The host does all of it; what differs from server to server is how the output limit is
+ * called.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,7 +12,11 @@ struct compatible {
 	int32_t max_tokens_field;
 };
 
-enum { AS_SENT, MAX_TOKENS, MAX_COMPLETION_TOKENS };
+enum {
+	AS_SENT,
+	MAX_TOKENS,
+	MAX_COMPLETION_TOKENS
+};
 
 static int32_t
 build(void *self, lz_call *c, lz_http *out)
@@ -26,7 +32,8 @@ build(void *self, lz_call *c, lz_http *out)
 }
 
 static const lz_option options[] = {
-	LZ_OPT_CHOICE(struct compatible, max_tokens_field, "as_sent", "as_sent|max_tokens|max_completion_tokens",
+	LZ_OPT_CHOICE(struct compatible, max_tokens_field, "as_sent",
+	    "as_sent|max_tokens|max_completion_tokens",
 	    "what the server calls the output limit; as_sent: what the caller wrote"),
 };
 static const lz_provider provider = {
@@ -36,11 +43,11 @@ static const lz_provider provider = {
 	.build = build,
 };
 static const lz_component parts[] = { {
-	.kind = LZ_PROVIDER,
-	.name = "compatible",
-	.summary = "Any server that speaks OpenAI's chat completions",
-	.vtable = &provider,
-	LZ_OPTIONS_OF(options),
-	.instance_size = sizeof(struct compatible),
+    .kind = LZ_PROVIDER,
+    .name = "compatible",
+    .summary = "Any server that speaks OpenAI's chat completions",
+    .vtable = &provider,
+    LZ_OPTIONS_OF(options),
+    .instance_size = sizeof(struct compatible),
 } };
 LZ_PLUGIN("compatible", "0.1.0", "MIT", parts)

@@ -1,7 +1,9 @@
-/* echo.c - a provider without a network: deterministic answers for demos, tests and benchmarks.
+/* echo.c - a provider without a network: deterministic answers for demos, tests and
+ * benchmarks.
  *
- * build() answers by itself (LZ_ANSWERED), at once or, when the model is slow or breaks off, from timers. What a model
- * does is its row in `models`. Tokens are bytes / 4, rounded up, so that cost and limits can be computed by hand.
+ * build() answers by itself (LZ_ANSWERED), at once or, when the model is slow or breaks
+ * off, from timers. What a model does is its row in `models`. Tokens are bytes / 4,
+ * rounded up, so that cost and limits can be computed by hand.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,8 +11,8 @@
 
 enum {
 	BYTES_PER_TOKEN = 4,
-	PIECES_MAX = 1000,     /* of a stream; longer texts come in longer pieces */
-	ARGUMENT_PIECE = 12,   /* bytes of a tool's arguments per event */
+	PIECES_MAX = 1000,   /* of a stream; longer texts come in longer pieces */
+	ARGUMENT_PIECE = 12, /* bytes of a tool's arguments per event */
 	STOPS_MAX = 4,
 	CHOICES_MAX = 128,
 	SCHEMA_DEPTH = 8,
@@ -18,10 +20,19 @@ enum {
 };
 
 struct echo {
-	int64_t first_token, next_token; /* ms, of echo-slow and of what echo-cut sends before it breaks */
+	int64_t first_token,
+	    next_token; /* ms, of echo-slow and of what echo-cut sends before it breaks */
 };
 
-enum behaviour { REPEAT, SLOW, CUT, TOOLS, FAIL_RATE, FAIL_DOWN, NO_CHAT };
+enum behaviour {
+	REPEAT,
+	SLOW,
+	CUT,
+	TOOLS,
+	FAIL_RATE,
+	FAIL_DOWN,
+	NO_CHAT
+};
 
 static const struct model {
 	const char *name;
@@ -41,11 +52,12 @@ static const struct model {
 struct answer {
 	const struct echo *self;
 	const struct model *model;
-	lz_str text;	      /* the content, or the arguments of the tool */
-	lz_str tool;	      /* name; absent: no tool is called */
+	lz_str text; /* the content, or the arguments of the tool */
+	lz_str tool; /* name; absent: no tool is called */
 	const char *finish;
 	int64_t choices;
-	size_t at, breaks_at; /* bytes of text that went out; and after how many it breaks off */
+	size_t at,
+	    breaks_at; /* bytes of text that went out; and after how many it breaks off */
 	lz_usage usage;
 };
 
@@ -106,7 +118,11 @@ content_bytes(const lz_json *content)
 	if (lz->json_type(content) == LZ_STRING)
 		return (int64_t)lz->json_str(content, lz_strz("")).len;
 	for (size_t i = 0, n = lz->json_len(content); i < n; i++)
-		sum += (int64_t)lz->json_str(lz->json_at(lz->json_item(content, i, NULL), "/text"), lz_strz("")).len;
+		sum +=
+		    (int64_t)lz
+			->json_str(lz->json_at(lz->json_item(content, i, NULL), "/text"),
+			    lz_strz(""))
+			.len;
 	return sum;
 }
 
@@ -122,7 +138,8 @@ prompt_tokens(const lz_json *messages)
 	int64_t bytes = 0;
 
 	for (size_t i = 0, n = lz->json_len(messages); i < n; i++)
-		bytes += content_bytes(lz->json_at(lz->json_item(messages, i, NULL), "/content"));
+		bytes += content_bytes(
+		    lz->json_at(lz->json_item(messages, i, NULL), "/content"));
 	return tokens_of(bytes);
 }
 
@@ -132,7 +149,8 @@ last_message(const lz_json *messages, const char *role)
 	for (size_t i = lz->json_len(messages); i > 0; i--) {
 		const lz_json *m = lz->json_item(messages, i - 1, NULL);
 
-		if (role == NULL || lz_eq(lz->json_str(lz->json_at(m, "/role"), lz_strz("")), role))
+		if (role == NULL ||
+		    lz_eq(lz->json_str(lz->json_at(m, "/role"), lz_strz("")), role))
 			return m;
 	}
 	return NULL;
@@ -164,7 +182,8 @@ obey_stop(struct answer *a, const lz_json *stop)
 	if (lz->json_type(stop) == LZ_STRING)
 		a->text.len = find(a->text, lz->json_str(stop, lz_strz("")));
 	for (size_t i = 0, n = lz->json_len(stop); i < n && i < STOPS_MAX; i++)
-		a->text.len = find(a->text, lz->json_str(lz->json_item(stop, i, NULL), lz_strz("")));
+		a->text.len = find(
+		    a->text, lz->json_str(lz->json_item(stop, i, NULL), lz_strz("")));
 }
 
 /* The caller's own limit, and what was reserved for this attempt. */
@@ -193,7 +212,8 @@ sample_object(lz_call *c, const lz_json *schema, lz_str text, int depth)
 	lz_json *object = lz->json_new(c, LZ_OBJECT);
 	lz_str key;
 
-	for (size_t i = 0, n = lz->json_len(properties); i < n && i < SCHEMA_MEMBERS; i++) {
+	for (size_t i = 0, n = lz->json_len(properties); i < n && i < SCHEMA_MEMBERS;
+	     i++) {
 		const lz_json *inner = lz->json_item(properties, i, &key);
 
 		(void)lz->json_set(c, object, key, sample(c, inner, text, depth - 1));
@@ -216,9 +236,11 @@ sample(lz_call *c, const lz_json *schema, lz_str text, int depth)
 	if (lz_eq(type, "array") || lz_eq(type, "object"))
 		return lz->json_new(c, lz_eq(type, "array") ? LZ_ARRAY : LZ_OBJECT);
 	if (lz_eq(type, "integer"))
-		return lz->json_of_int(c, lz->json_int(lz->json_at(schema, "/minimum"), 1));
+		return lz->json_of_int(
+		    c, lz->json_int(lz->json_at(schema, "/minimum"), 1));
 	if (lz_eq(type, "number"))
-		return lz->json_of_num(c, lz->json_num(lz->json_at(schema, "/minimum"), 1.5));
+		return lz->json_of_num(
+		    c, lz->json_num(lz->json_at(schema, "/minimum"), 1.5));
 	if (lz_eq(type, "boolean"))
 		return lz->json_of_bool(c, 1);
 	if (lz_eq(type, "null"))
@@ -237,16 +259,20 @@ chosen_tool(const lz_json *body)
 	if (lz_eq(lz->json_str(choice, lz_strz("")), "none"))
 		return NULL;
 	for (size_t i = 0, n = lz->json_len(tools); i < n; i++) {
-		const lz_json *f = lz->json_at(lz->json_item(tools, i, NULL), "/function");
+		const lz_json *f =
+		    lz->json_at(lz->json_item(tools, i, NULL), "/function");
 		lz_str name = lz->json_str(lz->json_at(f, "/name"), lz_strz(""));
 
-		if (name.len > 0 && (wanted.len == 0 || (wanted.len == name.len && memcmp(wanted.ptr, name.ptr, name.len) == 0)))
+		if (name.len > 0 &&
+		    (wanted.len == 0 || (wanted.len == name.len &&
+					    memcmp(wanted.ptr, name.ptr, name.len) == 0)))
 			return f;
 	}
 	return NULL;
 }
 
-/* What the user wrote stands for every string, so that a person sees where it came from. */
+/* What the user wrote stands for every string, so that a person sees where it came from.
+ */
 static int
 call_tool(lz_call *c, struct answer *a, const lz_json *tool)
 {
@@ -254,7 +280,8 @@ call_tool(lz_call *c, struct answer *a, const lz_json *tool)
 
 	text.len = cut_at(text, 40);
 	a->tool = lz->json_str(lz->json_at(tool, "/name"), lz_strz(""));
-	a->text = lz->json_text(c, sample_object(c, lz->json_at(tool, "/parameters"), text, SCHEMA_DEPTH));
+	a->text = lz->json_text(
+	    c, sample_object(c, lz->json_at(tool, "/parameters"), text, SCHEMA_DEPTH));
 	a->finish = "tool_calls";
 	return a->text.ptr != NULL;
 }
@@ -266,7 +293,8 @@ tool_result(lz_call *c, struct answer *a, const lz_json *message)
 {
 	struct text t = { NULL, 0, 0 };
 
-	if (!append(c, &t, lz_strz("The tool said: ")) || !append_content(c, &t, lz->json_at(message, "/content")))
+	if (!append(c, &t, lz_strz("The tool said: ")) ||
+	    !append_content(c, &t, lz->json_at(message, "/content")))
 		return 0;
 	a->text = as_str(&t);
 	return 1;
@@ -277,7 +305,8 @@ repeat(lz_call *c, struct answer *a, const lz_json *messages)
 {
 	struct text t = { NULL, 0, 0 };
 
-	if (!append_content(c, &t, lz->json_at(last_message(messages, "user"), "/content")))
+	if (!append_content(
+		c, &t, lz->json_at(last_message(messages, "user"), "/content")))
 		return 0;
 	if (t.len == 0 && !append(c, &t, lz_strz("(nothing to repeat)")))
 		return 0;
@@ -293,7 +322,8 @@ compose(lz_call *c, struct answer *a)
 	const lz_json *messages = lz->json_at(body, "/messages");
 	const lz_json *last = last_message(messages, NULL);
 	const lz_json *tool = a->model->does == TOOLS ? chosen_tool(body) : NULL;
-	int is_result = lz_eq(lz->json_str(lz->json_at(last, "/role"), lz_strz("")), "tool");
+	int is_result =
+	    lz_eq(lz->json_str(lz->json_at(last, "/role"), lz_strz("")), "tool");
 
 	if (!repeat(c, a, messages))
 		return 0;
@@ -309,7 +339,8 @@ compose(lz_call *c, struct answer *a)
 	a->choices = lz->json_int(lz->json_at(body, "/n"), 1);
 	if (a->choices < 1 || a->choices > CHOICES_MAX)
 		a->choices = 1;
-	a->breaks_at = a->model->does == CUT ? cut_at(a->text, a->text.len / 2) : a->text.len;
+	a->breaks_at =
+	    a->model->does == CUT ? cut_at(a->text, a->text.len / 2) : a->text.len;
 	a->usage.size = sizeof(a->usage);
 	a->usage.input = prompt_tokens(messages);
 	a->usage.output = tokens_of((int64_t)a->text.len) * a->choices;
@@ -326,9 +357,12 @@ tool_call(lz_call *c, const struct answer *a, lz_str arguments, int is_first)
 	(void)lz->json_put(c, call, "/index", lz->json_of_int(c, 0));
 	(void)lz->json_put(c, call, "/function/arguments", lz->json_of_str(c, arguments));
 	if (is_first) {
-		(void)lz->json_put(c, call, "/id", lz->json_of_str(c, lz_strz("call_echo_1")));
-		(void)lz->json_put(c, call, "/type", lz->json_of_str(c, lz_strz("function")));
-		(void)lz->json_put(c, call, "/function/name", lz->json_of_str(c, a->tool));
+		(void)lz->json_put(
+		    c, call, "/id", lz->json_of_str(c, lz_strz("call_echo_1")));
+		(void)lz->json_put(
+		    c, call, "/type", lz->json_of_str(c, lz_strz("function")));
+		(void)lz->json_put(
+		    c, call, "/function/name", lz->json_of_str(c, a->tool));
 	}
 	return call;
 }
@@ -344,13 +378,16 @@ emit_whole(lz_call *c, const struct answer *a)
 		if (a->tool.len > 0) {
 			lz_json *call = tool_call(c, a, a->text, 1);
 
-			(void)lz->json_put(c, call, "/index", NULL); /* only deltas have one */
+			(void)lz->json_put(
+			    c, call, "/index", NULL); /* only deltas have one */
 			(void)lz->json_put(c, choice, "/message/tool_calls/0", call);
 		} else {
-			(void)lz->json_put(c, choice, "/message/content", lz->json_of_str(c, a->text));
+			(void)lz->json_put(
+			    c, choice, "/message/content", lz->json_of_str(c, a->text));
 		}
 		(void)lz->json_put(c, choice, "/index", lz->json_of_int(c, i));
-		(void)lz->json_put(c, choice, "/finish_reason", lz->json_of_str(c, lz_strz(a->finish)));
+		(void)lz->json_put(
+		    c, choice, "/finish_reason", lz->json_of_str(c, lz_strz(a->finish)));
 		(void)lz->json_put(c, answer, "/choices/-", choice);
 	}
 	(void)lz->usage(c, &a->usage);
@@ -366,11 +403,15 @@ next_piece(const struct answer *a)
 	size_t least = a->text.len / PIECES_MAX, end = a->at;
 
 	if (a->tool.len > 0)
-		return lz_strn(a->text.ptr + a->at, cut_at(lz_strn(a->text.ptr + a->at, a->text.len - a->at), ARGUMENT_PIECE));
+		return lz_strn(a->text.ptr + a->at,
+		    cut_at(lz_strn(a->text.ptr + a->at, a->text.len - a->at),
+			ARGUMENT_PIECE));
 	do {
-		while (end < a->text.len && a->text.ptr[end] != ' ' && a->text.ptr[end] != '\n')
+		while (end < a->text.len && a->text.ptr[end] != ' ' &&
+		       a->text.ptr[end] != '\n')
 			end++;
-		while (end < a->text.len && (a->text.ptr[end] == ' ' || a->text.ptr[end] == '\n'))
+		while (end < a->text.len &&
+		       (a->text.ptr[end] == ' ' || a->text.ptr[end] == '\n'))
 			end++;
 	} while (end < a->text.len && end - a->at < least);
 	return lz_strn(a->text.ptr + a->at, end - a->at);
@@ -385,13 +426,17 @@ emit_delta(lz_call *c, const struct answer *a, lz_str piece, const char *finish)
 		lz_json *chunk = lz->json_new(c, LZ_OBJECT);
 
 		(void)lz->json_put(c, chunk, "/choices/0/index", lz->json_of_int(c, i));
-		(void)lz->json_put(c, chunk, "/choices/0/delta", lz->json_new(c, LZ_OBJECT));
+		(void)lz->json_put(
+		    c, chunk, "/choices/0/delta", lz->json_new(c, LZ_OBJECT));
 		if (finish != NULL)
-			(void)lz->json_put(c, chunk, "/choices/0/finish_reason", lz->json_of_str(c, lz_strz(finish)));
+			(void)lz->json_put(c, chunk, "/choices/0/finish_reason",
+			    lz->json_of_str(c, lz_strz(finish)));
 		else if (a->tool.len > 0)
-			(void)lz->json_put(c, chunk, "/choices/0/delta/tool_calls/0", tool_call(c, a, piece, a->at == 0));
+			(void)lz->json_put(c, chunk, "/choices/0/delta/tool_calls/0",
+			    tool_call(c, a, piece, a->at == 0));
 		else
-			(void)lz->json_put(c, chunk, "/choices/0/delta/content", lz->json_of_str(c, piece));
+			(void)lz->json_put(c, chunk, "/choices/0/delta/content",
+			    lz->json_of_str(c, piece));
 		result = lz->emit(c, chunk);
 	}
 	return result;
@@ -499,13 +544,17 @@ build(void *self, lz_call *c, lz_http *out)
 
 	(void)out;
 	if (m == NULL)
-		return fail(c, LZ_UPSTREAM_UNABLE, 404, "model_not_found", "echo has no such model");
+		return fail(c, LZ_UPSTREAM_UNABLE, 404, "model_not_found",
+		    "echo has no such model");
 	if (m->does == FAIL_RATE)
-		return fail(c, LZ_UPSTREAM_RATE, 0, "rate_limit_exceeded", "echo-fail-429 limits its rate, as it always does");
+		return fail(c, LZ_UPSTREAM_RATE, 0, "rate_limit_exceeded",
+		    "echo-fail-429 limits its rate, as it always does");
 	if (m->does == FAIL_DOWN)
-		return fail(c, LZ_UPSTREAM_DOWN, 0, "server_error", "echo-fail-500 is down, as it always is");
+		return fail(c, LZ_UPSTREAM_DOWN, 0, "server_error",
+		    "echo-fail-500 is down, as it always is");
 	if (m->does == NO_CHAT)
-		return fail(c, LZ_UPSTREAM_CALLER, 400, NULL, "echo-embed makes embeddings; it does not chat");
+		return fail(c, LZ_UPSTREAM_CALLER, 400, NULL,
+		    "echo-embed makes embeddings; it does not chat");
 	a = lz->keep(c, sizeof(*a));
 	if (a == NULL)
 		return LZ_E_NOMEM;
@@ -522,8 +571,10 @@ build(void *self, lz_call *c, lz_http *out)
 }
 
 static const lz_option options[] = {
-	LZ_OPT_INT(struct echo, first_token, "300ms", 0, 600000, "duration", "echo-slow and echo-cut wait so long at first"),
-	LZ_OPT_INT(struct echo, next_token, "50ms", 0, 600000, "duration", "and so long between words"),
+	LZ_OPT_INT(struct echo, first_token, "300ms", 0, 600000, "duration",
+	    "echo-slow and echo-cut wait so long at first"),
+	LZ_OPT_INT(struct echo, next_token, "50ms", 0, 600000, "duration",
+	    "and so long between words"),
 };
 static const lz_provider provider = {
 	.size = sizeof(provider),
@@ -533,11 +584,11 @@ static const lz_provider provider = {
 	.base_url = "echo:",
 };
 static const lz_component parts[] = { {
-	.kind = LZ_PROVIDER,
-	.name = "echo",
-	.summary = "Answers by itself, deterministically: for demos and tests",
-	.vtable = &provider,
-	LZ_OPTIONS_OF(options),
-	.instance_size = sizeof(struct echo),
+    .kind = LZ_PROVIDER,
+    .name = "echo",
+    .summary = "Answers by itself, deterministically: for demos and tests",
+    .vtable = &provider,
+    LZ_OPTIONS_OF(options),
+    .instance_size = sizeof(struct echo),
 } };
 LZ_PLUGIN("echo", "0.1.0", "MIT", parts)

@@ -1,7 +1,9 @@
-/* openai.c - OpenAI's own API: its headers, the name of its output limit, and whose fault its refusals are.
+/* openai.c - OpenAI's own API: its headers, the name of its output limit, and whose fault
+ * its refusals are.
  *
- * Everything else about the wire is what the host does anyway. Nothing here builds a tree: the body goes through as it
- * came, so a long prompt costs no more here than at a server that merely resembles OpenAI.
+ * Everything else about the wire is what the host does anyway. Nothing here builds a
+ * tree: the body goes through as it came, so a long prompt costs no more here than at a
+ * server that merely resembles OpenAI.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,7 +13,9 @@ struct openai {
 	lz_str organization, project;
 };
 
-enum { HEADERS = 4 };
+enum {
+	HEADERS = 4
+};
 
 static int
 has_prefix(lz_str s, const char *prefix)
@@ -21,17 +25,21 @@ has_prefix(lz_str s, const char *prefix)
 	return s.len >= n && memcmp(s.ptr, prefix, n) == 0;
 }
 
-/* o1, o3-mini, gpt-5, gpt-5.1 ...: these refuse max_tokens with a 400. "gpt-4o" and "omni-..." are not meant. */
+/* o1, o3-mini, gpt-5, gpt-5.1 ...: these refuse max_tokens with a 400. "gpt-4o" and
+ * "omni-..." are not meant. */
 static int
 wants_new_limit(lz_str model)
 {
 	int generation = 0;
 
-	if (model.len >= 2 && model.ptr[0] == 'o' && model.ptr[1] >= '1' && model.ptr[1] <= '9')
+	if (model.len >= 2 && model.ptr[0] == 'o' && model.ptr[1] >= '1' &&
+	    model.ptr[1] <= '9')
 		return 1;
 	if (!has_prefix(model, "gpt-"))
 		return 0;
-	for (size_t i = strlen("gpt-"); i < model.len && model.ptr[i] >= '0' && model.ptr[i] <= '9' && generation < 100; i++)
+	for (size_t i = strlen("gpt-"); i < model.len && model.ptr[i] >= '0' &&
+					model.ptr[i] <= '9' && generation < 100;
+	     i++)
 		generation = generation * 10 + (model.ptr[i] - '0');
 	return generation >= 5;
 }
@@ -50,7 +58,8 @@ bearer(lz_call *c)
 	return lz_strn(p, sizeof(word) - 1 + key.len);
 }
 
-/* Headers are all or nothing: without an organization or a project the host's own two are right. */
+/* Headers are all or nothing: without an organization or a project the host's own two are
+ * right. */
 static int32_t
 add_headers(const struct openai *o, lz_call *c, lz_http *out)
 {
@@ -106,13 +115,15 @@ classify(void *self, lz_call *c, const lz_reply *r, lz_fault *out)
 {
 	const lz_json *error = lz->json_at(lz->json_parse(c, r->body), "/error");
 	lz_str message = lz->json_str(lz->json_at(error, "/message"), lz_strz(""));
-	lz_str code = lz->json_str(lz->json_at(error, "/code"), lz->json_str(lz->json_at(error, "/type"), lz_strz("")));
+	lz_str code = lz->json_str(lz->json_at(error, "/code"),
+	    lz->json_str(lz->json_at(error, "/type"), lz_strz("")));
 
 	(void)self;
 	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
 		if (lz_eq(code, codes[i].code))
 			out->upstream = codes[i].upstream;
-	/* A 429 that no waiting cures: the request alone is more than the account may send in a minute. */
+	/* A 429 that no waiting cures: the request alone is more than the account may
+	 * send in a minute. */
 	if (r->status == 429 && has_prefix(message, "Request too large"))
 		out->upstream = LZ_UPSTREAM_UNABLE;
 	return LZ_OK;
@@ -131,11 +142,11 @@ static const lz_provider provider = {
 	.base_url = "https://api.openai.com/v1",
 };
 static const lz_component parts[] = { {
-	.kind = LZ_PROVIDER,
-	.name = "openai",
-	.summary = "OpenAI",
-	.vtable = &provider,
-	LZ_OPTIONS_OF(options),
-	.instance_size = sizeof(struct openai),
+    .kind = LZ_PROVIDER,
+    .name = "openai",
+    .summary = "OpenAI",
+    .vtable = &provider,
+    LZ_OPTIONS_OF(options),
+    .instance_size = sizeof(struct openai),
 } };
 LZ_PLUGIN("openai", "0.1.0", "MIT", parts)

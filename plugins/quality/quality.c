@@ -1,7 +1,7 @@
 /* quality.c - orders targets by the quality of their models, and among equals by cost.
  *
- * Quality is the catalogue's figure, 0 to 1, or the file's own. What nobody has rated comes last. Lower scores are better:
- * the score is what is missing to 1.
+ * Quality is the catalogue's figure, 0 to 1, or the file's own. What nobody has rated
+ * comes last. Lower scores are better: the score is what is missing to 1.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,7 +9,9 @@
 
 #include <latenza/plugin.h>
 
-enum { WHY_BYTES = 32 };
+enum {
+	WHY_BYTES = 32
+};
 static const double unrated = 2, no_price = 1e18;
 
 static lz_str
@@ -40,16 +42,17 @@ pick(void *self, lz_call *c)
 
 		score[i] = t->quality >= 0 ? 1 - t->quality : unrated;
 		tie[i] = t->cost_estimate >= 0 ? (double)t->cost_estimate : no_price;
-		why[i] = t->quality >= 0 ? say_quality(c, t->quality) : lz_strz("not rated");
+		why[i] =
+		    t->quality >= 0 ? say_quality(c, t->quality) : lz_strz("not rated");
 	}
 	return lz_prefer_rising(c, score, tie, why);
 }
 
 static const lz_router router = { .size = sizeof(router), .pick = pick };
 static const lz_component parts[] = { {
-	.kind = LZ_ROUTER,
-	.name = "quality",
-	.summary = "Best model first",
-	.vtable = &router,
+    .kind = LZ_ROUTER,
+    .name = "quality",
+    .summary = "Best model first",
+    .vtable = &router,
 } };
 LZ_PLUGIN("quality", "0.1.0", "MIT", parts)

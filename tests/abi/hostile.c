@@ -1,4 +1,5 @@
-/* hostile.c - plugins as nobody should write them, one for each -DCASE. Not run on purpose: only refused.
+/* hostile.c - plugins as nobody should write them, one for each -DCASE. Not run on
+ * purpose: only refused.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -9,38 +10,38 @@
 #include <latenza/plugin.h>
 
 /* For #if, so no enum. */
-#define GOOD 0
-#define WRONG_SYMBOL 1
-#define NEXT_MAJOR 2
-#define NO_SYMBOL 3
-#define WRONG_MAGIC 4
-#define WRONG_SIZE 5
-#define WRONG_MINOR 6
-#define WRONG_MAJOR 7
-#define NULL_ENTRY 8
+#define GOOD                 0
+#define WRONG_SYMBOL         1
+#define NEXT_MAJOR           2
+#define NO_SYMBOL            3
+#define WRONG_MAGIC          4
+#define WRONG_SIZE           5
+#define WRONG_MINOR          6
+#define WRONG_MAJOR          7
+#define NULL_ENTRY           8
 #define CRASHING_CONSTRUCTOR 9
-#define LOOPING_CONSTRUCTOR 10
-#define CRASHING_ENTRY 11
-#define LOOPING_ENTRY 12
-#define EXITING_ENTRY 13
-#define SILENT_FORK 14
-#define FAILING_INIT 15
-#define MUTE_INIT 16
-#define CRASHING_INIT 17
-#define BAD_NAME 18
-#define NO_COMPONENTS 19
-#define HUGE_COUNT 20
-#define NO_TABLE 21
-#define SMALL_TABLE 22
-#define NO_PICK 23
-#define OPTION_OUTSIDE 24
-#define OPTION_TYPE 25
-#define OPTION_DEFAULT 26
-#define UNKNOWN_KIND 27
-#define TWICE 28
-#define MISSING_SYMBOL 29
-#define NOT_UTF8 30
-#define LONG_VERSION 31
+#define LOOPING_CONSTRUCTOR  10
+#define CRASHING_ENTRY       11
+#define LOOPING_ENTRY        12
+#define EXITING_ENTRY        13
+#define SILENT_FORK          14
+#define FAILING_INIT         15
+#define MUTE_INIT            16
+#define CRASHING_INIT        17
+#define BAD_NAME             18
+#define NO_COMPONENTS        19
+#define HUGE_COUNT           20
+#define NO_TABLE             21
+#define SMALL_TABLE          22
+#define NO_PICK              23
+#define OPTION_OUTSIDE       24
+#define OPTION_TYPE          25
+#define OPTION_DEFAULT       26
+#define UNKNOWN_KIND         27
+#define TWICE                28
+#define MISSING_SYMBOL       29
+#define NOT_UTF8             30
+#define LONG_VERSION         31
 
 struct own {
 	int64_t number;
@@ -120,9 +121,12 @@ static const lz_router router = {
 	.pick = CASE == NO_PICK ? NULL : pick,
 };
 
-#define PART(KIND, NAME) \
-	{ .kind = KIND, .name = NAME, .summary = "hostile", .vtable = CASE == NO_TABLE ? NULL : &router, \
-		LZ_OPTIONS_OF(options), .instance_size = sizeof(struct own), .init = init }
+#define PART(KIND, NAME)                                                                 \
+	{                                                                                \
+		.kind = KIND, .name = NAME, .summary = "hostile",                        \
+		.vtable = CASE == NO_TABLE ? NULL : &router, LZ_OPTIONS_OF(options),     \
+		.instance_size = sizeof(struct own), .init = init                        \
+	}
 
 static const lz_component parts[] = {
 #if CASE == UNKNOWN_KIND
@@ -139,16 +143,19 @@ static const lz_plugin plugin = {
 	.size = CASE == WRONG_SIZE ? 12 : sizeof(lz_plugin),
 	.abi_major = CASE == WRONG_MAJOR ? 3 : LZ_ABI_MAJOR,
 	.abi_minor = CASE == WRONG_MINOR ? LZ_ABI_MINOR + 1 : LZ_ABI_MINOR,
-	.name = CASE == BAD_NAME	 ? "../../etc"
-	    : CASE == NOT_UTF8 ? "caf\xe9"
-			       : "hostile",
-	.version = CASE == LONG_VERSION
-	    ? "1.0.0-0123456789012345678901234567890123456789012345678901234567890123456789"
-	    : "1.0.0",
+	.name = CASE == BAD_NAME   ? "../../etc"
+		: CASE == NOT_UTF8 ? "caf\xe9"
+				   : "hostile",
+	.version =
+	    CASE == LONG_VERSION
+		? "1.0.0-"
+		  "0123456789012345678901234567890123456789012345678901234567890123456789"
+		: "1.0.0",
 	.license = "MIT",
 	.components = CASE == NO_COMPONENTS ? NULL : parts,
 	.component_size = sizeof(lz_component),
-	.component_count = CASE == HUGE_COUNT ? 1u << 30 : sizeof(parts) / sizeof(parts[0]),
+	.component_count =
+	    CASE == HUGE_COUNT ? 1u << 30 : sizeof(parts) / sizeof(parts[0]),
 };
 
 const lz_host *lz;

@@ -1,5 +1,5 @@
-/* test_hostile.c - files that are no plugin, and plugins that mean no good: each is refused in its own words, and the
- * process goes on.
+/* test_hostile.c - files that are no plugin, and plugins that mean no good: each is
+ * refused in its own words, and the process goes on.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -74,7 +74,9 @@ files_that_are_no_shared_object_are_refused(void **state)
 	const char *path = fixture_path("text.so");
 
 	(void)state;
-	write_file(path, "#!/bin/sh\necho hello, I am longer than an ELF head, which has 64 bytes\n", 72, 0755);
+	write_file(path,
+	    "#!/bin/sh\necho hello, I am longer than an ELF head, which has 64 bytes\n",
+	    72, 0755);
 	assert_refused(path, "is not a shared object (no ELF head)");
 	write_file(path, "", 0, 0755);
 	assert_refused(path, "is empty");
@@ -163,12 +165,15 @@ a_pinned_hash_must_be_the_files(void **state)
 	crypto_hex(hash, sizeof(hash), hex);
 	free(p);
 	/* With the right one it gets as far as its own fault. */
-	assert_int_not_equal(registry_open(lz_strz(path), lz_strz(hex), false, false, &e), ST_OK);
+	assert_int_not_equal(
+	    registry_open(lz_strz(path), lz_strz(hex), false, false, &e), ST_OK);
 	assert_non_null(strstr(e.text, "0xdeadbeef"));
 	hex[0] = hex[0] == '0' ? '1' : '0';
-	assert_int_equal(registry_open(lz_strz(path), lz_strz(hex), false, false, &e), ST_DENIED);
+	assert_int_equal(
+	    registry_open(lz_strz(path), lz_strz(hex), false, false, &e), ST_DENIED);
 	assert_non_null(strstr(e.text, "its sha256 is"));
-	assert_int_equal(registry_open(lz_strz(path), lz_strz("abc"), false, false, &e), ST_INVALID);
+	assert_int_equal(
+	    registry_open(lz_strz(path), lz_strz("abc"), false, false, &e), ST_INVALID);
 	assert_non_null(strstr(e.text, "is not 64 hexadecimal digits"));
 }
 
@@ -306,7 +311,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(files_that_are_no_shared_object_are_refused),
 		cmocka_unit_test(what_is_no_regular_file_is_refused_without_waiting),
-		cmocka_unit_test(a_truncated_or_foreign_elf_is_refused_before_it_is_mapped),
+		cmocka_unit_test(
+		    a_truncated_or_foreign_elf_is_refused_before_it_is_mapped),
 		cmocka_unit_test(a_pinned_hash_must_be_the_files),
 		cmocka_unit_test(each_wrong_plugin_has_its_own_sentence),
 		cmocka_unit_test(a_plugin_that_crashes_or_hangs_does_so_in_a_child),
@@ -314,7 +320,8 @@ main(void)
 		cmocka_unit_test(check_tells_what_init_says_and_survives_its_crash),
 		cmocka_unit_test(an_unknown_kind_is_skipped_and_a_component_twice_is_not),
 		/* The last, because what is open stays open, and names are taken once. */
-		cmocka_unit_test(a_file_that_others_may_write_is_refused_when_strict_and_told_otherwise),
+		cmocka_unit_test(
+		    a_file_that_others_may_write_is_refused_when_strict_and_told_otherwise),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

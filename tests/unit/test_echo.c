@@ -1,4 +1,5 @@
-/* test_echo.c - echo answers by its rules: whole and as a stream, at once and slowly, and fails when its name says so.
+/* test_echo.c - echo answers by its rules: whole and as a stream, at once and slowly, and
+ * fails when its name says so.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,7 +9,9 @@
 static int32_t
 ask(struct scene *s, const char *model, bool is_stream, const char *body)
 {
-	scene_open(s, scene_part("provider", "echo", json_pack("{s:s,s:s}", "first_token", "5ms", "next_token", "1ms")));
+	scene_open(
+	    s, scene_part("provider", "echo",
+		   json_pack("{s:s,s:s}", "first_token", "5ms", "next_token", "1ms")));
 	s->target[0].upstream_model = lz_strz(model);
 	s->r.is_stream = is_stream;
 	scene_body(s, body, strlen(body));
@@ -20,7 +23,9 @@ path_text(const json_t *j, const char *a, const char *b)
 {
 	const json_t *choice = json_array_get(json_object_get(j, "choices"), 0);
 
-	return json_string_value(b != NULL ? json_object_get(json_object_get(choice, a), b) : json_object_get(choice, a));
+	return json_string_value(b != NULL
+				     ? json_object_get(json_object_get(choice, a), b)
+				     : json_object_get(choice, a));
 }
 
 /* The contents of all chunks of choice `index`, joined; and the last finish_reason. */
@@ -32,8 +37,10 @@ join(const struct scene *s, int index, char *out, size_t n, const char **finish)
 
 	out[0] = '\0';
 	*finish = NULL;
-	json_array_foreach(s->emitted, i, chunk) {
-		const json_t *choice = json_array_get(json_object_get(chunk, "choices"), 0);
+	json_array_foreach(s->emitted, i, chunk)
+	{
+		const json_t *choice =
+		    json_array_get(json_object_get(chunk, "choices"), 0);
 		const char *text = path_text(chunk, "delta", "content");
 
 		if (json_integer_value(json_object_get(choice, "index")) != index)
@@ -45,8 +52,9 @@ join(const struct scene *s, int index, char *out, size_t n, const char **finish)
 	}
 }
 
-#define ASK "{\"model\":\"x\",\"messages\":[{\"role\":\"system\",\"content\":\"be brief\"}," \
-	    "{\"role\":\"user\",\"content\":\"hello big world\"}]"
+#define ASK                                                                              \
+	"{\"model\":\"x\",\"messages\":[{\"role\":\"system\",\"content\":\"be brief\"}," \
+	"{\"role\":\"user\",\"content\":\"hello big world\"}]"
 
 static void
 a_whole_answer_repeats_the_last_user_message(void **state)
@@ -56,8 +64,10 @@ a_whole_answer_repeats_the_last_user_message(void **state)
 	(void)state;
 	assert_int_equal(ask(&s, "echo-1", false, ASK "}"), LZ_ANSWERED);
 	assert_int_equal(json_array_size(s.emitted), 1);
-	assert_string_equal(path_text(scene_emitted(&s, 0), "message", "content"), "hello big world");
-	assert_string_equal(path_text(scene_emitted(&s, 0), "finish_reason", NULL), "stop");
+	assert_string_equal(
+	    path_text(scene_emitted(&s, 0), "message", "content"), "hello big world");
+	assert_string_equal(
+	    path_text(scene_emitted(&s, 0), "finish_reason", NULL), "stop");
 	assert_int_equal(s.usage.input, 6);  /* 8 + 15 bytes / 4 */
 	assert_int_equal(s.usage.output, 4); /* 15 bytes / 4 */
 	scene_close(&s);
@@ -94,13 +104,16 @@ max_tokens_and_the_reservation_cut_the_answer(void **state)
 	scene_body(&s, ASK "}", sizeof(ASK "}") - 1);
 	s.r.max_tokens = 2;
 	assert_int_equal(scene_build(&s), LZ_ANSWERED);
-	assert_string_equal(path_text(scene_emitted(&s, 0), "message", "content"), "hello bi");
-	assert_string_equal(path_text(scene_emitted(&s, 0), "finish_reason", NULL), "length");
+	assert_string_equal(
+	    path_text(scene_emitted(&s, 0), "message", "content"), "hello bi");
+	assert_string_equal(
+	    path_text(scene_emitted(&s, 0), "finish_reason", NULL), "length");
 	assert_int_equal(s.usage.output, 2);
 	visit_end_all(s.visit);
 	s.r.attempt[0].output_bound = 1;
 	assert_int_equal(scene_build(&s), LZ_ANSWERED);
-	assert_string_equal(path_text(scene_emitted(&s, 1), "message", "content"), "hell");
+	assert_string_equal(
+	    path_text(scene_emitted(&s, 1), "message", "content"), "hell");
 	scene_close(&s);
 }
 
@@ -112,7 +125,9 @@ n_stop_and_parts_are_obeyed(void **state)
 	struct scene s;
 
 	(void)state;
-	assert_int_equal(ask(&s, "echo-1", true, ASK ",\"n\":2,\"stop\":[\"zzz\",\" world\"]}"), LZ_ANSWERED);
+	assert_int_equal(
+	    ask(&s, "echo-1", true, ASK ",\"n\":2,\"stop\":[\"zzz\",\" world\"]}"),
+	    LZ_ANSWERED);
 	for (int i = 0; i < 2; i++) {
 		join(&s, i, text, sizeof(text), &finish);
 		assert_string_equal(text, "hello big");
@@ -121,8 +136,10 @@ n_stop_and_parts_are_obeyed(void **state)
 	assert_int_equal(s.usage.output, 6);
 	scene_close(&s);
 	assert_int_equal(ask(&s, "echo-1", false,
-			     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"a\"},"
-			     "{\"type\":\"image_url\",\"image_url\":{\"url\":\"x\"}},{\"type\":\"text\",\"text\":\"b\"}]}]}"),
+			     "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":"
+			     "\"text\",\"text\":\"a\"},"
+			     "{\"type\":\"image_url\",\"image_url\":{\"url\":\"x\"}},{"
+			     "\"type\":\"text\",\"text\":\"b\"}]}]}"),
 	    LZ_ANSWERED);
 	assert_string_equal(path_text(scene_emitted(&s, 0), "message", "content"), "ab");
 	scene_close(&s);
@@ -131,7 +148,8 @@ n_stop_and_parts_are_obeyed(void **state)
 static void
 odd_requests_get_an_answer_too(void **state)
 {
-	static const char *const bodies[] = { "{}", "{\"messages\":null}", "{\"messages\":[]}", "{\"messages\":[1,null,[]]}",
+	static const char *const bodies[] = { "{}", "{\"messages\":null}",
+		"{\"messages\":[]}", "{\"messages\":[1,null,[]]}",
 		"{\"messages\":[{\"role\":\"user\"}],\"n\":-1,\"stop\":{}}" };
 	struct scene s;
 
@@ -145,7 +163,8 @@ odd_requests_get_an_answer_too(void **state)
 static void
 characters_are_not_cut(void **state)
 {
-	static const char body[] = "{\"messages\":[{\"role\":\"user\",\"content\":\"abc\303\251\"}]}";
+	static const char body[] =
+	    "{\"messages\":[{\"role\":\"user\",\"content\":\"abc\303\251\"}]}";
 	struct scene s;
 
 	(void)state;
@@ -158,9 +177,12 @@ characters_are_not_cut(void **state)
 	scene_close(&s);
 }
 
-#define TOOLS ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\",\"parameters\":{\"type\":\"object\"," \
-	      "\"properties\":{\"city\":{\"type\":\"string\"},\"days\":{\"type\":\"integer\",\"minimum\":3}," \
-	      "\"unit\":{\"type\":\"string\",\"enum\":[\"C\",\"F\"]}}}}}]"
+#define TOOLS                                                                            \
+	",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"weather\","         \
+	"\"parameters\":{\"type\":\"object\","                                           \
+	"\"properties\":{\"city\":{\"type\":\"string\"},\"days\":{\"type\":\"integer\"," \
+	"\"minimum\":3},"                                                                \
+	"\"unit\":{\"type\":\"string\",\"enum\":[\"C\",\"F\"]}}}}}]"
 
 static void
 tools_are_called_with_arguments_that_fit_their_schema(void **state)
@@ -174,26 +196,39 @@ tools_are_called_with_arguments_that_fit_their_schema(void **state)
 	(void)state;
 	assert_int_equal(ask(&s, "echo-tools", false, ASK TOOLS "}"), LZ_ANSWERED);
 	call = json_array_get(
-	    json_object_get(json_object_get(json_array_get(json_object_get(scene_emitted(&s, 0), "choices"), 0), "message"),
-		"tool_calls"), 0);
-	assert_string_equal(json_string_value(json_object_get(json_object_get(call, "function"), "name")), "weather");
-	assert_string_equal(json_string_value(json_object_get(json_object_get(call, "function"), "arguments")),
+	    json_object_get(
+		json_object_get(
+		    json_array_get(json_object_get(scene_emitted(&s, 0), "choices"), 0),
+		    "message"),
+		"tool_calls"),
+	    0);
+	assert_string_equal(
+	    json_string_value(json_object_get(json_object_get(call, "function"), "name")),
+	    "weather");
+	assert_string_equal(json_string_value(json_object_get(
+				json_object_get(call, "function"), "arguments")),
 	    "{\"city\":\"hello big world\",\"days\":3,\"unit\":\"C\"}");
 	assert_null(json_object_get(call, "index"));
-	assert_string_equal(path_text(scene_emitted(&s, 0), "finish_reason", NULL), "tool_calls");
+	assert_string_equal(
+	    path_text(scene_emitted(&s, 0), "finish_reason", NULL), "tool_calls");
 	scene_close(&s);
 
 	assert_int_equal(ask(&s, "echo-tools", true, ASK TOOLS "}"), LZ_ANSWERED);
-	json_array_foreach(s.emitted, i, chunk) {
-		const json_t *delta = json_object_get(json_array_get(json_object_get(chunk, "choices"), 0), "delta");
-		const json_t *piece = json_array_get(json_object_get(delta, "tool_calls"), 0);
+	json_array_foreach(s.emitted, i, chunk)
+	{
+		const json_t *delta = json_object_get(
+		    json_array_get(json_object_get(chunk, "choices"), 0), "delta");
+		const json_t *piece =
+		    json_array_get(json_object_get(delta, "tool_calls"), 0);
 
 		if (piece == NULL)
 			continue;
 		assert_int_equal(json_object_get(piece, "id") != NULL, i == 0);
-		strcat(arguments, json_string_value(json_object_get(json_object_get(piece, "function"), "arguments")));
+		strcat(arguments, json_string_value(json_object_get(
+				      json_object_get(piece, "function"), "arguments")));
 	}
-	assert_string_equal(arguments, "{\"city\":\"hello big world\",\"days\":3,\"unit\":\"C\"}");
+	assert_string_equal(
+	    arguments, "{\"city\":\"hello big world\",\"days\":3,\"unit\":\"C\"}");
 	scene_close(&s);
 }
 
@@ -204,12 +239,17 @@ after_a_tools_result_there_is_text(void **state)
 
 	(void)state;
 	assert_int_equal(ask(&s, "echo-tools", false,
-			     "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"tool\",\"content\":\"21 C\"}]" TOOLS "}"),
+			     "{\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{"
+			     "\"role\":\"tool\",\"content\":\"21 C\"}]" TOOLS "}"),
 	    LZ_ANSWERED);
-	assert_string_equal(path_text(scene_emitted(&s, 0), "message", "content"), "The tool said: 21 C");
+	assert_string_equal(
+	    path_text(scene_emitted(&s, 0), "message", "content"), "The tool said: 21 C");
 	scene_close(&s);
-	assert_int_equal(ask(&s, "echo-tools", false, ASK TOOLS ",\"tool_choice\":\"none\"}"), LZ_ANSWERED);
-	assert_string_equal(path_text(scene_emitted(&s, 0), "message", "content"), "hello big world");
+	assert_int_equal(
+	    ask(&s, "echo-tools", false, ASK TOOLS ",\"tool_choice\":\"none\"}"),
+	    LZ_ANSWERED);
+	assert_string_equal(
+	    path_text(scene_emitted(&s, 0), "message", "content"), "hello big world");
 	scene_close(&s);
 }
 
@@ -261,7 +301,8 @@ a_caller_that_leaves_stops_a_slow_answer(void **state)
 	struct scene s;
 
 	(void)state;
-	scene_open(&s, scene_part("provider", "echo", json_pack("{s:s}", "first_token", "10m")));
+	scene_open(
+	    &s, scene_part("provider", "echo", json_pack("{s:s}", "first_token", "10m")));
 	s.target[0].upstream_model = STR_LIT("echo-slow");
 	assert_int_equal(scene_build(&s), LZ_PENDING);
 	visit_end_all(s.visit);
@@ -274,7 +315,9 @@ static int
 start(void **state)
 {
 	(void)state;
-	return scene_start() != 0 ? -1 : scene_open_plugin("plugins/echo/echo.c", "echo.so", "-Wall -Wextra");
+	return scene_start() != 0
+		   ? -1
+		   : scene_open_plugin("plugins/echo/echo.c", "echo.so", "-Wall -Wextra");
 }
 
 static int

@@ -1,4 +1,5 @@
-/* test_registry.c - plugins are found by name or path, listed, and their components made into parts.
+/* test_registry.c - plugins are found by name or path, listed, and their components made
+ * into parts.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -35,8 +36,10 @@ a_name_is_looked_for_in_the_directories_in_order(void **state)
 static void
 a_name_that_is_none_is_refused(void **state)
 {
-	static const char *const names[] = { "", "a b", "..", "x\ny", "caf\xc3\xa9",
-		"a-name-that-is-far-too-long-to-be-the-name-of-a-plugin-of-anybody-at-all" };
+	static const char *const names[] = {
+		"", "a b", "..", "x\ny", "caf\xc3\xa9",
+		"a-name-that-is-far-too-long-to-be-the-name-of-a-plugin-of-anybody-at-all"
+	};
 	struct err e = { "" };
 
 	(void)state;
@@ -73,8 +76,10 @@ kinds_without_a_host_are_listed_as_such(void **state)
 	const struct part_info *info;
 
 	(void)state;
-	assert_int_equal(registry_open(lz_strz(fixture_compile("examples/plugins/guardrail.c", "guardrail.so", "-Wall -Wextra")),
-			     STR_NONE, true, false, &e),
+	assert_int_equal(
+	    registry_open(lz_strz(fixture_compile("examples/plugins/guardrail.c",
+			      "guardrail.so", "-Wall -Wextra")),
+		STR_NONE, true, false, &e),
 	    ST_OK);
 	info = part_get_ops()->find("guardrail", STR_LIT("no-shouting"), NULL);
 	assert_non_null(info);
@@ -142,18 +147,24 @@ ignore(void *arg, bool is_ok, const char *what)
 static void
 what_we_ship_and_show_passes_plugin_check_and_exports_one_symbol(void **state)
 {
-	static const char *const sources[] = { "plugins/openai/openai.c", "plugins/compatible/compatible.c", "plugins/echo/echo.c",
-		"plugins/cheapest/cheapest.c", "plugins/fastest/fastest.c", "plugins/balanced/balanced.c",
-		"plugins/quality/quality.c", "examples/plugins/provider.c", "examples/plugins/router.c",
-		"examples/plugins/guardrail.c", "examples/plugins/sink.c", "examples/plugins/site.c" };
+	static const char *const sources[] = { "plugins/openai/openai.c",
+		"plugins/compatible/compatible.c", "plugins/echo/echo.c",
+		"plugins/cheapest/cheapest.c", "plugins/fastest/fastest.c",
+		"plugins/balanced/balanced.c", "plugins/quality/quality.c",
+		"examples/plugins/provider.c", "examples/plugins/router.c",
+		"examples/plugins/guardrail.c", "examples/plugins/sink.c",
+		"examples/plugins/site.c" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
-		const char *path = fixture_compile(sources[i], "checked.so", "-Wall -Wextra -Wl,-z,defs");
+		const char *path = fixture_compile(
+		    sources[i], "checked.so", "-Wall -Wextra -Wl,-z,defs");
 		char command[2 * PATH_MAX];
 
 		assert_int_equal(registry_check(path, ignore, NULL), 0);
-		(void)snprintf(command, sizeof(command), "test \"$(nm -D --defined-only '%s' | awk '{print $3}')\" = latenza_plugin_v0",
+		(void)snprintf(command, sizeof(command),
+		    "test \"$(nm -D --defined-only '%s' | awk '{print $3}')\" = "
+		    "latenza_plugin_v0",
 		    path);
 		assert_int_equal(system(command), 0);
 	}
@@ -186,7 +197,8 @@ start(void **state)
 	dirs[0] = "/nonexistent";
 	dirs[1] = fixture_dir;
 	registry_start(dirs);
-	fixture_compile("tests/unit/visit_plugin.c", "visit.so", "-pthread -D_GNU_SOURCE");
+	fixture_compile(
+	    "tests/unit/visit_plugin.c", "visit.so", "-pthread -D_GNU_SOURCE");
 	return 0;
 }
 
@@ -208,8 +220,10 @@ main(void)
 		cmocka_unit_test(options_land_in_the_instance_and_errors_name_the_place),
 		cmocka_unit_test(kinds_without_a_host_are_listed_as_such),
 		cmocka_unit_test(files_in_the_directories_are_listed_with_what_is_wrong),
-		cmocka_unit_test(what_we_ship_and_show_passes_plugin_check_and_exports_one_symbol),
-		cmocka_unit_test(the_default_directories_are_the_environments_then_the_installed),
+		cmocka_unit_test(
+		    what_we_ship_and_show_passes_plugin_check_and_exports_one_symbol),
+		cmocka_unit_test(
+		    the_default_directories_are_the_environments_then_the_installed),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);

@@ -42,7 +42,8 @@ measure(struct scene *s, size_t i, int64_t ttft_ms, int64_t ms_per_token, bool i
 	int64_t now = loop_now(scene_loop)->mono_us;
 
 	live_began(l, now);
-	live_ended(l, now, is_fault, false, ttft_ms * 1000, (ttft_ms + 100 * ms_per_token) * 1000, 100);
+	live_ended(l, now, is_fault, false, ttft_ms * 1000,
+	    (ttft_ms + 100 * ms_per_token) * 1000, 100);
 }
 
 static void
@@ -70,7 +71,7 @@ fastest_adds_first_token_and_tokens_and_pays_for_failures(void **state)
 	(void)state;
 	open_router(&s, "fastest", json_pack("{s:f}", "explore", 0.0), 3);
 	measure(&s, 0, 100, 20, false); /* 100 + 300 * 20 */
-	measure(&s, 1, 900, 2, false);	/* 900 + 300 * 2 */
+	measure(&s, 1, 900, 2, false);  /* 900 + 300 * 2 */
 	assert_string_equal(order(&s), "102");
 	assert_true(lz_eq(s.candidate[1].why, "1500 ms expected"));
 	assert_true(lz_eq(s.candidate[2].why, "not measured yet"));
@@ -119,7 +120,8 @@ balanced_blends_by_its_weights(void **state)
 	struct scene s;
 
 	(void)state;
-	open_router(&s, "balanced", json_pack("{s:f,s:f,s:f}", "cost", 1.0, "latency", 0.0, "quality", 0.0), 2);
+	open_router(&s, "balanced",
+	    json_pack("{s:f,s:f,s:f}", "cost", 1.0, "latency", 0.0, "quality", 0.0), 2);
 	set_cost(&s, 0, 900);
 	set_cost(&s, 1, 100);
 	s.facts[0].quality = 0.9;
@@ -127,7 +129,8 @@ balanced_blends_by_its_weights(void **state)
 	assert_string_equal(order(&s), "10");
 	assert_true(lz_eq(s.candidate[0].why, "cost 1.00, latency 0.00, quality 0.00"));
 	scene_close(&s);
-	open_router(&s, "balanced", json_pack("{s:f,s:f,s:f}", "cost", 0.2, "latency", 0.0, "quality", 0.8), 2);
+	open_router(&s, "balanced",
+	    json_pack("{s:f,s:f,s:f}", "cost", 0.2, "latency", 0.0, "quality", 0.8), 2);
 	set_cost(&s, 0, 900);
 	set_cost(&s, 1, 100);
 	s.facts[0].quality = 0.9;
@@ -140,8 +143,10 @@ balanced_blends_by_its_weights(void **state)
 static void
 balanced_refuses_weights_that_weigh_nothing(void **state)
 {
-	const struct part_info *info = part_get_ops()->find("router", STR_LIT("balanced"), NULL);
-	json_t *options = json_pack("{s:i,s:i,s:i}", "cost", 0, "latency", 0, "quality", 0);
+	const struct part_info *info =
+	    part_get_ops()->find("router", STR_LIT("balanced"), NULL);
+	json_t *options =
+	    json_pack("{s:i,s:i,s:i}", "cost", 0, "latency", 0, "quality", 0);
 	struct err e = { "" };
 
 	(void)state;
@@ -154,7 +159,8 @@ balanced_refuses_weights_that_weigh_nothing(void **state)
 static void
 what_is_unhealthy_comes_last_and_equals_stay_as_listed(void **state)
 {
-	static const char *const names[] = { "cheapest", "fastest", "quality", "balanced" };
+	static const char *const names[] = { "cheapest", "fastest", "quality",
+		"balanced" };
 	struct scene s;
 
 	(void)state;
@@ -174,7 +180,8 @@ what_is_unhealthy_comes_last_and_equals_stay_as_listed(void **state)
 static int
 start(void **state)
 {
-	static const char *const names[] = { "cheapest", "fastest", "balanced", "quality" };
+	static const char *const names[] = { "cheapest", "fastest", "balanced",
+		"quality" };
 
 	(void)state;
 	if (scene_start() != 0)
@@ -182,7 +189,8 @@ start(void **state)
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		char source[64], file[32];
 
-		(void)snprintf(source, sizeof(source), "plugins/%s/%s.c", names[i], names[i]);
+		(void)snprintf(
+		    source, sizeof(source), "plugins/%s/%s.c", names[i], names[i]);
 		(void)snprintf(file, sizeof(file), "%s.so", names[i]);
 		if (scene_open_plugin(source, file, "-Wall -Wextra") != 0)
 			return -1;
@@ -201,8 +209,10 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(cheapest_goes_by_estimated_cost_and_knows_what_has_no_price),
-		cmocka_unit_test(fastest_adds_first_token_and_tokens_and_pays_for_failures),
+		cmocka_unit_test(
+		    cheapest_goes_by_estimated_cost_and_knows_what_has_no_price),
+		cmocka_unit_test(
+		    fastest_adds_first_token_and_tokens_and_pays_for_failures),
 		cmocka_unit_test(fastest_gives_what_nobody_measured_its_chance),
 		cmocka_unit_test(quality_goes_by_quality_then_cost),
 		cmocka_unit_test(balanced_blends_by_its_weights),

@@ -1,4 +1,5 @@
-/* test_value.c - the JSON functions that plugins call: reading without checks, writing without surprises.
+/* test_value.c - the JSON functions that plugins call: reading without checks, writing
+ * without surprises.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -54,7 +55,8 @@ close_call(void **state)
 static void
 pointers_are_rfc_6901(void **state)
 {
-	const lz_json *j = parse("{\"a\":[1,{\"b\":\"x\"}],\"\":0,\"a/b\":1,\"m~n\":2,\"0\":3}");
+	const lz_json *j =
+	    parse("{\"a\":[1,{\"b\":\"x\"}],\"\":0,\"a/b\":1,\"m~n\":2,\"0\":3}");
 
 	(void)state;
 	assert_int_equal(lz->json_int(lz->json_at(j, "/a/0"), -1), 1);
@@ -78,7 +80,8 @@ static void
 readers_take_absent_and_wrong_types(void **state)
 {
 	const lz_json *j = parse("[null,true,5,7.0,1.5,\"s\",[],{}]");
-	static const int32_t types[] = { LZ_NULL, LZ_BOOL, LZ_INT, LZ_REAL, LZ_REAL, LZ_STRING, LZ_ARRAY, LZ_OBJECT };
+	static const int32_t types[] = { LZ_NULL, LZ_BOOL, LZ_INT, LZ_REAL, LZ_REAL,
+		LZ_STRING, LZ_ARRAY, LZ_OBJECT };
 
 	(void)state;
 	assert_int_equal(lz->json_len(j), 8);
@@ -90,7 +93,8 @@ readers_take_absent_and_wrong_types(void **state)
 		assert_int_equal(lz->json_bool(item, -9), i == 1 ? 1 : -9);
 	}
 	assert_int_equal(lz->json_int(lz->json_item(j, 2, NULL), -1), 5);
-	assert_int_equal(lz->json_int(lz->json_item(j, 3, NULL), -1), 7); /* 7.0 is seven */
+	assert_int_equal(
+	    lz->json_int(lz->json_item(j, 3, NULL), -1), 7); /* 7.0 is seven */
 	assert_int_equal(lz->json_int(lz->json_item(j, 4, NULL), -1), -1);
 	assert_true(lz->json_num(lz->json_item(j, 2, NULL), -1) == 5.0);
 	assert_null(lz->json_item(j, 8, NULL));
@@ -110,12 +114,14 @@ members_are_walked_in_order_also_while_they_change(void **state)
 	(void)state;
 	for (int i = 0; i < 2000; i++) {
 		(void)snprintf(key, sizeof(key), "k%d", i);
-		assert_int_equal(lz->json_set(call, j, lz_strz(key), lz->json_of_int(call, i)), LZ_OK);
+		assert_int_equal(
+		    lz->json_set(call, j, lz_strz(key), lz->json_of_int(call, i)), LZ_OK);
 	}
 	for (size_t i = 0; i < lz->json_len(j); i++)
 		assert_int_equal(lz->json_int(lz->json_item(j, i, &k), -1), i);
 	assert_true(lz_eq(k, "k1999"));
-	/* The one that was found last goes; what was remembered of it must not be used. */
+	/* The one that was found last goes; what was remembered of it must not be used.
+	 */
 	assert_int_equal(lz->json_put(call, j, "/k1999", NULL), LZ_OK);
 	assert_null(lz->json_item(j, 1999, &k));
 	assert_int_equal(lz->json_int(lz->json_item(j, 1998, &k), -1), 1998);
@@ -128,28 +134,44 @@ put_makes_the_path_it_needs(void **state)
 	lz_json *j = lz->json_new(call, LZ_OBJECT);
 
 	(void)state;
-	assert_int_equal(lz->json_put(call, j, "/choices/0/delta/content", lz->json_of_str(call, lz_strz("a\"b"))), LZ_OK);
-	assert_int_equal(lz->json_put(call, j, "/choices/-/index", lz->json_of_int(call, 1)), LZ_OK);
-	assert_text(j, "{\"choices\":[{\"delta\":{\"content\":\"a\\\"b\"}},{\"index\":1}]}");
-	assert_int_equal(lz->json_put(call, j, "/choices/0/delta/content/x", lz->json_of_int(call, 1)), LZ_E_INVALID);
-	assert_int_equal(lz->json_put(call, j, "/choices/7", lz->json_of_int(call, 1)), LZ_E_INVALID);
+	assert_int_equal(lz->json_put(call, j, "/choices/0/delta/content",
+			     lz->json_of_str(call, lz_strz("a\"b"))),
+	    LZ_OK);
+	assert_int_equal(
+	    lz->json_put(call, j, "/choices/-/index", lz->json_of_int(call, 1)), LZ_OK);
+	assert_text(
+	    j, "{\"choices\":[{\"delta\":{\"content\":\"a\\\"b\"}},{\"index\":1}]}");
+	assert_int_equal(
+	    lz->json_put(call, j, "/choices/0/delta/content/x", lz->json_of_int(call, 1)),
+	    LZ_E_INVALID);
+	assert_int_equal(
+	    lz->json_put(call, j, "/choices/7", lz->json_of_int(call, 1)), LZ_E_INVALID);
 	assert_int_equal(lz->json_put(call, j, "/choices/1", NULL), LZ_OK);
 	assert_int_equal(lz->json_put(call, j, "/no/such/path", NULL), LZ_OK);
-	assert_int_equal(lz->json_put(call, j, "", lz->json_of_int(call, 1)), LZ_E_INVALID);
+	assert_int_equal(
+	    lz->json_put(call, j, "", lz->json_of_int(call, 1)), LZ_E_INVALID);
 	assert_text(j, "{\"choices\":[{\"delta\":{\"content\":\"a\\\"b\"}}]}");
-	assert_int_equal(lz->json_set(call, j, lz_strn("a\0b", 3), lz->json_of_int(call, 1)), LZ_E_INVALID);
-	assert_int_equal(lz->json_set(call, j, lz_strz("\xff"), lz->json_of_int(call, 1)), LZ_E_INVALID);
+	assert_int_equal(
+	    lz->json_set(call, j, lz_strn("a\0b", 3), lz->json_of_int(call, 1)),
+	    LZ_E_INVALID);
+	assert_int_equal(lz->json_set(call, j, lz_strz("\xff"), lz->json_of_int(call, 1)),
+	    LZ_E_INVALID);
 }
 
 static void
 what_came_by_const_reference_is_copied_when_written_through(void **state)
 {
-	const lz_json *theirs = parse("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
+	const lz_json *theirs =
+	    parse("{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
 	lz_json *mine = lz->json_new(call, LZ_OBJECT);
 
 	(void)state;
-	assert_int_equal(lz->json_put(call, mine, "/contents", lz->json_at(theirs, "/messages")), LZ_OK);
-	assert_int_equal(lz->json_put(call, mine, "/contents/0/role", lz->json_of_str(call, lz_strz("model"))), LZ_OK);
+	assert_int_equal(
+	    lz->json_put(call, mine, "/contents", lz->json_at(theirs, "/messages")),
+	    LZ_OK);
+	assert_int_equal(lz->json_put(call, mine, "/contents/0/role",
+			     lz->json_of_str(call, lz_strz("model"))),
+	    LZ_OK);
 	assert_text(mine, "{\"contents\":[{\"role\":\"model\",\"content\":\"x\"}]}");
 	assert_text(theirs, "{\"messages\":[{\"role\":\"user\",\"content\":\"x\"}]}");
 }
@@ -158,12 +180,14 @@ static void
 what_lost_its_place_does_not_become_ones_own(void **state)
 {
 	const lz_json *theirs = parse("{\"a\":{\"b\":{\"c\":1}}}");
-	lz_json *one = lz->json_new(call, LZ_OBJECT), *two = lz->json_new(call, LZ_OBJECT);
+	lz_json *one = lz->json_new(call, LZ_OBJECT),
+		*two = lz->json_new(call, LZ_OBJECT);
 
 	(void)state;
 	(void)lz->json_put(call, one, "/x", lz->json_at(theirs, "/a"));
 	(void)lz->json_put(call, two, "/x", lz->json_at(theirs, "/a"));
-	(void)lz->json_put(call, one, "/x/b/c", lz->json_of_int(call, 2)); /* copies x and b, keeps the old ones */
+	(void)lz->json_put(call, one, "/x/b/c",
+	    lz->json_of_int(call, 2)); /* copies x and b, keeps the old ones */
 	(void)lz->json_put(call, two, "/x/b/c", lz->json_of_int(call, 3));
 	assert_text(theirs, "{\"a\":{\"b\":{\"c\":1}}}");
 	assert_text(one, "{\"x\":{\"b\":{\"c\":2}}}");
@@ -173,7 +197,8 @@ what_lost_its_place_does_not_become_ones_own(void **state)
 static void
 what_one_made_stays_shared(void **state)
 {
-	lz_json *part = lz->json_new(call, LZ_OBJECT), *one = lz->json_new(call, LZ_OBJECT), *two = lz->json_new(call, LZ_ARRAY);
+	lz_json *part = lz->json_new(call, LZ_OBJECT),
+		*one = lz->json_new(call, LZ_OBJECT), *two = lz->json_new(call, LZ_ARRAY);
 
 	(void)state;
 	(void)lz->json_put(call, one, "/p", part);
@@ -198,7 +223,8 @@ what_is_overwritten_lives_until_the_call_ends(void **state)
 static void
 nothing_becomes_a_part_of_itself(void **state)
 {
-	lz_json *a = lz->json_new(call, LZ_OBJECT), *b = lz->json_new(call, LZ_OBJECT), *list = lz->json_new(call, LZ_ARRAY);
+	lz_json *a = lz->json_new(call, LZ_OBJECT), *b = lz->json_new(call, LZ_OBJECT),
+		*list = lz->json_new(call, LZ_ARRAY);
 
 	(void)state;
 	assert_int_equal(lz->json_put(call, a, "/self", a), LZ_E_INVALID);

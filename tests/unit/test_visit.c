@@ -1,4 +1,5 @@
-/* test_visit.c - a visit gives a component what the SDK promises, and ends exactly once, whatever the component does.
+/* test_visit.c - a visit gives a component what the SDK promises, and ends exactly once,
+ * whatever the component does.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,7 +17,8 @@ counted(const char *what)
 static const char *
 said(const struct scene *s)
 {
-	const json_t *j = json_object_get(json_array_get(s->emitted, json_array_size(s->emitted) - 1), "said");
+	const json_t *j = json_object_get(
+	    json_array_get(s->emitted, json_array_size(s->emitted) - 1), "said");
 
 	return json_string_value(j) != NULL ? json_string_value(j) : "";
 }
@@ -82,7 +84,8 @@ an_answer_at_once_or_later_reaches_emit_and_then_done(void **state)
 	assert_string_equal(said(&s), "at once");
 	scene_close(&s);
 	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-		int64_t before = counted("called.ok"), twice = counted("finish.twice.refused");
+		int64_t before = counted("called.ok"),
+			twice = counted("finish.twice.refused");
 
 		assert_int_equal(build(&s, "acting", later[i]), LZ_PENDING);
 		assert_int_equal(scene_wait(&s), LZ_ANSWERED);
@@ -140,7 +143,8 @@ an_unknown_result_is_an_error(void **state)
 
 	(void)state;
 	assert_int_equal(build(&s, "acting", "nonsense"), LZ_E_FAIL);
-	assert_int_equal(visit_event(s.visit, STR_LIT("pending"), STR_LIT("{}")), LZ_E_FAIL);
+	assert_int_equal(
+	    visit_event(s.visit, STR_LIT("pending"), STR_LIT("{}")), LZ_E_FAIL);
 	scene_close(&s);
 }
 
@@ -277,8 +281,12 @@ slot_and_keep_live_from_event_to_event(void **state)
 	(void)state;
 	assert_int_equal(build(&s, "acting", "nothing"), LZ_OK);
 	for (int i = 1; i <= 100; i++) {
-		assert_int_equal(visit_event(s.visit, STR_LIT("x"), STR_LIT("{\"a\":[1,2,{}]}")), LZ_OK);
-		assert_int_equal(json_integer_value(json_object_get(scene_emitted(&s, (size_t)i - 1), "seen")), i);
+		assert_int_equal(
+		    visit_event(s.visit, STR_LIT("x"), STR_LIT("{\"a\":[1,2,{}]}")),
+		    LZ_OK);
+		assert_int_equal(json_integer_value(json_object_get(
+				     scene_emitted(&s, (size_t)i - 1), "seen")),
+		    i);
 	}
 	/* Not JSON: emit(NULL) is refused, and said so. */
 	assert_int_equal(visit_event(s.visit, STR_LIT("x"), STR_LIT("{")), LZ_E_INVALID);
@@ -457,9 +465,13 @@ a_plugins_metrics_and_stalls_are_printed(void **state)
 	buf_init(&out, 1 << 20);
 	registry_print_metrics(&out);
 	buf_add_char(&out, '\0');
-	assert_non_null(strstr(out.ptr, "# TYPE latenza_plugin_visit_test_made_total counter\nlatenza_plugin_visit_test_made_total "));
-	assert_non_null(strstr(out.ptr, "latenza_plugin_stalls_total{plugin=\"visit-test\"} "));
-	assert_null(strstr(out.ptr, "latenza_plugin_stalls_total{plugin=\"visit-test\"} 0\n"));
+	assert_non_null(
+	    strstr(out.ptr, "# TYPE latenza_plugin_visit_test_made_total "
+			    "counter\nlatenza_plugin_visit_test_made_total "));
+	assert_non_null(
+	    strstr(out.ptr, "latenza_plugin_stalls_total{plugin=\"visit-test\"} "));
+	assert_null(
+	    strstr(out.ptr, "latenza_plugin_stalls_total{plugin=\"visit-test\"} 0\n"));
 	buf_free(&out);
 }
 
@@ -470,7 +482,8 @@ start(void **state)
 	visit_on_release(note_release);
 	if (scene_start() != 0)
 		return -1;
-	return scene_open_plugin("tests/unit/visit_plugin.c", "visit.so", "-pthread -D_GNU_SOURCE");
+	return scene_open_plugin(
+	    "tests/unit/visit_plugin.c", "visit.so", "-pthread -D_GNU_SOURCE");
 }
 
 static int
@@ -499,7 +512,8 @@ main(void)
 		cmocka_unit_test(a_post_on_its_way_when_the_visit_ends_hears_gone),
 		cmocka_unit_test(a_visit_may_be_ended_from_inside_its_own_emit),
 		cmocka_unit_test(slot_and_keep_live_from_event_to_event),
-		cmocka_unit_test(classify_texts_are_copied_and_unknown_blame_is_not_taken),
+		cmocka_unit_test(
+		    classify_texts_are_copied_and_unknown_blame_is_not_taken),
 		cmocka_unit_test(every_function_takes_nothing_for_an_argument),
 		cmocka_unit_test(a_small_body_is_a_tree_at_once_and_edits_stay_apart),
 		cmocka_unit_test(a_large_body_is_parsed_in_the_pool_first),

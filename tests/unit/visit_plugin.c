@@ -1,6 +1,8 @@
-/* visit_plugin.c - a plugin for test_visit: one provider and one router, whose `act` option says what they do.
+/* visit_plugin.c - a plugin for test_visit: one provider and one router, whose `act`
+ * option says what they do.
  *
- * What happens after the test has let go of a visit is counted with shared_add(), which the test can read.
+ * What happens after the test has let go of a visit is counted with shared_add(), which
+ * the test can read.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -34,7 +36,9 @@ static void
 called(lz_call *c, int32_t error, void *ud)
 {
 	(void)ud;
-	count(error == LZ_OK ? "called.ok" : error == LZ_E_GONE ? "called.gone" : "called.other");
+	count(error == LZ_OK       ? "called.ok"
+	      : error == LZ_E_GONE ? "called.gone"
+				   : "called.other");
 	if (error == LZ_OK) {
 		say(c, "later");
 		(void)lz->finish(c, LZ_ANSWERED);
@@ -194,7 +198,10 @@ build(void *self, lz_call *c, lz_http *out)
 		return LZ_ANSWERED;
 	}
 	if (lz_eq(do_, "fail")) {
-		lz_fault f = { .size = sizeof(f), .upstream = LZ_UPSTREAM_RATE, .retry_after_ms = 1500, .status = 7 };
+		lz_fault f = { .size = sizeof(f),
+			.upstream = LZ_UPSTREAM_RATE,
+			.retry_after_ms = 1500,
+			.status = 7 };
 
 		f.code = lz_strz("slow_down");
 		f.message = lz_strz("too fast");
@@ -203,15 +210,19 @@ build(void *self, lz_call *c, lz_http *out)
 	if (lz_eq(do_, "after"))
 		return lz->after(c, 5, called, NULL) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
 	if (lz_eq(do_, "forever"))
-		return lz->after(c, 3600000, called, NULL) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
+		return lz->after(c, 3600000, called, NULL) == LZ_OK ? LZ_PENDING
+								    : LZ_E_FAIL;
 	if (lz_eq(do_, "two")) {
 		(void)lz->after(c, 3600000, no_finish, NULL);
-		return lz->after(c, 1, first_of_two, NULL) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
+		return lz->after(c, 1, first_of_two, NULL) == LZ_OK ? LZ_PENDING
+								    : LZ_E_FAIL;
 	}
 	if (lz_eq(do_, "offload"))
-		return lz->offload(c, work, called, NULL) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
+		return lz->offload(c, work, called, NULL) == LZ_OK ? LZ_PENDING
+								   : LZ_E_FAIL;
 	if (lz_eq(do_, "slow offload"))
-		return lz->offload(c, slow_work, called, NULL) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
+		return lz->offload(c, slow_work, called, NULL) == LZ_OK ? LZ_PENDING
+									: LZ_E_FAIL;
 	if (lz_eq(do_, "post"))
 		return post_later(c);
 	if (lz_eq(do_, "http"))
@@ -240,12 +251,19 @@ build(void *self, lz_call *c, lz_http *out)
 	if (lz_eq(do_, "nulls"))
 		return use_nulls(c);
 	if (lz_eq(do_, "body")) {
-		lz_str model = lz->json_str(lz->json_at(lz->body(c), "/model"), lz_strz("none"));
+		lz_str model =
+		    lz->json_str(lz->json_at(lz->body(c), "/model"), lz_strz("none"));
 		lz_json *mine = lz->edit(c);
 
-		(void)lz->json_put(c, mine, "/model", lz->json_of_str(c, lz_strz("changed")));
+		(void)lz->json_put(
+		    c, mine, "/model", lz->json_of_str(c, lz_strz("changed")));
 		out->body = lz->json_text(c, mine);
-		return lz_eq(model, "m0") && lz_eq(lz->json_str(lz->json_at(lz->body(c), "/model"), lz_strz("")), "m0") ? LZ_OK : LZ_E_FAIL;
+		return lz_eq(model, "m0") &&
+			       lz_eq(lz->json_str(
+					 lz->json_at(lz->body(c), "/model"), lz_strz("")),
+				   "m0")
+			   ? LZ_OK
+			   : LZ_E_FAIL;
 	}
 	return LZ_E_FAIL;
 }
@@ -301,12 +319,14 @@ pick(void *self, lz_call *c)
 		(void)lz->prefer(c, 0, 0.7, lz_strz("the first"));
 		(void)lz->limit_output(c, 100);
 		(void)lz->limit_output(c, 200);
-		return lz->prefer(c, 1, 0, lz_strz("again")) == LZ_E_INVALID ? LZ_OK : LZ_E_FAIL;
+		return lz->prefer(c, 1, 0, lz_strz("again")) == LZ_E_INVALID ? LZ_OK
+									     : LZ_E_FAIL;
 	}
 	if (lz_eq(o->act, "after"))
 		return lz->after(c, 5, picked, NULL) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
 	if (lz_eq(o->act, "forever"))
-		return lz->after(c, 3600000, picked, NULL) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
+		return lz->after(c, 3600000, picked, NULL) == LZ_OK ? LZ_PENDING
+								    : LZ_E_FAIL;
 	if (lz_eq(o->act, "block")) {
 		lz->reason(c, lz_strz("policy.eu"), lz_strz("data must stay in the EU"));
 		return LZ_BLOCK;
@@ -324,7 +344,9 @@ init(void *self, char *err, size_t err_len)
 	(void)err;
 	(void)err_len;
 	lz->observe(id, 1);
-	return id != 0 && id == lz->metric(LZ_COUNTER, "made", "Instances made") ? LZ_OK : LZ_E_FAIL;
+	return id != 0 && id == lz->metric(LZ_COUNTER, "made", "Instances made")
+		   ? LZ_OK
+		   : LZ_E_FAIL;
 }
 
 static void
@@ -338,13 +360,21 @@ static const lz_option options[] = {
 	LZ_OPT_TEXT(struct own, act, "nothing", NULL, "what to do"),
 	LZ_OPT_TEXT(struct own, url, "", NULL, "whom to call"),
 };
-static const lz_provider provider = { .size = sizeof(provider), .build = build, .reply = reply, .event = event,
+static const lz_provider provider = { .size = sizeof(provider),
+	.build = build,
+	.reply = reply,
+	.event = event,
 	.classify = classify };
-static const lz_provider trees = { .size = sizeof(trees), .needs = LZ_NEEDS_BODY | LZ_NEEDS_EDIT, .build = build };
+static const lz_provider trees = {
+	.size = sizeof(trees), .needs = LZ_NEEDS_BODY | LZ_NEEDS_EDIT, .build = build
+};
 static const lz_router router = { .size = sizeof(router), .pick = pick };
-#define PART(KIND, NAME, TABLE)                                                                    \
-	{ .kind = KIND, .name = NAME, .summary = "test", .vtable = TABLE, LZ_OPTIONS_OF(options),   \
-		.instance_size = sizeof(struct own), .init = init, .fini = fini }
+#define PART(KIND, NAME, TABLE)                                                          \
+	{                                                                                \
+		.kind = KIND, .name = NAME, .summary = "test", .vtable = TABLE,          \
+		LZ_OPTIONS_OF(options), .instance_size = sizeof(struct own),             \
+		.init = init, .fini = fini                                               \
+	}
 static const lz_component parts[] = {
 	PART(LZ_PROVIDER, "acting", &provider),
 	PART(LZ_PROVIDER, "trees", &trees),
