@@ -53,18 +53,20 @@ load_row(void *arg, const struct db_key *k)
 static bool
 load_spend(void *arg, lz_str scope, lz_str period, int64_t spent)
 {
-	struct gateway *g = arg;
+	struct loading *l = arg;
 
-	ledger_load(g->ledger, scope, period, spent);
-	return true;
+	l->st = ledger_load(l->g->ledger, scope, period, spent);
+	return l->st == ST_OK;
 }
 
 enum status
 publish_all(struct gateway *g, struct db *db, struct err *e)
 {
 	struct loading l = { g, e, ST_OK };
-	enum status st = db_spend_each(db, load_spend, g, e);
+	enum status st = db_spend_each(db, load_spend, &l, e);
 
+	if (st == ST_OK && l.st != ST_OK)
+		return err_fail(e, l.st, "ledger: out of memory");
 	if (st == ST_OK)
 		st = db_key_each(db, load_row, &l, e);
 	if (st == ST_OK)
@@ -212,13 +214,13 @@ publish_file_keys(struct gateway *g, const struct config *before, struct db *db,
 {
 	struct remember m = { g, e, ST_OK };
 
+	withdraw_missing(g, before); /* first: a key may come back under another id with the same secret */
 	for (size_t i = 0; i < g->config->key_count; i++) {
 		enum status st = publish_file_key(g, &g->config->key[i], e);
 
 		if (st != ST_OK)
 			return st;
 	}
-	withdraw_missing(g, before);
 	if (db != NULL)
 		remember(&m, db);
 	else
