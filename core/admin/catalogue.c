@@ -83,6 +83,7 @@ target_shown(const struct target *t)
 		set_price(out, "price_output_per_mtok", m->price_output);
 		row_set_str(out, "price_date", m->price_date);
 	}
+	json_object_set_new(out, "embedding", json_boolean(m->is_embedding));
 	json_object_set_new(out, "capabilities", capabilities_shown(m));
 	json_object_set_new(
 	    out, "quality", m->quality < 0 ? json_null() : json_real(m->quality));

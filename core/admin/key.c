@@ -117,7 +117,8 @@ put(struct command_context *c, const struct db_key *k, struct err *e)
 /* ---- what is shown ---- */
 
 static json_t *
-budget_shown(struct db *db, lz_str id, const struct key_budget *b, int64_t now_unix_ms)
+budget_shown(struct db *db, const struct db_key *k, const struct key_budget *b,
+    int64_t now_unix_ms)
 {
 	char scope[COMMAND_ID_BYTES + 8];
 	json_t *out = json_object();
@@ -125,7 +126,9 @@ budget_shown(struct db *db, lz_str id, const struct key_budget *b, int64_t now_u
 	int64_t spent = 0;
 
 	period_at(b->period, now_unix_ms, &p);
-	snprintf(scope, sizeof(scope), "key:%.*s", STR_ARG(id));
+	/* What a test key spends is play money, in a scope of its own. */
+	snprintf(
+	    scope, sizeof(scope), "%s:%.*s", k->is_test ? "test" : "key", STR_ARG(k->id));
 	if (db_spend_get(db, lz_strz(scope), lz_strz(p.label), &spent, NULL) != ST_OK)
 		spent = 0;
 	row_set_str(out, "period", lz_strz(key_period_name(b->period)));
@@ -148,7 +151,7 @@ show_budgets(struct db *db, const struct db_key *k, const json_t *settings,
 	    key_settings_parse(settings, "key", NULL, memory, NULL, &s, NULL) == ST_OK)
 		for (size_t i = 0; i < s.budget_count; i++)
 			json_array_append_new(
-			    list, budget_shown(db, k->id, &s.budget[i], now_unix_ms));
+			    list, budget_shown(db, k, &s.budget[i], now_unix_ms));
 	json_object_set_new(out, "budgets", list);
 	arena_free(memory);
 }
@@ -413,7 +416,7 @@ key_roll(struct command_context *c, const json_t *args, json_t *result, struct e
 {
 	struct new_key n = { .memory = arena_new(KEY_ARENA_BYTES) };
 	int64_t keep_ms = json_get_int(args, "keep_old_ms", 0);
-	struct db_key k;
+	struct db_key k = { 0 };
 	enum status st;
 
 	if (n.memory == NULL)

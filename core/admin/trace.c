@@ -227,15 +227,8 @@ enum status
 trace_erase(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
 	int64_t count = 0;
-	enum status st = db_begin(c->db, e);
+	enum status st = db_trace_erase(c->db, json_get_str(args, "user"), &count, e);
 
-	if (st != ST_OK)
-		return st;
-	st = db_trace_erase(c->db, json_get_str(args, "user"), &count, e);
-	if (st == ST_OK)
-		st = db_commit(c->db, true, e);
-	if (st != ST_OK)
-		db_rollback(c->db);
 	json_object_set_new(result, "erased", json_integer(count));
 	return st;
 }

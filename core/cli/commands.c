@@ -203,7 +203,7 @@ static const struct cli_command rows[] = {
 	    db_backup_run },
 	{ "db check", "", 0, 0, "Check the database, and its sums", NULL, none,
 	    db_check_run },
-	{ "completion", "bash", 1, 1, "Print a completion script for the shell",
+	{ "completion", "SHELL", 1, 1, "Print a completion script; SHELL is bash",
 	    "  source <(latenza completion bash)", none, help_completion },
 	{ "version", "", 0, 0, "Print versions", NULL, none, version_run },
 };

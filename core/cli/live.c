@@ -66,13 +66,21 @@ samples(struct live *l)
 	return atomic_load(&l->samples[0]) + atomic_load(&l->samples[1]);
 }
 
+/* Was it ever called? */
+static bool
+is_known(struct live *l)
+{
+	return samples(l) > 0 || atomic_load(&l->failures) > 0 ||
+	       atomic_load(&l->open_until_us) != 0 || atomic_load(&l->in_flight) > 0;
+}
+
 static void
 add_target(void *arg, struct live *l)
 {
 	uint64_t ttft = atomic_load(&l->ttft_us[1]);
 	json_t *one;
 
-	if (samples(l) == 0 && atomic_load(&l->failures) == 0)
+	if (!is_known(l))
 		return;
 	one = json_object();
 	json_object_set_new(one, "target", json_string(l->name));
@@ -157,7 +165,7 @@ add_metric(void *arg, struct live *l)
 {
 	struct metric_row *row = arg;
 
-	if (samples(l) == 0 && atomic_load(&l->failures) == 0)
+	if (!is_known(l))
 		return;
 	buf_addf(row->out, "%s{target=", row->name);
 	buf_add_json(row->out, lz_strz(l->name));

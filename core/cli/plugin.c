@@ -83,9 +83,12 @@ plugin_list_run(struct cli *c)
 {
 	json_t *files = json_array(), *result = json_object();
 	const json_t *file;
+	struct err e = { "" };
 	size_t i;
 
 	registry_each_file(list_file, files);
+	/* What cannot be opened stands in the list of files, with its reason. */
+	(void)!part_get_ops()->open(NULL, 0, false, &e);
 	json_object_set_new(result, "files", files);
 	json_object_set_new(result, "components", components());
 	if (c->wants_json) {

@@ -44,7 +44,8 @@ choose_model(const json_t *models, const char *provider, char *out, size_t n)
 	{
 		double price = out_real(m, "price_output_per_mtok");
 
-		if (strcmp(out_text(m, "provider"), provider) != 0)
+		if (strcmp(out_text(m, "provider"), provider) != 0 ||
+		    json_is_true(json_object_get(m, "embedding")))
 			continue;
 		if (has_one && (price < 0 || (best >= 0 && price >= best)))
 			continue;

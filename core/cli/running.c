@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/metric.h"
 #include "cli/cli.h"
@@ -27,33 +28,38 @@ config_in_force(void *arg)
 	return gateway_config(r->gateway);
 }
 
+static json_t *
+lines_of(lz_str text)
+{
+	json_t *list = json_array();
+
+	for (size_t at = 0; at < text.len;) {
+		const char *end = memchr(text.ptr + at, '\n', text.len - at);
+		size_t n = end == NULL ? text.len - at : (size_t)(end - text.ptr) - at;
+
+		if (n > 0)
+			json_array_append_new(list, json_stringn(text.ptr + at, n));
+		at += n + 1;
+	}
+	return list;
+}
+
 static enum status
 reload(void *arg, json_t **report, struct err *e)
 {
 	struct running *r = arg;
+	json_t *changes = NULL;
 	enum status st;
 
 	signals_notify("RELOADING=1");
-	st = gateway_reload(r->gateway, report, e);
+	st = gateway_reload(r->gateway, &changes, e);
 	config_reap();
 	signals_notify("READY=1");
+	if (st == ST_OK && report != NULL)
+		*report = json_pack(
+		    "{so}", "changes", lines_of(json_get_str(changes, "changes")));
+	json_decref(changes);
 	return st;
-}
-
-static json_t *
-lines_of(const struct buf *text)
-{
-	json_t *list = json_array();
-
-	for (size_t at = 0; at < text->len;) {
-		const char *end = memchr(text->ptr + at, '\n', text->len - at);
-		size_t n = end == NULL ? text->len - at : (size_t)(end - text->ptr) - at;
-
-		if (n > 0)
-			json_array_append_new(list, json_stringn(text->ptr + at, n));
-		at += n + 1;
-	}
-	return list;
 }
 
 static enum status
@@ -70,7 +76,7 @@ diff(void *arg, json_t **report, struct err *e)
 		return ST_INVALID;
 	buf_init(&lines, ERRORS_BYTES);
 	config_diff(o.before, next, &lines);
-	*report = json_pack("{so}", "changes", lines_of(&lines));
+	*report = json_pack("{so}", "changes", lines_of(buf_str(&lines)));
 	buf_free(&lines);
 	config_unref(next);
 	config_reap();

@@ -57,7 +57,7 @@ add_row(struct out_table *t, const json_t *trace)
 	const char *code = out_text(trace, "code");
 
 	out_cell(t, "%.19s", out_text(trace, "at"));
-	out_cell(t, "%.12s", out_text(trace, "id"));
+	out_cell(t, "%s", out_text(trace, "id"));
 	out_cell(t, "%lld%s%s", (long long)json_get_int(trace, "status", 0),
 	    *code == '-' ? "" : " ", *code == '-' ? "" : code);
 	out_cell(t, "%s", out_text(trace, "key"));
@@ -110,7 +110,7 @@ print_line(const struct cli *c, const json_t *trace)
 		out_json_line(stdout, trace);
 		return;
 	}
-	snprintf(line, sizeof(line), "%.12s %s -> %s/%s %s %s%s%s", out_text(trace, "id"),
+	snprintf(line, sizeof(line), "%s %s -> %s/%s %s %s%s%s", out_text(trace, "id"),
 	    out_text(trace, "key"), out_text(trace, "provider"), out_text(trace, "model"),
 	    out_money(out_nano(trace, "cost_nano_eur"), money),
 	    out_ms(out_real(trace, "total_ms"), ms), *code == '-' ? "" : " ",

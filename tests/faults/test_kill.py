@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import http.client
 import json
 import threading
 import time
@@ -24,7 +25,7 @@ class Load:
         while not self.ended.is_set():
             try:
                 status, head, _ = self.gateway.chat(self.key, stream=False, user=f"thread-{number}")
-            except (OSError, ValueError, Exception):
+            except (OSError, http.client.HTTPException, ValueError):
                 time.sleep(0.01)  # the gateway is dead, or dies just now
                 continue
             if status == 200:

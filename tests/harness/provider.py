@@ -4,7 +4,7 @@
     provider.script(model="slow", delay=1.0)                             every call for that model
     provider.script(chunks=["a", "b"], pace=0.05, end="cut")             a stream that breaks off
     provider.script(gate=threading.Event())                              answers when the test says so
-    provider.script(chunks=[...], step=threading.Semaphore(0))           and so for every piece
+    provider.script(chunks=[...], step=threading.Semaphore(0))           and so for every piece (from the step_from-th)
 
 The first script whose model matches and whose times are not used up applies; else the answer repeats the last user
 message. One thread per connection: tests ask for hundreds of streams, not for thousands.
@@ -23,11 +23,12 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Script:
     def __init__(self, model=None, times=None, status=200, headers=None, body=None, raw=None, delay=0.0, chunks=None,
-                 pace=0.0, end="done", usage=(7, 5), tool_calls=None, finish="stop", gate=None, step=None):
+                 pace=0.0, end="done", usage=(7, 5), tool_calls=None, finish="stop", gate=None, step=None, step_from=0):
         self.model, self.times = model, times
         self.status, self.headers, self.body, self.raw = status, headers or {}, body, raw
         self.delay, self.chunks, self.pace, self.end = delay, chunks, pace, end
-        self.usage, self.tool_calls, self.finish, self.gate, self.step = usage, tool_calls, finish, gate, step
+        self.usage, self.tool_calls, self.finish, self.gate = usage, tool_calls, finish, gate
+        self.step, self.step_from = step, step_from
 
 
 class Server(ThreadingHTTPServer):
@@ -205,8 +206,9 @@ def make_handler(provider):
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             self.event(body, {"role": "assistant", "content": ""})
-            for piece in script.chunks if script.chunks is not None else last_user_text(body).split(" "):
-                if script.step is not None:
+            pieces = script.chunks if script.chunks is not None else [last_user_text(body)]
+            for number, piece in enumerate(pieces):
+                if script.step is not None and number >= script.step_from:
                     script.step.acquire(timeout=60)
                 if script.pace:
                     self.is_left(script.pace)
