@@ -1,4 +1,5 @@
-/* build.c - what a configuration under construction complains of, and small helpers of its parts.
+/* build.c - what a configuration under construction complains of, and small helpers of
+ * its parts.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,17 +29,18 @@ complain(void *arg, enum options_severity how, const char *sentence)
 	struct build *b = arg;
 	lz_str copy = arena_copy(b->c->memory, lz_strz(sentence));
 
-	if (copy.ptr == NULL || (b->complaint_count == b->complaint_cap && !complaints_grow(b))) {
+	if (copy.ptr == NULL ||
+	    (b->complaint_count == b->complaint_cap && !complaints_grow(b))) {
 		b->is_out_of_memory = true;
 		return;
 	}
-	b->complaint[b->complaint_count++] = (struct complaint) { how, copy.ptr };
+	b->complaint[b->complaint_count++] = (struct complaint){ how, copy.ptr };
 }
 
 struct options_context
 build_context(struct build *b, const char *where)
 {
-	return (struct options_context) { .memory = b->c->memory,
+	return (struct options_context){ .memory = b->c->memory,
 		.keep = b->c->keep,
 		.where = where,
 		.is_offline = b->o->is_offline,
@@ -119,7 +121,8 @@ build_forgive(struct build *b, size_t mark)
 
 		if (k->how != OPTIONS_UNSET)
 			continue;
-		text = arena_printf(b->c->memory, "%s; it is optional and left out", k->text);
+		text = arena_printf(
+		    b->c->memory, "%s; it is optional and left out", k->text);
 		if (text.ptr != NULL)
 			k->text = text.ptr;
 		k->how = OPTIONS_WARNING;
@@ -157,7 +160,8 @@ build_alloc(struct build *b, size_t n)
 const char **
 build_names(struct build *b, const json_t *object)
 {
-	const char **names = build_alloc(b, (json_object_size(object) + 1) * sizeof(*names));
+	const char **names =
+	    build_alloc(b, (json_object_size(object) + 1) * sizeof(*names));
 	const char *name;
 	json_t *value;
 	size_t n = 0;
@@ -190,7 +194,8 @@ build_is_slug(lz_str name, bool is_key)
 	for (size_t i = 0; i < name.len; i++) {
 		unsigned char c = (unsigned char)name.ptr[i];
 
-		if (!islower(c) && !isdigit(c) && c != '-' && !(is_key && (c == '_' || c == '.')))
+		if (!islower(c) && !isdigit(c) && c != '-' &&
+		    !(is_key && (c == '_' || c == '.')))
 			return false;
 	}
 	return name.len > 0 && name.len <= SLUG_BYTES;

@@ -1,7 +1,9 @@
-/* build.h - a configuration being built: what the files of config/ share. Private to config/.
+/* build.h - a configuration being built: what the files of config/ share. Private to
+ * config/.
  *
- * config_load() makes one `struct build`; each file adds its part and complains into it. Nothing here is seen by a
- * request; nothing outside of the new configuration is changed before everything is found right.
+ * config_load() makes one `struct build`; each file adds its part and complains into it.
+ * Nothing here is seen by a request; nothing outside of the new configuration is changed
+ * before everything is found right.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +19,6 @@ enum {
 	CONFIG_ARENA_BYTES = 256 << 20, /* 1 MiB of file cannot need more */
 	PROVIDERS_MAX = 1000,
 	KEYS_MAX = 10000,
-	MODELS_MAX = 100000,
 	SLUG_BYTES = 64
 };
 
@@ -37,26 +38,30 @@ struct build {
 	bool is_out_of_memory;
 };
 
-/* What option rows need, complaining into b. where must live as long as the context is used. */
+/* What option rows need, complaining into b. where must live as long as the context is
+ * used. */
 struct options_context build_context(struct build *b, const char *where);
 /* options_apply() whose errors go to the build's list; false: there were some. */
 bool build_apply(const lz_option *rows, uint32_t count, const json_t *object, void *self,
     const struct options_context *c);
 /* One sentence about object's member (NULL: itself), "FILE:LINE: where.member: ...". */
-void build_wrong(struct build *b, const char *where, const json_t *object, const char *member, const char *fmt,
-    ...) PRINTF_LIKE(5, 6);
-void build_warn(struct build *b, const char *where, const json_t *object, const char *member, const char *fmt,
-    ...) PRINTF_LIKE(5, 6);
+void build_wrong(struct build *b, const char *where, const json_t *object,
+    const char *member, const char *fmt, ...) PRINTF_LIKE(5, 6);
+void build_warn(struct build *b, const char *where, const json_t *object,
+    const char *member, const char *fmt, ...) PRINTF_LIKE(5, 6);
 /* Errors that were added since `mark`, unset secrets included. */
 size_t build_errors_since(const struct build *b, size_t mark);
-/* What `optional: true` forgives: when nothing but unset secrets is wrong since `mark`, they become warnings that the
- * object is left out. true: it is. */
+/* What `optional: true` forgives: when nothing but unset secrets is wrong since `mark`,
+ * they become warnings that the object is left out. true: it is. */
 bool build_forgive(struct build *b, size_t mark);
-/* The object, or for null an empty one that stands where `name` of `parent` does; NULL: it is neither. */
+/* The object, or for null an empty one that stands where `name` of `parent` does; NULL:
+ * it is neither. */
 const json_t *build_object(struct build *b, const json_t *parent, const char *name);
-/* The names of an object's members, NULL-terminated, for options_context.ignore; NULL is noted. */
+/* The names of an object's members, NULL-terminated, for options_context.ignore; NULL is
+ * noted. */
 const char **build_names(struct build *b, const json_t *object);
-void *build_alloc(struct build *b, size_t n); /* from the configuration's arena; NULL is noted */
+/* From the configuration's arena, zeroed; NULL is noted. */
+void *build_alloc(struct build *b, size_t n);
 /* "a/b" relative to the file's folder. Absolute and absent ones stay. NUL-terminated. */
 lz_str build_path(struct build *b, lz_str path);
 /* Names of objects: [a-z0-9-]+, at most 64 bytes; keys also _ and '.'. */
@@ -64,20 +69,24 @@ bool build_is_slug(lz_str name, bool is_key);
 
 /* ---- sections.c: everything but providers and keys ---- */
 void sections_read(struct build *b, const json_t *root);
-json_t *sections_schema(void);			/* object: section name -> schema; top-level options are members too */
-json_t *sections_shown(const json_t *root);	/* the same with values */
-/* Opens what `plugins` and --plugin name; before sections_read(), whose checks ask for what is open. false: told. */
+/* Name -> schema, of the sections and of the options beside them. */
+json_t *sections_schema(void);
+json_t *sections_shown(const json_t *root); /* the same with values */
+/* Opens what `plugins` and --plugin name; before sections_read(), whose checks ask for
+ * what is open. false: told. */
 bool plugins_open(struct build *b, const json_t *root);
-json_t *plugins_schema(void);
 
-/* ---- providers.c, routers.c ---- */
+/* ---- providers.c, providers_shown.c, routers.c ---- */
+extern const lz_option provider_rows[]; /* what the gateway owns of a provider */
+extern const uint32_t provider_row_count;
 void providers_read(struct build *b, const json_t *providers);
 json_t *providers_schema(void);
 json_t *providers_shown(const struct config *c);
 /* One instance of every router component, and the default strategy. */
 void routers_read(struct build *b, const json_t *root);
 /* Is there a router of that name? Complains otherwise. */
-bool routers_check(struct build *b, const char *where, const json_t *object, const char *member, lz_str name);
+bool routers_check(struct build *b, const char *where, const json_t *object,
+    const char *member, lz_str name);
 
 /* ---- keys.c ---- */
 void keys_read(struct build *b, const json_t *keys);
@@ -85,7 +94,8 @@ json_t *keys_file_schema(void);
 json_t *keys_shown(const struct config *c);
 
 /* ---- models.c and catalogue.c ---- */
-struct model_entry { /* one row of the catalogue or of a provider's list, as the options write it */
+/* One row of the catalogue or of a provider's list, as the options write it. */
+struct model_entry {
 	lz_str id, upstream_model, price_date;
 	int64_t context_window, max_output_tokens;
 	double price_input_per_mtok, price_output_per_mtok;
@@ -102,7 +112,8 @@ struct catalogue_row {
 	lz_str upstream_model;
 };
 struct vendor {
-	lz_str name, base_url, env; /* env: the variable its key is usually in; absent: needs none */
+	lz_str name; /* the plugin's component */
+	lz_str env;  /* the variable its key is usually in; absent: needs none */
 	bool is_test;
 };
 struct catalogue {
@@ -114,10 +125,11 @@ struct catalogue {
 /* The catalogue that the program carries. The strings are kept by the configuration. */
 void catalogue_read(struct build *b, struct catalogue *out);
 const struct vendor *catalogue_vendor(const struct catalogue *k, lz_str name);
-const struct catalogue_row *catalogue_find(const struct catalogue *k, lz_str vendor, lz_str id);
+const struct catalogue_row *catalogue_find(
+    const struct catalogue *k, lz_str vendor, lz_str id);
 /* Facts of one object; known: what the catalogue knows of the id already, may be NULL. */
-bool model_read(struct build *b, const json_t *object, const char *where, const struct catalogue_row *known,
-    struct catalogue_row *out);
+bool model_read(struct build *b, const json_t *object, const char *where,
+    const struct catalogue_row *known, struct catalogue_row *out);
 
 struct model_index {
 	struct catalogue catalogue;
@@ -125,9 +137,11 @@ struct model_index {
 	struct model_slot *slot;     /* open addressing, at most half full */
 	size_t cap;
 };
-/* Reserves room, then the targets of one provider at a time, in file order; then the index. */
+/* Reserves room, then the targets of one provider at a time, in file order; then the
+ * index. */
 void models_begin(struct build *b, const json_t *providers);
-void models_add(struct build *b, const struct provider *p, const json_t *list, const char *where);
+void models_add(
+    struct build *b, const struct provider *p, const json_t *list, const char *where);
 void models_finish(struct build *b);
 
 #endif

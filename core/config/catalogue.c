@@ -1,4 +1,5 @@
-/* catalogue.c - the facts of models: the rows of models.json and those that the file writes, by the same options.
+/* catalogue.c - the facts of models: the rows of models.json and those that the file
+ * writes, by the same options.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,23 +13,30 @@
 extern const char models_json[];
 extern const size_t models_json_len;
 
-#define M struct model_entry
+#define M         struct model_entry
 #define PRICE_MAX 100000
 const lz_option model_rows[] = {
-	LZ_OPT_TEXT(M, id, NULL, NULL, "the model's name, as requests and allowlists write it"),
-	LZ_OPT_TEXT(M, upstream_model, "", NULL, "what the provider calls it, when that differs"),
+	LZ_OPT_TEXT(
+	    M, id, NULL, NULL, "the model's name, as requests and allowlists write it"),
+	LZ_OPT_TEXT(
+	    M, upstream_model, "", NULL, "what the provider calls it, when that differs"),
 	LZ_OPT_CHOICE(M, mode, "chat", "chat|embedding", "what it does"),
-	LZ_OPT_INT(M, context_window, "", 1, 100000000, NULL, "tokens of input and output together"),
-	LZ_OPT_INT(M, max_output_tokens, "", 1, 100000000, NULL, "tokens of one answer at most"),
+	LZ_OPT_INT(M, context_window, "", 1, 100000000, NULL,
+	    "tokens of input and output together"),
+	LZ_OPT_INT(
+	    M, max_output_tokens, "", 1, 100000000, NULL, "tokens of one answer at most"),
 	LZ_OPT_CHOICE(M, price, "listed", "listed|free", "free: costs nothing"),
-	LZ_OPT_REAL(M, price_input_per_mtok, "", 0, PRICE_MAX, "USD per million input tokens"),
-	LZ_OPT_REAL(M, price_output_per_mtok, "", 0, PRICE_MAX, "USD per million output tokens"),
+	LZ_OPT_REAL(
+	    M, price_input_per_mtok, "", 0, PRICE_MAX, "USD per million input tokens"),
+	LZ_OPT_REAL(
+	    M, price_output_per_mtok, "", 0, PRICE_MAX, "USD per million output tokens"),
 	LZ_OPT_REAL(M, price_cached_input_per_mtok, "", 0, PRICE_MAX,
 	    "USD per million input tokens that were read from the provider's cache"),
 	LZ_OPT_REAL(M, price_cache_write_per_mtok, "", 0, PRICE_MAX,
 	    "USD per million input tokens that were written to the provider's cache"),
 	LZ_OPT_TEXT(M, price_date, "", "date", "the day the prices were right"),
-	LZ_OPT_LIST(M, capabilities, "", "streaming|tools|vision|schema|reasoning|audio|files",
+	LZ_OPT_LIST(M, capabilities, "",
+	    "streaming|tools|vision|schema|reasoning|audio|files",
 	    "what the model can; absent: nothing is held against it"),
 	LZ_OPT_REAL(M, quality, "", 0, 1, "a score from 0 to 1, for the router quality"),
 };
@@ -48,9 +56,14 @@ static const struct {
 	{ "files", LZ_CAN_FILES },
 };
 
-enum { ENTRY_FREE = 1, MODE_EMBEDDING = 1, MODEL_ID_BYTES = 200 };
+enum {
+	ENTRY_FREE = 1,
+	MODE_EMBEDDING = 1,
+	MODEL_ID_BYTES = 200
+};
 
-/* USD per million tokens is millionths of a USD per token: 6 decimals are exact in pico-USD. */
+/* USD per million tokens is millionths of a USD per token: 6 decimals are exact in
+ * pico-USD. */
 static int64_t
 pico_of(double usd_per_mtok)
 {
@@ -69,7 +82,8 @@ bits_of(const lz_list *list)
 	uint32_t bits = 0;
 
 	for (size_t i = 0; i < list->count; i++) {
-		for (size_t k = 0; k < sizeof(capabilities) / sizeof(capabilities[0]); k++) {
+		for (size_t k = 0; k < sizeof(capabilities) / sizeof(capabilities[0]);
+		     k++) {
 			if (str_is(list->items[i], capabilities[k].name))
 				bits |= capabilities[k].bit;
 		}
@@ -115,22 +129,25 @@ is_printable(lz_str s)
 
 /* What the options' own rules cannot see. */
 static bool
-check_entry(struct build *b, const json_t *object, const char *where, const struct model_entry *m)
+check_entry(
+    struct build *b, const json_t *object, const char *where, const struct model_entry *m)
 {
 	size_t mark = b->complaint_count;
 
 	if (!is_printable(m->id))
-		build_wrong(b, where, object, "id", "a model's name has 1 to %d bytes and no blanks",
-		    MODEL_ID_BYTES);
+		build_wrong(b, where, object, "id",
+		    "a model's name has 1 to %d bytes and no blanks", MODEL_ID_BYTES);
 	else if (str_find(m->id, '*') >= 0)
 		build_wrong(b, where, object, "id", "a model's name holds no *");
 	if (m->context_window > 0 && m->max_output_tokens > m->context_window)
 		build_warn(b, where, object, "max_output_tokens",
 		    "%lld is larger than context_window, %lld; were they swapped?",
 		    (long long)m->max_output_tokens, (long long)m->context_window);
-	if (m->mode != MODE_EMBEDDING && (m->price_input_per_mtok < 0) != (m->price_output_per_mtok < 0))
+	if (m->mode != MODE_EMBEDDING &&
+	    (m->price_input_per_mtok < 0) != (m->price_output_per_mtok < 0))
 		build_warn(b, where, object, NULL,
-		    "has only one of price_input_per_mtok and price_output_per_mtok: it counts as unpriced");
+		    "has only one of price_input_per_mtok and price_output_per_mtok: it "
+		    "counts as unpriced");
 	return build_errors_since(b, mark) == 0;
 }
 
@@ -150,7 +167,8 @@ facts_of(const struct model_entry *m, struct model_facts *f)
 	if (f->is_embedding && f->price_input >= 0 && f->price_output < 0)
 		f->price_output = 0;
 	if (m->price == ENTRY_FREE)
-		f->price_input = f->price_output = f->price_cache_read = f->price_cache_write = 0;
+		f->price_input = f->price_output = f->price_cache_read =
+		    f->price_cache_write = 0;
 }
 
 bool
@@ -162,7 +180,7 @@ model_read(struct build *b, const json_t *object, const char *where,
 	struct model_entry m = entry_of(known);
 
 	c.ignore = where == NULL ? catalogue_only : NULL;
-	*out = (struct catalogue_row) { .upstream_model = STR_NONE };
+	*out = (struct catalogue_row){ .upstream_model = STR_NONE };
 	if (!build_apply(model_rows, model_row_count, object, &m, &c) ||
 	    !check_entry(b, object, where, &m))
 		return false;
@@ -191,13 +209,14 @@ read_vendors(struct build *b, const json_t *vendors, struct catalogue *out)
 	const char *name;
 	json_t *v;
 
-	out->vendor = build_alloc(b, (json_object_size(vendors) + 1) * sizeof(*out->vendor));
+	out->vendor =
+	    build_alloc(b, (json_object_size(vendors) + 1) * sizeof(*out->vendor));
 	if (out->vendor == NULL)
 		return;
 	json_object_foreach((json_t *)(uintptr_t)vendors, name, v)
 	{
-		out->vendor[out->vendor_count++] = (struct vendor) { lz_strz(name),
-			json_get_str(v, "base_url"), json_get_str(v, "env"), json_get_bool(v, "test", false) };
+		out->vendor[out->vendor_count++] = (struct vendor){ lz_strz(name),
+			json_get_str(v, "env"), json_get_bool(v, "test", false) };
 	}
 }
 
@@ -228,7 +247,7 @@ catalogue_read(struct build *b, struct catalogue *out)
 	struct err e = { "" };
 	json_t *j = json_parse(lz_strn(models_json, models_json_len), &e);
 
-	*out = (struct catalogue) { NULL, 0, NULL, 0 };
+	*out = (struct catalogue){ NULL, 0, NULL, 0 };
 	if (j == NULL || json_array_append_new(b->c->keep, j) != 0) {
 		b->is_out_of_memory = true; /* the build proved that it is JSON */
 		return;
@@ -251,7 +270,8 @@ const struct catalogue_row *
 catalogue_find(const struct catalogue *k, lz_str vendor, lz_str id)
 {
 	for (size_t i = 0; i < k->row_count; i++) {
-		if (str_eq(k->row[i].facts.id, id) && str_eq(k->row[i].facts.vendor, vendor))
+		if (str_eq(k->row[i].facts.id, id) &&
+		    str_eq(k->row[i].facts.vendor, vendor))
 			return &k->row[i];
 	}
 	return NULL;

@@ -1,7 +1,8 @@
 /* config.c - latenza.yaml to one immutable, counted snapshot.
  *
- * Everything new is built beside what serves; the caller swaps when nothing is wrong. The last reference may fall on
- * any thread, but parts may only be given back on main: dead configurations wait in a list that config_reap() empties.
+ * Everything new is built beside what serves; the caller swaps when nothing is wrong. The
+ * last reference may fall on any thread, but parts may only be given back on main: dead
+ * configurations wait in a list that config_reap() empties.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -68,7 +69,8 @@ config_ref(struct config *c)
 void
 config_unref(struct config *c)
 {
-	if (c == NULL || atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
+	if (c == NULL ||
+	    atomic_fetch_sub_explicit(&c->refs, 1, memory_order_acq_rel) != 1)
 		return;
 	c->next = atomic_load(&dead);
 	while (!atomic_compare_exchange_weak(&dead, &c->next, c))
@@ -101,7 +103,8 @@ read_fd(int fd, const char *path, struct buf *text, struct err *e)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return err_fail(e, ST_IO, "%s: cannot be read: %s", path, strerror(errno));
+			return err_fail(
+			    e, ST_IO, "%s: cannot be read: %s", path, strerror(errno));
 		if (n == 0)
 			return ST_OK;
 		text->len += (size_t)n;
@@ -115,13 +118,15 @@ read_text(const char *path, struct buf *text, struct err *e)
 	int fd = io.open(path, O_RDONLY, 0);
 
 	if (fd < 0)
-		return err_fail(e, ST_IO, "%s: cannot be opened: %s", path, strerror(errno));
+		return err_fail(
+		    e, ST_IO, "%s: cannot be opened: %s", path, strerror(errno));
 	st = read_fd(fd, path, text, e);
 	(void)io.close(fd);
 	return st;
 }
 
-/* The folder that relative paths start at; absent: the working directory. false: out of memory. */
+/* The folder that relative paths start at; absent: the working directory. false: out of
+ * memory. */
 static bool
 folder_of(const char *path, char **folder)
 {
@@ -139,8 +144,10 @@ folder_of(const char *path, char **folder)
 static void
 check_whole(struct build *b, const json_t *root)
 {
-	if (b->c->provider_count == 0 && json_object_size(json_object_get(root, "providers")) == 0)
-		build_warn(b, NULL, root, "providers", "there are none: nothing can be served");
+	if (b->c->provider_count == 0 &&
+	    json_object_size(json_object_get(root, "providers")) == 0)
+		build_warn(
+		    b, NULL, root, "providers", "there are none: nothing can be served");
 }
 
 static void
@@ -159,7 +166,8 @@ build_parts(struct build *b, const json_t *root)
 		build_wrong(b, NULL, root, "keys", "is not a map of keys");
 	sections_read(b, root);
 	if (!plugins_open(b, root))
-		return; /* whatever else is wrong would be told of plugins that are not there */
+		return; /* whatever else is wrong would be told of plugins that are not
+			   there */
 	routers_read(b, root);
 	providers_read(b, providers);
 	keys_read(b, keys);
@@ -188,7 +196,9 @@ conclude(struct build *b, struct buf *errors, struct err *e)
 	if (b->is_out_of_memory)
 		return err_fail(e, ST_NOMEM, "configuration: out of memory");
 	if (build_errors_since(b, 0) == 0)
-		return keep_warnings(b) ? ST_OK : err_fail(e, ST_NOMEM, "configuration: out of memory");
+		return keep_warnings(b)
+			   ? ST_OK
+			   : err_fail(e, ST_NOMEM, "configuration: out of memory");
 	for (size_t i = 0; i < b->complaint_count; i++) {
 		const struct complaint *k = &b->complaint[i];
 
@@ -206,7 +216,8 @@ conclude(struct build *b, struct buf *errors, struct err *e)
 }
 
 static enum status
-build_config(struct build *b, lz_str text, const char *name, struct buf *errors, struct err *e)
+build_config(
+    struct build *b, lz_str text, const char *name, struct buf *errors, struct err *e)
 {
 	struct config *c = b->c;
 	enum status st;
@@ -256,7 +267,8 @@ config_load(const struct config_options *o, struct buf *errors, struct err *e)
 		st = err_fail(e, ST_NOMEM, "configuration: out of memory");
 	if (st == ST_OK) {
 		b.folder = folder;
-		st = build_config(&b, o->text.ptr != NULL ? o->text : buf_str(&text), name, errors, e);
+		st = build_config(
+		    &b, o->text.ptr != NULL ? o->text : buf_str(&text), name, errors, e);
 	}
 	mem_free(folder);
 	crypto_wipe(text.ptr, text.len);
@@ -292,7 +304,8 @@ config_find(const char *given, char *out, size_t n)
 	const char *places[] = { "./latenza.yaml", user, "/etc/latenza/latenza.yaml" };
 
 	out[0] = '\0';
-	/* What somebody named is the file, there or not: another one must not be used in its place. */
+	/* What somebody named is the file, there or not: another one must not be used in
+	 * its place. */
 	if (named != NULL && *named != '\0') {
 		(void)snprintf(out, n, "%s", named);
 		return true;
@@ -300,7 +313,8 @@ config_find(const char *given, char *out, size_t n)
 	if (xdg != NULL && *xdg == '/')
 		(void)snprintf(user, sizeof(user), "%s/latenza/latenza.yaml", xdg);
 	else if (home != NULL && *home == '/')
-		(void)snprintf(user, sizeof(user), "%s/.config/latenza/latenza.yaml", home);
+		(void)snprintf(
+		    user, sizeof(user), "%s/.config/latenza/latenza.yaml", home);
 	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
 		if (places[i][0] != '\0' && is_there(places[i])) {
 			(void)snprintf(out, n, "%s", places[i]);

@@ -1,7 +1,8 @@
 /* config.h - latenza.yaml, built and checked: one immutable, counted snapshot.
  *
- * config_load() builds everything new before anything is swapped; a bad file changes nothing. Parts whose inputs did
- * not change are shared with the snapshot before. Workers each hold a reference and pass it to their requests.
+ * config_load() builds everything new before anything is swapped; a bad file changes
+ * nothing. Parts whose inputs did not change are shared with the snapshot before. Workers
+ * each hold a reference and pass it to their requests.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,66 +17,69 @@
 
 /* A model's own facts, from the catalogue or the file. */
 struct model_facts {
-	lz_str id;	      /* canonical: "gpt-4o" */
-	lz_str vendor;	      /* catalogue: the plugin whose providers serve it ("openai", "echo"); file: absent */
+	lz_str id; /* canonical: "gpt-4o" */
+	/* Of the catalogue: the plugin whose providers serve it; of the file: absent. */
+	lz_str vendor;
 	int64_t context_window, max_output_tokens; /* -1: unknown */
 	/* pico-USD per token; -1: unknown. Free is 0. */
 	int64_t price_input, price_output, price_cache_read, price_cache_write;
 	lz_str price_date;
-	uint32_t capabilities; /* LZ_CAN_*; the catalogue's list */
+	uint32_t capabilities;   /* LZ_CAN_* */
 	bool knows_capabilities; /* false: nothing is excluded for a capability */
-	double quality;	      /* 0..1; -1 unknown */
+	double quality;          /* 0..1; -1 unknown */
 	bool is_embedding;
 };
 
 struct provider {
-	lz_str name;		  /* the key in the map */
-	struct part *part;	  /* the plugin component's instance; NULL in a configuration loaded with is_offline */
-	const struct part_info *info; /* of the part, never NULL */
-	lz_str base_url;	  /* no trailing slash; absent: the plugin has none of its own either: refused */
-	const lz_str *api_keys;	  /* secrets */
+	lz_str name; /* the key in the map */
+	unsigned line;
+	const struct part_info *info; /* the plugin's component */
+	struct part *part;            /* its instance; NULL when loaded with is_offline */
+	uint8_t options_digest[32];   /* equal digest and info = equal part */
+	lz_str base_url;              /* no trailing slash; never absent */
+	const lz_str *api_keys;       /* secrets */
 	size_t api_key_count;
-	const lz_header *headers; /* sent with every call */
+	const lz_header *headers; /* sent with every call; secrets */
 	size_t header_count;
 	bool is_test, is_free, wants_http2;
-	bool is_local_only;	  /* base_url is "echo:": nothing is ever sent out */
+	bool is_local_only; /* base_url is "echo:": nothing is ever sent out */
 	lz_str region;
-	const char *proxy;	  /* NULL: none */
-	const char *ca_file;
-	unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms; /* 0: routing's */
-	unsigned line;		  /* where it stands in the file */
-	uint8_t options_digest[32]; /* of the plugin's own options as used: equal digest and info = equal part */
+	const char *proxy;   /* NULL: none */
+	const char *ca_file; /* NULL: the system's */
+	/* 0: routing's, or the gateway's own */
+	unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
 };
 
 /* One candidate: a model at a provider. Immutable; `live` is set once by request/live. */
 struct target {
 	const struct provider *provider;
-	const struct model_facts *model; /* facts unknown (context -1, prices -1) when served as provider/model */
+	const struct model_facts *model; /* never NULL; its facts may be unknown */
 	lz_str upstream_model;
 	_Atomic(void *) live;
 };
 
 struct config_limits {
-	int64_t body_bytes, in_flight, head_bytes, connections, connections_per_address, answer_bytes;
+	int64_t body_bytes, in_flight, head_bytes, connections, connections_per_address,
+	    answer_bytes;
 	int64_t head_timeout_ms, body_timeout_ms, idle_timeout_ms, write_timeout_ms;
 };
 
-struct config_key { /* declared in the file */
-	lz_str id;		 /* slug */
-	lz_str secret;		 /* resolved; absent when secret_sha256 is used */
+struct config_key {    /* declared in the file */
+	lz_str id;     /* slug */
+	lz_str secret; /* resolved; absent when secret_sha256 is used */
 	uint8_t sha256[32];
 	bool has_sha256, is_test;
 	unsigned line;
-	const json_t *tree;	 /* the object as written, secret members left out */
+	const json_t *tree; /* the object as written, secret members left out */
 	struct key_settings settings;
 };
 
 struct config {
 	atomic_uint refs;
 	struct arena *memory;
-	json_t *tree;		 /* the file as JSON, secrets as written (env:… stays a reference) */
-	char *path;		 /* NULL: built-in */
-	uint8_t digest[32];	 /* of the file's bytes */
+	json_t *tree; /* the file as JSON, secrets as written (env:… stays a reference) */
+	char *path;   /* NULL: built-in */
+	uint8_t digest[32]; /* of the file's bytes */
 	struct net_addr listen[8];
 	size_t listen_count;
 	struct net_addr admin_listen;
@@ -83,67 +87,77 @@ struct config {
 	struct net_range trusted_proxy[64];
 	size_t trusted_proxy_count;
 	struct config_limits limits;
-	lz_str data;		 /* directory */
-	lz_str master_secret;	 /* absent: the keyring's */
-	int64_t fx_nano_eur_per_usd; /* 0: not given: EUR prices cannot be had, models count as unpriced */
+	lz_str data;                 /* directory */
+	lz_str master_secret;        /* absent: the keyring's */
+	int64_t fx_nano_eur_per_usd; /* 0: not given: models count as unpriced */
 	lz_str fx_date;
 	bool plugin_files_strict;
-	unsigned workers;	 /* 0: one per CPU */
+	unsigned workers; /* 0: one per CPU */
 	enum log_level log_level;
 	struct provider *provider;
 	size_t provider_count;
-	struct target *target;	 /* grouped by provider, in file order */
+	struct target *target; /* grouped by provider, in file order */
 	size_t target_count;
-	struct part **router;	 /* one instance per router component opened, named as the component */
+	struct part **router; /* one of each router component open, named as it is */
 	size_t router_count;
 	lz_str default_strategy;
 	unsigned attempts, timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
 	int64_t keep_traces_ms, keep_content_ms;
 	unsigned ledger_uncertain; /* enum db_uncertain's values: input, bound, zero */
 	unsigned ledger_sync_ms;
-	lz_str timezone;	 /* IANA, of budget periods; read at start only */
+	lz_str timezone; /* IANA, of budget periods; read at start only */
 	enum key_log log_content;
 	struct config_key *key;
 	size_t key_count;
 	size_t warning_count;
-	char **warning;		 /* "latenza.yaml:12: …" */
+	char **warning;             /* "latenza.yaml:12: …" */
 	struct model_index *models; /* config/models' own */
-	json_t *keep;		 /* what strings and JSON values of the structs above point into */
-	struct config *next;	 /* config_reap()'s */
+	json_t *keep; /* what strings and JSON values of the structs above point into */
+	struct config *next; /* config_reap()'s */
 };
 
 struct config_options {
-	const char *path;	 /* NULL: no file: defaults. Relative paths in the file start at its folder */
-	lz_str text;		 /* instead of a file, when ptr is set (demo) */
-	const char *listen;	 /* --listen replaces the file's */
+	/* NULL: no file: defaults. Relative paths in the file start at its folder. */
+	const char *path;
+	lz_str text;                     /* instead of a file, when ptr is set (demo) */
+	const char *listen;              /* --listen replaces the file's */
 	const struct part_want *plugins; /* --plugin adds to the file's */
 	size_t plugin_count;
-	bool is_offline;	 /* check form only: secrets are not resolved */
-	const struct config *before; /* parts and keys are shared with it; may be NULL */
+	bool is_offline; /* check form only: nothing is resolved, no part is made */
+	const struct config *before; /* parts are shared with it; may be NULL */
 };
-/* The file is read whole, and checked to the end even when it is wrong early.
- * NULL with a sentence "FILE:LINE: what; what would be right". `errors`, when not NULL, receives every error found, one
- * per line. owned: one reference. [main] */
-struct config *config_load(const struct config_options *o, struct buf *errors, struct err *e);
-void config_ref(struct config *c);   /* [any] */
-void config_unref(struct config *c); /* the last reference: parts are given back. [any]: freed by config_reap() */
-void config_reap(void);		      /* [main] frees what other threads let go of */
 
-/* Where the file is looked for: -c, $LATENZA_CONFIG, ./latenza.yaml, XDG, /etc/latenza. false: nowhere; out then holds the
- * places looked at. */
+/* Builds a configuration. The file is checked to its end even when it is wrong early.
+ * NULL with a sentence "FILE:LINE: what; what would be right". `errors`, when not NULL,
+ * receives every error found, one per line. owned: one reference. [main] */
+struct config *config_load(
+    const struct config_options *o, struct buf *errors, struct err *e);
+void config_ref(struct config *c); /* [any] */
+/* NULL is fine. After the last reference it waits for config_reap(). [any] */
+void config_unref(struct config *c);
+/* Frees what has no reference left and gives its parts back. [main] */
+void config_reap(void);
+
+/* Where the file is looked for: what is given, $LATENZA_CONFIG, ./latenza.yaml, XDG's,
+ * /etc/latenza. false: nowhere; out then holds the places looked at. */
 bool config_find(const char *given, char *out, size_t n);
-json_t *config_schema(void);		/* JSON Schema of the whole file; owned */
-json_t *config_shown(const struct config *c); /* as used, defaults filled in, secrets as references or "***"; owned */
-/* What a reload from `a` to `b` would change, one line each: "+ providers.local", "~ keys.backend.rate_limit 120 -> 60". */
+/* JSON Schema of the whole file, with the options of the plugins that are open; owned. */
+json_t *config_schema(void);
+/* As used: defaults filled in, secrets as references or "***"; owned. */
+json_t *config_shown(const struct config *c);
+/* What a reload from `a` to `b` would change, one line each:
+ * "+ providers.local", "~ keys.backend.rate_limit 120 -> 60". */
 void config_diff(const struct config *a, const struct config *b, struct buf *out);
 
-/* ---- models (models.c) ---- */
-/* Targets of a name, by interfaces §4: catalogue or file name; else provider/model. `made` gives room for a target of a
- * model that nobody listed; facts go into memory. 0: unknown name. [any] */
-size_t config_targets(const struct config *c, lz_str model, const struct target **out, size_t max, struct target *made,
-    struct arena *memory);
-/* Names close to `model`, for a 404: up to max. */
+/* ---- models.c ---- */
+/* Targets of a name, in file order: one that the file lists or the catalogue knows; else
+ * provider/model. `made` gives room for a target that nobody listed, whose facts go into
+ * memory; without both there is none. 0: unknown name. [any] */
+size_t config_targets(const struct config *c, lz_str model, const struct target **out,
+    size_t max, struct target *made, struct arena *memory);
+/* Names that are served and close to `model`, nearest first: up to max. [any] */
 size_t config_near_models(const struct config *c, lz_str model, lz_str *out, size_t max);
-const struct part *config_router(const struct config *c, lz_str name); /* NULL: none of that name */
+/* NULL: none of that name. [any] */
+const struct part *config_router(const struct config *c, lz_str name);
 
 #endif

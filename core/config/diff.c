@@ -121,7 +121,8 @@ same_headers(const struct provider *a, const struct provider *b)
 	if (a->header_count != b->header_count)
 		return true;
 	for (size_t i = 0; i < a->header_count; i++) {
-		if (!str_eq(a->headers[i].value, b->headers[i].value) && str_eq(a->headers[i].name, b->headers[i].name))
+		if (!str_eq(a->headers[i].value, b->headers[i].value) &&
+		    str_eq(a->headers[i].name, b->headers[i].name))
 			return false;
 	}
 	return true;
@@ -137,11 +138,19 @@ compare_providers(const struct config *a, const struct config *b, struct buf *ou
 			if (!str_eq(x->name, y->name))
 				continue;
 			if (!same_secrets(x, y))
-				buf_addf(out, "~ providers.%.*s.api_keys (a secret changed)\n", STR_ARG(x->name));
+				buf_addf(out,
+				    "~ providers.%.*s.api_keys (a secret changed)\n",
+				    STR_ARG(x->name));
 			if (!same_headers(x, y))
-				buf_addf(out, "~ providers.%.*s.headers (a value changed)\n", STR_ARG(x->name));
-			if (x->info != y->info || memcmp(x->options_digest, y->options_digest, sizeof(x->options_digest)) != 0)
-				buf_addf(out, "~ providers.%.*s (a new instance of its plugin)\n", STR_ARG(x->name));
+				buf_addf(out,
+				    "~ providers.%.*s.headers (a value changed)\n",
+				    STR_ARG(x->name));
+			if (x->info != y->info ||
+			    memcmp(x->options_digest, y->options_digest,
+				sizeof(x->options_digest)) != 0)
+				buf_addf(out,
+				    "~ providers.%.*s (a new instance of its plugin)\n",
+				    STR_ARG(x->name));
 		}
 	}
 }
@@ -177,6 +186,7 @@ config_diff(const struct config *a, const struct config *b, struct buf *out)
 		const struct config_key *other = key_named(b, a->key[i].id);
 
 		if (other != NULL && !same_secret(&a->key[i], other))
-			buf_addf(out, "~ keys.%.*s (its secret changed)\n", STR_ARG(a->key[i].id));
+			buf_addf(out, "~ keys.%.*s (its secret changed)\n",
+			    STR_ARG(a->key[i].id));
 	}
 }

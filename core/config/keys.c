@@ -1,4 +1,5 @@
-/* keys.c - the keys that the file declares: their secret, and the settings that keyset.c knows.
+/* keys.c - the keys that the file declares: their secret, and the settings that keyset.c
+ * knows.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -23,16 +24,23 @@ enum {
 #define V struct values
 static const lz_option rows[] = {
 	LZ_OPT_TEXT(V, secret, "", "secret", "the key's text, as clients send it"),
-	LZ_OPT_TEXT(V, secret_sha256, "", "digest", "its SHA-256 instead, for keys of another gateway"),
-	LZ_OPT_BOOL(V, test, "false", "a key known by its digest reaches test providers only"),
-	LZ_OPT_BOOL(V, optional, "false", "leave it out, with a warning, when its secret is unset"),
+	LZ_OPT_TEXT(V, secret_sha256, "", "digest",
+	    "its SHA-256 instead, for keys of another gateway"),
+	LZ_OPT_BOOL(
+	    V, test, "false", "a key known by its digest reaches test providers only"),
+	LZ_OPT_BOOL(V, optional, "false",
+	    "leave it out, with a warning, when its secret is unset"),
 };
 #undef V
 
-enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+enum {
+	ROWS = sizeof(rows) / sizeof(rows[0])
+};
 
-/* The gateway's members, for the parser of settings; and the settings, for the rows above. */
-static const char *const own_names[] = { "secret", "secret_sha256", "test", "optional", NULL };
+/* The gateway's members, for the parser of settings; and the settings, for the rows
+ * above. */
+static const char *const own_names[] = { "secret", "secret_sha256", "test", "optional",
+	NULL };
 
 static bool
 is_sendable(lz_str s)
@@ -52,34 +60,41 @@ check_secret(struct build *b, const char *where, const json_t *object, lz_str s)
 	if (b->o->is_offline && options_is_reference(s))
 		return;
 	if (s.len < SECRET_LEAST || s.len > SECRET_MOST)
-		build_wrong(b, where, object, "secret", "has %zu bytes; a key has %d to %d", s.len, SECRET_LEAST,
+		build_wrong(b, where, object, "secret",
+		    "has %zu bytes; a key has %d to %d", s.len, SECRET_LEAST,
 		    SECRET_MOST);
 	else if (!is_sendable(s))
-		build_wrong(b, where, object, "secret", "holds blanks or characters that a header cannot carry");
+		build_wrong(b, where, object, "secret",
+		    "holds blanks or characters that a header cannot carry");
 	else if (is_ours && !crypto_key_is_wellformed(s))
 		build_wrong(b, where, object, "secret",
-		    "begins as a key of ours and its checksum is wrong; was it copied whole?");
+		    "begins as a key of ours and its checksum is wrong; was it copied "
+		    "whole?");
 }
 
 static void
-settle_secret(struct build *b, const char *where, const json_t *object, const struct values *v,
-    struct config_key *k)
+settle_secret(struct build *b, const char *where, const json_t *object,
+    const struct values *v, struct config_key *k)
 {
 	bool has_text = v->secret.ptr != NULL, has_digest = v->secret_sha256.ptr != NULL;
 
 	if (has_text == has_digest) {
-		build_wrong(b, where, object, NULL, "%s; write secret: env:NAME, or secret_sha256 with 64 digits",
-		    has_text ? "has both secret and secret_sha256" : "has neither secret nor secret_sha256");
+		build_wrong(b, where, object, NULL,
+		    "%s; write secret: env:NAME, or secret_sha256 with 64 digits",
+		    has_text ? "has both secret and secret_sha256"
+			     : "has neither secret nor secret_sha256");
 		return;
 	}
 	k->is_test = v->test != 0;
 	if (has_digest) {
-		k->has_sha256 = crypto_unhex(v->secret_sha256, k->sha256, sizeof(k->sha256));
+		k->has_sha256 =
+		    crypto_unhex(v->secret_sha256, k->sha256, sizeof(k->sha256));
 		return;
 	}
 	check_secret(b, where, object, v->secret);
 	if (v->test && !str_starts(v->secret, "lz_test_"))
-		build_wrong(b, where, object, "test", "is for secret_sha256; a test key's text begins with lz_test_");
+		build_wrong(b, where, object, "test",
+		    "is for secret_sha256; a test key's text begins with lz_test_");
 	k->secret = v->secret;
 	k->is_test = str_starts(v->secret, "lz_test_");
 }
@@ -97,7 +112,8 @@ settings_tree(struct build *b, const json_t *object)
 	return copy;
 }
 
-/* A name that nobody knows may be a typing mistake; one that only no provider serves yet may be meant. */
+/* A name that nobody knows may be a typing mistake; one that only no provider serves yet
+ * may be meant. */
 static bool
 is_known_model(const struct config *c, lz_str name)
 {
@@ -114,13 +130,15 @@ is_known_model(const struct config *c, lz_str name)
 			return true;
 	}
 	memory = arena_new(65536);
-	is_known = memory == NULL || config_targets(c, name, &found, 1, &made, memory) > 0;
+	is_known =
+	    memory == NULL || config_targets(c, name, &found, 1, &made, memory) > 0;
 	arena_free(memory);
 	return is_known;
 }
 
 static void
-check_allowlist(struct build *b, const char *where, const json_t *object, const struct key_settings *s)
+check_allowlist(struct build *b, const char *where, const json_t *object,
+    const struct key_settings *s)
 {
 	if (b->c->models == NULL || b->c->models->slot == NULL)
 		return;
@@ -131,24 +149,29 @@ check_allowlist(struct build *b, const char *where, const json_t *object, const 
 			continue;
 		if (config_near_models(b->c, s->allow[i], &near, 1) > 0)
 			build_warn(b, where, object, "model_allowlist",
-			    "no provider serves \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(s->allow[i]), STR_ARG(near));
+			    "no provider serves \"%.*s\"; did you mean \"%.*s\"?",
+			    STR_ARG(s->allow[i]), STR_ARG(near));
 		else
-			build_warn(b, where, object, "model_allowlist", "no provider serves \"%.*s\"",
-			    STR_ARG(s->allow[i]));
+			build_warn(b, where, object, "model_allowlist",
+			    "no provider serves \"%.*s\"", STR_ARG(s->allow[i]));
 	}
 }
 
 static void
-check_settings(struct build *b, const char *where, const json_t *object, const struct key_settings *s)
+check_settings(struct build *b, const char *where, const json_t *object,
+    const struct key_settings *s)
 {
 	if (s->routing_strategy.len > 0)
-		(void)routers_check(b, where, object, "routing_strategy", s->routing_strategy);
+		(void)routers_check(
+		    b, where, object, "routing_strategy", s->routing_strategy);
 	check_allowlist(b, where, object, s);
 	if (s->log_content != LOG_CONTENT_INHERIT && s->log_content < b->c->log_content)
-		build_wrong(b, where, object, "log_content", "is more than log.content; a key may only lower it");
+		build_wrong(b, where, object, "log_content",
+		    "is more than log.content; a key may only lower it");
 	if (s->budget_count > 0 && b->c->fx_nano_eur_per_usd == 0)
 		build_warn(b, where, object, NULL,
-		    "has a budget in euro, and fx.eur_per_usd is not given: models with a price in USD are refused "
+		    "has a budget in euro, and fx.eur_per_usd is not given: models with "
+		    "a price in USD are refused "
 		    "to it");
 }
 
@@ -166,7 +189,8 @@ read_key(struct build *b, const char *id, const json_t *object, struct config_ke
 	memset(k, 0, sizeof(*k));
 	k->id = lz_strz(id);
 	k->line = yaml_line(b->source, object, NULL);
-	c.ignore = build_names(b, object); /* unknown ones are told by the settings' parser */
+	c.ignore =
+	    build_names(b, object); /* unknown ones are told by the settings' parser */
 	if (c.ignore == NULL)
 		return false;
 	is_fine = build_apply(rows, ROWS, object, &v, &c);
@@ -225,7 +249,8 @@ check_secrets_differ(struct build *b, const json_t *keys)
 	qsort(all, n, sizeof(*all), by_hash);
 	for (size_t i = 1; i < n; i++) {
 		if (memcmp(all[i].sha256, all[i - 1].sha256, CRYPTO_HASH_BYTES) == 0)
-			build_wrong(b, "keys", keys, all[i].key->id.ptr, "has the same secret as keys.%.*s",
+			build_wrong(b, "keys", keys, all[i].key->id.ptr,
+			    "has the same secret as keys.%.*s",
 			    STR_ARG(all[i - 1].key->id));
 	}
 }
@@ -239,7 +264,8 @@ keys_read(struct build *b, const json_t *keys)
 	json_t *value;
 
 	if (room > KEYS_MAX) {
-		build_wrong(b, "keys", keys, NULL, "there are more than %d; make them by command", KEYS_MAX);
+		build_wrong(b, "keys", keys, NULL,
+		    "there are more than %d; make them by command", KEYS_MAX);
 		return;
 	}
 	c->key = build_alloc(b, (room + 1) * sizeof(*c->key));
@@ -250,7 +276,8 @@ keys_read(struct build *b, const json_t *keys)
 		const json_t *object = build_object(b, keys, id);
 
 		if (!build_is_slug(lz_strz(id), true))
-			build_wrong(b, "keys", keys, id, "a key's id is made of a-z, 0-9, -, _ and ., at most %d",
+			build_wrong(b, "keys", keys, id,
+			    "a key's id is made of a-z, 0-9, -, _ and ., at most %d",
 			    SLUG_BYTES);
 		else if (object == NULL)
 			build_wrong(b, "keys", keys, id, "is not a map of settings");
@@ -268,11 +295,12 @@ keys_file_schema(void)
 	json_t *object = key_settings_schema();
 	json_t *own = options_schema(rows, ROWS, sizeof(lz_option));
 
-	(void)json_object_update(json_object_get(object, "properties"), json_object_get(own, "properties"));
+	(void)json_object_update(
+	    json_object_get(object, "properties"), json_object_get(own, "properties"));
 	json_decref(own);
 	return json_pack("{s:s, s:s, s:{s:s}, s:o}", "type", "object", "description",
-	    "virtual keys by id", "propertyNames", "pattern", "^[a-z0-9._-]{1,64}$", "additionalProperties",
-	    object);
+	    "virtual keys by id", "propertyNames", "pattern", "^[a-z0-9._-]{1,64}$",
+	    "additionalProperties", object);
 }
 
 static json_t *
@@ -297,7 +325,8 @@ keys_shown(const struct config *c)
 	for (size_t i = 0; i < c->key_count; i++) {
 		const char *id = c->key[i].id.ptr;
 
-		(void)json_object_set_new(out, id, key_shown(json_object_get(written, id)));
+		(void)json_object_set_new(
+		    out, id, key_shown(json_object_get(written, id)));
 	}
 	return out;
 }

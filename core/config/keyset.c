@@ -1,7 +1,9 @@
-/* keyset.c - the settings of a virtual key: one table of members, whoever wrote the object.
+/* keyset.c - the settings of a virtual key: one table of members, whoever wrote the
+ * object.
  *
- * The rows differ from option rows in one point: null and "unlimited" mean something. Everything is checked before a
- * key exists, so that the request path meets only settings that can be true.
+ * The rows differ from option rows in one point: null and "unlimited" mean something.
+ * Everything is checked before a key exists, so that the request path meets only settings
+ * that can be true.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -33,16 +35,21 @@ struct reading {
 
 typedef bool read_fn(struct reading *r, const char *name, const json_t *value);
 
-static read_fn read_name, read_count, read_burst, read_strategy, read_allowlist, read_monthly,
-    read_alerts, read_budgets, read_expiry, read_metadata, read_log, read_ips, read_show, read_later;
+static read_fn read_name, read_count, read_burst, read_strategy, read_allowlist,
+    read_monthly, read_alerts, read_budgets, read_expiry, read_metadata, read_log,
+    read_ips, read_show, read_later;
 
-#define COUNT_SCHEMA \
-	"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000000},{\"enum\":[\"unlimited\",null]}]}"
-#define MONEY_SCHEMA \
-	"{\"anyOf\":[{\"type\":\"number\",\"minimum\":0,\"maximum\":1000000000},{\"enum\":[\"unlimited\",null]}]}"
-#define ALERT_SCHEMA \
-	"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":1,\"maximum\":100},{\"type\":\"null\"},{\"type\":\"array\"," \
-	"\"maxItems\":8,\"items\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100}}]}"
+#define COUNT_SCHEMA                                                                     \
+	"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000000},{"      \
+	"\"enum\":[\"unlimited\",null]}]}"
+#define MONEY_SCHEMA                                                                     \
+	"{\"anyOf\":[{\"type\":\"number\",\"minimum\":0,\"maximum\":1000000000},{"       \
+	"\"enum\":[\"unlimited\",null]}]}"
+#define ALERT_SCHEMA                                                                     \
+	"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":1,\"maximum\":100},{\"type\":"    \
+	"\"null\"},{\"type\":\"array\","                                                 \
+	"\"maxItems\":8,\"items\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100}}" \
+	"]}"
 
 /* budget_monthly_eur before budget_alert_pct: alerts need the budget they belong to. */
 static const struct {
@@ -54,32 +61,43 @@ static const struct {
 	{ "name", read_name, "what people call the key",
 	    "{\"type\":[\"string\",\"null\"],\"maxLength\":200}" },
 	{ "rate_limit", read_count, "requests per minute; 0 refuses all", COUNT_SCHEMA },
-	{ "rate_burst", read_burst, "requests at once after a quiet minute; default: rate_limit",
+	{ "rate_burst", read_burst,
+	    "requests at once after a quiet minute; default: rate_limit",
 	    "{\"type\":[\"integer\",\"null\"],\"minimum\":1,\"maximum\":1000000000}" },
-	{ "max_in_flight", read_count, "requests at the same time; 0 refuses all", COUNT_SCHEMA },
-	{ "max_output_tokens", read_count, "tokens of one answer at most", COUNT_SCHEMA },
-	{ "tokens_per_minute", read_count, "tokens of input and output per minute; 0 refuses all",
+	{ "max_in_flight", read_count, "requests at the same time; 0 refuses all",
 	    COUNT_SCHEMA },
+	{ "max_output_tokens", read_count, "tokens of one answer at most", COUNT_SCHEMA },
+	{ "tokens_per_minute", read_count,
+	    "tokens of input and output per minute; 0 refuses all", COUNT_SCHEMA },
 	{ "routing_strategy", read_strategy, "a router's name; default: routing.default",
 	    "{\"type\":[\"string\",\"null\"]}" },
 	{ "model_allowlist", read_allowlist,
 	    "model names that may be used, entries may end in *; [] allows nothing",
-	    "{\"type\":[\"array\",\"null\"],\"maxItems\":1000,\"items\":{\"type\":\"string\",\"minLength\":1}}" },
-	{ "budget_monthly_eur", read_monthly, "euro per calendar month; 0 refuses all", MONEY_SCHEMA },
-	{ "budget_alert_pct", read_alerts, "per cent of budget_monthly_eur at which to tell",
-	    ALERT_SCHEMA },
+	    "{\"type\":[\"array\",\"null\"],\"maxItems\":1000,\"items\":{\"type\":"
+	    "\"string\",\"minLength\":1}}" },
+	{ "budget_monthly_eur", read_monthly, "euro per calendar month; 0 refuses all",
+	    MONEY_SCHEMA },
+	{ "budget_alert_pct", read_alerts,
+	    "per cent of budget_monthly_eur at which to tell", ALERT_SCHEMA },
 	{ "budgets", read_budgets, "budgets of other periods",
-	    "{\"type\":[\"array\",\"null\"],\"maxItems\":6,\"items\":{\"type\":\"object\",\"properties\":{"
-	    "\"period\":{\"enum\":[\"day\",\"week\",\"month\"]},\"eur\":{\"type\":\"number\",\"minimum\":0},"
-	    "\"alert_pct\":" ALERT_SCHEMA "},\"required\":[\"period\",\"eur\"],\"additionalProperties\":false}}" },
+	    "{\"type\":[\"array\",\"null\"],\"maxItems\":6,\"items\":{\"type\":"
+	    "\"object\",\"properties\":{"
+	    "\"period\":{\"enum\":[\"day\",\"week\",\"month\"]},\"eur\":{\"type\":"
+	    "\"number\",\"minimum\":0},"
+	    "\"alert_pct\":" ALERT_SCHEMA
+	    "},\"required\":[\"period\",\"eur\"],\"additionalProperties\":false}}" },
 	{ "expires_at", read_expiry, "a date (its midnight in UTC) or a date and time",
 	    "{\"type\":[\"string\",\"null\"]}" },
-	{ "metadata", read_metadata, "flat map of texts that every trace of the key carries",
-	    "{\"type\":[\"object\",\"null\"],\"additionalProperties\":{\"type\":\"string\"}}" },
-	{ "log_content", read_log, "what traces keep of prompts and answers; may only lower log.content",
+	{ "metadata", read_metadata,
+	    "flat map of texts that every trace of the key carries",
+	    "{\"type\":[\"object\",\"null\"],\"additionalProperties\":{\"type\":"
+	    "\"string\"}}" },
+	{ "log_content", read_log,
+	    "what traces keep of prompts and answers; may only lower log.content",
 	    "{\"enum\":[\"full\",\"meta\",\"off\",null]}" },
 	{ "allowed_ips", read_ips, "addresses and ranges that may use the key",
-	    "{\"anyOf\":[{\"type\":[\"string\",\"null\"]},{\"type\":\"array\",\"maxItems\":64,\"items\":"
+	    "{\"anyOf\":[{\"type\":[\"string\",\"null\"]},{\"type\":\"array\","
+	    "\"maxItems\":64,\"items\":"
 	    "{\"type\":\"string\"}}]}" },
 	{ "show_budget", read_show, "answers carry x-latenza-budget-remaining-eur",
 	    "{\"type\":[\"boolean\",\"null\"]}" },
@@ -88,15 +106,18 @@ static const struct {
 	{ "guardrails", read_later, NULL, NULL },
 };
 
-enum { MEMBERS = sizeof(members) / sizeof(members[0]) };
+enum {
+	MEMBERS = sizeof(members) / sizeof(members[0])
+};
 
-static const char *const period_names[] = { [PERIOD_DAY] = "day",
-	[PERIOD_WEEK] = "week",
-	[PERIOD_MONTH] = "month" };
+static const char *const period_names[] = {
+	[PERIOD_DAY] = "day", [PERIOD_WEEK] = "week", [PERIOD_MONTH] = "month"
+};
 
 /* ---- telling ---- */
 
-static bool wrong(struct reading *r, const char *name, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static bool wrong(struct reading *r, const char *name, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 static bool
 wrong(struct reading *r, const char *name, const char *fmt, ...)
@@ -149,7 +170,8 @@ copy_text(struct reading *r, lz_str text, lz_str *out)
 static bool
 is_unlimited(const json_t *value)
 {
-	return json_is_null(value) || (json_is_string(value) && str_is(string_of(value), "unlimited"));
+	return json_is_null(value) ||
+	       (json_is_string(value) && str_is(string_of(value), "unlimited"));
 }
 
 static bool
@@ -198,7 +220,8 @@ read_count(struct reading *r, const char *name, const json_t *value)
 	if (is_unlimited(value))
 		return true;
 	if (!json_is_integer(value) || n < 0 || n > COUNT_MAX)
-		return wrong(r, name, "%s is not a whole number from 0 to %d, or \"unlimited\"",
+		return wrong(r, name,
+		    "%s is not a whole number from 0 to %d, or \"unlimited\"",
 		    rule_describe(value, text), COUNT_MAX);
 	*counter(r->out, name) = n;
 	return true;
@@ -211,8 +234,8 @@ read_burst(struct reading *r, const char *name, const json_t *value)
 	char text[80];
 
 	if (!json_is_integer(value) || n < 1 || n > COUNT_MAX)
-		return wrong(r, name, "%s is not a whole number from 1 to %d", rule_describe(value, text),
-		    COUNT_MAX);
+		return wrong(r, name, "%s is not a whole number from 1 to %d",
+		    rule_describe(value, text), COUNT_MAX);
 	r->out->rate_burst = n;
 	return true;
 }
@@ -223,9 +246,11 @@ read_strategy(struct reading *r, const char *name, const json_t *value)
 	char text[80];
 
 	if (!json_is_string(value))
-		return wrong(r, name, "%s is not the name of a router", rule_describe(value, text));
+		return wrong(r, name, "%s is not the name of a router",
+		    rule_describe(value, text));
 	if (json_string_length(value) == 0 || json_string_length(value) > STRATEGY_BYTES)
-		return wrong(r, name, "the name of a router has 1 to %d bytes", STRATEGY_BYTES);
+		return wrong(
+		    r, name, "the name of a router has 1 to %d bytes", STRATEGY_BYTES);
 	return copy_text(r, string_of(value), &r->out->routing_strategy);
 }
 
@@ -238,10 +263,13 @@ read_model_name(struct reading *r, const char *name, const json_t *item, lz_str 
 	ptrdiff_t star = str_find(s, '*');
 	char text[80];
 
-	if (!json_is_string(item) || s.len == 0 || s.len > MODEL_BYTES || !is_name_text(s))
-		return wrong(r, name, "%s is not the name of a model", rule_describe(item, text));
+	if (!json_is_string(item) || s.len == 0 || s.len > MODEL_BYTES ||
+	    !is_name_text(s))
+		return wrong(
+		    r, name, "%s is not the name of a model", rule_describe(item, text));
 	if (star >= 0 && (size_t)star != s.len - 1)
-		return wrong(r, name, "%s: a * may only stand at the end", rule_describe(item, text));
+		return wrong(r, name, "%s: a * may only stand at the end",
+		    rule_describe(item, text));
 	return copy_text(r, s, out);
 }
 
@@ -253,9 +281,11 @@ read_allowlist(struct reading *r, const char *name, const json_t *value)
 	lz_str *allow;
 
 	if (!json_is_array(value))
-		return wrong(r, name, "%s is not a list of model names", rule_describe(value, text));
+		return wrong(r, name, "%s is not a list of model names",
+		    rule_describe(value, text));
 	if (n > KEY_ALLOWED)
-		return wrong(r, name, "%zu entries are too many; at most %d", n, KEY_ALLOWED);
+		return wrong(
+		    r, name, "%zu entries are too many; at most %d", n, KEY_ALLOWED);
 	allow = arena_alloc(r->c->memory, (n + 1) * sizeof(*allow));
 	if (allow == NULL)
 		return nomem(r);
@@ -276,9 +306,10 @@ read_range(struct reading *r, const char *name, const json_t *item)
 
 	if (r->out->ip_count == KEY_IPS)
 		return wrong(r, name, "has more than %d entries", KEY_IPS);
-	if (!json_is_string(item) ||
-	    net_range_parse(string_of(item), &r->out->ip[r->out->ip_count], NULL) != ST_OK)
-		return wrong(r, name, "%s is not an address range; write 10.0.0.0/8, ::1 or 192.168.1.7",
+	if (!json_is_string(item) || net_range_parse(string_of(item),
+					 &r->out->ip[r->out->ip_count], NULL) != ST_OK)
+		return wrong(r, name,
+		    "%s is not an address range; write 10.0.0.0/8, ::1 or 192.168.1.7",
 		    rule_describe(item, text));
 	r->out->ip_count++;
 	return true;
@@ -289,9 +320,11 @@ read_ips(struct reading *r, const char *name, const json_t *value)
 {
 	if (!json_is_array(value))
 		return read_range(r, name, value);
-	/* An empty list cannot be told from "all" by who checks it, and would mean the opposite. */
+	/* An empty list cannot be told from "all" by who checks it, and would mean the
+	 * opposite. */
 	if (json_array_size(value) == 0)
-		return wrong(r, name, "is empty; leave it out to allow all, or disable the key");
+		return wrong(
+		    r, name, "is empty; leave it out to allow all, or disable the key");
 	for (size_t i = 0; i < json_array_size(value); i++) {
 		if (!read_range(r, name, json_array_get(value, i)))
 			return false;
@@ -307,16 +340,19 @@ read_metadata(struct reading *r, const char *name, const json_t *value)
 	char text[80];
 
 	if (!json_is_object(value))
-		return wrong(r, name, "%s is not a flat map of texts", rule_describe(value, text));
+		return wrong(
+		    r, name, "%s is not a flat map of texts", rule_describe(value, text));
 	if (json_object_size(value) > KEY_METADATA)
 		return wrong(r, name, "has more than %d members", KEY_METADATA);
 	json_object_foreach((json_t *)(uintptr_t)value, key, item)
 	{
 		if (strlen(key) > METADATA_NAME_BYTES || *key == '\0')
-			return wrong(r, name, "a member's name has 1 to %d bytes", METADATA_NAME_BYTES);
-		if (!json_is_string(item) || json_string_length(item) > METADATA_VALUE_BYTES)
-			return wrong(r, name, "%s: %s is not a text of at most %d bytes", key,
-			    rule_describe(item, text), METADATA_VALUE_BYTES);
+			return wrong(r, name, "a member's name has 1 to %d bytes",
+			    METADATA_NAME_BYTES);
+		if (!json_is_string(item) ||
+		    json_string_length(item) > METADATA_VALUE_BYTES)
+			return wrong(r, name, "%s: %s is not a text of at most %d bytes",
+			    key, rule_describe(item, text), METADATA_VALUE_BYTES);
 	}
 	r->out->metadata = value;
 	return true;
@@ -337,7 +373,8 @@ add_alert(struct reading *r, const char *name, const json_t *item, struct key_bu
 	char text[80];
 
 	if (!json_is_integer(item) || n < 1 || n > 100)
-		return wrong(r, name, "%s is not a whole number from 1 to 100", rule_describe(item, text));
+		return wrong(r, name, "%s is not a whole number from 1 to 100",
+		    rule_describe(item, text));
 	for (unsigned i = 0; i < b->alert_count; i++) {
 		if (b->alert_pct[i] == n)
 			return wrong(r, name, "%d is there twice", (int)n);
@@ -368,7 +405,8 @@ add_budget(struct reading *r, const char *name, const struct key_budget *b)
 {
 	for (size_t i = 0; i < r->out->budget_count; i++) {
 		if (r->out->budget[i].period == b->period)
-			return wrong(r, name, "there are two budgets for a %s", key_period_name(b->period));
+			return wrong(r, name, "there are two budgets for a %s",
+			    key_period_name(b->period));
 	}
 	if (r->out->budget_count == KEY_BUDGETS)
 		return wrong(r, name, "has more than %d entries", KEY_BUDGETS);
@@ -403,7 +441,8 @@ read_alerts(struct reading *r, const char *name, const json_t *value)
 }
 
 static bool
-read_period(struct reading *r, const char *name, const json_t *value, enum key_period *out)
+read_period(
+    struct reading *r, const char *name, const json_t *value, enum key_period *out)
 {
 	char text[80];
 
@@ -413,7 +452,8 @@ read_period(struct reading *r, const char *name, const json_t *value, enum key_p
 			return true;
 		}
 	}
-	return wrong(r, name, "period: %s is not a choice; it must be one of day, week, month",
+	return wrong(r, name,
+	    "period: %s is not a choice; it must be one of day, week, month",
 	    value != NULL ? rule_describe(value, text) : "nothing");
 }
 
@@ -436,7 +476,9 @@ read_budget(struct reading *r, const char *name, const json_t *item)
 		const char *near = options_nearest(lz_strz(key), known);
 
 		if (near == NULL || strcmp(near, key) != 0)
-			return wrong(r, name, "the member %s is not known; a budget has period, eur and alert_pct",
+			return wrong(r, name,
+			    "the member %s is not known; a budget has period, eur and "
+			    "alert_pct",
 			    key);
 	}
 	if (!read_period(r, name, json_object_get(item, "period"), &b.period))
@@ -445,7 +487,8 @@ read_budget(struct reading *r, const char *name, const json_t *item)
 		return wrong(r, name, "eur is missing; write { period: day, eur: 5 }");
 	if (key_money_parse(eur, &b.limit_nano_eur, &why) != ST_OK)
 		return wrong(r, name, "eur: %s", why.text);
-	return set_alerts(r, name, json_object_get(item, "alert_pct"), &b) && add_budget(r, name, &b);
+	return set_alerts(r, name, json_object_get(item, "alert_pct"), &b) &&
+	       add_budget(r, name, &b);
 }
 
 static bool
@@ -454,7 +497,8 @@ read_budgets(struct reading *r, const char *name, const json_t *value)
 	char text[80];
 
 	if (!json_is_array(value))
-		return wrong(r, name, "%s is not a list of budgets", rule_describe(value, text));
+		return wrong(
+		    r, name, "%s is not a list of budgets", rule_describe(value, text));
 	for (size_t i = 0; i < json_array_size(value); i++) {
 		if (!read_budget(r, name, json_array_get(value, i)))
 			return false;
@@ -469,8 +513,10 @@ read_expiry(struct reading *r, const char *name, const json_t *value)
 {
 	char text[80];
 
-	if (!json_is_string(value) || !options_date(string_of(value), &r->out->expires_at_unix_ms))
-		return wrong(r, name, "%s is not a date; write 2027-03-01 or 2027-03-01T12:00:00Z",
+	if (!json_is_string(value) ||
+	    !options_date(string_of(value), &r->out->expires_at_unix_ms))
+		return wrong(r, name,
+		    "%s is not a date; write 2027-03-01 or 2027-03-01T12:00:00Z",
 		    rule_describe(value, text));
 	/* 0 means never. */
 	if (r->out->expires_at_unix_ms == 0)
@@ -483,11 +529,13 @@ read_expiry(struct reading *r, const char *name, const json_t *value)
 static bool
 read_log(struct reading *r, const char *name, const json_t *value)
 {
-	int at = json_is_string(value) ? rule_choice("full|meta|off", string_of(value)) : -1;
+	int at =
+	    json_is_string(value) ? rule_choice("full|meta|off", string_of(value)) : -1;
 	char text[80];
 
 	if (at < 0)
-		return wrong(r, name, "%s is not a choice; it must be one of full, meta, off",
+		return wrong(r, name,
+		    "%s is not a choice; it must be one of full, meta, off",
 		    rule_describe(value, text));
 	r->out->log_content = (enum key_log)(LOG_CONTENT_FULL + at);
 	return true;
@@ -499,7 +547,8 @@ read_show(struct reading *r, const char *name, const json_t *value)
 	char text[80];
 
 	if (!json_is_boolean(value))
-		return wrong(r, name, "%s is not true or false", rule_describe(value, text));
+		return wrong(
+		    r, name, "%s is not true or false", rule_describe(value, text));
 	r->out->show_budget = json_is_true(value);
 	return true;
 }
@@ -553,8 +602,8 @@ goes_on(const struct reading *r)
 }
 
 enum status
-key_settings_read(const json_t *object, const struct options_context *c, struct key_settings *out,
-    struct err *e)
+key_settings_read(const json_t *object, const struct options_context *c,
+    struct key_settings *out, struct err *e)
 {
 	struct reading r = { c, object, out, e, ST_OK };
 	const char *name;
@@ -582,9 +631,12 @@ key_settings_read(const json_t *object, const struct options_context *c, struct 
 
 enum status
 key_settings_parse(const json_t *object, const char *where, const char *const *ignore,
-    struct arena *memory, struct yaml_source *source, struct key_settings *out, struct err *e)
+    struct arena *memory, struct yaml_source *source, struct key_settings *out,
+    struct err *e)
 {
-	struct options_context c = { .memory = memory, .where = where, .ignore = ignore, .source = source };
+	struct options_context c = {
+		.memory = memory, .where = where, .ignore = ignore, .source = source
+	};
 
 	return key_settings_read(object, &c, out, e);
 }
@@ -620,7 +672,8 @@ key_money_parse(const json_t *number, int64_t *nano, struct err *e)
 
 	if (!json_is_number(number) || !options_nano(number, nano))
 		return err_fail(e, ST_INVALID,
-		    "%s is not an amount in euro; write a number from 0 to 1000000000 with at most 9 decimal "
+		    "%s is not an amount in euro; write a number from 0 to 1000000000 "
+		    "with at most 9 decimal "
 		    "places",
 		    number != NULL ? rule_describe(number, text) : "nothing");
 	return ST_OK;

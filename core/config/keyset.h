@@ -1,4 +1,5 @@
-/* keyset.h - the settings of a virtual key, from the file's `keys:` or from `key create -f`: one parser for both.
+/* keyset.h - the settings of a virtual key, from the file's `keys:` or from `key create
+ * -f`: one parser for both.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +18,7 @@ enum {
 	KEY_IPS = 64,
 	KEY_ALLOWED = 1000,
 	KEY_NAME_BYTES = 200,
-	KEY_METADATA = 16 /* OpenAI's own bounds: 16 pairs, names of 64 and values of 512 bytes */
+	KEY_METADATA = 16 /* OpenAI's own bound */
 };
 
 enum key_period {
@@ -41,37 +42,45 @@ struct key_budget {
 	uint8_t alert_count;
 };
 
-/* Absent, null and "unlimited" are -1 for the counters: one level has nothing above it to inherit from yet. */
+/* Absent, null and "unlimited" are -1 for the counters: one level has nothing above it to
+ * inherit from yet. */
 struct key_settings {
 	lz_str name;
-	int64_t rate_limit, rate_burst;	  /* requests per minute; burst: how many at once (default: rate_limit) */
+	int64_t rate_limit; /* requests per minute */
+	int64_t rate_burst; /* how many at once; -1: rate_limit */
 	int64_t max_in_flight, max_output_tokens, tokens_per_minute;
-	lz_str routing_strategy;	  /* absent: the file's routing.default */
+	lz_str routing_strategy; /* absent: the file's routing.default */
 	bool has_allowlist;
-	const lz_str *allow;		  /* model names, may end in '*' */
+	const lz_str *allow; /* model names, may end in '*' */
 	size_t allow_count;
-	struct key_budget budget[KEY_BUDGETS]; /* budget_monthly_eur is the first, when given */
+	/* budget_monthly_eur is the first, when given. */
+	struct key_budget budget[KEY_BUDGETS];
 	size_t budget_count;
-	int64_t expires_at_unix_ms;	  /* 0: never */
-	const json_t *metadata;		  /* flat object of strings, borrowed from the tree, or NULL */
+	int64_t expires_at_unix_ms; /* 0: never */
+	const json_t *metadata;     /* flat object of strings, the tree's own; or NULL */
 	enum key_log log_content;
-	struct net_range ip[KEY_IPS];	  /* allowed_ips; 0: all */
+	struct net_range ip[KEY_IPS]; /* allowed_ips; 0: all */
 	size_t ip_count;
-	bool show_budget;		  /* may the answers carry x-latenza-budget-remaining-eur */
+	bool show_budget; /* may the answers carry x-latenza-budget-remaining-eur */
 };
 
-/* Parses a key object. Members beyond the settings that the caller handles itself are named in `ignore` (NULL-
- * terminated). organization, assistant and guardrails are refused with the sentence that they come later. Errors name
- * the member and, with a source, file:line. Strings live in memory; the tree must live as long. */
-enum status key_settings_parse(const json_t *object, const char *where, const char *const *ignore, struct arena *memory,
-    struct yaml_source *source, struct key_settings *out, struct err *e) MUST_CHECK;
-/* The same with a report, for who wants every error of it: c's memory, where, ignore, source, report. [any] */
-enum status key_settings_read(const json_t *object, const struct options_context *c, struct key_settings *out,
-    struct err *e) MUST_CHECK;
-json_t *key_settings_schema(void); /* owned */
+/* Parses a key object. Members beyond the settings that the caller handles itself are
+ * named in `ignore` (NULL- terminated). organization, assistant and guardrails are
+ * refused with the sentence that they come later. Errors name the member and, with a
+ * source, file:line. Strings live in memory; the tree must live as long. */
+enum status key_settings_parse(const json_t *object, const char *where,
+    const char *const *ignore, struct arena *memory, struct yaml_source *source,
+    struct key_settings *out, struct err *e) MUST_CHECK;
+/* The same with a report, for who wants every error of it: c's memory, where, ignore,
+ * source, report. [any] */
+enum status key_settings_read(const json_t *object, const struct options_context *c,
+    struct key_settings *out, struct err *e) MUST_CHECK;
+json_t *key_settings_schema(void);              /* owned */
 const char *key_period_name(enum key_period p); /* "day" "week" "month" */
 
-/* Euro as the file writes them (250, 0.5, at most 9 decimals, 0..1e9) to nano-EUR, exactly. */
-enum status key_money_parse(const json_t *number, int64_t *nano, struct err *e) MUST_CHECK;
+/* Euro as the file writes them (250, 0.5, at most 9 decimals, 0..1e9) to nano-EUR,
+ * exactly. */
+enum status key_money_parse(
+    const json_t *number, int64_t *nano, struct err *e) MUST_CHECK;
 
 #endif

@@ -1,8 +1,9 @@
-/* models.c - what a model's name may mean: the targets of every name, found without allocating.
+/* models.c - what a model's name may mean: the targets of every name, found without
+ * allocating.
  *
- * A name is looked up once per request, so the index is a hash table of groups: one slot per name, whose targets
- * stand next to each other in `order`. The table is built once and never written again; nothing that a client
- * sends is ever stored in it.
+ * A name is looked up once per request, so the index is a hash table of groups: one slot
+ * per name, whose targets stand next to each other in `order`. The table is built once
+ * and never written again; nothing that a client sends is ever stored in it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -37,7 +38,8 @@ targets_of(const struct catalogue *k, const char *name, const json_t *object)
 	const json_t *list = json_object_get(object, "models");
 	lz_str plugin = json_get_str(object, "plugin");
 
-	return json_array_size(list) + vendor_models(k, plugin.ptr != NULL ? plugin : lz_strz(name)) + 1;
+	return json_array_size(list) +
+	       vendor_models(k, plugin.ptr != NULL ? plugin : lz_strz(name)) + 1;
 }
 
 void
@@ -75,7 +77,9 @@ add_target(struct build *b, const struct provider *p, const struct catalogue_row
 	struct target *t = &b->c->target[b->c->target_count++];
 	struct model_facts *free_facts;
 
-	*t = (struct target) { .provider = p, .model = &row->facts, .upstream_model = row->upstream_model };
+	*t = (struct target){
+		.provider = p, .model = &row->facts, .upstream_model = row->upstream_model
+	};
 	if (t->upstream_model.len == 0)
 		t->upstream_model = row->facts.id;
 	if (!p->is_free)
@@ -95,14 +99,16 @@ add_catalogue(struct build *b, const struct provider *p, lz_str vendor)
 	const struct catalogue *k = &b->c->models->catalogue;
 
 	for (size_t i = 0; i < k->row_count; i++) {
-		if (str_eq(k->row[i].facts.vendor, vendor) && !has_target(b->c, p, k->row[i].facts.id))
+		if (str_eq(k->row[i].facts.vendor, vendor) &&
+		    !has_target(b->c, p, k->row[i].facts.id))
 			add_target(b, p, &k->row[i]);
 	}
 }
 
 /* One item of `models`: a name or an object of facts. */
 static void
-add_listed(struct build *b, const struct provider *p, const json_t *item, const char *where)
+add_listed(
+    struct build *b, const struct provider *p, const json_t *item, const char *where)
 {
 	const struct catalogue_row *known;
 	lz_str vendor = lz_strz(p->info->name);
@@ -112,23 +118,27 @@ add_listed(struct build *b, const struct provider *p, const json_t *item, const 
 
 	if (row == NULL)
 		return;
-	object = json_is_string(item) ? json_pack("{s:O}", "id", item) : json_incref((json_t *)(uintptr_t)item);
+	object = json_is_string(item) ? json_pack("{s:O}", "id", item)
+				      : json_incref((json_t *)(uintptr_t)item);
 	if (object == NULL || json_array_append_new(b->c->keep, object) != 0) {
 		b->is_out_of_memory = true;
 		return;
 	}
 	id = json_get_str(object, "id");
-	known = id.ptr != NULL ? catalogue_find(&b->c->models->catalogue, vendor, id) : NULL;
+	known =
+	    id.ptr != NULL ? catalogue_find(&b->c->models->catalogue, vendor, id) : NULL;
 	if (!model_read(b, object, where, known, row))
 		return;
 	if (has_target(b->c, p, id))
-		build_wrong(b, where, item, NULL, "the model \"%.*s\" is listed twice", STR_ARG(id));
+		build_wrong(b, where, item, NULL, "the model \"%.*s\" is listed twice",
+		    STR_ARG(id));
 	else
 		add_target(b, p, row);
 }
 
 void
-models_add(struct build *b, const struct provider *p, const json_t *list, const char *where)
+models_add(
+    struct build *b, const struct provider *p, const json_t *list, const char *where)
 {
 	lz_str vendor = lz_strz(p->info->name);
 	bool wants_catalogue = list == NULL;
@@ -182,7 +192,8 @@ compare(lz_str a, lz_str b)
 static int
 by_name(const void *a, const void *b)
 {
-	const struct target *x = *(const struct target *const *)a, *y = *(const struct target *const *)b;
+	const struct target *x = *(const struct target *const *)a,
+			    *y = *(const struct target *const *)b;
 	int d = compare(x->model->id, y->model->id);
 
 	return d != 0 ? d : (x > y) - (x < y);
@@ -208,11 +219,16 @@ check_name(struct build *b, const struct target *t)
 	lz_str name = t->provider->name;
 
 	if (str_is(before, "latenza"))
-		build_wrong(b, "providers", json_object_get(b->c->tree, "providers"), name.ptr,
-		    "the model \"%.*s\": names that begin with latenza/ are the gateway's own", STR_ARG(id));
+		build_wrong(b, "providers", json_object_get(b->c->tree, "providers"),
+		    name.ptr,
+		    "the model \"%.*s\": names that begin with latenza/ are the "
+		    "gateway's own",
+		    STR_ARG(id));
 	else if (slash >= 0 && provider_named(b->c, before) != NULL)
-		build_wrong(b, "providers", json_object_get(b->c->tree, "providers"), name.ptr,
-		    "the model \"%.*s\" could also be a model of the provider \"%.*s\"; rename the provider",
+		build_wrong(b, "providers", json_object_get(b->c->tree, "providers"),
+		    name.ptr,
+		    "the model \"%.*s\" could also be a model of the provider \"%.*s\"; "
+		    "rename the provider",
 		    STR_ARG(id), STR_ARG(before));
 }
 
@@ -258,8 +274,9 @@ make_target(const struct config *c, const struct provider *p, lz_str asked, lz_s
 
 	if (f == NULL)
 		return false;
-	/* What nobody described has no other name than the whole one: allowlists are held against it. */
-	*f = (struct model_facts) { .id = arena_copy(memory, asked),
+	/* What nobody described has no other name than the whole one: allowlists are held
+	 * against it. */
+	*f = (struct model_facts){ .id = arena_copy(memory, asked),
 		.context_window = -1,
 		.max_output_tokens = -1,
 		.price_input = -1,
@@ -270,16 +287,18 @@ make_target(const struct config *c, const struct provider *p, lz_str asked, lz_s
 	if (known != NULL)
 		*f = known->facts;
 	if (p->is_free)
-		f->price_input = f->price_output = f->price_cache_read = f->price_cache_write = 0;
-	*made = (struct target) { .provider = p,
+		f->price_input = f->price_output = f->price_cache_read =
+		    f->price_cache_write = 0;
+	*made = (struct target){ .provider = p,
 		.model = f,
-		.upstream_model = known != NULL ? known->upstream_model : arena_copy(memory, rest) };
+		.upstream_model =
+		    known != NULL ? known->upstream_model : arena_copy(memory, rest) };
 	return f->id.ptr != NULL && made->upstream_model.ptr != NULL;
 }
 
 static size_t
-targets_by_provider(const struct config *c, lz_str asked, const struct target **out, struct target *made,
-    struct arena *memory)
+targets_by_provider(const struct config *c, lz_str asked, const struct target **out,
+    struct target *made, struct arena *memory)
 {
 	ptrdiff_t slash = str_find(asked, '/');
 	const struct model_slot *s;
@@ -299,15 +318,16 @@ targets_by_provider(const struct config *c, lz_str asked, const struct target **
 			return 1;
 		}
 	}
-	if (made == NULL || memory == NULL || !make_target(c, p, asked, rest, made, memory))
+	if (made == NULL || memory == NULL ||
+	    !make_target(c, p, asked, rest, made, memory))
 		return 0;
 	out[0] = made;
 	return 1;
 }
 
 size_t
-config_targets(const struct config *c, lz_str model, const struct target **out, size_t max,
-    struct target *made, struct arena *memory)
+config_targets(const struct config *c, lz_str model, const struct target **out,
+    size_t max, struct target *made, struct arena *memory)
 {
 	const struct model_slot *s;
 	size_t n;
@@ -324,11 +344,14 @@ config_targets(const struct config *c, lz_str model, const struct target **out, 
 
 /* ---- near names ---- */
 
-enum { NEAR_EDITS = 4 };
+enum {
+	NEAR_EDITS = 4
+};
 
 /* Keeps `out` sorted by distance, at most max. Returns how many there are. */
 static size_t
-keep_nearest(lz_str *out, unsigned *distance, size_t n, size_t max, lz_str name, unsigned d)
+keep_nearest(
+    lz_str *out, unsigned *distance, size_t n, size_t max, lz_str name, unsigned d)
 {
 	size_t at = n;
 
@@ -349,7 +372,9 @@ keep_nearest(lz_str *out, unsigned *distance, size_t n, size_t max, lz_str name,
 size_t
 config_near_models(const struct config *c, lz_str model, lz_str *out, size_t max)
 {
-	enum { MOST = 16 };
+	enum {
+		MOST = 16
+	};
 	unsigned distance[MOST];
 	size_t n = 0;
 
@@ -362,7 +387,8 @@ config_near_models(const struct config *c, lz_str model, lz_str *out, size_t max
 		if (i > 0 && str_eq(name, c->models->order[i - 1]->model->id))
 			continue;
 		d = str_distance(model, name, NEAR_EDITS);
-		/* "gpt-4" is near "gpt-4o-2024-08-06" for a person, whatever the edits. */
+		/* "gpt-4" is near "gpt-4o-2024-08-06" for a person, whatever the edits.
+		 */
 		if (d > NEAR_EDITS && model.len >= 4 && name.len > model.len &&
 		    memcmp(name.ptr, model.ptr, model.len) == 0)
 			d = NEAR_EDITS;

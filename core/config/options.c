@@ -1,15 +1,14 @@
 /* options.c - an object of the file to the members of a struct, by rows.
  *
- * One setter per type of option. All of them check first and store last, and store nothing when there is no instance,
- * so that the same code validates, loads and proves the defaults of a plugin. A string may refer to the
- * environment or a file wherever a string or a number is wanted; inside JSON options it is left alone.
+ * One setter per type of option. All of them check first and store last, and store
+ * nothing when there is no instance, so that the same code validates, loads and proves
+ * the defaults of a plugin. A string may refer to the environment or a file wherever a
+ * string or a number is wanted; inside JSON options it is left alone.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "config/options.h"
 
-#include <ctype.h>
-#include <math.h>
 #include <stdio.h>
 
 #include "base/json.h"
@@ -17,7 +16,9 @@
 #include "config/rules.h"
 #include "config/yaml.h"
 
-enum { LIST_ITEMS = 10000 };
+enum {
+	LIST_ITEMS = 10000
+};
 
 struct reading {
 	const lz_option *rows;
@@ -32,8 +33,8 @@ struct reading {
 /* ---- telling ---- */
 
 void
-options_say(const struct options_context *c, enum options_severity how, const json_t *object,
-    const char *member, struct err *e)
+options_say(const struct options_context *c, enum options_severity how,
+    const json_t *object, const char *member, struct err *e)
 {
 	const char *where = c->where != NULL ? c->where : "";
 	unsigned line = yaml_line(c->source, object, member);
@@ -53,7 +54,8 @@ options_say(const struct options_context *c, enum options_severity how, const js
 }
 
 static void
-tell_sentence(struct reading *r, enum options_severity how, const char *member, struct err *said)
+tell_sentence(
+    struct reading *r, enum options_severity how, const char *member, struct err *said)
 {
 	options_say(r->c, how, r->object, member, said);
 	if (how == OPTIONS_WARNING)
@@ -64,7 +66,8 @@ tell_sentence(struct reading *r, enum options_severity how, const char *member, 
 		r->worst = how == OPTIONS_UNSET ? ST_NOT_FOUND : ST_INVALID;
 }
 
-static bool wrong(struct reading *r, const char *member, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static bool wrong(struct reading *r, const char *member, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 static bool
 wrong(struct reading *r, const char *member, const char *fmt, ...)
@@ -81,13 +84,14 @@ wrong(struct reading *r, const char *member, const char *fmt, ...)
 
 /* What came is not shown where a secret is wanted. */
 static bool
-wrong_type(struct reading *r, const lz_option *row, const json_t *value, const char *wanted)
+wrong_type(
+    struct reading *r, const lz_option *row, const json_t *value, const char *wanted)
 {
 	char text[80];
 	bool is_hidden = rule_is(row, "secret") && json_is_string(value);
 
-	return wrong(r, row->name, "%s is not %s", is_hidden ? "this" : rule_describe(value, text),
-	    wanted);
+	return wrong(r, row->name, "%s is not %s",
+	    is_hidden ? "this" : rule_describe(value, text), wanted);
 }
 
 static bool
@@ -127,7 +131,8 @@ resolved(struct reading *r, const lz_option *row, json_t *value)
 
 /* Resolves one string. false: told. */
 static bool
-dereference(struct reading *r, const lz_option *row, const json_t *string, lz_str *out, bool *is_literal)
+dereference(struct reading *r, const lz_option *row, const json_t *string, lz_str *out,
+    bool *is_literal)
 {
 	lz_str text = lz_strn(json_string_value(string), json_string_length(string));
 	struct err why = { "" };
@@ -144,11 +149,13 @@ dereference(struct reading *r, const lz_option *row, const json_t *string, lz_st
 		return true;
 	if (st == ST_NOMEM)
 		return nomem(r);
-	tell_sentence(r, st == ST_NOT_FOUND ? OPTIONS_UNSET : OPTIONS_ERROR, row->name, &why);
+	tell_sentence(
+	    r, st == ST_NOT_FOUND ? OPTIONS_UNSET : OPTIONS_ERROR, row->name, &why);
 	return false;
 }
 
-/* A number or a bool that stands elsewhere: `workers: env:WORKERS`. NULL: told, or offline and not to be had. */
+/* A number or a bool that stands elsewhere: `workers: env:WORKERS`. NULL: told, or
+ * offline and not to be had. */
 static json_t *
 dereference_scalar(struct reading *r, const lz_option *row, const json_t *string)
 {
@@ -198,10 +205,12 @@ set_int(struct reading *r, const lz_option *row, const json_t *value)
 
 	if (rule_is(row, "duration")) {
 		if (!json_is_integer(value) && !options_duration(text, &v))
-			return wrong_type(r, row, value, "a duration; write 250ms, 30s, 5m, 24h, 90d or milliseconds");
+			return wrong_type(r, row, value,
+			    "a duration; write 250ms, 30s, 5m, 24h, 90d or milliseconds");
 	} else if (rule_is(row, "bytes")) {
 		if (!json_is_integer(value) && !options_bytes(text, &v))
-			return wrong_type(r, row, value, "a size; write 32MiB, 1GB or a number of bytes");
+			return wrong_type(r, row, value,
+			    "a size; write 32MiB, 1GB or a number of bytes");
 	} else if (!json_is_integer(value)) {
 		return wrong_type(r, row, value, "a whole number");
 	}
@@ -223,7 +232,8 @@ set_real(struct reading *r, const lz_option *row, const json_t *value)
 		return false;
 	if (rule_is(row, "nano")) {
 		if (!options_nano(value, &nano))
-			return wrong_type(r, row, value, "a number of at most 9 decimal places");
+			return wrong_type(
+			    r, row, value, "a number of at most 9 decimal places");
 		store(r, row, &nano, sizeof(nano));
 	} else {
 		store(r, row, &v, sizeof(v));
@@ -239,19 +249,24 @@ read_text(struct reading *r, const lz_option *row, const json_t *value, lz_str *
 	bool is_literal;
 
 	if (json_is_integer(value) && rule != NULL && rule->takes_integer) {
-		*out = arena_printf(r->c->memory, "%lld", (long long)json_integer_value(value));
+		*out = arena_printf(
+		    r->c->memory, "%lld", (long long)json_integer_value(value));
 		if (out->ptr == NULL)
 			return nomem(r);
 		return rule->check(*out) || wrong_type(r, row, value, rule->wanted);
 	}
 	if (!json_is_string(value))
-		return wrong_type(r, row, value, json_is_object(value) || json_is_array(value)
-			? "a text" : "a text; put it in quotes");
+		return wrong_type(r, row, value,
+		    json_is_object(value) || json_is_array(value)
+			? "a text"
+			: "a text; put it in quotes");
 	if (!dereference(r, row, value, out, &is_literal))
 		return false;
 	if (rule_is(row, "secret") && is_literal && out->len > 0) {
-		struct err said = { "is written in the file; env:NAME, file:PATH or credential:NAME "
-				    "keeps secrets out of it" };
+		struct err said = {
+			"is written in the file; env:NAME, file:PATH or credential:NAME "
+			"keeps secrets out of it"
+		};
 
 		tell_sentence(r, OPTIONS_WARNING, row->name, &said);
 	}
@@ -281,14 +296,15 @@ wrong_choice(struct reading *r, const lz_option *row, const json_t *value)
 	lz_str choice;
 
 	for (unsigned i = 0; (choice = rule_choice_at(row->rule, i)).ptr != NULL; i++) {
-		int put = snprintf(list + n, sizeof(list) - n, "%s%.*s", i > 0 ? ", " : "", STR_ARG(choice));
+		int put = snprintf(list + n, sizeof(list) - n, "%s%.*s",
+		    i > 0 ? ", " : "", STR_ARG(choice));
 
 		if (put < 0 || (size_t)put >= sizeof(list) - n)
 			break;
 		n += (size_t)put;
 	}
-	return wrong(r, row->name, "%s is not a choice; it must be one of %s", rule_describe(value, text),
-	    list);
+	return wrong(r, row->name, "%s is not a choice; it must be one of %s",
+	    rule_describe(value, text), list);
 }
 
 static bool
@@ -312,7 +328,8 @@ set_choice(struct reading *r, const lz_option *row, const json_t *value)
 }
 
 static bool
-read_items(struct reading *r, const lz_option *row, const json_t *array, lz_str *items, json_t *texts)
+read_items(struct reading *r, const lz_option *row, const json_t *array, lz_str *items,
+    json_t *texts)
 {
 	bool is_choice = row->rule != NULL && rule_find(row->rule) == NULL;
 
@@ -323,7 +340,8 @@ read_items(struct reading *r, const lz_option *row, const json_t *array, lz_str 
 			return false;
 		if (is_choice && rule_choice(row->rule, items[i]) < 0)
 			return wrong_choice(r, row, item);
-		if (json_array_append_new(texts, json_stringn(items[i].ptr, items[i].len)) != 0)
+		if (json_array_append_new(
+			texts, json_stringn(items[i].ptr, items[i].len)) != 0)
 			return nomem(r);
 	}
 	return true;
@@ -333,9 +351,11 @@ static bool
 check_length(struct reading *r, const lz_option *row, size_t n)
 {
 	if (n > LIST_ITEMS)
-		return wrong(r, row->name, "%zu items are too many; at most %d", n, LIST_ITEMS);
+		return wrong(
+		    r, row->name, "%zu items are too many; at most %d", n, LIST_ITEMS);
 	if (row->min < row->max && ((double)n < row->min || (double)n > row->max))
-		return wrong(r, row->name, "%zu items; it must be from %.15g to %.15g", n, row->min, row->max);
+		return wrong(r, row->name, "%zu items; it must be from %.15g to %.15g", n,
+		    row->min, row->max);
 	return true;
 }
 
@@ -358,7 +378,8 @@ set_list(struct reading *r, const lz_option *row, const json_t *value)
 	} else if ((is_fine = check_length(r, row, list.count)) == true) {
 		items = arena_alloc(r->c->memory, (list.count + 1) * sizeof(*items));
 		list.items = items;
-		is_fine = items != NULL ? read_items(r, row, array, items, texts) : nomem(r);
+		is_fine =
+		    items != NULL ? read_items(r, row, array, items, texts) : nomem(r);
 	}
 	if (is_fine) {
 		store(r, row, &list, sizeof(list));
@@ -381,7 +402,8 @@ set_json(struct reading *r, const lz_option *row, const json_t *value)
 	json_decref(schema);
 	if (st != ST_OK)
 		return wrong(r, row->name, "%s", why.text);
-	if (r->self != NULL && json_array_append(r->c->keep, (json_t *)(uintptr_t)value) != 0)
+	if (r->self != NULL &&
+	    json_array_append(r->c->keep, (json_t *)(uintptr_t)value) != 0)
 		return nomem(r);
 	store(r, row, &value, sizeof(value));
 	return resolved(r, row, json_incref((json_t *)(uintptr_t)value));
@@ -399,14 +421,18 @@ static set_fn *const setters[] = {
 	[LZ_JSON_OPTION] = set_json,
 };
 
-enum { TYPES = sizeof(setters) / sizeof(setters[0]) };
+enum {
+	TYPES = sizeof(setters) / sizeof(setters[0])
+};
+_Static_assert(TYPES == OPTION_TYPES, "a setter for every type of option");
 
 /* ---- rows ---- */
 
 static bool
 is_scalar_type(const lz_option *row)
 {
-	return row->type == LZ_BOOL_OPTION || row->type == LZ_INT_OPTION || row->type == LZ_REAL_OPTION;
+	return row->type == LZ_BOOL_OPTION || row->type == LZ_INT_OPTION ||
+	       row->type == LZ_REAL_OPTION;
 }
 
 static void
@@ -415,7 +441,8 @@ set_value(struct reading *r, const lz_option *row, const json_t *value)
 	lz_str text = lz_strn(json_string_value(value), json_string_length(value));
 	json_t *elsewhere;
 
-	if (!is_scalar_type(row) || !json_is_string(value) || !options_is_reference(text)) {
+	if (!is_scalar_type(row) || !json_is_string(value) ||
+	    !options_is_reference(text)) {
 		(void)setters[row->type](r, row, value);
 		return;
 	}
@@ -431,8 +458,9 @@ apply_row(struct reading *r, const lz_option *row)
 	const json_t *value = json_object_get(r->object, row->name);
 	json_t *otherwise;
 
-	if (row->type >= TYPES) {
-		(void)wrong(r, row->name, "its row has a type that this gateway does not know");
+	if (row->type >= OPTION_TYPES) {
+		(void)wrong(
+		    r, row->name, "its row has a type that this gateway does not know");
 		return;
 	}
 	if (value != NULL && !json_is_null(value)) {
@@ -531,8 +559,8 @@ check_members(struct reading *r)
 }
 
 enum status
-options_apply(const lz_option *rows, uint32_t count, uint32_t stride, const json_t *object, void *self,
-    const struct options_context *c, struct err *e)
+options_apply(const lz_option *rows, uint32_t count, uint32_t stride,
+    const json_t *object, void *self, const struct options_context *c, struct err *e)
 {
 	struct reading r = { rows, count, stride, c, object, self, e, ST_OK };
 	char text[80];
@@ -551,114 +579,8 @@ options_apply(const lz_option *rows, uint32_t count, uint32_t stride, const json
 }
 
 enum status
-options_check(const lz_option *rows, uint32_t count, uint32_t stride, const json_t *object,
-    const struct options_context *c, struct err *e)
+options_check(const lz_option *rows, uint32_t count, uint32_t stride,
+    const json_t *object, const struct options_context *c, struct err *e)
 {
 	return options_apply(rows, count, stride, object, NULL, c, e);
-}
-
-/* ---- are the rows themselves sound ---- */
-
-static enum status
-check_name(const lz_option *row, struct err *e)
-{
-	const char *p = row->name;
-
-	if (p == NULL || !islower((unsigned char)*p))
-		return err_fail(e, ST_INVALID, "an option has no name that begins with a small letter");
-	for (; *p != '\0'; p++) {
-		if (!islower((unsigned char)*p) && !isdigit((unsigned char)*p) && *p != '_')
-			return err_fail(e, ST_INVALID, "option %s: a name is made of a-z, 0-9 and _", row->name);
-	}
-	if (p - row->name > 64)
-		return err_fail(e, ST_INVALID, "option %s: the name is longer than 64 bytes", row->name);
-	return ST_OK;
-}
-
-static bool
-rule_fits(const lz_option *row)
-{
-	json_t *schema;
-	bool is_object;
-
-	switch (row->type) {
-	case LZ_BOOL_OPTION:
-		return row->rule == NULL;
-	case LZ_INT_OPTION:
-		return row->rule == NULL || rule_is(row, "duration") || rule_is(row, "bytes");
-	case LZ_REAL_OPTION:
-		return row->rule == NULL || rule_is(row, "nano");
-	case LZ_TEXT_OPTION:
-		return row->rule == NULL || rule_find(row->rule) != NULL;
-	case LZ_CHOICE_OPTION:
-		return row->rule != NULL && row->rule[0] != '\0';
-	case LZ_LIST_OPTION:
-		return row->rule == NULL || row->rule[0] != '\0';
-	default:
-		break;
-	}
-	if (row->rule == NULL)
-		return true;
-	schema = json_parse(lz_strz(row->rule), NULL);
-	is_object = json_is_object(schema);
-	json_decref(schema);
-	return is_object;
-}
-
-static enum status
-check_row(const lz_option *row, struct err *e)
-{
-	if (check_name(row, e) != ST_OK)
-		return ST_INVALID;
-	if (row->type >= TYPES)
-		return err_fail(e, ST_INVALID, "option %s: there is no type %u", row->name, row->type);
-	if (row->help == NULL || row->help[0] == '\0')
-		return err_fail(e, ST_INVALID, "option %s: has no help text", row->name);
-	if (!rule_fits(row))
-		return err_fail(e, ST_INVALID, "option %s: the rule \"%s\" does not fit its type", row->name,
-		    row->rule != NULL ? row->rule : "");
-	if (isnan(row->min) || isnan(row->max) || row->min > row->max)
-		return err_fail(e, ST_INVALID, "option %s: its least is above its most", row->name);
-	return ST_OK;
-}
-
-static enum status
-check_default(const lz_option *row, struct err *e)
-{
-	struct arena *memory;
-	struct options_context c = { .is_offline = true };
-	enum status st;
-
-	if (row->otherwise == NULL)
-		return ST_OK;
-	memory = arena_new(1 << 20);
-	if (memory == NULL)
-		return err_fail(e, ST_NOMEM, "out of memory");
-	c.memory = memory;
-	st = options_check(row, 1, sizeof(*row), NULL, &c, e);
-	arena_free(memory);
-	if (st != ST_OK)
-		err_prefix(e, "the default of option %s is refused by its own rule", row->name);
-	return st;
-}
-
-enum status
-options_check_rows(const lz_option *rows, uint32_t count, uint32_t stride, struct err *e)
-{
-	if (count > 0 && stride < sizeof(lz_option))
-		return err_fail(e, ST_INVALID, "rows of %u bytes are smaller than an option", stride);
-	for (uint32_t i = 0; i < count; i++) {
-		const lz_option *row = options_row(rows, stride, i);
-		enum status st = check_row(row, e);
-
-		if (st == ST_OK)
-			st = check_default(row, e);
-		if (st != ST_OK)
-			return st;
-		for (uint32_t k = 0; k < i; k++) {
-			if (strcmp(row->name, options_row(rows, stride, k)->name) == 0)
-				return err_fail(e, ST_INVALID, "option %s: there are two of that name", row->name);
-		}
-	}
-	return ST_OK;
 }

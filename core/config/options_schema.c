@@ -1,5 +1,5 @@
-/* options_schema.c - option rows told to others: as JSON Schema, and as the values in use; and the reverse, a
- * value held against a small JSON Schema.
+/* options_schema.c - option rows told to others: as JSON Schema, and as the values in
+ * use; and the reverse, a value held against a small JSON Schema.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,7 +15,8 @@ add_limits(json_t *s, const lz_option *row, const char *least, const char *most)
 {
 	if (row->min >= row->max)
 		return;
-	if (floor(row->min) == row->min && floor(row->max) == row->max && fabs(row->max) < 9e15) {
+	if (floor(row->min) == row->min && floor(row->max) == row->max &&
+	    fabs(row->max) < 9e15) {
 		(void)json_object_set_new(s, least, json_integer((json_int_t)row->min));
 		(void)json_object_set_new(s, most, json_integer((json_int_t)row->max));
 	} else {
@@ -44,7 +45,8 @@ schema_of_text(const lz_option *row)
 	if (rule == NULL)
 		return s;
 	if (rule->takes_integer)
-		(void)json_object_set_new(s, "type", json_pack("[ss]", "string", "integer"));
+		(void)json_object_set_new(
+		    s, "type", json_pack("[ss]", "string", "integer"));
 	/* A reference such as env:NAME is a right value everywhere: no pattern for it. */
 	if (rule->format != NULL)
 		(void)json_object_set_new(s, "format", json_string(rule->format));
@@ -64,8 +66,9 @@ schema_of_int(const lz_option *row)
 		return s;
 	}
 	s = json_pack("{s:[ss], s:s}", "type", "integer", "string", "pattern",
-	    rule_is(row, "bytes") ? "^([0-9]+ *(B|KB|MB|GB|KiB|MiB|GiB)?|env:.+|file:.+|\\$\\{.+\\})$"
-				  : "^([0-9]+ *(ms|s|m|h|d|w)?|env:.+|file:.+|\\$\\{.+\\})$");
+	    rule_is(row, "bytes")
+		? "^([0-9]+ *(B|KB|MB|GB|KiB|MiB|GiB)?|env:.+|file:.+|\\$\\{.+\\})$"
+		: "^([0-9]+ *(ms|s|m|h|d|w)?|env:.+|file:.+|\\$\\{.+\\})$");
 	add_limits(s, row, "minimum", "maximum");
 	return s;
 }
@@ -170,7 +173,8 @@ shown_secret(const json_t *value)
 }
 
 json_t *
-options_shown(const lz_option *rows, uint32_t count, uint32_t stride, const json_t *object)
+options_shown(
+    const lz_option *rows, uint32_t count, uint32_t stride, const json_t *object)
 {
 	json_t *out = json_object();
 
@@ -193,7 +197,9 @@ options_shown(const lz_option *rows, uint32_t count, uint32_t stride, const json
 
 /* ---- a value held against a schema ---- */
 
-enum { MATCH_DEPTH = 32 };
+enum {
+	MATCH_DEPTH = 32
+};
 
 static const struct {
 	const char *name;
@@ -214,7 +220,8 @@ static bool
 is_of_type(const json_t *value, const char *name)
 {
 	for (size_t i = 0; i < sizeof(type_names) / sizeof(type_names[0]); i++) {
-		if (json_typeof(value) == type_names[i].type && strcmp(type_names[i].name, name) == 0)
+		if (json_typeof(value) == type_names[i].type &&
+		    strcmp(type_names[i].name, name) == 0)
 			return true;
 	}
 	return false;
@@ -223,7 +230,8 @@ is_of_type(const json_t *value, const char *name)
 static enum status
 match_type(const json_t *type, const json_t *value, struct err *e)
 {
-	const char *first = json_string_value(json_is_array(type) ? json_array_get(type, 0) : type);
+	const char *first =
+	    json_string_value(json_is_array(type) ? json_array_get(type, 0) : type);
 	char text[80];
 
 	if (first == NULL || is_of_type(value, first))
@@ -234,7 +242,8 @@ match_type(const json_t *type, const json_t *value, struct err *e)
 		if (name != NULL && is_of_type(value, name))
 			return ST_OK;
 	}
-	return err_fail(e, ST_INVALID, "%s is not of the type %s", rule_describe(value, text), first);
+	return err_fail(
+	    e, ST_INVALID, "%s is not of the type %s", rule_describe(value, text), first);
 }
 
 static enum status
@@ -273,21 +282,23 @@ match_bounds(const json_t *schema, const json_t *value, struct err *e)
 	for (size_t i = 0; i < sizeof(bounds) / sizeof(bounds[0]); i++) {
 		const json_t *least = json_object_get(schema, bounds[i].least);
 		const json_t *most = json_object_get(schema, bounds[i].most);
-		double v = bounds[i].is_size ? (double)size_of(value) : json_number_value(value);
+		double v =
+		    bounds[i].is_size ? (double)size_of(value) : json_number_value(value);
 
 		if (json_typeof(value) != bounds[i].type)
 			continue;
 		if (json_is_number(least) && v < json_number_value(least))
-			return err_fail(e, ST_INVALID, "%.15g is below the least, %.15g", v,
-			    json_number_value(least));
+			return err_fail(e, ST_INVALID, "%.15g is below the least, %.15g",
+			    v, json_number_value(least));
 		if (json_is_number(most) && v > json_number_value(most))
-			return err_fail(e, ST_INVALID, "%.15g is above the most, %.15g", v,
-			    json_number_value(most));
+			return err_fail(e, ST_INVALID, "%.15g is above the most, %.15g",
+			    v, json_number_value(most));
 	}
 	return ST_OK;
 }
 
-static enum status match(const json_t *schema, const json_t *value, unsigned depth, struct err *e);
+static enum status match(
+    const json_t *schema, const json_t *value, unsigned depth, struct err *e);
 
 static enum status
 match_members(const json_t *schema, const json_t *value, unsigned depth, struct err *e)
@@ -310,7 +321,8 @@ match_members(const json_t *schema, const json_t *value, unsigned depth, struct 
 		if (rule == NULL)
 			rule = others;
 		if (json_is_false(rule))
-			return err_fail(e, ST_INVALID, "the member %s is not known", name);
+			return err_fail(
+			    e, ST_INVALID, "the member %s is not known", name);
 		if (rule != NULL && match(rule, inner, depth, e) != ST_OK) {
 			err_prefix(e, "%s", name);
 			return ST_INVALID;

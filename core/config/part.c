@@ -1,6 +1,7 @@
 /* part.c - the seam to whoever makes parts, and their counting.
  *
- * config/ stands below plugin/ and lua/, so it cannot call them: they register here at start.
+ * config/ stands below plugin/ and lua/, so it cannot call them: they register here at
+ * start.
  *
  * SPDX-License-Identifier: MIT
  */

@@ -1,8 +1,10 @@
-/* providers.c - the file's providers: what the gateway owns of each, and the plugin's part.
+/* providers.c - the file's providers: what the gateway owns of each, and the plugin's
+ * part.
  *
- * A provider's object holds two kinds of members: the gateway's own rows below, and the plugin's rows, which go to
- * whoever makes parts. An instance is kept over a reload when the plugin's component and its options as used,
- * secrets included, are the same as before; a digest of them is compared.
+ * A provider's object holds two kinds of members: the gateway's own rows below, and the
+ * plugin's rows, which go to whoever makes parts. An instance is kept over a reload when
+ * the plugin's component and its options as used, secrets included, are the same as
+ * before; a digest of them is compared.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -29,30 +31,44 @@ enum {
 };
 
 #define V struct values
-static const lz_option rows[] = {
-	LZ_OPT_TEXT(V, plugin, "", NULL, "the plugin's component; absent: the provider's own name"),
-	LZ_OPT_TEXT(V, base_url, "", NULL, "where the provider's API begins; absent: the vendor's own"),
+const lz_option provider_rows[] = {
+	LZ_OPT_TEXT(V, plugin, "", NULL,
+	    "the plugin's component; absent: the provider's own name"),
+	LZ_OPT_TEXT(V, base_url, "", NULL,
+	    "where the provider's API begins; absent: the vendor's own"),
 	LZ_OPT_LIST(V, api_keys, "[]", "secret", "keys at the provider; they take turns"),
 	LZ_OPT_JSON(V, models,
-	    "{\"type\":\"array\",\"maxItems\":10000,\"items\":{\"type\":[\"string\",\"object\"]}}",
-	    "what it serves: names, or facts; \"*\" stands for the catalogue's; absent: the catalogue's"),
-	LZ_OPT_CHOICE(V, price, "listed", "listed|free", "free: nothing it serves costs anything"),
+	    "{\"type\":\"array\",\"maxItems\":10000,\"items\":{\"type\":[\"string\","
+	    "\"object\"]}}",
+	    "what it serves: names, or facts; \"*\" stands for the catalogue's; absent: "
+	    "the catalogue's"),
+	LZ_OPT_CHOICE(
+	    V, price, "listed", "listed|free", "free: nothing it serves costs anything"),
 	LZ_OPT_JSON(V, headers,
 	    "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}",
 	    "header fields that are sent with every call; values may be references"),
 	LZ_OPT_TEXT(V, region, "", NULL, "where it works, for routers"),
-	LZ_OPT_BOOL(V, test, "false", "reached by lz_test_ keys; true by default for echo"),
+	LZ_OPT_BOOL(
+	    V, test, "false", "reached by lz_test_ keys; true by default for echo"),
 	LZ_OPT_BOOL(V, http2, "false", "speak HTTP/2 with it"),
 	LZ_OPT_TEXT(V, proxy, "", "proxy", "go through this proxy"),
-	LZ_OPT_TEXT(V, ca_file, "", NULL, "certificates to trust instead of the system's"),
-	LZ_OPT_INT(V, connect_timeout_ms, "0", 0, HOUR_MS, "duration", "0: the gateway's own"),
-	LZ_OPT_INT(V, first_byte_timeout_ms, "0", 0, HOUR_MS, "duration", "0: routing.first_byte_timeout_ms"),
-	LZ_OPT_INT(V, idle_timeout_ms, "0", 0, HOUR_MS, "duration", "0: routing.idle_timeout_ms"),
-	LZ_OPT_BOOL(V, optional, "false", "leave it out, with a warning, when a secret of it is unset"),
+	LZ_OPT_TEXT(
+	    V, ca_file, "", NULL, "certificates to trust instead of the system's"),
+	LZ_OPT_INT(
+	    V, connect_timeout_ms, "0", 0, HOUR_MS, "duration", "0: the gateway's own"),
+	LZ_OPT_INT(V, first_byte_timeout_ms, "0", 0, HOUR_MS, "duration",
+	    "0: routing.first_byte_timeout_ms"),
+	LZ_OPT_INT(V, idle_timeout_ms, "0", 0, HOUR_MS, "duration",
+	    "0: routing.idle_timeout_ms"),
+	LZ_OPT_BOOL(V, optional, "false",
+	    "leave it out, with a warning, when a secret of it is unset"),
 };
 #undef V
 
-enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+enum {
+	ROWS = sizeof(provider_rows) / sizeof(provider_rows[0])
+};
+const uint32_t provider_row_count = ROWS;
 
 struct reading {
 	struct build *b;
@@ -61,10 +77,11 @@ struct reading {
 	struct values v;
 	struct provider *p;
 	const struct vendor *vendor; /* NULL: the catalogue does not know the plugin */
-	json_t *own;		     /* the plugin's members */
+	json_t *own;                 /* the plugin's members */
 };
 
-#define WRONG(r, member, ...) build_wrong((r)->b, (r)->where, (r)->object, (member), __VA_ARGS__)
+#define WRONG(r, member, ...)                                                            \
+	build_wrong((r)->b, (r)->where, (r)->object, (member), __VA_ARGS__)
 
 /* ---- the plugin ---- */
 
@@ -72,7 +89,7 @@ static bool
 is_row(const char *name)
 {
 	for (size_t i = 0; i < ROWS; i++) {
-		if (strcmp(rows[i].name, name) == 0)
+		if (strcmp(provider_rows[i].name, name) == 0)
 			return true;
 	}
 	return false;
@@ -86,22 +103,28 @@ find_plugin(struct reading *r)
 
 	if (name.ptr == NULL)
 		name = r->p->name;
-	r->p->info = part_get_ops() != NULL ? part_get_ops()->find("provider", name, &near) : NULL;
+	r->p->info =
+	    part_get_ops() != NULL ? part_get_ops()->find("provider", name, &near) : NULL;
 	if (r->p->info != NULL) {
-		r->vendor = catalogue_vendor(&r->b->c->models->catalogue, lz_strz(r->p->info->name));
+		r->vendor = catalogue_vendor(
+		    &r->b->c->models->catalogue, lz_strz(r->p->info->name));
 		return true;
 	}
 	if (near.ptr != NULL)
-		WRONG(r, member, "no plugin offers the provider \"%.*s\"; did you mean \"%.*s\"?",
+		WRONG(r, member,
+		    "no plugin offers the provider \"%.*s\"; did you mean \"%.*s\"?",
 		    STR_ARG(name), STR_ARG(near));
 	else
-		WRONG(r, member, "no plugin offers the provider \"%.*s\"; %s", STR_ARG(name),
-		    member == NULL ? "write plugin: NAME, `latenza plugin list` shows them"
-				   : "`latenza plugin list` shows what there is");
+		WRONG(r, member, "no plugin offers the provider \"%.*s\"; %s",
+		    STR_ARG(name),
+		    member == NULL
+			? "write plugin: NAME, `latenza plugin list` shows them"
+			: "`latenza plugin list` shows what there is");
 	return false;
 }
 
-/* The members that are the plugin's, file: paths made absolute: its maker does not know the file's folder. */
+/* The members that are the plugin's, file: paths made absolute: its maker does not know
+ * the file's folder. */
 static json_t *
 own_members(struct reading *r)
 {
@@ -111,7 +134,8 @@ own_members(struct reading *r)
 
 	json_object_foreach((json_t *)(uintptr_t)r->object, name, value)
 	{
-		lz_str text = lz_strn(json_string_value(value), json_string_length(value));
+		lz_str text =
+		    lz_strn(json_string_value(value), json_string_length(value));
 		json_t *copy = NULL;
 
 		if (is_row(name) || strcmp(name, "preset") == 0)
@@ -120,7 +144,8 @@ own_members(struct reading *r)
 			text = options_absolute(text, r->b->folder, r->b->c->memory);
 			copy = json_stringn(text.ptr != NULL ? text.ptr : "", text.len);
 		}
-		(void)json_object_set_new(own, name, copy != NULL ? copy : json_incref(value));
+		(void)json_object_set_new(
+		    own, name, copy != NULL ? copy : json_incref(value));
 	}
 	return own;
 }
@@ -137,7 +162,8 @@ digest_of(json_t *resolved, uint8_t out[CRYPTO_HASH_BYTES])
 	buf_free(&text);
 }
 
-/* The names of the plugin's options, which the gateway's pass leaves alone; NULL-terminated. */
+/* The names of the plugin's options, which the gateway's pass leaves alone;
+ * NULL-terminated. */
 static const char **
 plugin_names(struct reading *r)
 {
@@ -150,7 +176,9 @@ plugin_names(struct reading *r)
 	for (uint32_t i = 0; i < info->option_count; i++) {
 		names[i + 1] = options_row(info->options, info->option_size, i)->name;
 		if (is_row(names[i + 1]))
-			WRONG(r, NULL, "the plugin %s has an option %s of its own, which is the gateway's name",
+			WRONG(r, NULL,
+			    "the plugin %s has an option %s of its own, which is the "
+			    "gateway's name",
 			    info->name, names[i + 1]);
 	}
 	return names;
@@ -163,13 +191,15 @@ read_values(struct reading *r)
 
 	c.ignore = plugin_names(r);
 	if (c.ignore != NULL)
-		(void)build_apply(rows, ROWS, r->object, &r->v, &c);
+		(void)build_apply(provider_rows, ROWS, r->object, &r->v, &c);
 	if (json_object_get(r->object, "preset") != NULL)
-		WRONG(r, "preset", "this release does not have it yet; write base_url and headers instead");
+		WRONG(r, "preset",
+		    "this release does not have it yet; write base_url and headers "
+		    "instead");
 }
 
-/* Checks the plugin's options where they stand, so that errors have their line. Members that nobody knows were told
- * by the gateway's pass. */
+/* Checks the plugin's options where they stand, so that errors have their line. Members
+ * that nobody knows were told by the gateway's pass. */
 static void
 read_own(struct reading *r)
 {
@@ -185,7 +215,8 @@ read_own(struct reading *r)
 		return;
 	}
 	c.resolved = resolved;
-	if (options_check(info->options, info->option_count, info->option_size, r->object, &c, NULL) == ST_OK)
+	if (options_check(info->options, info->option_count, info->option_size, r->object,
+		&c, NULL) == ST_OK)
 		digest_of(resolved, r->p->options_digest);
 	json_decref(resolved);
 }
@@ -193,44 +224,67 @@ read_own(struct reading *r)
 /* ---- the gateway's part ---- */
 
 static bool
-is_made_up(lz_str url)
+is_web(lz_str url)
 {
-	return str_starts(url, "echo:");
+	return str_starts(url, "http://") || str_starts(url, "https://");
 }
 
 static lz_str
-without_slashes(lz_str s)
+without_slashes(struct reading *r, lz_str s)
 {
-	while (s.len > 0 && s.ptr[s.len - 1] == '/')
-		s.len--;
-	return s;
+	size_t n = s.len;
+	lz_str cut;
+
+	while (n > 0 && s.ptr[n - 1] == '/')
+		n--;
+	if (n == s.len)
+		return s;
+	cut = arena_copy(r->b->c->memory, str_cut(s, 0, n));
+	if (cut.ptr == NULL)
+		r->b->is_out_of_memory = true;
+	return cut;
+}
+
+static void
+check_url(struct reading *r, lz_str url)
+{
+	if (r->b->o->is_offline && options_is_reference(url))
+		return;
+	if (!rule_find("url")->check(url))
+		WRONG(r, "base_url",
+		    "\"%.*s\" is not a URL; write http://host/path or https://host/path",
+		    STR_ARG(str_cut(url, 0, 100)));
+	else if (str_find(url, '?') >= 0 || str_find(url, '#') >= 0 ||
+		 str_find(url, '@') >= 0)
+		WRONG(r, "base_url",
+		    "holds a query, a fragment or a user; it is only where the API "
+		    "begins");
 }
 
 static void
 settle_url(struct reading *r)
 {
-	lz_str url = r->v.base_url;
+	lz_str url = r->v.base_url, usual = lz_strz(r->p->info->base_url);
 
-	if (url.len == 0 && r->vendor != NULL)
-		url = r->vendor->base_url;
-	if (url.len == 0) {
-		WRONG(r, NULL, "base_url is missing, and the provider %s has none of its own; write "
-		    "base_url: http://host:port/v1", r->p->info->name);
+	if (url.len == 0 && usual.len == 0) {
+		WRONG(r, NULL,
+		    "base_url is missing, and the provider %s has none of its own; write "
+		    "base_url: http://host:port/v1",
+		    r->p->info->name);
 		return;
 	}
-	r->p->base_url = without_slashes(url);
-	r->p->is_local_only = is_made_up(url);
-	if (r->b->o->is_offline && options_is_reference(url))
-		return;
-	if (is_made_up(url) ? r->vendor == NULL || !is_made_up(r->vendor->base_url)
-			    : !rule_find("url")->check(url))
-		WRONG(r, "base_url", "\"%.*s\" is not a URL; write http://host/path or https://host/path",
-		    STR_ARG(str_cut(url, 0, 100)));
-	else if (str_find(url, '?') >= 0 || str_find(url, '#') >= 0 || str_find(url, '@') >= 0)
-		WRONG(r, "base_url", "holds a query, a fragment or a user; it is only where the API begins");
+	/* What a plugin brings along need not be of the web: echo's answers come from
+	 * itself. */
+	if (url.len == 0 || str_eq(url, usual))
+		url = usual;
+	else
+		check_url(r, url);
+	r->p->base_url = without_slashes(r, url);
+	r->p->is_local_only = url.ptr == usual.ptr && !is_web(url);
 }
 
-/* Keys that are not named come from the vendor's usual variable, and only go to the vendor itself. */
+/* Keys that are not named come from the vendor's usual variable, and only go to the
+ * vendor itself. */
 static void
 settle_keys(struct reading *r)
 {
@@ -248,8 +302,8 @@ settle_keys(struct reading *r)
 		if (r->v.api_keys.items[i].len == 0)
 			WRONG(r, "api_keys", "a key is empty");
 	}
-	if ((given != NULL && !json_is_null(given)) || r->vendor == NULL || r->vendor->env.ptr == NULL ||
-	    r->v.base_url.len > 0 || r->b->o->is_offline)
+	if ((given != NULL && !json_is_null(given)) || r->vendor == NULL ||
+	    r->vendor->env.ptr == NULL || r->v.base_url.len > 0 || r->b->o->is_offline)
 		return;
 	key = build_alloc(r->b, sizeof(*key));
 	name = arena_printf(r->b->c->memory, "env:%.*s", STR_ARG(r->vendor->env));
@@ -260,7 +314,8 @@ settle_keys(struct reading *r)
 		r->p->api_key_count = 1;
 		return;
 	}
-	(void)err_fail(&why, ST_NOT_FOUND, "api_keys is missing, and %.*s is not set; write api_keys: [env:NAME]",
+	(void)err_fail(&why, ST_NOT_FOUND,
+	    "api_keys is missing, and %.*s is not set; write api_keys: [env:NAME]",
 	    STR_ARG(r->vendor->env));
 	options_say(&c, OPTIONS_UNSET, r->object, NULL, &why);
 }
@@ -271,7 +326,8 @@ is_token(lz_str s)
 	for (size_t i = 0; i < s.len; i++) {
 		char ch = s.ptr[i];
 
-		if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9')) &&
+		if (!((ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') ||
+			(ch >= '0' && ch <= '9')) &&
 		    (ch == '\0' || strchr("!#$%&'*+-.^_`|~", ch) == NULL))
 			return false;
 	}
@@ -282,7 +338,8 @@ static bool
 is_field_value(lz_str s)
 {
 	for (size_t i = 0; i < s.len; i++) {
-		if (((unsigned char)s.ptr[i] < ' ' && s.ptr[i] != '\t') || s.ptr[i] == 0x7f)
+		if (((unsigned char)s.ptr[i] < ' ' && s.ptr[i] != '\t') ||
+		    s.ptr[i] == 0x7f)
 			return false;
 	}
 	return s.len <= HEADER_BYTES;
@@ -292,8 +349,9 @@ is_field_value(lz_str s)
 static bool
 is_transports(lz_str name)
 {
-	static const char *const names[] = { "host", "connection", "content-length", "transfer-encoding",
-		"upgrade", "te", "trailer", "keep-alive", "proxy-connection", "expect" };
+	static const char *const names[] = { "host", "connection", "content-length",
+		"transfer-encoding", "upgrade", "te", "trailer", "keep-alive",
+		"proxy-connection", "expect" };
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (str_is_nocase(name, names[i]))
@@ -315,21 +373,26 @@ settle_headers(struct reading *r)
 	(void)snprintf(where, sizeof(where), "%s.headers", r->where);
 	c = build_context(r->b, where);
 	h = build_alloc(r->b, (json_object_size(headers) + 1) * sizeof(*h));
-	if (headers == NULL || h == NULL || (c.ignore = build_names(r->b, headers)) == NULL)
+	if (headers == NULL || h == NULL ||
+	    (c.ignore = build_names(r->b, headers)) == NULL)
 		return;
 	if (json_object_size(headers) > HEADERS_MAX)
 		WRONG(r, "headers", "has more than %d fields", HEADERS_MAX);
 	r->p->headers = h;
 	json_object_foreach((json_t *)(uintptr_t)headers, name, value)
 	{
-		lz_option row = { name, "a header field", NULL, NULL, 0, 0, LZ_TEXT_OPTION, offsetof(lz_header, value) };
+		lz_option row = { name, "a header field", NULL, NULL, 0, 0,
+			LZ_TEXT_OPTION, offsetof(lz_header, value) };
 
 		h->name = lz_strz(name);
 		if (!is_token(h->name) || is_transports(h->name))
-			build_wrong(r->b, where, headers, name, "is not a header field that can be set");
-		else if (build_apply(&row, 1, headers, h, &c) && !is_field_value(h->value))
 			build_wrong(r->b, where, headers, name,
-			    "holds a control character or is longer than %d bytes", HEADER_BYTES);
+			    "is not a header field that can be set");
+		else if (build_apply(&row, 1, headers, h, &c) &&
+			 !is_field_value(h->value))
+			build_wrong(r->b, where, headers, name,
+			    "holds a control character or is longer than %d bytes",
+			    HEADER_BYTES);
 		h++;
 		r->p->header_count++;
 	}
@@ -364,8 +427,10 @@ part_of_before(const struct reading *r)
 	for (size_t i = 0; before != NULL && i < before->provider_count; i++) {
 		const struct provider *p = &before->provider[i];
 
-		if (str_eq(p->name, r->p->name) && p->info == r->p->info && p->part != NULL &&
-		    memcmp(p->options_digest, r->p->options_digest, sizeof(p->options_digest)) == 0)
+		if (str_eq(p->name, r->p->name) && p->info == r->p->info &&
+		    p->part != NULL &&
+		    memcmp(p->options_digest, r->p->options_digest,
+			sizeof(p->options_digest)) == 0)
 			return p->part;
 	}
 	return NULL;
@@ -384,7 +449,8 @@ make_part(struct reading *r)
 		part_ref(r->p->part);
 		return;
 	}
-	r->p->part = part_get_ops()->make(r->p->info, r->p->name.ptr, r->own, r->where, &why);
+	r->p->part =
+	    part_get_ops()->make(r->p->info, r->p->name.ptr, r->own, r->where, &why);
 	/* The maker's sentence begins with the place already. */
 	if (r->p->part == NULL)
 		options_say(&c, OPTIONS_ERROR, r->object, NULL, &why);
@@ -397,7 +463,8 @@ check_name(struct build *b, const json_t *providers, const char *name)
 {
 	if (!build_is_slug(lz_strz(name), false))
 		build_wrong(b, "providers", providers, name,
-		    "a provider's name is made of a-z, 0-9 and -, at most %d", SLUG_BYTES);
+		    "a provider's name is made of a-z, 0-9 and -, at most %d",
+		    SLUG_BYTES);
 	else if (strcmp(name, "latenza") == 0)
 		build_wrong(b, "providers", providers, name, "the name is reserved");
 	else
@@ -415,9 +482,10 @@ read_provider(struct build *b, const char *name, const json_t *object, struct pr
 
 	if (r == NULL)
 		return false;
-	*r = (struct reading) { .b = b, .object = object, .p = p };
+	*r = (struct reading){ .b = b, .object = object, .p = p };
 	(void)snprintf(r->where, sizeof(r->where), "providers.%s", name);
-	*p = (struct provider) { .name = lz_strz(name), .line = yaml_line(b->source, object, NULL) };
+	*p = (struct provider){ .name = lz_strz(name),
+		.line = yaml_line(b->source, object, NULL) };
 	if (!find_plugin(r))
 		return false;
 	read_values(r);
@@ -444,7 +512,8 @@ providers_read(struct build *b, const json_t *providers)
 	json_t *value;
 
 	if (room > PROVIDERS_MAX) {
-		build_wrong(b, "providers", providers, NULL, "there are more than %d", PROVIDERS_MAX);
+		build_wrong(b, "providers", providers, NULL, "there are more than %d",
+		    PROVIDERS_MAX);
 		return;
 	}
 	models_begin(b, providers);
@@ -460,114 +529,16 @@ providers_read(struct build *b, const json_t *providers)
 		if (!check_name(b, providers, name))
 			continue;
 		if (object == NULL) {
-			build_wrong(b, "providers", providers, name, "is not a map; write %s: {}", name);
+			build_wrong(b, "providers", providers, name,
+			    "is not a map; write %s: {}", name);
 			continue;
 		}
 		if (!read_provider(b, name, object, p))
 			continue;
-		c->provider_count++; /* from now on its part is the configuration's to give back */
+		c->provider_count++; /* from now on its part is the configuration's to
+					give back */
 		(void)snprintf(where, sizeof(where), "providers.%s.models", name);
 		models_add(b, p, json_object_get(object, "models"), where);
 	}
 	models_finish(b);
-}
-
-/* ---- told to others ---- */
-
-/* All plugins' options together: which plugin a provider names is not known to a schema. */
-static void
-add_plugin_options(json_t *properties)
-{
-	const struct part_ops *ops = part_get_ops();
-	const struct part_info *info;
-
-	for (size_t i = 0; ops != NULL && (info = ops->at(i)) != NULL; i++) {
-		json_t *schema, *own;
-
-		if (strcmp(info->kind, "provider") != 0)
-			continue;
-		schema = options_schema(info->options, info->option_count, info->option_size);
-		own = json_object_get(schema, "properties");
-		(void)json_object_update_missing(properties, own);
-		json_decref(schema);
-	}
-}
-
-json_t *
-providers_schema(void)
-{
-	json_t *object = options_schema(rows, ROWS, sizeof(lz_option));
-	json_t *properties = json_object_get(object, "properties");
-	json_t *list = json_object_get(properties, "models");
-	json_t *item = json_pack("{s:[o,o]}", "anyOf", json_pack("{s:s}", "type", "string"),
-	    options_schema(model_rows, model_row_count, sizeof(lz_option)));
-
-	(void)json_object_set_new(list, "items", item);
-	add_plugin_options(properties);
-	(void)json_object_set_new(object, "type", json_pack("[ss]", "object", "null"));
-	return json_pack("{s:s, s:s, s:{s:s}, s:o}", "type", "object", "description",
-	    "providers by name", "propertyNames", "pattern", "^[a-z0-9-]{1,64}$", "additionalProperties",
-	    object);
-}
-
-/* Values that may be secrets are shown as what they refer to. */
-static json_t *
-headers_shown(const json_t *headers)
-{
-	json_t *out = json_object();
-	const char *name;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)headers, name, value)
-	{
-		bool is_reference = options_is_reference(lz_strz(json_string_value(value)));
-
-		(void)json_object_set_new(out, name, is_reference ? json_incref(value) : json_string("***"));
-	}
-	return out;
-}
-
-/* http://user:password@host shows no password. */
-static json_t *
-proxy_shown(const json_t *proxy)
-{
-	lz_str text = json_is_string(proxy) ? lz_strz(json_string_value(proxy)) : STR_NONE;
-
-	return str_find(text, '@') >= 0 ? json_string("***") : json_incref((json_t *)(uintptr_t)proxy);
-}
-
-static json_t *
-provider_shown(const struct provider *p, const json_t *object)
-{
-	json_t *out = options_shown(rows, ROWS, sizeof(lz_option), object);
-	json_t *own = options_shown(p->info->options, p->info->option_count, p->info->option_size, object);
-	const json_t *headers = json_object_get(object, "headers");
-	const json_t *proxy = json_object_get(object, "proxy");
-
-	(void)json_object_update(out, own);
-	json_decref(own);
-	(void)json_object_set_new(out, "plugin", json_string(p->info->name));
-	if (!options_is_reference(json_get_str(object, "base_url")))
-		(void)json_object_set_new(out, "base_url", json_stringn(p->base_url.ptr, p->base_url.len));
-	(void)json_object_set_new(out, "test", json_boolean(p->is_test));
-	if (headers != NULL)
-		(void)json_object_set_new(out, "headers", headers_shown(headers));
-	if (proxy != NULL)
-		(void)json_object_set_new(out, "proxy", proxy_shown(proxy));
-	return out;
-}
-
-json_t *
-providers_shown(const struct config *c)
-{
-	const json_t *written = json_object_get(c->tree, "providers");
-	json_t *out = json_object();
-
-	for (size_t i = 0; i < c->provider_count; i++) {
-		const struct provider *p = &c->provider[i];
-
-		(void)json_object_set_new(out, p->name.ptr,
-		    provider_shown(p, json_object_get(written, p->name.ptr)));
-	}
-	return out;
 }

@@ -1,7 +1,7 @@
 /* resolve.c - values that stand elsewhere: the environment, a file, a systemd credential.
  *
- * A secret that is written into latenza.yaml works and earns a warning; one that is referred to is read here, once per
- * load. What was read is never part of a sentence.
+ * A secret that is written into latenza.yaml works and earns a warning; one that is
+ * referred to is read here, once per load. What was read is never part of a sentence.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -51,11 +51,12 @@ from_environment(lz_str name, struct arena *memory, lz_str *value, struct err *e
 	const char *found;
 
 	if (!copy_name(name, variable, sizeof(variable)) || strchr(variable, '=') != NULL)
-		return err_fail(e, ST_INVALID, "env: needs the name of a variable; write env:NAME");
+		return err_fail(
+		    e, ST_INVALID, "env: needs the name of a variable; write env:NAME");
 	found = getenv(variable);
 	if (found == NULL || *found == '\0')
-		return err_fail(e, ST_NOT_FOUND, "the environment variable %s is %s", variable,
-		    found == NULL ? "not set" : "empty");
+		return err_fail(e, ST_NOT_FOUND, "the environment variable %s is %s",
+		    variable, found == NULL ? "not set" : "empty");
 	return keep(lz_strz(found), memory, value, e);
 }
 
@@ -100,7 +101,8 @@ without_newline(lz_str s)
 }
 
 static enum status
-from_open_file(int fd, const char *path, struct arena *memory, lz_str *value, struct err *e)
+from_open_file(
+    int fd, const char *path, struct arena *memory, lz_str *value, struct err *e)
 {
 	char text[SECRET_BYTES + 1];
 	ssize_t n = read_whole(fd, text, sizeof(text));
@@ -108,7 +110,8 @@ from_open_file(int fd, const char *path, struct arena *memory, lz_str *value, st
 	lz_str secret;
 
 	if (n < 0)
-		return err_fail(e, ST_IO, "the file %s cannot be read: %s", path, strerror(errno));
+		return err_fail(
+		    e, ST_IO, "the file %s cannot be read: %s", path, strerror(errno));
 	secret = without_newline(lz_strn(text, (size_t)n));
 	if (n > SECRET_BYTES)
 		st = err_fail(e, ST_INVALID, "the file %s is larger than 64 KiB", path);
@@ -130,8 +133,8 @@ from_path(const char *path, struct arena *memory, lz_str *value, struct err *e)
 	int fd = io.open(path, O_RDONLY | O_NONBLOCK, 0);
 
 	if (fd < 0)
-		return err_fail(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "the file %s cannot be opened: %s",
-		    path, strerror(errno));
+		return err_fail(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO,
+		    "the file %s cannot be opened: %s", path, strerror(errno));
 	warn_if_readable(fd, path);
 	st = from_open_file(fd, path, memory, value, e);
 	(void)io.close(fd);
@@ -144,7 +147,8 @@ from_file(lz_str name, struct arena *memory, lz_str *value, struct err *e)
 	char path[NAME_BYTES];
 
 	if (!copy_name(name, path, sizeof(path)))
-		return err_fail(e, ST_INVALID, "file: needs a path; write file:/run/secrets/name");
+		return err_fail(
+		    e, ST_INVALID, "file: needs a path; write file:/run/secrets/name");
 	return from_path(path, memory, value, e);
 }
 
@@ -156,10 +160,12 @@ from_credential(lz_str name, struct arena *memory, lz_str *value, struct err *e)
 	int n;
 
 	if (name.len == 0 || str_find(name, '/') >= 0 || str_is(name, ".."))
-		return err_fail(e, ST_INVALID, "credential: needs a name; write credential:NAME");
+		return err_fail(
+		    e, ST_INVALID, "credential: needs a name; write credential:NAME");
 	if (folder == NULL)
 		return err_fail(e, ST_NOT_FOUND,
-		    "credential:%.*s: systemd gave no credentials ($CREDENTIALS_DIRECTORY is not set); "
+		    "credential:%.*s: systemd gave no credentials "
+		    "($CREDENTIALS_DIRECTORY is not set); "
 		    "add LoadCredential= to the unit",
 		    STR_ARG(name));
 	n = snprintf(path, sizeof(path), "%s/%.*s", folder, STR_ARG(name));
@@ -170,7 +176,8 @@ from_credential(lz_str name, struct arena *memory, lz_str *value, struct err *e)
 
 static const struct {
 	const char *prefix;
-	enum status (*read)(lz_str name, struct arena *memory, lz_str *value, struct err *e);
+	enum status (*read)(
+	    lz_str name, struct arena *memory, lz_str *value, struct err *e);
 } sources[] = {
 	{ "env:", from_environment },
 	{ "file:", from_file },
@@ -205,20 +212,24 @@ options_is_reference(lz_str text)
 lz_str
 options_absolute(lz_str text, const char *folder, struct arena *memory)
 {
-	if (folder == NULL || !str_starts(text, "file:") || text.len == 5 || text.ptr[5] == '/')
+	if (folder == NULL || !str_starts(text, "file:") || text.len == 5 ||
+	    text.ptr[5] == '/')
 		return text;
-	return arena_printf(memory, "file:%s/%.*s", folder, (int)text.len - 5, text.ptr + 5);
+	return arena_printf(
+	    memory, "file:%s/%.*s", folder, (int)text.len - 5, text.ptr + 5);
 }
 
 enum status
-options_resolve(lz_str text, struct arena *memory, lz_str *value, bool *is_literal, struct err *e)
+options_resolve(
+    lz_str text, struct arena *memory, lz_str *value, bool *is_literal, struct err *e)
 {
 	*is_literal = false;
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		size_t n = strlen(sources[i].prefix);
 
 		if (str_starts(text, sources[i].prefix))
-			return sources[i].read(str_cut(text, n, text.len), memory, value, e);
+			return sources[i].read(
+			    str_cut(text, n, text.len), memory, value, e);
 	}
 	if (is_braced(text))
 		return from_environment(str_cut(text, 2, text.len - 1), memory, value, e);

@@ -1,13 +1,16 @@
-/* routers.c - one instance of every router component that is open, and which of them is the default.
+/* routers.c - one instance of every router component that is open, and which of them is
+ * the default.
  *
- * This release has no named routers with options of their own: an instance is made with defaults and named as
- * its component.
+ * This release has no named routers with options of their own: an instance is made with
+ * defaults and named as its component.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "config/build.h"
 
-enum { ROUTERS_MAX = 200 };
+enum {
+	ROUTERS_MAX = 200
+};
 
 static const char *const usual = "balanced";
 
@@ -54,9 +57,11 @@ add_router(struct build *b, const json_t *root, const struct part_info *info)
 		b->c->router[b->c->router_count++] = part;
 		return;
 	}
-	if (options_check(info->options, info->option_count, info->option_size, NULL, &silent, &why) != ST_OK) {
+	if (options_check(info->options, info->option_count, info->option_size, NULL,
+		&silent, &why) != ST_OK) {
 		build_warn(b, NULL, root, "plugins",
-		    "the router %s cannot be used: it has options without a default, and this release has no "
+		    "the router %s cannot be used: it has options without a default, and "
+		    "this release has no "
 		    "named routers yet",
 		    info->name);
 		return;
@@ -73,7 +78,8 @@ add_router(struct build *b, const json_t *root, const struct part_info *info)
 }
 
 bool
-routers_check(struct build *b, const char *where, const json_t *object, const char *member, lz_str name)
+routers_check(struct build *b, const char *where, const json_t *object,
+    const char *member, lz_str name)
 {
 	const struct part_ops *ops = part_get_ops();
 	lz_str near = STR_NONE;
@@ -81,15 +87,17 @@ routers_check(struct build *b, const char *where, const json_t *object, const ch
 	if (ops != NULL && ops->find("router", name, &near) != NULL)
 		return true;
 	if (near.ptr != NULL)
-		build_wrong(b, where, object, member, "there is no router \"%.*s\"; did you mean \"%.*s\"?",
-		    STR_ARG(name), STR_ARG(near));
+		build_wrong(b, where, object, member,
+		    "there is no router \"%.*s\"; did you mean \"%.*s\"?", STR_ARG(name),
+		    STR_ARG(near));
 	else
-		build_wrong(b, where, object, member, "there is no router \"%.*s\" among the plugins",
-		    STR_ARG(name));
+		build_wrong(b, where, object, member,
+		    "there is no router \"%.*s\" among the plugins", STR_ARG(name));
 	return false;
 }
 
-/* What nobody asked for may be absent: then requests go in the order that models are listed in. */
+/* What nobody asked for may be absent: then requests go in the order that models are
+ * listed in. */
 static void
 settle_default(struct build *b, const json_t *root)
 {
@@ -97,7 +105,8 @@ settle_default(struct build *b, const json_t *root)
 	const struct part_ops *ops = part_get_ops();
 
 	if (c->default_strategy.len > 0)
-		(void)routers_check(b, "routing", json_object_get(root, "routing"), "default", c->default_strategy);
+		(void)routers_check(b, "routing", json_object_get(root, "routing"),
+		    "default", c->default_strategy);
 	else if (ops != NULL && ops->find("router", lz_strz(usual), NULL) != NULL)
 		c->default_strategy = lz_strz(usual);
 	else
@@ -118,9 +127,11 @@ routers_read(struct build *b, const json_t *root)
 			continue;
 		if (is_named_before(ops, info))
 			build_wrong(b, NULL, root, "plugins",
-			    "two plugins offer a router \"%s\"; the second is of %s", info->name, info->plugin);
+			    "two plugins offer a router \"%s\"; the second is of %s",
+			    info->name, info->plugin);
 		else if (b->c->router_count == ROUTERS_MAX)
-			build_wrong(b, NULL, root, "plugins", "there are more than %d routers", ROUTERS_MAX);
+			build_wrong(b, NULL, root, "plugins",
+			    "there are more than %d routers", ROUTERS_MAX);
 		else
 			add_router(b, root, info);
 	}

@@ -22,7 +22,8 @@ struct unit {
 };
 
 static const struct unit duration_units[] = { { "", 1 }, { "ms", 1 }, { "s", 1000 },
-	{ "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 }, { NULL, 0 } };
+	{ "m", 60000 }, { "h", 3600000 }, { "d", 86400000 }, { "w", 604800000 },
+	{ NULL, 0 } };
 static const struct unit byte_units[] = { { "", 1 }, { "B", 1 }, { "KB", 1000 },
 	{ "MB", 1000000 }, { "GB", 1000000000 }, { "KiB", 1 << 10 }, { "MiB", 1 << 20 },
 	{ "GiB", 1 << 30 }, { NULL, 0 } };
@@ -61,7 +62,10 @@ options_bytes(lz_str text, int64_t *bytes)
 
 /* ---- money ---- */
 
-enum { NANO_PLACES = 9, NANO_WHOLE = 1000000000 };
+enum {
+	NANO_PLACES = 9,
+	NANO_WHOLE = 1000000000
+};
 
 /* "123.456" with at most 9 places. */
 static bool
@@ -82,7 +86,8 @@ nano_of_text(lz_str s, int64_t *nano)
 	return *nano <= (int64_t)NANO_WHOLE * NANO_WHOLE;
 }
 
-/* The number that was written: the shortest decimal that reads back as the same double. */
+/* The number that was written: the shortest decimal that reads back as the same double.
+ */
 static bool
 nano_of_real(double v, int64_t *nano)
 {
@@ -112,7 +117,8 @@ options_nano(const json_t *number, int64_t *nano)
 	if (json_is_real(number))
 		return nano_of_real(json_real_value(number), nano);
 	if (json_is_string(number))
-		return nano_of_text(lz_strn(json_string_value(number), json_string_length(number)), nano);
+		return nano_of_text(
+		    lz_strn(json_string_value(number), json_string_length(number)), nano);
 	return false;
 }
 
@@ -126,18 +132,21 @@ days_of(int64_t y, int64_t m, int64_t d)
 	y -= m <= 2;
 	era = y / 400;
 	of_year = (153 * (m + (m > 2 ? -3 : 9)) + 2) / 5 + d - 1;
-	of_era = (y - era * 400) * 365 + (y - era * 400) / 4 - (y - era * 400) / 100 + of_year;
+	of_era =
+	    (y - era * 400) * 365 + (y - era * 400) / 4 - (y - era * 400) / 100 + of_year;
 	return era * 146097 + of_era - 719468;
 }
 
-/* Reads digits as the pattern says: "9" stands for a digit, everything else for itself. */
+/* Reads digits as the pattern says: "9" stands for a digit, everything else for itself.
+ */
 static bool
 has_shape(lz_str s, const char *shape)
 {
 	if (s.len < strlen(shape))
 		return false;
 	for (size_t i = 0; shape[i] != '\0'; i++) {
-		if (shape[i] == '9' ? !isdigit((unsigned char)s.ptr[i]) : s.ptr[i] != shape[i])
+		if (shape[i] == '9' ? !isdigit((unsigned char)s.ptr[i])
+				    : s.ptr[i] != shape[i])
 			return false;
 	}
 	return true;
@@ -182,7 +191,8 @@ offset_part(lz_str s, int64_t *minutes)
 	*minutes = 0;
 	if (s.len == 1 && (s.ptr[0] == 'Z' || s.ptr[0] == 'z'))
 		return true;
-	if (s.len != 6 || (s.ptr[0] != '+' && s.ptr[0] != '-') || !has_shape(str_cut(s, 1, 6), "99:99"))
+	if (s.len != 6 || (s.ptr[0] != '+' && s.ptr[0] != '-') ||
+	    !has_shape(str_cut(s, 1, 6), "99:99"))
 		return false;
 	if (digits_at(s, 1, 2) > 23 || digits_at(s, 4, 2) > 59)
 		return false;
@@ -199,7 +209,8 @@ time_part(lz_str s, int64_t *ms)
 	int64_t offset;
 	size_t end = 9;
 
-	if (s.len == 0 || strchr("Tt ", s.ptr[0]) == NULL || !has_shape(str_cut(s, 1, s.len), "99:99:99"))
+	if (s.len == 0 || strchr("Tt ", s.ptr[0]) == NULL ||
+	    !has_shape(str_cut(s, 1, s.len), "99:99:99"))
 		return false;
 	if (digits_at(s, 1, 2) > 23 || digits_at(s, 4, 2) > 59 || digits_at(s, 7, 2) > 60)
 		return false;
@@ -211,7 +222,9 @@ time_part(lz_str s, int64_t *ms)
 	}
 	if (!offset_part(str_cut(s, end, s.len), &offset))
 		return false;
-	*ms = ((digits_at(s, 1, 2) * 60 + digits_at(s, 4, 2) - offset) * 60 + digits_at(s, 7, 2)) * 1000;
+	*ms = ((digits_at(s, 1, 2) * 60 + digits_at(s, 4, 2) - offset) * 60 +
+		  digits_at(s, 7, 2)) *
+	      1000;
 	return true;
 }
 
@@ -246,7 +259,8 @@ has_host(lz_str s, const char *scheme)
 {
 	size_t n = strlen(scheme);
 
-	return str_starts(s, scheme) && s.len > n && strchr("/:?#@", s.ptr[n]) == NULL && is_printable(s);
+	return str_starts(s, scheme) && s.len > n && strchr("/:?#@", s.ptr[n]) == NULL &&
+	       is_printable(s);
 }
 
 static bool
@@ -314,19 +328,23 @@ is_digest(lz_str s)
 
 static const struct text_rule rules[] = {
 	{ "secret", NULL, NULL, NULL, NULL, false },
-	{ "url", is_url, "a URL; write http://host/path or https://host/path", NULL, "uri", false },
-	{ "proxy", is_proxy, "a proxy's URL; write http://host:port or socks5://host:port", NULL, "uri",
+	{ "url", is_url, "a URL; write http://host/path or https://host/path", NULL,
+	    "uri", false },
+	{ "proxy", is_proxy,
+	    "a proxy's URL; write http://host:port or socks5://host:port", NULL, "uri",
 	    false },
-	{ "address", is_address, "an address; write 127.0.0.1:8080, [::1]:8080, :8080 or a port", NULL,
-	    NULL, true },
-	{ "range", is_range, "an address range; write 10.0.0.0/8, ::1 or 192.168.1.7", NULL, NULL,
-	    false },
+	{ "address", is_address,
+	    "an address; write 127.0.0.1:8080, [::1]:8080, :8080 or a port", NULL, NULL,
+	    true },
+	{ "range", is_range, "an address range; write 10.0.0.0/8, ::1 or 192.168.1.7",
+	    NULL, NULL, false },
 	{ "date", is_date, "a date; write 2026-11-20", NULL, "date", false },
 	{ "timezone", is_timezone,
-	    "a time zone of this system; write UTC, or Europe/Paris with the package tzdata installed",
+	    "a time zone of this system; write UTC, or Europe/Paris with the package "
+	    "tzdata installed",
 	    NULL, NULL, false },
-	{ "digest", is_digest, "a SHA-256 digest; write its 64 hexadecimal digits", "^[0-9a-fA-F]{64}$",
-	    NULL, false },
+	{ "digest", is_digest, "a SHA-256 digest; write its 64 hexadecimal digits",
+	    "^[0-9a-fA-F]{64}$", NULL, false },
 };
 
 const struct text_rule *
@@ -381,7 +399,9 @@ rule_default(const lz_option *row)
 const char *
 rule_describe(const json_t *value, char out[80])
 {
-	enum { SHOWN = 60 };
+	enum {
+		SHOWN = 60
+	};
 	size_t n;
 
 	switch (json_typeof(value)) {
@@ -405,7 +425,7 @@ rule_describe(const json_t *value, char out[80])
 		break;
 	}
 	n = json_string_length(value);
-	(void)snprintf(out, 80, "\"%.*s%s\"", (int)(n > SHOWN ? SHOWN : n), json_string_value(value),
-	    n > SHOWN ? "..." : "");
+	(void)snprintf(out, 80, "\"%.*s%s\"", (int)(n > SHOWN ? SHOWN : n),
+	    json_string_value(value), n > SHOWN ? "..." : "");
 	return out;
 }

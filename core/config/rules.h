@@ -7,13 +7,18 @@
 
 #include "config/options.h"
 
-/* A rule for one string: its name in rows, the check, what the sentence says, and its JSON Schema. */
+enum {
+	OPTION_TYPES = LZ_JSON_OPTION + 1
+};
+
+/* A rule for one string: its name in rows, the check, what the sentence says, and its
+ * JSON Schema. */
 struct text_rule {
 	const char *name;
 	bool (*check)(lz_str text);
-	const char *wanted; /* "is not ...": NULL: every text is fine */
+	const char *wanted;           /* "is not ...": NULL: every text is fine */
 	const char *pattern, *format; /* JSON Schema keywords; may be NULL */
-	bool takes_integer; /* 8080 for "8080" */
+	bool takes_integer;           /* 8080 for "8080" */
 };
 
 /* NULL: none of that name; a rule may then be a list of choices. */
@@ -22,7 +27,8 @@ const struct text_rule *rule_find(const char *name);
 int rule_choice(const char *choices, lz_str text);
 /* The i-th of "a|b|c"; absent past the end. */
 lz_str rule_choice_at(const char *choices, unsigned i);
-/* The row's default as the file would have it; owned; NULL: there is none ("" or required), or out of memory. */
+/* The row's default as the file would have it; owned; NULL: there is none ("" or
+ * required), or out of memory. */
 json_t *rule_default(const lz_option *row);
 static inline bool
 rule_is(const lz_option *row, const char *name)

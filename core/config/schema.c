@@ -1,4 +1,5 @@
-/* schema.c - the whole file told to others: as a JSON Schema for editors, and as it is used.
+/* schema.c - the whole file told to others: as a JSON Schema for editors, and as it is
+ * used.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,9 +13,9 @@ config_schema(void)
 	(void)json_object_set_new(properties, "providers", providers_schema());
 	(void)json_object_set_new(properties, "keys", keys_file_schema());
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b}", "$schema",
-	    "https://json-schema.org/draft/2020-12/schema", "title", "latenza.yaml", "description",
-	    "The configuration of a Latenza gateway", "type", "object", "properties", properties,
-	    "additionalProperties", 0);
+	    "https://json-schema.org/draft/2020-12/schema", "title", "latenza.yaml",
+	    "description", "The configuration of a Latenza gateway", "type", "object",
+	    "properties", properties, "additionalProperties", 0);
 }
 
 json_t *

@@ -1,7 +1,8 @@
-/* sections.c - the file's plain sections: rows, the struct they land in, and where their values go.
+/* sections.c - the file's plain sections: rows, the struct they land in, and where their
+ * values go.
  *
- * A new option is a row, a member of the struct above it, and a line in settle_*(). Sections that a later release
- * brings have a sentence instead of rows.
+ * A new option is a row, a member of the struct above it, and a line in settle_*().
+ * Sections that a later release brings have a sentence instead of rows.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -82,7 +83,8 @@ static const lz_option top_rows[] = {
 	LZ_OPT_TEXT(struct top, data, "/var/lib/latenza", NULL,
 	    "folder of the database, the spool and the keyring"),
 	LZ_OPT_JSON(struct top, plugins,
-	    "{\"type\":\"array\",\"maxItems\":200,\"items\":{\"type\":[\"string\",\"object\"],"
+	    "{\"type\":\"array\",\"maxItems\":200,\"items\":{\"type\":[\"string\","
+	    "\"object\"],"
 	    "\"required\":[\"path\"],\"additionalProperties\":false,\"properties\":{"
 	    "\"path\":{\"type\":\"string\",\"minLength\":1},"
 	    "\"sha256\":{\"type\":\"string\",\"minLength\":64,\"maxLength\":64}}}}",
@@ -100,10 +102,14 @@ static const lz_option limit_rows[] = {
 	LZ_OPT_INT(L, connections, "10000", 1, 1000000, NULL, "client connections"),
 	LZ_OPT_INT(L, connections_per_address, "0", 0, 1000000, NULL,
 	    "client connections from one address; 0: no limit"),
-	LZ_OPT_INT(L, answer_bytes, "4MiB", 1024, ONE_GIB, "bytes", "an answer that must be held whole"),
-	LZ_OPT_INT(L, head_timeout_ms, "10s", 100, HOUR, "duration", "a head from its first byte to its end"),
-	LZ_OPT_INT(L, body_timeout_ms, "10s", 100, HOUR, "duration", "the longest silence inside a body"),
-	LZ_OPT_INT(L, idle_timeout_ms, "75s", 100, HOUR, "duration", "between two requests of a connection"),
+	LZ_OPT_INT(L, answer_bytes, "4MiB", 1024, ONE_GIB, "bytes",
+	    "an answer that must be held whole"),
+	LZ_OPT_INT(L, head_timeout_ms, "10s", 100, HOUR, "duration",
+	    "a head from its first byte to its end"),
+	LZ_OPT_INT(L, body_timeout_ms, "10s", 100, HOUR, "duration",
+	    "the longest silence inside a body"),
+	LZ_OPT_INT(L, idle_timeout_ms, "75s", 100, HOUR, "duration",
+	    "between two requests of a connection"),
 	LZ_OPT_INT(L, write_timeout_ms, "30s", 100, HOUR, "duration",
 	    "a client that takes nothing of its answer"),
 };
@@ -112,23 +118,29 @@ static const lz_option limit_rows[] = {
 static const lz_option admin_rows[] = {
 	LZ_OPT_TEXT(struct admin, listen, NULL, "address", "where /metrics is served"),
 	LZ_OPT_BOOL(struct admin, insecure, "false",
-	    "allow an address that other machines reach, although this release asks for no token"),
+	    "allow an address that other machines reach, although this release asks for "
+	    "no token"),
 };
 
 static const lz_option secret_rows[] = {
-	LZ_OPT_TEXT(struct secrets, master, "", "secret", "master secret instead of the keyring's own"),
+	LZ_OPT_TEXT(struct secrets, master, "", "secret",
+	    "master secret instead of the keyring's own"),
 };
 
 static const lz_option fx_rows[] = {
-	{ "eur_per_usd", "euro for one US dollar: prices are in USD, budgets in EUR", NULL, "nano", 0.01,
-	    100, LZ_REAL_OPTION, LZ_AT(struct fx, eur_per_usd, int64_t) },
+	{ "eur_per_usd", "euro for one US dollar: prices are in USD, budgets in EUR",
+	    NULL, "nano", 0.01, 100, LZ_REAL_OPTION,
+	    LZ_AT(struct fx, eur_per_usd, int64_t) },
 	LZ_OPT_TEXT(struct fx, date, "", "date", "the day of that rate"),
 };
 
 static const lz_option routing_rows[] = {
-	{ "default", "the router of requests and keys that name none; absent: balanced, if it is there", "",
-	    NULL, 0, 0, LZ_TEXT_OPTION, LZ_AT(struct routing, strategy, lz_str) },
-	LZ_OPT_INT(struct routing, attempts, "3", 1, 10, NULL, "provider calls for one request at most"),
+	{ "default",
+	    "the router of requests and keys that name none; absent: balanced, if it is "
+	    "there",
+	    "", NULL, 0, 0, LZ_TEXT_OPTION, LZ_AT(struct routing, strategy, lz_str) },
+	LZ_OPT_INT(struct routing, attempts, "3", 1, 10, NULL,
+	    "provider calls for one request at most"),
 	LZ_OPT_INT(struct routing, timeout_ms, "60s", 100, HOUR, "duration",
 	    "a whole request that does not stream, and a stream up to its first byte"),
 	LZ_OPT_INT(struct routing, first_byte_timeout_ms, "30s", 100, HOUR, "duration",
@@ -138,7 +150,8 @@ static const lz_option routing_rows[] = {
 };
 
 static const lz_option retention_rows[] = {
-	LZ_OPT_INT(struct retention, traces, "90d", HOUR, 3660 * DAY, "duration", "how long traces are kept"),
+	LZ_OPT_INT(struct retention, traces, "90d", HOUR, 3660 * DAY, "duration",
+	    "how long traces are kept"),
 	LZ_OPT_INT(struct retention, content, "7d", HOUR, 3660 * DAY, "duration",
 	    "how long prompts and answers are kept"),
 };
@@ -147,13 +160,15 @@ static const lz_option ledger_rows[] = {
 	LZ_OPT_CHOICE(struct ledger, uncertain, "input", "input|bound|zero",
 	    "what an attempt is charged whose end nobody saw"),
 	LZ_OPT_INT(struct ledger, sync_ms, "50ms", 0, 10 * SECOND, "duration",
-	    "how much of the spool a power cut may take; 0: nothing, every write waits for the device"),
+	    "how much of the spool a power cut may take; 0: nothing, every write waits "
+	    "for the device"),
 	LZ_OPT_TEXT(struct ledger, timezone, "UTC", "timezone",
 	    "the time zone in which days, weeks and months begin; read at start only"),
 };
 
 static const lz_option log_rows[] = {
-	LZ_OPT_CHOICE(struct log, level, "info", "debug|info|warn|error", "the least that is logged"),
+	LZ_OPT_CHOICE(struct log, level, "info", "debug|info|warn|error",
+	    "the least that is logged"),
 	LZ_OPT_CHOICE(struct log, content, "full", "full|meta|off",
 	    "what traces keep of prompts and answers; a key may only lower it"),
 };
@@ -171,7 +186,8 @@ static const struct section {
 	{ "secrets", ROWS(secret_rows), offsetof(struct sections, secrets), false },
 	{ "fx", ROWS(fx_rows), offsetof(struct sections, fx), true },
 	{ "routing", ROWS(routing_rows), offsetof(struct sections, routing), false },
-	{ "retention", ROWS(retention_rows), offsetof(struct sections, retention), false },
+	{ "retention", ROWS(retention_rows), offsetof(struct sections, retention),
+	    false },
 	{ "ledger", ROWS(ledger_rows), offsetof(struct sections, ledger), false },
 	{ "log", ROWS(log_rows), offsetof(struct sections, log), false },
 };
@@ -193,7 +209,9 @@ static const struct {
 	{ "organizations", "put budgets and allowlists on keys" },
 };
 
-enum { LATER = sizeof(later) / sizeof(later[0]) };
+enum {
+	LATER = sizeof(later) / sizeof(later[0])
+};
 
 /* ---- reading ---- */
 
@@ -204,8 +222,8 @@ refuse_later(struct build *b, const json_t *root)
 		const json_t *value = json_object_get(root, later[i].name);
 
 		if (value != NULL && !json_is_null(value))
-			build_wrong(b, NULL, root, later[i].name, "this release does not have it yet; %s",
-			    later[i].instead);
+			build_wrong(b, NULL, root, later[i].name,
+			    "this release does not have it yet; %s", later[i].instead);
 	}
 }
 
@@ -225,7 +243,8 @@ read_top(struct build *b, const json_t *root, struct top *out)
 }
 
 static void
-read_section(struct build *b, const struct section *s, const json_t *root, struct sections *out)
+read_section(
+    struct build *b, const struct section *s, const json_t *root, struct sections *out)
 {
 	const json_t *object = json_object_get(root, s->name);
 	struct options_context c = build_context(b, s->name);
@@ -240,24 +259,30 @@ read_section(struct build *b, const struct section *s, const json_t *root, struc
 static void
 settle_listen(struct build *b, const json_t *root, const lz_list *list)
 {
-	enum { MOST = sizeof(b->c->listen) / sizeof(b->c->listen[0]) };
+	enum {
+		MOST = sizeof(b->c->listen) / sizeof(b->c->listen[0])
+	};
 	struct err why = { "" };
 
 	if (b->o->listen != NULL) {
 		b->c->listen_count = 1;
-		if (net_addr_parse(lz_strz(b->o->listen), &b->c->listen[0], &why) != ST_OK)
+		if (net_addr_parse(lz_strz(b->o->listen), &b->c->listen[0], &why) !=
+		    ST_OK)
 			build_wrong(b, "--listen", NULL, NULL, "%s", why.text);
 		return;
 	}
 	if (list->items == NULL)
 		return; /* was refused already */
 	if (list->count == 0 || list->count > MOST) {
-		build_wrong(b, NULL, root, "listen", "%zu addresses; it must be 1 to %d", list->count, MOST);
+		build_wrong(b, NULL, root, "listen", "%zu addresses; it must be 1 to %d",
+		    list->count, MOST);
 		return;
 	}
 	for (size_t i = 0; i < list->count; i++) {
-		/* Offline a reference is not known, and was checked as far as it can be. */
-		if (net_addr_parse(list->items[i], &b->c->listen[i], &why) != ST_OK && !b->o->is_offline)
+		/* Offline a reference is not known, and was checked as far as it can be.
+		 */
+		if (net_addr_parse(list->items[i], &b->c->listen[i], &why) != ST_OK &&
+		    !b->o->is_offline)
 			build_wrong(b, NULL, root, "listen", "%s", why.text);
 	}
 	b->c->listen_count = list->count;
@@ -266,14 +291,18 @@ settle_listen(struct build *b, const json_t *root, const lz_list *list)
 static void
 settle_proxies(struct build *b, const json_t *root, const lz_list *list)
 {
-	enum { MOST = sizeof(b->c->trusted_proxy) / sizeof(b->c->trusted_proxy[0]) };
+	enum {
+		MOST = sizeof(b->c->trusted_proxy) / sizeof(b->c->trusted_proxy[0])
+	};
 
 	if (list->count > MOST) {
-		build_wrong(b, NULL, root, "trusted_proxies", "has more than %d entries", MOST);
+		build_wrong(
+		    b, NULL, root, "trusted_proxies", "has more than %d entries", MOST);
 		return;
 	}
 	for (size_t i = 0; i < list->count; i++) {
-		if (net_range_parse(list->items[i], &b->c->trusted_proxy[i], NULL) == ST_OK)
+		if (net_range_parse(list->items[i], &b->c->trusted_proxy[i], NULL) ==
+		    ST_OK)
 			b->c->trusted_proxy_count++;
 	}
 }
@@ -301,16 +330,20 @@ settle_admin(struct build *b, const json_t *root, const struct admin *admin)
 	const json_t *object = json_object_get(root, "admin");
 	struct config *c = b->c;
 
-	if (admin->listen.ptr == NULL || net_addr_parse(admin->listen, &c->admin_listen, NULL) != ST_OK)
+	if (admin->listen.ptr == NULL ||
+	    net_addr_parse(admin->listen, &c->admin_listen, NULL) != ST_OK)
 		return;
 	c->has_admin = true;
 	if (!is_loopback(&c->admin_listen) && !admin->insecure)
 		build_wrong(b, "admin", object, "listen",
-		    "other machines reach this address and no token is asked for; use 127.0.0.1, or say "
+		    "other machines reach this address and no token is asked for; use "
+		    "127.0.0.1, or say "
 		    "insecure: true");
 	for (size_t i = 0; i < c->listen_count; i++) {
-		if (is_same_address(&c->listen[i], &c->admin_listen) && net_addr_port(&c->admin_listen) != 0)
-			build_wrong(b, "admin", object, "listen", "is the address of listen too");
+		if (is_same_address(&c->listen[i], &c->admin_listen) &&
+		    net_addr_port(&c->admin_listen) != 0)
+			build_wrong(
+			    b, "admin", object, "listen", "is the address of listen too");
 	}
 }
 
@@ -322,7 +355,8 @@ settle_fx(struct build *b, const json_t *root, const struct fx *fx)
 	b->c->fx_nano_eur_per_usd = fx->eur_per_usd;
 	b->c->fx_date = fx->date;
 	if (fx->eur_per_usd > 0 && fx->date.ptr == NULL)
-		build_warn(b, "fx", object, NULL, "has no date; traces cannot tell how old the rate is");
+		build_warn(b, "fx", object, NULL,
+		    "has no date; traces cannot tell how old the rate is");
 }
 
 static void
@@ -374,7 +408,8 @@ sections_read(struct build *b, const json_t *root)
 		build_wrong(b, "retention", json_object_get(root, "retention"), "content",
 		    "is longer than traces; content cannot outlive its trace");
 	if (b->c->data.ptr != NULL && b->c->data.len == 0)
-		build_wrong(b, NULL, root, "data", "is empty; it is the path of a folder");
+		build_wrong(
+		    b, NULL, root, "data", "is empty; it is the path of a folder");
 }
 
 /* ---- plugins ---- */
@@ -382,22 +417,25 @@ sections_read(struct build *b, const json_t *root)
 static bool
 read_want(struct build *b, const json_t *item, struct part_want *out)
 {
-	lz_str path = json_is_string(item) ? lz_strz(json_string_value(item)) : json_get_str(item, "path");
+	lz_str path = json_is_string(item) ? lz_strz(json_string_value(item))
+					   : json_get_str(item, "path");
 	lz_str digest = json_get_str(item, "sha256");
 
-	*out = (struct part_want) { .path = path, .sha256 = digest };
+	*out = (struct part_want){ .path = path, .sha256 = digest };
 	if (path.len == 0)
 		return false;
 	if (digest.ptr != NULL && !rule_find("digest")->check(digest))
 		return false;
-	/* A name is looked for in the plugin folders; a path starts at the file's folder. */
+	/* A name is looked for in the plugin folders; a path starts at the file's folder.
+	 */
 	if (str_find(path, '/') >= 0)
 		out->path = build_path(b, path);
 	return true;
 }
 
 static bool
-open_wanted(struct build *b, const json_t *root, const struct part_want *want, size_t n, bool strict)
+open_wanted(struct build *b, const json_t *root, const struct part_want *want, size_t n,
+    bool strict)
 {
 	struct err why = { "" };
 
@@ -424,7 +462,9 @@ plugins_open(struct build *b, const json_t *root)
 	for (size_t i = 0; i < n; i++) {
 		if (!read_want(b, json_array_get(list, i), &want[i])) {
 			build_wrong(b, NULL, root, "plugins",
-			    "item %zu is not a plugin; write NAME, PATH or { path: PATH, sha256: 64 digits }", i);
+			    "item %zu is not a plugin; write NAME, PATH or { path: PATH, "
+			    "sha256: 64 digits }",
+			    i);
 			return false;
 		}
 	}
@@ -445,7 +485,8 @@ sections_schema(void)
 	json_decref(top);
 	for (size_t i = 0; i < SECTIONS; i++)
 		(void)json_object_set_new(all, sections[i].name,
-		    options_schema(sections[i].rows, sections[i].row_count, sizeof(lz_option)));
+		    options_schema(
+			sections[i].rows, sections[i].row_count, sizeof(lz_option)));
 	return all;
 }
 
@@ -460,7 +501,8 @@ sections_shown(const json_t *root)
 		if (sections[i].is_optional && (object == NULL || json_is_null(object)))
 			continue;
 		(void)json_object_set_new(out, sections[i].name,
-		    options_shown(sections[i].rows, sections[i].row_count, sizeof(lz_option), object));
+		    options_shown(sections[i].rows, sections[i].row_count,
+			sizeof(lz_option), object));
 	}
 	return out;
 }

@@ -1,9 +1,11 @@
-/* yaml.c - libyaml's events to a JSON tree, by the core schema of YAML 1.2, with the line of everything.
+/* yaml.c - libyaml's events to a JSON tree, by the core schema of YAML 1.2, with the line
+ * of everything.
  *
- * libyaml reads the syntax and nothing else: what a scalar means is decided here, so that `no` is a string and
- * `0o17` is fifteen. The event interface is used because the document interface builds all of a hostile
- * text before anybody may say stop. Whatever could mean two things to two readers (duplicate keys, merge
- * keys, tags, several documents) is refused with its line.
+ * libyaml reads the syntax and nothing else: what a scalar means is decided here, so that
+ * `no` is a string and `0o17` is fifteen. The event interface is used because the
+ * document interface builds all of a hostile text before anybody may say stop. Whatever
+ * could mean two things to two readers (duplicate keys, merge keys, tags, several
+ * documents) is refused with its line.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,27 +19,15 @@
 #include <yaml.h>
 
 #include "base/mem.h"
+#include "config/places.h"
 
 enum {
 	TEXT_BYTES = 1 << 20,
 	DEPTH = 64,
-	ALIAS_NODES = 10000, /* made by following aliases, in all: stops the billion laughs */
+	ALIAS_NODES =
+	    10000, /* made by following aliases, in all: stops the billion laughs */
 	ANCHORS = 1000,
-	SCALAR_BYTES = 64    /* the longest plain scalar that can be a number */
-};
-
-/* Where a node or a member stands. Singletons (true, false, null) are one node for all of jansson, so members
- * are kept under their object and key. */
-struct place {
-	const json_t *node;
-	char *key; /* NULL: the node itself */
-	unsigned line;
-};
-
-struct yaml_source {
-	char *file;
-	struct place *place; /* open addressing, never more than half full */
-	size_t cap, count;
+	SCALAR_BYTES = 64 /* the longest plain scalar that can be a number */
 };
 
 struct anchor {
@@ -54,115 +44,6 @@ struct reader {
 	unsigned depth, alias_nodes;
 };
 
-/* ---- places ---- */
-
-static size_t
-place_hash(const json_t *node, const char *key)
-{
-	uint64_t h = (uint64_t)(uintptr_t)node * 0x9e3779b97f4a7c15u;
-
-	for (; key != NULL && *key != '\0'; key++)
-		h = (h ^ (unsigned char)*key) * 0x100000001b3u;
-	return (size_t)(h ^ (h >> 29));
-}
-
-static struct place *
-place_at(struct place *table, size_t cap, const json_t *node, const char *key)
-{
-	size_t i = place_hash(node, key) & (cap - 1);
-
-	for (; table[i].node != NULL; i = (i + 1) & (cap - 1)) {
-		if (table[i].node != node || (table[i].key == NULL) != (key == NULL))
-			continue;
-		if (key == NULL || strcmp(table[i].key, key) == 0)
-			break;
-	}
-	return &table[i];
-}
-
-static bool
-places_grow(struct yaml_source *s)
-{
-	size_t cap = s->cap == 0 ? 256 : s->cap * 2;
-	struct place *bigger = mem_calloc(cap, sizeof(*bigger));
-
-	if (bigger == NULL)
-		return false;
-	for (size_t i = 0; i < s->cap; i++) {
-		if (s->place[i].node != NULL)
-			*place_at(bigger, cap, s->place[i].node, s->place[i].key) = s->place[i];
-	}
-	mem_free(s->place);
-	s->place = bigger;
-	s->cap = cap;
-	return true;
-}
-
-static bool
-place_add(struct yaml_source *s, const json_t *node, const char *key, unsigned line)
-{
-	struct place *p;
-	char *copy = NULL;
-
-	if (2 * (s->count + 1) > s->cap && !places_grow(s))
-		return false;
-	p = place_at(s->place, s->cap, node, key);
-	if (p->node != NULL)
-		return true;
-	if (key != NULL && (copy = mem_strdup(key)) == NULL)
-		return false;
-	*p = (struct place) { node, copy, line };
-	s->count++;
-	return true;
-}
-
-unsigned
-yaml_line(const struct yaml_source *s, const json_t *node, const char *key)
-{
-	if (s == NULL || s->cap == 0 || node == NULL)
-		return 0;
-	return place_at(s->place, s->cap, node, key)->line;
-}
-
-bool
-yaml_set_line(struct yaml_source *s, const json_t *node, unsigned line)
-{
-	return s == NULL || place_add(s, node, NULL, line);
-}
-
-const char *
-yaml_file(const struct yaml_source *s)
-{
-	return s->file;
-}
-
-void
-yaml_source_free(struct yaml_source *s)
-{
-	if (s == NULL)
-		return;
-	for (size_t i = 0; i < s->cap; i++)
-		mem_free(s->place[i].key);
-	mem_free(s->place);
-	mem_free(s->file);
-	mem_free(s);
-}
-
-static struct yaml_source *
-source_new(const char *file)
-{
-	struct yaml_source *s = mem_zalloc(sizeof(*s));
-
-	if (s == NULL)
-		return NULL;
-	s->file = mem_strdup(file);
-	if (s->file == NULL || !places_grow(s)) {
-		yaml_source_free(s);
-		return NULL;
-	}
-	return s;
-}
-
 /* ---- failures ---- */
 
 static unsigned
@@ -171,7 +52,8 @@ line_of(const yaml_event_t *ev)
 	return (unsigned)ev->start_mark.line + 1;
 }
 
-static json_t *fail(struct reader *r, unsigned line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static json_t *fail(struct reader *r, unsigned line, const char *fmt, ...)
+    PRINTF_LIKE(3, 4);
 
 static json_t *
 fail(struct reader *r, unsigned line, const char *fmt, ...)
@@ -182,14 +64,14 @@ fail(struct reader *r, unsigned line, const char *fmt, ...)
 	va_start(args, fmt);
 	(void)vsnprintf(what, sizeof(what), fmt, args);
 	va_end(args);
-	(void)err_fail(r->e, ST_INVALID, "%s:%u: %s", r->source->file, line, what);
+	(void)err_fail(r->e, ST_INVALID, "%s:%u: %s", yaml_file(r->source), line, what);
 	return NULL;
 }
 
 static json_t *
 fail_nomem(struct reader *r)
 {
-	(void)err_fail(r->e, ST_NOMEM, "%s: out of memory", r->source->file);
+	(void)err_fail(r->e, ST_NOMEM, "%s: out of memory", yaml_file(r->source));
 	return NULL;
 }
 
@@ -268,7 +150,8 @@ is_not_finite(const char *s)
 {
 	if (*s == '-' || *s == '+')
 		s++;
-	return is_one_of(s, ".inf", ".Inf", ".INF") || is_one_of(s, ".nan", ".NaN", ".NAN");
+	return is_one_of(s, ".inf", ".Inf", ".INF") ||
+	       is_one_of(s, ".nan", ".NaN", ".NAN");
 }
 
 static json_t *
@@ -359,7 +242,8 @@ anchor_open(struct reader *r, const char *name, unsigned line)
 	return a;
 }
 
-/* A copy of its own for each use, so that a node has one place. Its members stand where the original's do. */
+/* A copy of its own for each use, so that a node has one place. Its members stand where
+ * the original's do. */
 static json_t *
 copy_node(struct reader *r, const json_t *from, unsigned line)
 {
@@ -369,7 +253,8 @@ copy_node(struct reader *r, const json_t *from, unsigned line)
 	size_t i;
 
 	if (++r->alias_nodes > ALIAS_NODES)
-		return fail(r, line, "aliases expand to more than %d values", ALIAS_NODES);
+		return fail(
+		    r, line, "aliases expand to more than %d values", ALIAS_NODES);
 	if (!json_is_object(from) && !json_is_array(from)) {
 		to = json_copy((json_t *)(uintptr_t)from);
 		if (to == NULL)
@@ -377,7 +262,7 @@ copy_node(struct reader *r, const json_t *from, unsigned line)
 		return to;
 	}
 	to = json_is_object(from) ? json_object() : json_array();
-	if (to == NULL || !place_add(r->source, to, NULL, line))
+	if (to == NULL || !places_add(r->source, to, NULL, line))
 		goto nomem;
 	if (json_is_array(from)) {
 		json_array_foreach((json_t *)(uintptr_t)from, i, inner)
@@ -395,7 +280,7 @@ copy_node(struct reader *r, const json_t *from, unsigned line)
 
 		if (copy == NULL || json_object_set_new(to, key, copy) != 0)
 			goto failed;
-		if (!place_add(r->source, to, key, yaml_line(r->source, from, key)))
+		if (!places_add(r->source, to, key, yaml_line(r->source, from, key)))
 			goto nomem;
 	}
 	return to;
@@ -455,7 +340,8 @@ check_key(struct reader *r, const json_t *object, const yaml_event_t *ev)
 	const char *wrong = NULL;
 
 	if (ev->type != YAML_SCALAR_EVENT) {
-		(void)fail(r, line, "a key must be a word, not a list, a map or an alias");
+		(void)fail(
+		    r, line, "a key must be a word, not a list, a map or an alias");
 		return false;
 	}
 	if (ev->data.scalar.length == 0)
@@ -466,8 +352,10 @@ check_key(struct reader *r, const json_t *object, const yaml_event_t *ev)
 		wrong = "tags (!name) are not supported";
 	else if (ev->data.scalar.anchor != NULL)
 		wrong = "a key must not have an anchor";
-	else if (strcmp(key, "<<") == 0 && ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
-		wrong = "merge keys (<<) are not supported; write the members out or use an alias";
+	else if (strcmp(key, "<<") == 0 &&
+		 ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
+		wrong = "merge keys (<<) are not supported; write the members out or use "
+			"an alias";
 	if (wrong != NULL) {
 		(void)fail(r, line, "%s", wrong);
 		return false;
@@ -478,16 +366,6 @@ check_key(struct reader *r, const json_t *object, const yaml_event_t *ev)
 		return false;
 	}
 	return true;
-}
-
-/* A list or map stands where its key does, which is not its first line when it is written below. */
-static void
-move_to_key(struct yaml_source *s, const json_t *value, unsigned line)
-{
-	struct place *p = place_at(s->place, s->cap, value, NULL);
-
-	if (p->node != NULL)
-		p->line = line;
 }
 
 static bool
@@ -504,11 +382,11 @@ member(struct reader *r, json_t *object, const yaml_event_t *key_event)
 	if (value == NULL)
 		return false;
 	if (json_object_set_new(object, key, value) != 0 ||
-	    !place_add(r->source, object, key, line_of(key_event))) {
+	    !places_add(r->source, object, key, line_of(key_event))) {
 		(void)fail_nomem(r);
 		return false;
 	}
-	move_to_key(r->source, value, line_of(key_event));
+	places_move(r->source, value, line_of(key_event));
 	return true;
 }
 
@@ -540,7 +418,8 @@ collection(struct reader *r, const yaml_event_t *ev)
 	json_t *j, *whole;
 
 	if (r->depth == DEPTH)
-		return fail(r, line_of(ev), "more than %d levels of lists and maps", DEPTH);
+		return fail(
+		    r, line_of(ev), "more than %d levels of lists and maps", DEPTH);
 	j = is_map ? json_object() : json_array();
 	if (j == NULL)
 		return fail_nomem(r);
@@ -600,7 +479,7 @@ node(struct reader *r, yaml_event_t *ev)
 	j = ev->type == YAML_SCALAR_EVENT ? scalar(r, ev) : collection(r, ev);
 	if (j == NULL)
 		return NULL;
-	if (!is_singleton(j) && !place_add(r->source, j, NULL, line_of(ev))) {
+	if (!is_singleton(j) && !places_add(r->source, j, NULL, line_of(ev))) {
 		json_decref(j);
 		return fail_nomem(r);
 	}
@@ -622,7 +501,8 @@ expect(struct reader *r, yaml_event_type_t type)
 		return false;
 	is_it = ev.type == type;
 	if (!is_it)
-		(void)fail(r, line_of(&ev), "a second document begins; one file holds one");
+		(void)fail(
+		    r, line_of(&ev), "a second document begins; one file holds one");
 	yaml_event_delete(&ev);
 	return is_it;
 }
@@ -674,14 +554,15 @@ yaml_parse(lz_str text, const char *file, struct yaml_source **source, struct er
 	if (check_text(text, file, e) != ST_OK)
 		return NULL;
 	r = mem_zalloc(sizeof(*r));
-	if (r == NULL || (r->source = source_new(file)) == NULL || !yaml_parser_initialize(&r->parser)) {
+	if (r == NULL || (r->source = places_new(file)) == NULL ||
+	    !yaml_parser_initialize(&r->parser)) {
 		(void)err_fail(e, ST_NOMEM, "%s: out of memory", file);
 		goto out;
 	}
 	r->e = &ours;
 	yaml_parser_set_encoding(&r->parser, YAML_UTF8_ENCODING);
-	yaml_parser_set_input_string(&r->parser, (const unsigned char *)(text.len > 0 ? text.ptr : ""),
-	    text.len);
+	yaml_parser_set_input_string(
+	    &r->parser, (const unsigned char *)(text.len > 0 ? text.ptr : ""), text.len);
 	j = document(r);
 	if (j == NULL && e != NULL)
 		*e = ours;

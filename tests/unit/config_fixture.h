@@ -1,4 +1,5 @@
-/* config_fixture.h - what the tests of config/ share: a text loaded against made-up plugins.
+/* config_fixture.h - what the tests of config/ share: a text loaded against made-up
+ * plugins.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -30,11 +31,15 @@ static const lz_option fancy_rows[] = {
 	LZ_OPT_TEXT(struct fancy, token, "", "secret", "a token of its own"),
 };
 
-#define FAKE(kind_, name_) { .kind = kind_, .name = name_, .summary = "made up", .plugin = name_, .has_host = true }
+#define FAKE(kind_, name_, url)                                                          \
+	{                                                                                \
+		.kind = kind_, .name = name_, .summary = "made up", .plugin = name_,     \
+		.base_url = url, .has_host = true                                        \
+	}
 static const struct part_info fake_parts[] = {
-	FAKE("provider", "openai"),
-	FAKE("provider", "compatible"),
-	FAKE("provider", "echo"),
+	FAKE("provider", "openai", "https://api.openai.com/v1"),
+	FAKE("provider", "compatible", NULL),
+	FAKE("provider", "echo", "echo:"),
 	{ .kind = "provider",
 	    .name = "fancy",
 	    .summary = "made up",
@@ -43,9 +48,9 @@ static const struct part_info fake_parts[] = {
 	    .option_count = 2,
 	    .option_size = sizeof(lz_option),
 	    .has_host = true },
-	FAKE("router", "cheapest"),
-	FAKE("router", "balanced"),
-	FAKE("guardrail", "pii"),
+	FAKE("router", "cheapest", NULL),
+	FAKE("router", "balanced", NULL),
+	FAKE("guardrail", "pii", NULL),
 };
 
 static unsigned fake_made, fake_destroyed, fake_opened;
@@ -58,7 +63,8 @@ fake_open(const struct part_want *want, size_t count, bool strict, struct err *e
 	fake_opened++;
 	for (size_t i = 0; i < count; i++) {
 		if (str_is(want[i].path, "missing"))
-			return err_fail(e, ST_NOT_FOUND, "plugin missing: there is no file of that name");
+			return err_fail(e, ST_NOT_FOUND,
+			    "plugin missing: there is no file of that name");
 	}
 	return ST_OK;
 }
@@ -88,8 +94,8 @@ fake_find(const char *kind, lz_str name, lz_str *near)
 }
 
 static inline struct part *
-fake_make(const struct part_info *info, const char *name, const json_t *options, const char *where,
-    struct err *e)
+fake_make(const struct part_info *info, const char *name, const json_t *options,
+    const char *where, struct err *e)
 {
 	struct part *p;
 
@@ -119,7 +125,8 @@ fake_destroy(struct part *p)
 	mem_free(p);
 }
 
-static const struct part_ops fake_ops = { fake_open, fake_find, fake_at, fake_make, fake_destroy };
+static const struct part_ops fake_ops = { fake_open, fake_find, fake_at, fake_make,
+	fake_destroy };
 
 /* ---- loading ---- */
 
@@ -146,7 +153,7 @@ load_with(struct config_options o, const char *text)
 static inline struct config *
 load(const char *text)
 {
-	return load_with((struct config_options) { .path = NULL }, text);
+	return load_with((struct config_options){ .path = NULL }, text);
 }
 
 static inline void
@@ -173,8 +180,8 @@ expect_warning(const struct config *c, const char *part)
 		if (strstr(c->warning[i], part) != NULL)
 			return;
 	}
-	fail_msg("no warning says \"%s\"; %zu warnings, the first: %s", part, c->warning_count,
-	    c->warning_count > 0 ? c->warning[0] : "");
+	fail_msg("no warning says \"%s\"; %zu warnings, the first: %s", part,
+	    c->warning_count, c->warning_count > 0 ? c->warning[0] : "");
 }
 
 static inline void

@@ -1,4 +1,5 @@
-/* test_keyset.c - the settings of a virtual key: the product page's, and nonsense in every member.
+/* test_keyset.c - the settings of a virtual key: the product page's, and nonsense in
+ * every member.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -47,9 +48,11 @@ fine(const char *yaml)
 static void
 the_product_pages_key_is_taken_as_it_stands(void **state)
 {
-	struct key_settings s = fine("{ \"name\": \"Production backend\", \"rate_limit\": 120, "
-				     "\"routing_strategy\": \"balanced\",\n  \"model_allowlist\": [\"gpt-4o\", "
-				     "\"claude-3-5-sonnet\"], \"budget_monthly_eur\": 250, \"budget_alert_pct\": 80 }\n");
+	struct key_settings s = fine(
+	    "{ \"name\": \"Production backend\", \"rate_limit\": 120, "
+	    "\"routing_strategy\": \"balanced\",\n  \"model_allowlist\": [\"gpt-4o\", "
+	    "\"claude-3-5-sonnet\"], \"budget_monthly_eur\": 250, \"budget_alert_pct\": "
+	    "80 }\n");
 
 	(void)state;
 	assert_true(str_is(s.name, "Production backend"));
@@ -72,9 +75,12 @@ static void
 absent_null_and_unlimited_are_no_limit_and_zero_is_one(void **state)
 {
 	static const char *const none[] = { "{}",
-		"{rate_limit: null, max_in_flight: ~, tokens_per_minute: null, max_output_tokens: null, "
-		"model_allowlist: null, budget_monthly_eur: null, organization: null, budgets: null}",
-		"{rate_limit: unlimited, max_in_flight: unlimited, tokens_per_minute: unlimited, "
+		"{rate_limit: null, max_in_flight: ~, tokens_per_minute: null, "
+		"max_output_tokens: null, "
+		"model_allowlist: null, budget_monthly_eur: null, organization: null, "
+		"budgets: null}",
+		"{rate_limit: unlimited, max_in_flight: unlimited, tokens_per_minute: "
+		"unlimited, "
 		"max_output_tokens: unlimited, budget_monthly_eur: unlimited}" };
 	struct key_settings s;
 
@@ -88,7 +94,8 @@ absent_null_and_unlimited_are_no_limit_and_zero_is_one(void **state)
 		assert_false(s.has_allowlist);
 		assert_int_equal(s.budget_count, 0);
 	}
-	s = fine("{rate_limit: 0, max_in_flight: 0, tokens_per_minute: 0, budget_monthly_eur: 0, model_allowlist: []}");
+	s = fine("{rate_limit: 0, max_in_flight: 0, tokens_per_minute: 0, "
+		 "budget_monthly_eur: 0, model_allowlist: []}");
 	assert_int_equal(s.rate_limit, 0);
 	assert_int_equal(s.max_in_flight, 0);
 	assert_int_equal(s.tokens_per_minute, 0);
@@ -101,12 +108,15 @@ absent_null_and_unlimited_are_no_limit_and_zero_is_one(void **state)
 static void
 every_member_lands_where_it_belongs(void **state)
 {
-	struct key_settings s = fine("name: é\nrate_limit: 60\nrate_burst: 5\nmax_in_flight: 3\n"
-				     "max_output_tokens: 1000\ntokens_per_minute: 90000\n"
-				     "model_allowlist: ['gpt-*', '*']\nbudget_monthly_eur: 0.5\nbudget_alert_pct: [100, 50]\n"
-				     "budgets: [{period: day, eur: 5.25, alert_pct: [90, 10]}, {period: week, eur: 20}]\n"
-				     "expires_at: 2027-03-01\nmetadata: {team: search}\nlog_content: meta\n"
-				     "allowed_ips: [10.0.0.0/8, '::1']\nshow_budget: true\n");
+	struct key_settings s =
+	    fine("name: é\nrate_limit: 60\nrate_burst: 5\nmax_in_flight: 3\n"
+		 "max_output_tokens: 1000\ntokens_per_minute: 90000\n"
+		 "model_allowlist: ['gpt-*', '*']\nbudget_monthly_eur: "
+		 "0.5\nbudget_alert_pct: [100, 50]\n"
+		 "budgets: [{period: day, eur: 5.25, alert_pct: [90, 10]}, {period: "
+		 "week, eur: 20}]\n"
+		 "expires_at: 2027-03-01\nmetadata: {team: search}\nlog_content: meta\n"
+		 "allowed_ips: [10.0.0.0/8, '::1']\nshow_budget: true\n");
 
 	(void)state;
 	assert_int_equal(s.rate_burst, 5);
@@ -138,7 +148,8 @@ nonsense_in_every_member_is_named(void **state)
 		{ "name: 5", "key.json:1: key.name: 5 is not a text" },
 		{ "name: ''", "key.name: is empty or holds control" },
 		{ "name: \"a\\tb\"", "key.name: is empty or holds control" },
-		{ "rate_limit: -1", "key.rate_limit: -1 is not a whole number from 0 to 1000000000, or \"unlimited\"" },
+		{ "rate_limit: -1", "key.rate_limit: -1 is not a whole number from 0 to "
+				    "1000000000, or \"unlimited\"" },
 		{ "rate_limit: many", "key.rate_limit: \"many\" is not a whole number" },
 		{ "rate_limit: 1.5", "key.rate_limit: 1.5 is not" },
 		{ "rate_limit: 1000000001", "key.rate_limit: 1000000001 is not" },
@@ -148,45 +159,72 @@ nonsense_in_every_member_is_named(void **state)
 		{ "max_in_flight: '3'", "key.max_in_flight: \"3\" is not" },
 		{ "max_output_tokens: []", "key.max_output_tokens: a list is not" },
 		{ "tokens_per_minute: {}", "key.tokens_per_minute: a map is not" },
-		{ "routing_strategy: 1", "key.routing_strategy: 1 is not the name of a router" },
-		{ "routing_strategy: ''", "key.routing_strategy: the name of a router has 1 to" },
-		{ "model_allowlist: gpt-4o", "key.model_allowlist: \"gpt-4o\" is not a list" },
-		{ "model_allowlist: [1]", "key.model_allowlist: 1 is not the name of a model" },
+		{ "routing_strategy: 1",
+		    "key.routing_strategy: 1 is not the name of a router" },
+		{ "routing_strategy: ''",
+		    "key.routing_strategy: the name of a router has 1 to" },
+		{ "model_allowlist: gpt-4o",
+		    "key.model_allowlist: \"gpt-4o\" is not a list" },
+		{ "model_allowlist: [1]",
+		    "key.model_allowlist: 1 is not the name of a model" },
 		{ "model_allowlist: ['']", "key.model_allowlist: \"\" is not the name" },
-		{ "model_allowlist: ['a*b']", "key.model_allowlist: \"a*b\": a * may only stand at the end" },
-		{ "budget_monthly_eur: -5", "key.budget_monthly_eur: -5 is not an amount in euro" },
-		{ "budget_monthly_eur: '250'", "key.budget_monthly_eur: \"250\" is not an amount" },
-		{ "budget_monthly_eur: 0.0000000001", "key.budget_monthly_eur: 1e-10 is not an amount" },
-		{ "budget_monthly_eur: 1000000001", "key.budget_monthly_eur: 1000000001 is not" },
-		{ "{budget_monthly_eur: 1, budget_alert_pct: 0}", "key.budget_alert_pct: 0 is not a whole number from 1 to 100" },
-		{ "{budget_monthly_eur: 1, budget_alert_pct: 101}", "key.budget_alert_pct: 101 is not" },
-		{ "{budget_monthly_eur: 1, budget_alert_pct: [80, 80]}", "key.budget_alert_pct: 80 is there twice" },
-		{ "{budget_monthly_eur: 1, budget_alert_pct: [1,2,3,4,5,6,7,8,9]}", "key.budget_alert_pct: has more than 8" },
+		{ "model_allowlist: ['a*b']",
+		    "key.model_allowlist: \"a*b\": a * may only stand at the end" },
+		{ "budget_monthly_eur: -5",
+		    "key.budget_monthly_eur: -5 is not an amount in euro" },
+		{ "budget_monthly_eur: '250'",
+		    "key.budget_monthly_eur: \"250\" is not an amount" },
+		{ "budget_monthly_eur: 0.0000000001",
+		    "key.budget_monthly_eur: 1e-10 is not an amount" },
+		{ "budget_monthly_eur: 1000000001",
+		    "key.budget_monthly_eur: 1000000001 is not" },
+		{ "{budget_monthly_eur: 1, budget_alert_pct: 0}",
+		    "key.budget_alert_pct: 0 is not a whole number from 1 to 100" },
+		{ "{budget_monthly_eur: 1, budget_alert_pct: 101}",
+		    "key.budget_alert_pct: 101 is not" },
+		{ "{budget_monthly_eur: 1, budget_alert_pct: [80, 80]}",
+		    "key.budget_alert_pct: 80 is there twice" },
+		{ "{budget_monthly_eur: 1, budget_alert_pct: [1,2,3,4,5,6,7,8,9]}",
+		    "key.budget_alert_pct: has more than 8" },
 		{ "budget_alert_pct: high", "key.budget_alert_pct: \"high\" is not" },
 		{ "budgets: 5", "key.budgets: 5 is not a list" },
 		{ "budgets: [5]", "key.budgets: 5 is not a budget" },
 		{ "budgets: [{eur: 5}]", "key.budgets: period: nothing is not a choice" },
-		{ "budgets: [{period: year, eur: 5}]", "key.budgets: period: \"year\" is not a choice; it must be one of day, week" },
+		{ "budgets: [{period: year, eur: 5}]",
+		    "key.budgets: period: \"year\" is not a choice; it must be one of "
+		    "day, week" },
 		{ "budgets: [{period: day}]", "key.budgets: eur is missing" },
-		{ "budgets: [{period: day, eur: lots}]", "key.budgets: eur: \"lots\" is not an amount" },
-		{ "budgets: [{period: day, eur: 5, alert: 1}]", "key.budgets: the member alert is not known" },
-		{ "budgets: [{period: day, eur: 5, alert_pct: x}]", "key.budgets: \"x\" is not a whole number" },
-		{ "budgets: [{period: day, eur: 5}, {period: day, eur: 6}]", "key.budgets: there are two budgets for a day" },
-		{ "{budget_monthly_eur: 1, budgets: [{period: month, eur: 5}]}", "key.budgets: there are two budgets for a month" },
-		{ "expires_at: soon", "key.expires_at: \"soon\" is not a date; write 2027-03-01" },
+		{ "budgets: [{period: day, eur: lots}]",
+		    "key.budgets: eur: \"lots\" is not an amount" },
+		{ "budgets: [{period: day, eur: 5, alert: 1}]",
+		    "key.budgets: the member alert is not known" },
+		{ "budgets: [{period: day, eur: 5, alert_pct: x}]",
+		    "key.budgets: \"x\" is not a whole number" },
+		{ "budgets: [{period: day, eur: 5}, {period: day, eur: 6}]",
+		    "key.budgets: there are two budgets for a day" },
+		{ "{budget_monthly_eur: 1, budgets: [{period: month, eur: 5}]}",
+		    "key.budgets: there are two budgets for a month" },
+		{ "expires_at: soon",
+		    "key.expires_at: \"soon\" is not a date; write 2027-03-01" },
 		{ "expires_at: 2027", "key.expires_at: 2027 is not a date" },
 		{ "metadata: x", "key.metadata: \"x\" is not a flat map" },
 		{ "metadata: {a: 1}", "key.metadata: a: 1 is not a text" },
 		{ "metadata: {a: {b: c}}", "key.metadata: a: a map is not a text" },
-		{ "log_content: none", "key.log_content: \"none\" is not a choice; it must be one of full, meta, off" },
+		{ "log_content: none", "key.log_content: \"none\" is not a choice; it "
+				       "must be one of full, meta, off" },
 		{ "allowed_ips: 5", "key.allowed_ips: 5 is not an address range" },
-		{ "allowed_ips: [10.0.0.0/33]", "key.allowed_ips: \"10.0.0.0/33\" is not an address range" },
+		{ "allowed_ips: [10.0.0.0/33]",
+		    "key.allowed_ips: \"10.0.0.0/33\" is not an address range" },
 		{ "allowed_ips: []", "key.allowed_ips: is empty" },
 		{ "show_budget: 1", "key.show_budget: 1 is not true or false" },
-		{ "organization: acme", "key.organization: this release does not have organizations yet" },
-		{ "assistant: support", "key.assistant: this release does not have assistants yet" },
-		{ "guardrails: [pii]", "key.guardrails: this release does not have guardrails yet" },
-		{ "rate_limits: 5", "key.rate_limits: is not known; did you mean \"rate_limit\"?" },
+		{ "organization: acme",
+		    "key.organization: this release does not have organizations yet" },
+		{ "assistant: support",
+		    "key.assistant: this release does not have assistants yet" },
+		{ "guardrails: [pii]",
+		    "key.guardrails: this release does not have guardrails yet" },
+		{ "rate_limits: 5",
+		    "key.rate_limits: is not known; did you mean \"rate_limit\"?" },
 		{ "colour: red", "key.json:1: key.colour: is not a setting of a key" },
 	};
 
@@ -198,7 +236,8 @@ nonsense_in_every_member_is_named(void **state)
 		if (parse(cases[i].yaml, &s, &e) == ST_OK)
 			fail_msg("accepted: %s", cases[i].yaml);
 		if (strstr(e.text, cases[i].sentence) == NULL)
-			fail_msg("%s: \"%s\" is not said: %s", cases[i].yaml, cases[i].sentence, e.text);
+			fail_msg("%s: \"%s\" is not said: %s", cases[i].yaml,
+			    cases[i].sentence, e.text);
 	}
 }
 
@@ -252,12 +291,15 @@ what_the_caller_handles_is_ignored_and_still_suggested(void **state)
 	json_t *j = json_pack("{s:s, s:i}", "secret", "x", "rate_limit", 1);
 
 	(void)state;
-	assert_int_equal(key_settings_parse(j, "keys.a", ignore, memory, NULL, &s, &e), ST_OK);
+	assert_int_equal(
+	    key_settings_parse(j, "keys.a", ignore, memory, NULL, &s, &e), ST_OK);
 	assert_int_equal(s.rate_limit, 1);
 	json_decref(j);
 	j = json_pack("{s:s}", "secert", "x");
-	assert_int_equal(key_settings_parse(j, "keys.a", ignore, memory, NULL, &s, &e), ST_INVALID);
-	assert_string_equal(e.text, "keys.a.secert: is not known; did you mean \"secret\"?");
+	assert_int_equal(
+	    key_settings_parse(j, "keys.a", ignore, memory, NULL, &s, &e), ST_INVALID);
+	assert_string_equal(
+	    e.text, "keys.a.secert: is not known; did you mean \"secret\"?");
 	json_decref(j);
 }
 
@@ -274,9 +316,11 @@ static void
 a_report_hears_every_error_and_warning(void **state)
 {
 	unsigned n[3] = { 0, 0, 0 };
-	struct options_context c = { .memory = memory, .where = "k", .report = count_reports, .report_arg = n };
-	json_t *j = json_pack("{s:i, s:s, s:s, s:i}", "rate_limit", -1, "name", "", "expires_at", "2001-01-01",
-	    "budget_alert_pct", 50);
+	struct options_context c = {
+		.memory = memory, .where = "k", .report = count_reports, .report_arg = n
+	};
+	json_t *j = json_pack("{s:i, s:s, s:s, s:i}", "rate_limit", -1, "name", "",
+	    "expires_at", "2001-01-01", "budget_alert_pct", 50);
 	struct key_settings s;
 	struct err e = { "" };
 
@@ -293,8 +337,9 @@ the_schema_has_every_member_and_the_page_fits(void **state)
 	json_t *s = key_settings_schema();
 	const json_t *p = json_object_get(s, "properties");
 	struct err e = { "" };
-	json_t *key = json_pack("{s:s, s:i, s:s, s:[s], s:f, s:i}", "name", "x", "rate_limit", 120, "routing_strategy",
-	    "balanced", "model_allowlist", "gpt-4o", "budget_monthly_eur", 250.5, "budget_alert_pct", 80);
+	json_t *key = json_pack("{s:s, s:i, s:s, s:[s], s:f, s:i}", "name", "x",
+	    "rate_limit", 120, "routing_strategy", "balanced", "model_allowlist",
+	    "gpt-4o", "budget_monthly_eur", 250.5, "budget_alert_pct", 80);
 
 	(void)state;
 	assert_int_equal(json_object_size(p), 16);

@@ -1,4 +1,5 @@
-/* test_models.c - what a model's name may mean, and the catalogue that the program carries.
+/* test_models.c - what a model's name may mean, and the catalogue that the program
+ * carries.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,8 +18,9 @@ look_up(const struct config *c, const char *name, struct arena *memory)
 static void
 a_catalogue_name_is_served_by_every_provider_of_its_vendor_in_file_order(void **state)
 {
-	struct config *c = load_fine("providers:\n  b: {plugin: openai, api_keys: [env:LZ_KEY]}\n"
-				     "  a: {plugin: openai, api_keys: [env:LZ_KEY]}\n  echo: {}\n");
+	struct config *c =
+	    load_fine("providers:\n  b: {plugin: openai, api_keys: [env:LZ_KEY]}\n"
+		      "  a: {plugin: openai, api_keys: [env:LZ_KEY]}\n  echo: {}\n");
 
 	(void)state;
 	assert_int_equal(look_up(c, "gpt-4o", NULL), 2);
@@ -29,7 +31,8 @@ a_catalogue_name_is_served_by_every_provider_of_its_vendor_in_file_order(void **
 	assert_int_equal(config_targets(c, STR_LIT("gpt-4o"), found, 1, &made, NULL), 1);
 	assert_int_equal(config_targets(c, STR_LIT("gpt-4o"), found, 0, &made, NULL), 0);
 	assert_int_equal(look_up(c, "echo-1", NULL), 1);
-	assert_int_equal(look_up(c, "claude-3-5-sonnet", NULL), 0); /* known, but nobody serves it */
+	assert_int_equal(
+	    look_up(c, "claude-3-5-sonnet", NULL), 0); /* known, but nobody serves it */
 	assert_int_equal(look_up(c, "gpt-5o", NULL), 0);
 	assert_int_equal(look_up(c, "", NULL), 0);
 	drop(c);
@@ -38,7 +41,8 @@ a_catalogue_name_is_served_by_every_provider_of_its_vendor_in_file_order(void **
 static void
 facts_come_from_the_catalogue(void **state)
 {
-	struct config *c = load_fine("providers: {openai: {api_keys: [env:LZ_KEY]}, echo: {}}");
+	struct config *c =
+	    load_fine("providers: {openai: {api_keys: [env:LZ_KEY]}, echo: {}}");
 	const struct model_facts *m;
 
 	(void)state;
@@ -52,7 +56,8 @@ facts_come_from_the_catalogue(void **state)
 	assert_int_equal(m->price_cache_write, -1);
 	assert_true(str_is(m->price_date, "2026-09-23"));
 	assert_true(m->knows_capabilities);
-	assert_int_equal(m->capabilities, LZ_CAN_STREAM | LZ_CAN_TOOLS | LZ_CAN_VISION | LZ_CAN_SCHEMA | LZ_CAN_FILES);
+	assert_int_equal(m->capabilities,
+	    LZ_CAN_STREAM | LZ_CAN_TOOLS | LZ_CAN_VISION | LZ_CAN_SCHEMA | LZ_CAN_FILES);
 	assert_true(m->quality > 0.1 && m->quality < 0.2);
 	assert_false(m->is_embedding);
 	assert_int_equal(look_up(c, "gpt-6-sol", NULL), 1);
@@ -71,11 +76,13 @@ facts_come_from_the_catalogue(void **state)
 static void
 every_row_of_the_catalogue_makes_sense(void **state)
 {
-	static const char *const wanted[] = { "openai", "anthropic", "google", "mistral", "echo" };
+	static const char *const wanted[] = { "openai", "anthropic", "google", "mistral",
+		"echo" };
 	extern const char models_json[];
 	extern const size_t models_json_len;
 	struct err e = { "" };
-	json_t *j = json_parse(lz_strn(models_json, models_json_len), &e), *models = json_object_get(j, "models");
+	json_t *j = json_parse(lz_strn(models_json, models_json_len), &e),
+	       *models = json_object_get(j, "models");
 	const json_t *vendors = json_object_get(j, "vendors");
 	size_t i, sources = json_array_size(json_object_get(j, "sources"));
 	json_t *m;
@@ -93,20 +100,26 @@ every_row_of_the_catalogue_makes_sense(void **state)
 		const json_t *source = json_object_get(m, "source");
 
 		assert_non_null(id);
-		if (json_object_get(vendors, json_string_value(json_object_get(m, "vendor"))) == NULL)
+		if (json_object_get(
+			vendors, json_string_value(json_object_get(m, "vendor"))) == NULL)
 			fail_msg("%s: no such vendor", id);
 		if (context >= 0 && context < json_get_int(m, "max_output_tokens", 0))
-			fail_msg("%s: context_window and max_output_tokens are swapped", id);
-		if (json_object_get(m, "price_input_per_mtok") == NULL || json_object_get(m, "price_output_per_mtok") == NULL ||
-		    json_object_get(m, "price_date") == NULL || json_array_size(source) == 0)
+			fail_msg(
+			    "%s: context_window and max_output_tokens are swapped", id);
+		if (json_object_get(m, "price_input_per_mtok") == NULL ||
+		    json_object_get(m, "price_output_per_mtok") == NULL ||
+		    json_object_get(m, "price_date") == NULL ||
+		    json_array_size(source) == 0)
 			fail_msg("%s: has no price, no date or no source", id);
 		for (size_t k = 0; k < json_array_size(source); k++)
-			assert_true((size_t)json_integer_value(json_array_get(source, k)) < sources);
+			assert_true((size_t)json_integer_value(
+					json_array_get(source, k)) < sources);
 		for (size_t k = 0; k < i; k++) {
 			const json_t *other = json_array_get(models, k);
 
 			if (str_is(json_get_str(other, "id"), id) &&
-			    str_eq(json_get_str(other, "vendor"), json_get_str(m, "vendor")))
+			    str_eq(
+				json_get_str(other, "vendor"), json_get_str(m, "vendor")))
 				fail_msg("%s: is there twice", id);
 		}
 	}
@@ -116,9 +129,10 @@ every_row_of_the_catalogue_makes_sense(void **state)
 static void
 prices_of_six_decimals_are_exact_in_pico_usd(void **state)
 {
-	struct config *c = load_fine("providers: {echo: {models: [{id: m, price_input_per_mtok: 0.000001, "
-				     "price_output_per_mtok: 99999.999999, price_cached_input_per_mtok: 0.075, "
-				     "price_cache_write_per_mtok: 0}]}}");
+	struct config *c = load_fine(
+	    "providers: {echo: {models: [{id: m, price_input_per_mtok: 0.000001, "
+	    "price_output_per_mtok: 99999.999999, price_cached_input_per_mtok: 0.075, "
+	    "price_cache_write_per_mtok: 0}]}}");
 
 	(void)state;
 	assert_int_equal(look_up(c, "m", NULL), 1);
@@ -132,9 +146,12 @@ prices_of_six_decimals_are_exact_in_pico_usd(void **state)
 static void
 a_providers_own_list_replaces_the_catalogues_and_knows_its_facts(void **state)
 {
-	struct config *c = load_fine("providers:\n  openai:\n    api_keys: [env:LZ_KEY]\n    models:\n    - gpt-4o\n"
-				     "    - {id: gpt-4.1, price_input_per_mtok: 1, upstream_model: my-41}\n"
-				     "    - {id: ft, context_window: 100, capabilities: [tools], quality: 0.5, price: free}\n");
+	struct config *c = load_fine(
+	    "providers:\n  openai:\n    api_keys: [env:LZ_KEY]\n    models:\n    - "
+	    "gpt-4o\n"
+	    "    - {id: gpt-4.1, price_input_per_mtok: 1, upstream_model: my-41}\n"
+	    "    - {id: ft, context_window: 100, capabilities: [tools], quality: 0.5, "
+	    "price: free}\n");
 
 	(void)state;
 	assert_int_equal(c->target_count, 3);
@@ -156,7 +173,8 @@ a_providers_own_list_replaces_the_catalogues_and_knows_its_facts(void **state)
 static void
 a_star_in_the_list_adds_the_catalogues(void **state)
 {
-	struct config *c = load_fine("providers: {echo: {models: [{id: echo-1, context_window: 9}, '*', mine]}}");
+	struct config *c = load_fine(
+	    "providers: {echo: {models: [{id: echo-1, context_window: 9}, '*', mine]}}");
 
 	(void)state;
 	assert_int_equal(look_up(c, "echo-large", NULL), 1);
@@ -170,7 +188,8 @@ static void
 a_free_provider_costs_nothing_whatever_the_catalogue_says(void **state)
 {
 	struct arena *memory = arena_new(65536);
-	struct config *c = load_fine("providers: {openai: {api_keys: [], base_url: 'http://a/v1', price: free}, x: {plugin: "
+	struct config *c = load_fine("providers: {openai: {api_keys: [], base_url: "
+				     "'http://a/v1', price: free}, x: {plugin: "
 				     "openai, api_keys: [env:LZ_KEY]}}");
 
 	(void)state;
@@ -188,8 +207,10 @@ static void
 provider_slash_model_reaches_what_nobody_listed(void **state)
 {
 	struct arena *memory = arena_new(65536);
-	struct config *c = load_fine("providers:\n  local: {plugin: compatible, base_url: 'http://a', models: [known]}\n"
-				     "  openai: {api_keys: [env:LZ_KEY], models: [gpt-4o]}\n");
+	struct config *c =
+	    load_fine("providers:\n  local: {plugin: compatible, base_url: 'http://a', "
+		      "models: [known]}\n"
+		      "  openai: {api_keys: [env:LZ_KEY], models: [gpt-4o]}\n");
 
 	(void)state;
 	assert_int_equal(look_up(c, "local/known", memory), 1);
@@ -222,7 +243,8 @@ provider_slash_model_reaches_what_nobody_listed(void **state)
 static void
 a_listed_name_may_hold_a_slash(void **state)
 {
-	struct config *c = load_fine("providers: {local: {plugin: compatible, base_url: 'http://a', models: [Qwen/Qwen2.5-7B]}}");
+	struct config *c = load_fine("providers: {local: {plugin: compatible, base_url: "
+				     "'http://a', models: [Qwen/Qwen2.5-7B]}}");
 
 	(void)state;
 	assert_int_equal(look_up(c, "Qwen/Qwen2.5-7B", NULL), 1);
@@ -241,13 +263,15 @@ count_allocation(size_t n, void *arg)
 static void
 a_known_name_is_looked_up_without_an_allocation(void **state)
 {
-	struct config *c = load_fine("providers: {openai: {api_keys: [env:LZ_KEY]}, echo: {}}");
+	struct config *c =
+	    load_fine("providers: {openai: {api_keys: [env:LZ_KEY]}, echo: {}}");
 	unsigned allocations = 0;
 
 	(void)state;
 	mem_set_fault(count_allocation, &allocations);
 	for (size_t i = 0; i < c->target_count; i++)
-		assert_int_equal(config_targets(c, c->target[i].model->id, found, 8, &made, NULL), 1);
+		assert_int_equal(
+		    config_targets(c, c->target[i].model->id, found, 8, &made, NULL), 1);
 	(void)look_up(c, "nobody", NULL);
 	mem_set_fault(NULL, NULL);
 	assert_int_equal(allocations, 0);
@@ -264,7 +288,10 @@ thousands_of_models_are_all_found(void **state)
 	buf_init(&text, 1 << 20);
 	buf_add_z(&text, "providers:\n");
 	for (int p = 0; p < 3; p++) {
-		buf_addf(&text, "  p%d:\n    plugin: compatible\n    base_url: http://a\n    models:\n", p);
+		buf_addf(&text,
+		    "  p%d:\n    plugin: compatible\n    base_url: http://a\n    "
+		    "models:\n",
+		    p);
 		for (int i = 0; i < 5000; i++)
 			buf_addf(&text, "    - m%d\n", i * (p + 1));
 	}
@@ -284,7 +311,8 @@ thousands_of_models_are_all_found(void **state)
 static void
 near_names_are_the_nearest_first(void **state)
 {
-	struct config *c = load_fine("providers: {openai: {api_keys: [env:LZ_KEY]}, x: {plugin: openai, api_keys: [env:LZ_KEY]}}");
+	struct config *c = load_fine("providers: {openai: {api_keys: [env:LZ_KEY]}, x: "
+				     "{plugin: openai, api_keys: [env:LZ_KEY]}}");
 	lz_str near[3];
 
 	(void)state;
@@ -313,13 +341,16 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_catalogue_name_is_served_by_every_provider_of_its_vendor_in_file_order),
+		cmocka_unit_test(
+		    a_catalogue_name_is_served_by_every_provider_of_its_vendor_in_file_order),
 		cmocka_unit_test(facts_come_from_the_catalogue),
 		cmocka_unit_test(every_row_of_the_catalogue_makes_sense),
 		cmocka_unit_test(prices_of_six_decimals_are_exact_in_pico_usd),
-		cmocka_unit_test(a_providers_own_list_replaces_the_catalogues_and_knows_its_facts),
+		cmocka_unit_test(
+		    a_providers_own_list_replaces_the_catalogues_and_knows_its_facts),
 		cmocka_unit_test(a_star_in_the_list_adds_the_catalogues),
-		cmocka_unit_test(a_free_provider_costs_nothing_whatever_the_catalogue_says),
+		cmocka_unit_test(
+		    a_free_provider_costs_nothing_whatever_the_catalogue_says),
 		cmocka_unit_test(provider_slash_model_reaches_what_nobody_listed),
 		cmocka_unit_test(a_listed_name_may_hold_a_slash),
 		cmocka_unit_test(a_known_name_is_looked_up_without_an_allocation),

@@ -44,11 +44,15 @@ static const lz_option rows[] = {
 	LZ_OPT_TEXT(T, zone, "UTC", "timezone", "a zone"),
 	LZ_OPT_LIST(T, tags, "[a, b]", NULL, "words"),
 	LZ_OPT_LIST(T, phases, "[]", "request|response", "when"),
-	LZ_OPT_JSON(T, shape, "{\"type\":\"object\",\"required\":[\"x\"],\"properties\":{\"x\":{\"type\":\"integer\",\"minimum\":1}}}",
+	LZ_OPT_JSON(T, shape,
+	    "{\"type\":\"object\",\"required\":[\"x\"],\"properties\":{\"x\":{\"type\":"
+	    "\"integer\",\"minimum\":1}}}",
 	    "a shape"),
 };
 #undef T
-enum { ROWS = sizeof(rows) / sizeof(rows[0]) };
+enum {
+	ROWS = sizeof(rows) / sizeof(rows[0])
+};
 
 static struct arena *memory;
 static json_t *keep;
@@ -78,7 +82,7 @@ expect_fine(const char *yaml, struct thing *t)
 {
 	struct err e = { "" };
 
-	if (apply(yaml, t, (struct options_context) { .where = NULL }, &e) != ST_OK)
+	if (apply(yaml, t, (struct options_context){ .where = NULL }, &e) != ST_OK)
 		fail_msg("%s: %s", yaml, e.text);
 }
 
@@ -111,8 +115,10 @@ values_are_written_by_type(void **state)
 	struct thing t;
 
 	(void)state;
-	expect_fine("on: false\nmode: ajar\ncount: 10\nwait: 1m\nsize: 2MB\nshare: 1\nname: ''\n"
-		    "url: https://x.eu/v1\ntags: one\nphases: [response, request]\nshape: {x: 4}\n",
+	expect_fine(
+	    "on: false\nmode: ajar\ncount: 10\nwait: 1m\nsize: 2MB\nshare: 1\nname: ''\n"
+	    "url: https://x.eu/v1\ntags: one\nphases: [response, request]\nshape: {x: "
+	    "4}\n",
 	    &t);
 	assert_int_equal(t.on, 0);
 	assert_int_equal(t.mode, 2);
@@ -138,26 +144,33 @@ nonsense_is_named_with_line_member_and_what_would_be_right(void **state)
 	} cases[] = {
 		{ "[]", "f.yaml:1: thing: a list is not a map" },
 		{ "x", "f.yaml:1: thing: \"x\" is not a map" },
-		{ "on: 1", "f.yaml:1: thing.on: 1 is not a yes or no; write true or false" },
-		{ "on: yes", "thing.on: \"yes\" is not a yes or no; write true or false" },
+		{ "on: 1",
+		    "f.yaml:1: thing.on: 1 is not a yes or no; write true or false" },
+		{ "on: yes",
+		    "thing.on: \"yes\" is not a yes or no; write true or false" },
 		{ "a: 1", "thing.a: is not known here" },
 		{ "cuont: 1", "thing.cuont: is not known; did you mean \"count\"?" },
-		{ "mode: opne", "thing.mode: \"opne\" is not a choice; it must be one of closed, open, ajar" },
+		{ "mode: opne", "thing.mode: \"opne\" is not a choice; it must be one of "
+				"closed, open, ajar" },
 		{ "mode: 1", "thing.mode: 1 is not a choice" },
-		{ "on: true\ncount: 11", "f.yaml:2: thing.count: 11 is out of range; it must be from 1 to 10" },
+		{ "on: true\ncount: 11", "f.yaml:2: thing.count: 11 is out of range; it "
+					 "must be from 1 to 10" },
 		{ "count: 0", "thing.count: 0 is out of range" },
 		{ "count: 1.5", "thing.count: 1.5 is not a whole number" },
 		{ "count: '3'", "thing.count: \"3\" is not a whole number" },
-		{ "wait: 5 years", "thing.wait: \"5 years\" is not a duration; write 250ms, 30s" },
+		{ "wait: 5 years",
+		    "thing.wait: \"5 years\" is not a duration; write 250ms, 30s" },
 		{ "wait: 2h", "thing.wait: \"2h\" is out of range" },
 		{ "wait: -1", "thing.wait: -1 is out of range" },
 		{ "wait: 99999999999999999d", "is not a duration" },
 		{ "size: 3XB", "thing.size: \"3XB\" is not a size; write 32MiB, 1GB" },
-		{ "share: 1.01", "thing.share: 1.01 is out of range; it must be from 0 to 1" },
+		{ "share: 1.01",
+		    "thing.share: 1.01 is out of range; it must be from 0 to 1" },
 		{ "share: half", "thing.share: \"half\" is not a number" },
 		{ "name: 5", "thing.name: 5 is not a text; put it in quotes" },
 		{ "name: {}", "thing.name: a map is not a text" },
-		{ "url: ftp://x", "thing.url: \"ftp://x\" is not a URL; write http://host/path" },
+		{ "url: ftp://x",
+		    "thing.url: \"ftp://x\" is not a URL; write http://host/path" },
 		{ "url: http://", "is not a URL" },
 		{ "url: http:///x", "is not a URL" },
 		{ "url: 'http://a b'", "is not a URL" },
@@ -165,16 +178,19 @@ nonsense_is_named_with_line_member_and_what_would_be_right(void **state)
 		{ "zone: ../../../etc/passwd", "is not a time zone" },
 		{ "tags: [1]", "thing.tags: 1 is not a text" },
 		{ "tags: {}", "thing.tags: a map is not a text" },
-		{ "phases: [request, never]", "thing.phases: \"never\" is not a choice; it must be one of request, response" },
+		{ "phases: [request, never]", "thing.phases: \"never\" is not a choice; "
+					      "it must be one of request, response" },
 		{ "shape: []", "thing.shape: a list is not of the type object" },
 		{ "shape: {}", "thing.shape: the member x is missing" },
 		{ "shape: {x: 0}", "thing.shape: x: 0 is below the least, 1" },
 		{ "shape: {x: a}", "thing.shape: x: \"a\" is not of the type integer" },
 		{ "secret: [s3cret-canary]", "thing.secret: a list is not a text" },
-		{ "name: env:LZ_UNSET", "f.yaml:1: thing.name: the environment variable LZ_UNSET is not set" },
+		{ "name: env:LZ_UNSET", "f.yaml:1: thing.name: the environment variable "
+					"LZ_UNSET is not set" },
 		{ "name: ${LZ_UNSET}", "the environment variable LZ_UNSET is not set" },
 		{ "name: 'env:'", "thing.name: env: needs the name of a variable" },
-		{ "name: file:/nonexistent/x", "thing.name: the file /nonexistent/x cannot be opened: No such file" },
+		{ "name: file:/nonexistent/x", "thing.name: the file /nonexistent/x "
+					       "cannot be opened: No such file" },
 		{ "name: 'file:'", "file: needs a path" },
 		{ "name: credential:x", "systemd gave no credentials" },
 		{ "name: credential:../x", "credential: needs a name" },
@@ -187,24 +203,28 @@ nonsense_is_named_with_line_member_and_what_would_be_right(void **state)
 		struct err e = { "" };
 		struct thing t;
 
-		assert_int_not_equal(apply(cases[i].yaml, &t, (struct options_context) { .where = NULL }, &e), ST_OK);
+		assert_int_not_equal(apply(cases[i].yaml, &t,
+					 (struct options_context){ .where = NULL }, &e),
+		    ST_OK);
 		if (strstr(e.text, cases[i].sentence) == NULL)
-			fail_msg("%s: \"%s\" is not said: %s", cases[i].yaml, cases[i].sentence, e.text);
+			fail_msg("%s: \"%s\" is not said: %s", cases[i].yaml,
+			    cases[i].sentence, e.text);
 	}
 }
 
 static void
 list_lengths_have_bounds(void **state)
 {
-	static const lz_option row[] = { { "tags", "words", "[]", NULL, 0, 2, LZ_LIST_OPTION,
-	    offsetof(struct thing, tags) } };
+	static const lz_option row[] = { { "tags", "words", "[]", NULL, 0, 2,
+	    LZ_LIST_OPTION, offsetof(struct thing, tags) } };
 	struct options_context c = { .memory = memory, .keep = keep };
 	json_t *j = json_pack("{s:[sss]}", "tags", "a", "b", "c");
 	struct err e = { "" };
 	struct thing t = { .on = 0 };
 
 	(void)state;
-	assert_int_equal(options_apply(row, 1, sizeof(row[0]), j, &t, &c, &e), ST_INVALID);
+	assert_int_equal(
+	    options_apply(row, 1, sizeof(row[0]), j, &t, &c, &e), ST_INVALID);
 	assert_string_equal(e.text, "tags: 3 items; it must be from 0 to 2");
 	json_decref(j);
 }
@@ -212,13 +232,15 @@ list_lengths_have_bounds(void **state)
 static void
 a_required_option_says_what_it_is(void **state)
 {
-	static const lz_option row[] = { { "id", "the model's name", NULL, NULL, 0, 0, LZ_TEXT_OPTION, 0 } };
+	static const lz_option row[] = { { "id", "the model's name", NULL, NULL, 0, 0,
+	    LZ_TEXT_OPTION, 0 } };
 	struct options_context c = { .memory = memory, .keep = keep, .where = "x" };
 	struct err e = { "" };
 	lz_str id;
 
 	(void)state;
-	assert_int_equal(options_apply(row, 1, sizeof(row[0]), NULL, &id, &c, &e), ST_INVALID);
+	assert_int_equal(
+	    options_apply(row, 1, sizeof(row[0]), NULL, &id, &c, &e), ST_INVALID);
 	assert_string_equal(e.text, "x.id: is missing; it is the model's name");
 }
 
@@ -252,9 +274,10 @@ references_resolve_in_every_string_and_number(void **state)
 	(void)setenv("LZ_ON", "false", 1);
 	(void)setenv("CREDENTIALS_DIRECTORY", folder, 1);
 	c.folder = folder;
-	assert_int_equal(apply("name: env:LZ_NAME\ncount: ${LZ_COUNT}\non: env:LZ_ON\nsecret: file:s\n"
-			       "tags: ['${LZ_NAME}', credential:s, '${LZ NAME}']\n",
-			     &t, c, &e),
+	assert_int_equal(
+	    apply("name: env:LZ_NAME\ncount: ${LZ_COUNT}\non: env:LZ_ON\nsecret: file:s\n"
+		  "tags: ['${LZ_NAME}', credential:s, '${LZ NAME}']\n",
+		&t, c, &e),
 	    ST_OK);
 	assert_true(str_is(t.name, "Ada"));
 	assert_int_equal(t.count, 7);
@@ -281,19 +304,25 @@ files_that_are_no_secrets_are_refused(void **state)
 	assert_true(fd >= 0);
 	(void)close(fd);
 	(void)snprintf(from, sizeof(from), "file:%s", path);
-	assert_int_equal(options_resolve(lz_strz(from), memory, &value, &is_literal, &e), ST_NOT_FOUND);
+	assert_int_equal(options_resolve(lz_strz(from), memory, &value, &is_literal, &e),
+	    ST_NOT_FOUND);
 	assert_non_null(strstr(e.text, "is empty"));
 	memset(text, 'x', sizeof(text));
 	write_file(path, text, sizeof(text), 0600);
-	assert_int_equal(options_resolve(lz_strz(from), memory, &value, &is_literal, &e), ST_INVALID);
+	assert_int_equal(
+	    options_resolve(lz_strz(from), memory, &value, &is_literal, &e), ST_INVALID);
 	assert_non_null(strstr(e.text, "is larger than 64 KiB"));
 	write_file(path, text, 64 * 1024, 0600);
-	assert_int_equal(options_resolve(lz_strz(from), memory, &value, &is_literal, &e), ST_OK);
+	assert_int_equal(
+	    options_resolve(lz_strz(from), memory, &value, &is_literal, &e), ST_OK);
 	assert_int_equal(value.len, 64 * 1024);
 	write_file(path, "a\0b", 3, 0600);
-	assert_int_equal(options_resolve(lz_strz(from), memory, &value, &is_literal, &e), ST_INVALID);
+	assert_int_equal(
+	    options_resolve(lz_strz(from), memory, &value, &is_literal, &e), ST_INVALID);
 	assert_non_null(strstr(e.text, "NUL"));
-	assert_int_equal(options_resolve(STR_LIT("file:/tmp"), memory, &value, &is_literal, &e), ST_IO);
+	assert_int_equal(
+	    options_resolve(STR_LIT("file:/tmp"), memory, &value, &is_literal, &e),
+	    ST_IO);
 	(void)unlink(path);
 }
 
@@ -319,7 +348,9 @@ a_disk_that_cannot_be_read_is_an_error_not_an_empty_secret(void **state)
 
 	(void)state;
 	io.read = read_fails;
-	assert_int_equal(options_resolve(STR_LIT("file:/proc/self/stat"), memory, &value, &is_literal, &e), ST_IO);
+	assert_int_equal(options_resolve(STR_LIT("file:/proc/self/stat"), memory, &value,
+			     &is_literal, &e),
+	    ST_IO);
 	io.read = before;
 	assert_non_null(strstr(e.text, "Input/output error"));
 }
@@ -350,7 +381,9 @@ a_report_hears_everything_and_the_work_goes_on(void **state)
 	struct thing t;
 
 	(void)state;
-	assert_int_equal(apply("on: 7\ncount: 99\nwhat: 1\nname: env:LZ_UNSET\nsecret: literal\nwait: 5s\n", &t, c, &e),
+	assert_int_equal(apply("on: 7\ncount: 99\nwhat: 1\nname: env:LZ_UNSET\nsecret: "
+			       "literal\nwait: 5s\n",
+			     &t, c, &e),
 	    ST_INVALID);
 	assert_int_equal(h.errors, 3);
 	assert_int_equal(h.unset, 1);
@@ -370,7 +403,8 @@ a_literal_secret_is_a_warning_that_does_not_show_it(void **state)
 	(void)state;
 	assert_int_equal(apply("\nsecret: s3cret-canary\n", &t, c, &e), ST_OK);
 	assert_int_equal(h.warnings, 1);
-	assert_non_null(strstr(h.first, "f.yaml:2: thing.secret: is written in the file"));
+	assert_non_null(
+	    strstr(h.first, "f.yaml:2: thing.secret: is written in the file"));
 	assert_null(strstr(h.first, "canary"));
 	assert_int_equal(apply("secret: 5\n", &t, c, &e), ST_INVALID);
 }
@@ -383,9 +417,12 @@ unset_alone_is_not_found_and_offline_does_not_look(void **state)
 	struct thing t;
 
 	(void)state;
-	assert_int_equal(apply("name: env:LZ_UNSET\n", &t, (struct options_context) { .where = NULL }, &e), ST_NOT_FOUND);
-	assert_int_equal(apply("name: env:LZ_UNSET\nurl: env:U\ncount: env:N\nmode: env:M\ntags: [file:/x]\n", &t, offline,
-			     &e),
+	assert_int_equal(apply("name: env:LZ_UNSET\n", &t,
+			     (struct options_context){ .where = NULL }, &e),
+	    ST_NOT_FOUND);
+	assert_int_equal(apply("name: env:LZ_UNSET\nurl: env:U\ncount: env:N\nmode: "
+			       "env:M\ntags: [file:/x]\n",
+			     &t, offline, &e),
 	    ST_OK);
 	assert_int_equal(apply("count: 99\n", &t, offline, &e), ST_INVALID);
 }
@@ -399,18 +436,28 @@ rows_are_checked_themselves(void **state)
 		lz_option row;
 		const char *sentence;
 	} cases[] = {
-		{ { "Big", "h", "", NULL, 0, 0, LZ_TEXT_OPTION, 0 }, "begins with a small letter" },
-		{ { "a-b", "h", "", NULL, 0, 0, LZ_TEXT_OPTION, 0 }, "option a-b: a name is made of" },
-		{ { "a", "", "", NULL, 0, 0, LZ_TEXT_OPTION, 0 }, "option a: has no help text" },
+		{ { "Big", "h", "", NULL, 0, 0, LZ_TEXT_OPTION, 0 },
+		    "begins with a small letter" },
+		{ { "a-b", "h", "", NULL, 0, 0, LZ_TEXT_OPTION, 0 },
+		    "option a-b: a name is made of" },
+		{ { "a", "", "", NULL, 0, 0, LZ_TEXT_OPTION, 0 },
+		    "option a: has no help text" },
 		{ { "a", "h", "", NULL, 0, 0, 99, 0 }, "option a: there is no type 99" },
-		{ { "a", "h", "", NULL, 2, 1, LZ_INT_OPTION, 0 }, "its least is above its most" },
-		{ { "a", "h", "", NULL, 0, 0, LZ_CHOICE_OPTION, 0 }, "does not fit its type" },
-		{ { "a", "h", "", "nonsense", 0, 0, LZ_TEXT_OPTION, 0 }, "the rule \"nonsense\" does not fit" },
+		{ { "a", "h", "", NULL, 2, 1, LZ_INT_OPTION, 0 },
+		    "its least is above its most" },
+		{ { "a", "h", "", NULL, 0, 0, LZ_CHOICE_OPTION, 0 },
+		    "does not fit its type" },
+		{ { "a", "h", "", "nonsense", 0, 0, LZ_TEXT_OPTION, 0 },
+		    "the rule \"nonsense\" does not fit" },
 		{ { "a", "h", "", "{", 0, 0, LZ_JSON_OPTION, 0 }, "does not fit" },
-		{ { "a", "h", "5", NULL, 1, 3, LZ_INT_OPTION, 0 }, "the default of option a is refused by its own rule" },
-		{ { "a", "h", "d", "b|c", 0, 0, LZ_CHOICE_OPTION, 0 }, "the default of option a" },
-		{ { "a", "h", "[d]", "b|c", 0, 0, LZ_LIST_OPTION, 0 }, "the default of option a" },
-		{ { "a", "h", "maybe", NULL, 0, 0, LZ_BOOL_OPTION, 0 }, "the default of option a" },
+		{ { "a", "h", "5", NULL, 1, 3, LZ_INT_OPTION, 0 },
+		    "the default of option a is refused by its own rule" },
+		{ { "a", "h", "d", "b|c", 0, 0, LZ_CHOICE_OPTION, 0 },
+		    "the default of option a" },
+		{ { "a", "h", "[d]", "b|c", 0, 0, LZ_LIST_OPTION, 0 },
+		    "the default of option a" },
+		{ { "a", "h", "maybe", NULL, 0, 0, LZ_BOOL_OPTION, 0 },
+		    "the default of option a" },
 	};
 	lz_option twice[2] = { rows[0], rows[0] };
 	struct err e = { "" };
@@ -418,7 +465,8 @@ rows_are_checked_themselves(void **state)
 	(void)state;
 	assert_int_equal(options_check_rows(rows, ROWS, sizeof(rows[0]), &e), ST_OK);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		assert_int_not_equal(options_check_rows(&cases[i].row, 1, sizeof(lz_option), &e), ST_OK);
+		assert_int_not_equal(
+		    options_check_rows(&cases[i].row, 1, sizeof(lz_option), &e), ST_OK);
 		if (strstr(e.text, cases[i].sentence) == NULL)
 			fail_msg("\"%s\" is not said: %s", cases[i].sentence, e.text);
 	}
@@ -440,7 +488,8 @@ a_larger_stride_is_followed(void **state)
 	struct thing t = { .on = 0 };
 
 	(void)state;
-	assert_int_equal(options_apply(&grown[0].row, 2, sizeof(grown[0]), j, &t, &c, &e), ST_OK);
+	assert_int_equal(
+	    options_apply(&grown[0].row, 2, sizeof(grown[0]), j, &t, &c, &e), ST_OK);
 	assert_int_equal(t.count, 5);
 	assert_int_equal(t.on, 1);
 	json_decref(j);
@@ -459,8 +508,10 @@ rows_become_a_schema(void **state)
 	assert_int_equal(json_get_int(json_object_get(p, "count"), "maximum", 0), 10);
 	assert_int_equal(json_get_int(json_object_get(p, "count"), "default", 0), 3);
 	assert_true(str_is(json_get_str(json_object_get(p, "wait"), "default"), "30s"));
-	assert_int_equal(json_array_size(json_object_get(json_object_get(p, "mode"), "enum")), 3);
-	assert_true(str_is(json_get_str(json_object_get(p, "name"), "description"), "who"));
+	assert_int_equal(
+	    json_array_size(json_object_get(json_object_get(p, "mode"), "enum")), 3);
+	assert_true(
+	    str_is(json_get_str(json_object_get(p, "name"), "description"), "who"));
 	assert_true(json_get_bool(json_object_get(p, "secret"), "writeOnly", false));
 	assert_non_null(json_object_get(json_object_get(p, "shape"), "required"));
 	json_decref(s);
@@ -493,9 +544,11 @@ durations_and_sizes_have_units(void **state)
 	static const struct {
 		const char *text;
 		int64_t ms;
-	} durations[] = { { "0", 0 }, { "250ms", 250 }, { "30s", 30000 }, { "5m", 300000 }, { "24h", 86400000 },
-		{ "90d", 7776000000 }, { "2w", 1209600000 }, { "1 s", 1000 } };
-	static const char *const wrong[] = { "", "s", "-1s", "1.5s", "1S", "1 s x", "9223372036854775807w", "1y" };
+	} durations[] = { { "0", 0 }, { "250ms", 250 }, { "30s", 30000 },
+		{ "5m", 300000 }, { "24h", 86400000 }, { "90d", 7776000000 },
+		{ "2w", 1209600000 }, { "1 s", 1000 } };
+	static const char *const wrong[] = { "", "s", "-1s", "1.5s", "1S", "1 s x",
+		"9223372036854775807w", "1y" };
 	int64_t v;
 
 	(void)state;
@@ -518,12 +571,16 @@ dates_are_read_to_the_millisecond_of_the_epoch(void **state)
 	static const struct {
 		const char *text;
 		int64_t ms;
-	} dates[] = { { "1970-01-01", 0 }, { "2026-11-22", 1795305600000 }, { "2000-02-29", 951782400000 },
-		{ "2027-03-01T12:00:00Z", 1803902400000 }, { "2027-03-01T12:00:00+01:00", 1803898800000 },
-		{ "2027-03-01T12:00:00.999-01:30", 1803907800000 }, { "2027-03-01 12:00:00Z", 1803902400000 } };
-	static const char *const wrong[] = { "", "2026", "2026-13-01", "2026-00-01", "2026-02-29", "2026-01-32",
-		"1969-12-31", "2026-1-1", "2026-01-01T", "2026-01-01T12:00", "2026-01-01T12:00:00", "2026-01-01T24:00:00Z",
-		"2026-01-01T12:60:00Z", "2026-01-01T12:00:00+1:00", "2026-01-01T12:00:00.Z", "2026-01-01T12:00:00Zx" };
+	} dates[] = { { "1970-01-01", 0 }, { "2026-11-22", 1795305600000 },
+		{ "2000-02-29", 951782400000 }, { "2027-03-01T12:00:00Z", 1803902400000 },
+		{ "2027-03-01T12:00:00+01:00", 1803898800000 },
+		{ "2027-03-01T12:00:00.999-01:30", 1803907800000 },
+		{ "2027-03-01 12:00:00Z", 1803902400000 } };
+	static const char *const wrong[] = { "", "2026", "2026-13-01", "2026-00-01",
+		"2026-02-29", "2026-01-32", "1969-12-31", "2026-1-1", "2026-01-01T",
+		"2026-01-01T12:00", "2026-01-01T12:00:00", "2026-01-01T24:00:00Z",
+		"2026-01-01T12:60:00Z", "2026-01-01T12:00:00+1:00",
+		"2026-01-01T12:00:00.Z", "2026-01-01T12:00:00Zx" };
 	int64_t v;
 
 	(void)state;
@@ -543,11 +600,14 @@ amounts_are_exact_to_nine_places(void **state)
 	static const struct {
 		const char *json;
 		int64_t nano;
-	} rows_[] = { { "250", 250000000000 }, { "0", 0 }, { "0.1", 100000000 }, { "0.000000001", 1 },
-		{ "1e-9", 1 }, { "0.3", 300000000 }, { "19.99", 19990000000 }, { "1000000000", 1000000000000000000 },
-		{ "123456.789012345", 123456789012345 }, { "\"0.92\"", 920000000 }, { "1e3", 1000000000000 } };
-	static const char *const wrong[] = { "-1", "-0.1", "1000000001", "1e300", "0.0000000001", "0.1234567891", "true",
-		"null", "[]", "\"\"", "\"1,5\"", "\"-1\"", "\"1.\"", "\"1e3\"" };
+	} rows_[] = { { "250", 250000000000 }, { "0", 0 }, { "0.1", 100000000 },
+		{ "0.000000001", 1 }, { "1e-9", 1 }, { "0.3", 300000000 },
+		{ "19.99", 19990000000 }, { "1000000000", 1000000000000000000 },
+		{ "123456.789012345", 123456789012345 }, { "\"0.92\"", 920000000 },
+		{ "1e3", 1000000000000 } };
+	static const char *const wrong[] = { "-1", "-0.1", "1000000001", "1e300",
+		"0.0000000001", "0.1234567891", "true", "null", "[]", "\"\"", "\"1,5\"",
+		"\"-1\"", "\"1.\"", "\"1e3\"" };
 	int64_t v;
 
 	(void)state;
@@ -587,9 +647,12 @@ schemas_are_matched(void **state)
 		{ "{\"maxItems\":1}", "[1,2]", false },
 		{ "{\"maximum\":1.5}", "1.6", false },
 		{ "{\"items\":{\"type\":\"string\"}}", "[\"a\",1]", false },
-		{ "{\"additionalProperties\":false,\"properties\":{\"a\":{}}}", "{\"a\":1}", true },
-		{ "{\"additionalProperties\":false,\"properties\":{\"a\":{}}}", "{\"b\":1}", false },
-		{ "{\"additionalProperties\":{\"type\":\"string\"}}", "{\"b\":1}", false },
+		{ "{\"additionalProperties\":false,\"properties\":{\"a\":{}}}",
+		    "{\"a\":1}", true },
+		{ "{\"additionalProperties\":false,\"properties\":{\"a\":{}}}",
+		    "{\"b\":1}", false },
+		{ "{\"additionalProperties\":{\"type\":\"string\"}}", "{\"b\":1}",
+		    false },
 	};
 
 	(void)state;
@@ -599,7 +662,8 @@ schemas_are_matched(void **state)
 		struct err e = { "" };
 
 		if ((options_match(schema, value, &e) == ST_OK) != cases[i].fits)
-			fail_msg("%s with %s: %s", cases[i].schema, cases[i].value, e.text);
+			fail_msg(
+			    "%s with %s: %s", cases[i].schema, cases[i].value, e.text);
 		json_decref(schema);
 		json_decref(value);
 	}
@@ -630,12 +694,14 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(defaults_are_written_as_the_file_would),
 		cmocka_unit_test(values_are_written_by_type),
-		cmocka_unit_test(nonsense_is_named_with_line_member_and_what_would_be_right),
+		cmocka_unit_test(
+		    nonsense_is_named_with_line_member_and_what_would_be_right),
 		cmocka_unit_test(list_lengths_have_bounds),
 		cmocka_unit_test(a_required_option_says_what_it_is),
 		cmocka_unit_test(references_resolve_in_every_string_and_number),
 		cmocka_unit_test(files_that_are_no_secrets_are_refused),
-		cmocka_unit_test(a_disk_that_cannot_be_read_is_an_error_not_an_empty_secret),
+		cmocka_unit_test(
+		    a_disk_that_cannot_be_read_is_an_error_not_an_empty_secret),
 		cmocka_unit_test(a_report_hears_everything_and_the_work_goes_on),
 		cmocka_unit_test(a_literal_secret_is_a_warning_that_does_not_show_it),
 		cmocka_unit_test(unset_alone_is_not_found_and_offline_does_not_look),

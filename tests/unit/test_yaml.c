@@ -1,4 +1,5 @@
-/* test_yaml.c - the core schema of YAML 1.2, lines, and everything that is refused with one.
+/* test_yaml.c - the core schema of YAML 1.2, lines, and everything that is refused with
+ * one.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -59,18 +60,23 @@ scalars_mean_what_the_core_schema_says(void **state)
 		const char *yaml, *json;
 	} rows[] = {
 		{ "no", "\"no\"" },
-		{ "[yes, on, off, y, n, Yes]", "[\"yes\",\"on\",\"off\",\"y\",\"n\",\"Yes\"]" },
+		{ "[yes, on, off, y, n, Yes]",
+		    "[\"yes\",\"on\",\"off\",\"y\",\"n\",\"Yes\"]" },
 		{ "[true, True, FALSE, tRue]", "[true,true,false,\"tRue\"]" },
 		{ "[null, ~, Null, nULL, '']", "[null,null,null,\"nULL\",\"\"]" },
-		{ "[1, -1, +1, 007, 0x1F, 0o17, 0b1, 1_000]", "[1,-1,1,7,31,15,\"0b1\",\"1_000\"]" },
+		{ "[1, -1, +1, 007, 0x1F, 0o17, 0b1, 1_000]",
+		    "[1,-1,1,7,31,15,\"0b1\",\"1_000\"]" },
 		{ "[1.5, .5, 1., 1e3, -1.5E-2, '1.5', 1.2.3, ., 1e]",
 		    "[1.5,0.5,1.0,1000.0,-0.015,\"1.5\",\"1.2.3\",\".\",\"1e\"]" },
-		{ "[2026-11-20, 12:30:45, 10.0.0.0/8]", "[\"2026-11-20\",\"12:30:45\",\"10.0.0.0/8\"]" },
+		{ "[2026-11-20, 12:30:45, 10.0.0.0/8]",
+		    "[\"2026-11-20\",\"12:30:45\",\"10.0.0.0/8\"]" },
 		{ "a:", "{\"a\":null}" },
 		{ "", "null" },
 		{ "# only a comment\n", "null" },
-		{ "{\"a\": [1, {\"b\": \"\\u00e9\"}]}", "{\"a\":[1,{\"b\":\"\303\251\"}]}" },
-		{ "a: |\n  x\n  y\nb: >\n  x\n  y\n", "{\"a\":\"x\\ny\\n\",\"b\":\"x y\\n\"}" },
+		{ "{\"a\": [1, {\"b\": \"\\u00e9\"}]}",
+		    "{\"a\":[1,{\"b\":\"\303\251\"}]}" },
+		{ "a: |\n  x\n  y\nb: >\n  x\n  y\n",
+		    "{\"a\":\"x\\ny\\n\",\"b\":\"x y\\n\"}" },
 		{ "1: x\ntrue: y\n", "{\"1\":\"x\",\"true\":\"y\"}" },
 		{ "---\na: 1\n...\n", "{\"a\":1}" },
 	};
@@ -86,11 +92,14 @@ what_could_mean_two_things_is_refused_with_its_line(void **state)
 	static const struct {
 		const char *yaml, *sentence;
 	} rows[] = {
-		{ "a: 1\nb: 2\na: 3\n", "f.yaml:3: \"a\" is there twice, first on line 1" },
+		{ "a: 1\nb: 2\na: 3\n",
+		    "f.yaml:3: \"a\" is there twice, first on line 1" },
 		{ "{\"a\": 1, \"a\": 2}", "\"a\" is there twice" },
-		{ "a: !!str 1\n", "f.yaml:1: tags (tag:yaml.org,2002:str) are not supported" },
+		{ "a: !!str 1\n",
+		    "f.yaml:1: tags (tag:yaml.org,2002:str) are not supported" },
 		{ "a:\n  !x b: 1\n", "f.yaml:2: tags" },
-		{ "a: &x {b: 1}\nc:\n  <<: *x\n", "f.yaml:3: merge keys (<<) are not supported" },
+		{ "a: &x {b: 1}\nc:\n  <<: *x\n",
+		    "f.yaml:3: merge keys (<<) are not supported" },
 		{ "a: 1\n---\nb: 2\n", "f.yaml:2: a second document begins" },
 		{ "? [a]\n: 1\n", "f.yaml:1: a key must be a word" },
 		{ "? *x\n: 1\n", "a key must be a word" },
@@ -100,7 +109,8 @@ what_could_mean_two_things_is_refused_with_its_line(void **state)
 		{ "\ta: 1\n", "f.yaml:1: not YAML" },
 		{ "a: *nobody\n", "*nobody: there is no &nobody before it" },
 		{ "a: &a [*a]\n", "*a stands inside what it stands for" },
-		{ "a: 99999999999999999999\n", "f.yaml:1: the number 99999999999999999999 is too large" },
+		{ "a: 99999999999999999999\n",
+		    "f.yaml:1: the number 99999999999999999999 is too large" },
 		{ "a: 1e999\n", "the number 1e999 is too large" },
 		{ "a: .inf\n", ".inf is not a number that can be used here" },
 		{ "a: -.NaN\n", "-.NaN is not a number" },
@@ -120,7 +130,8 @@ aliases_copy_what_they_stand_for(void **state)
 {
 	(void)state;
 	expect("a: &x {k: [1, true]}\nb: *x\nc: [*x, *x]\n",
-	    "{\"a\":{\"k\":[1,true]},\"b\":{\"k\":[1,true]},\"c\":[{\"k\":[1,true]},{\"k\":[1,true]}]}");
+	    "{\"a\":{\"k\":[1,true]},\"b\":{\"k\":[1,true]},\"c\":[{\"k\":[1,true]},{"
+	    "\"k\":[1,true]}]}");
 	expect("a: &x 1\nb: &x 2\nc: *x\n", "{\"a\":1,\"b\":2,\"c\":2}");
 }
 
@@ -167,8 +178,9 @@ static void
 lines_are_known_of_members_and_nodes(void **state)
 {
 	struct yaml_source *source;
-	json_t *root = yaml_parse(STR_LIT("a: 1\nb:\n  c: true\n  d:\n    - x\n    - y\ne: {f: null}\n"), "f.yaml",
-	    &source, NULL);
+	json_t *root = yaml_parse(
+	    STR_LIT("a: 1\nb:\n  c: true\n  d:\n    - x\n    - y\ne: {f: null}\n"),
+	    "f.yaml", &source, NULL);
 	const json_t *b = json_object_get(root, "b");
 
 	(void)state;
@@ -178,7 +190,8 @@ lines_are_known_of_members_and_nodes(void **state)
 	assert_int_equal(yaml_line(source, b, NULL), 2); /* where its key stands */
 	assert_int_equal(yaml_line(source, b, "c"), 3);
 	assert_int_equal(yaml_line(source, b, "d"), 4);
-	assert_int_equal(yaml_line(source, json_array_get(json_object_get(b, "d"), 1), NULL), 6);
+	assert_int_equal(
+	    yaml_line(source, json_array_get(json_object_get(b, "d"), 1), NULL), 6);
 	assert_int_equal(yaml_line(source, json_object_get(root, "e"), "f"), 7);
 	assert_int_equal(yaml_line(source, root, "nothing"), 0);
 	assert_int_equal(yaml_line(source, json_null(), NULL), 0);
@@ -187,11 +200,13 @@ lines_are_known_of_members_and_nodes(void **state)
 	yaml_source_free(source);
 }
 
-/* Whatever is cut off or flipped: an answer, never a crash. Sanitizers make this test worth more. */
+/* Whatever is cut off or flipped: an answer, never a crash. Sanitizers make this test
+ * worth more. */
 static void
 broken_texts_are_answered(void **state)
 {
-	static const char whole[] = "a: &x {b: [1, 'two', \"thr\\x41ee\", |\n k], c: *x}\nd: >-\n  e\n# f\n? g\n: h\n...\n";
+	static const char whole[] = "a: &x {b: [1, 'two', \"thr\\x41ee\", |\n k], c: "
+				    "*x}\nd: >-\n  e\n# f\n? g\n: h\n...\n";
 	char text[sizeof(whole)];
 
 	(void)state;
@@ -202,7 +217,8 @@ broken_texts_are_answered(void **state)
 
 			memcpy(text, whole, sizeof(whole));
 			text[n] = (char)(text[n] ^ (1 << flip));
-			j = yaml_parse(lz_strn(text, sizeof(whole) - 1), "f", &source, NULL);
+			j = yaml_parse(
+			    lz_strn(text, sizeof(whole) - 1), "f", &source, NULL);
 			json_decref(j);
 			yaml_source_free(source);
 			j = yaml_parse(lz_strn(text, n), "f", &source, NULL);
