@@ -79,6 +79,9 @@ answer_whole(struct call *c)
 	if (c->r->is_stream)
 		return call_failed(c, "bad_answer", LZ_UPSTREAM_UNABLE,
 		    STR_LIT("the provider answered a stream with a whole document"));
+	m = jscan_find(&scan, "choices");
+	if (m == NULL || m->type != JSCAN_ARRAY)
+		return call_failed(c, "bad_answer", LZ_UPSTREAM_DOWN, STR_LIT("the provider's answer has no choices"));
 	m = jscan_find(&scan, "usage");
 	c->a->has_usage = m != NULL && m->type == JSCAN_OBJECT && dialect_usage(m->value, &c->a->usage);
 	return hand_over(c, &c->body);

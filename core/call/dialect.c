@@ -267,8 +267,6 @@ blame_of(int status)
 		return LZ_UPSTREAM_AUTH;
 	case 402:
 		return LZ_UPSTREAM_QUOTA;
-	case 404:
-		return LZ_UPSTREAM_UNABLE;
 	case 429:
 		return LZ_UPSTREAM_RATE;
 	case 408:
@@ -336,6 +334,8 @@ dialect_judge(struct call *c, lz_fault *out)
 	}
 	if (lz_eq(out->code, "context_length_exceeded"))
 		out->upstream = LZ_UPSTREAM_CONTEXT;
+	else if (lz_eq(out->code, "model_not_found")) /* here; another target may have it */
+		out->upstream = LZ_UPSTREAM_UNABLE;
 	else if (lz_eq(out->code, "insufficient_quota"))
 		out->upstream = LZ_UPSTREAM_QUOTA;
 	else if (lz_eq(out->code, "content_policy_violation") || lz_eq(out->code, "content_filter"))
