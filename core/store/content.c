@@ -1,6 +1,7 @@
 /* content.c - prompts and answers wait here for the storage thread.
  *
- * What is taken counts against the maximum until it is written, so that the maximum is what the texts really use.
+ * What is taken counts against the maximum until it is written, so that the maximum is
+ * what the texts really use.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,7 +12,7 @@
 void
 content_init(struct content_queue *q, size_t max_bytes)
 {
-	*q = (struct content_queue) { .max_bytes = max_bytes };
+	*q = (struct content_queue){ .max_bytes = max_bytes };
 	q->last = &q->first;
 	must(pthread_mutex_init(&q->lock, NULL) == 0);
 }

@@ -1,8 +1,8 @@
 /* datadir.c - the data directory: who owns it, and which run this is.
  *
- * One process owns a data directory, by flock on latenza.lock, which the kernel takes back however the process
- * ends. The boot number names this run's spool segments; it is durable before it is used, so that no two runs
- * share a name.
+ * One process owns a data directory, by flock on latenza.lock, which the kernel takes
+ * back however the process ends. The boot number names this run's spool segments; it is
+ * durable before it is used, so that no two runs share a name.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,7 +21,9 @@
 #include "store/file.h"
 #include "store/segment.h"
 
-enum { PATH_BYTES = 4096 };
+enum {
+	PATH_BYTES = 4096
+};
 
 enum status
 datadir_file(const struct datadir *d, const char *name, char *out, size_t n)
@@ -45,8 +47,9 @@ make_directories(const char *path, struct err *e)
 		part[i] = '\0';
 		if (mkdir(part, 0700) != 0 && errno != EEXIST)
 			return err_fail(e, ST_IO,
-			    "%s: directory cannot be made: %s; make it, or choose another `data`", part,
-			    strerror(errno));
+			    "%s: directory cannot be made: %s; make it, or choose "
+			    "another `data`",
+			    part, strerror(errno));
 	}
 	return ST_OK;
 }
@@ -59,12 +62,15 @@ check_directory(const char *path, struct err *e)
 	if (stat(path, &st) != 0) {
 		if (errno == ENOENT)
 			return err_fail(e, ST_NOT_FOUND,
-			    "%s: data directory does not exist; `latenza init` or `latenza serve` makes it",
+			    "%s: data directory does not exist; `latenza init` or "
+			    "`latenza serve` makes it",
 			    path);
-		return err_fail(e, ST_IO, "%s: data directory cannot be used: %s", path, strerror(errno));
+		return err_fail(e, ST_IO, "%s: data directory cannot be used: %s", path,
+		    strerror(errno));
 	}
 	if (!S_ISDIR(st.st_mode))
-		return err_fail(e, ST_INVALID, "%s: is not a directory; `data` must name one", path);
+		return err_fail(
+		    e, ST_INVALID, "%s: is not a directory; `data` must name one", path);
 	if ((st.st_mode & S_IWOTH) != 0)
 		return err_fail(e, ST_DENIED,
 		    "%s: mode %04o lets everybody replace its files; chmod o-w it", path,
@@ -84,7 +90,8 @@ read_owner(int fd, char out[24])
 		(void)snprintf(out, 24, "unknown");
 }
 
-/* For a person, too: a pid that could not be written costs nothing but a worse sentence. */
+/* For a person, too: a pid that could not be written costs nothing but a worse sentence.
+ */
 static void
 write_owner(int fd)
 {
@@ -106,8 +113,9 @@ take_lock(struct datadir *d, struct err *e)
 	d->lock_fd = io.open(path, O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
 	if (d->lock_fd < 0)
 		return err_fail(e, ST_IO,
-		    "%s: cannot be opened: %s; the data directory must be writable for this user", path,
-		    strerror(errno));
+		    "%s: cannot be opened: %s; the data directory must be writable for "
+		    "this user",
+		    path, strerror(errno));
 	if (flock(d->lock_fd, LOCK_EX | LOCK_NB) == 0) {
 		write_owner(d->lock_fd);
 		return ST_OK;
@@ -115,10 +123,12 @@ take_lock(struct datadir *d, struct err *e)
 	if (errno == EWOULDBLOCK) {
 		read_owner(d->lock_fd, owner);
 		st = err_fail(e, ST_EXISTS,
-		    "%s: process %s uses this data directory; stop it, or choose another `data`",
+		    "%s: process %s uses this data directory; stop it, or choose another "
+		    "`data`",
 		    d->path, owner);
 	} else {
-		st = err_fail(e, ST_IO, "%s: flock: %s; the file system must support locks", path,
+		st = err_fail(e, ST_IO,
+		    "%s: flock: %s; the file system must support locks", path,
 		    strerror(errno));
 	}
 	(void)io.close(d->lock_fd);
@@ -132,7 +142,8 @@ make_spool(const struct datadir *d, char path[PATH_BYTES], struct err *e)
 	if (datadir_file(d, "spool", path, PATH_BYTES) != ST_OK)
 		return err_fail(e, ST_LIMIT, "%s: the path is too long", d->path);
 	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return err_fail(e, ST_IO, "%s: cannot be made: %s", path, strerror(errno));
+		return err_fail(
+		    e, ST_IO, "%s: cannot be made: %s", path, strerror(errno));
 	return ST_OK;
 }
 
@@ -174,7 +185,8 @@ read_boot(const char *path, uint64_t *boot, struct err *e)
 		line.len--;
 	if (!str_to_int(line, INT64_MAX - 1, &number))
 		return err_fail(e, ST_INVALID,
-		    "%s: expected the number of the last start, got %zu other bytes; remove the file to count on "
+		    "%s: expected the number of the last start, got %zu other bytes; "
+		    "remove the file to count on "
 		    "from the spool",
 		    path, line.len);
 	*boot = (uint64_t)number;
@@ -212,9 +224,11 @@ set_path(struct datadir *d, const char *path, struct err *e)
 	while (len > 1 && path[len - 1] == '/')
 		len--;
 	if (len == 0)
-		return err_fail(e, ST_INVALID, "data: the path is empty; it must name a directory");
+		return err_fail(
+		    e, ST_INVALID, "data: the path is empty; it must name a directory");
 	if (len >= sizeof(d->path))
-		return err_fail(e, ST_LIMIT, "data: the path has %zu bytes; at most %zu are possible", len,
+		return err_fail(e, ST_LIMIT,
+		    "data: the path has %zu bytes; at most %zu are possible", len,
 		    sizeof(d->path) - 1);
 	memcpy(d->path, path, len);
 	d->path[len] = '\0';
@@ -226,7 +240,7 @@ datadir_open(const char *path, enum datadir_use use, struct datadir *out, struct
 {
 	enum status st;
 
-	*out = (struct datadir) { .lock_fd = -1 };
+	*out = (struct datadir){ .lock_fd = -1 };
 	st = set_path(out, path, e);
 	if (st == ST_OK && use == DATADIR_SERVE)
 		st = make_directories(out->path, e);

@@ -15,7 +15,9 @@
 
 /* ---- backup ---- */
 
-enum { KEYRING_BYTES = 4096 };
+enum {
+	KEYRING_BYTES = 4096
+};
 
 /* One file, so that a copy of it is whole: no log beside it. */
 static enum status
@@ -25,7 +27,8 @@ copy_into(struct db *from, sqlite3 *to, struct err *e)
 	int code;
 
 	if (b == NULL)
-		return err_fail(e, ST_IO, "%s: cannot be copied: %s", from->path, sqlite3_errmsg(to));
+		return err_fail(
+		    e, ST_IO, "%s: cannot be copied: %s", from->path, sqlite3_errmsg(to));
 	/* All in one step: a read transaction, in which writers go on. */
 	code = sqlite3_backup_step(b, -1);
 	(void)sqlite3_backup_finish(b);
@@ -33,8 +36,8 @@ copy_into(struct db *from, sqlite3 *to, struct err *e)
 		code = sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
 	if (code == SQLITE_OK)
 		return ST_OK;
-	return err_fail(e, (code & 0xff) == SQLITE_FULL ? ST_FULL : ST_IO, "%s: cannot be copied: %s",
-	    from->path, sqlite3_errstr(code));
+	return err_fail(e, (code & 0xff) == SQLITE_FULL ? ST_FULL : ST_IO,
+	    "%s: cannot be copied: %s", from->path, sqlite3_errstr(code));
 }
 
 /* The database at `part`, which exists and is empty. */
@@ -44,8 +47,10 @@ copy_database(struct db *d, const char *part, struct err *e)
 	sqlite3 *to = NULL;
 	enum status st;
 
-	if (sqlite3_open_v2(part, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
-		st = err_fail(e, ST_IO, "%s: cannot be opened: %s", part, sqlite3_errmsg(to));
+	if (sqlite3_open_v2(part, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+		NULL) != SQLITE_OK)
+		st = err_fail(
+		    e, ST_IO, "%s: cannot be opened: %s", part, sqlite3_errmsg(to));
 	else
 		st = copy_into(d, to, e);
 	(void)sqlite3_close(to);
@@ -75,7 +80,8 @@ set_names(struct backup_names *n, const char *to, struct err *e)
 	const char *slash = strrchr(to, '/');
 
 	if (to[0] == '\0')
-		return err_fail(e, ST_INVALID, "backup: the path is empty; it must name a new file");
+		return err_fail(
+		    e, ST_INVALID, "backup: the path is empty; it must name a new file");
 	if (strlen(to) + sizeof(".keyring") > DB_PATH_BYTES)
 		return err_fail(e, ST_LIMIT, "%.200s...: the path is too long", to);
 	(void)snprintf(n->part, sizeof(n->part), "%s.part", to);
@@ -83,12 +89,13 @@ set_names(struct backup_names *n, const char *to, struct err *e)
 	if (slash == NULL)
 		(void)snprintf(n->dir, sizeof(n->dir), ".");
 	else
-		(void)snprintf(n->dir, sizeof(n->dir), "%.*s", slash == to ? 1 : (int)(slash - to), to);
+		(void)snprintf(n->dir, sizeof(n->dir), "%.*s",
+		    slash == to ? 1 : (int)(slash - to), to);
 	return ST_OK;
 }
 
-/* The name is taken first, by an empty file, and gets the whole copy at the end: a backup that was killed cannot
- * be mistaken for one. */
+/* The name is taken first, by an empty file, and gets the whole copy at the end: a backup
+ * that was killed cannot be mistaken for one. */
 enum status
 db_backup(struct db *d, const char *to, const char *keyring, struct err *e)
 {
@@ -123,8 +130,7 @@ db_backup(struct db *d, const char *to, const char *keyring, struct err *e)
 
 /* ---- check ---- */
 
-static void PRINTF_LIKE(2, 3)
-note_problem(struct db_check *out, const char *fmt, ...)
+static void PRINTF_LIKE(2, 3) note_problem(struct db_check *out, const char *fmt, ...)
 {
 	va_list args;
 
@@ -145,7 +151,8 @@ count_rows(struct db *d, struct db_check *out, struct err *e)
 		{ "SELECT count(*) FROM virtual_key", &out->keys },
 		{ "SELECT count(*) FROM trace", &out->traces },
 		{ "SELECT count(*) FROM charge", &out->charges },
-		{ "SELECT count(*) FROM reservation WHERE NOT is_settled", &out->open_reservations },
+		{ "SELECT count(*) FROM reservation WHERE NOT is_settled",
+		    &out->open_reservations },
 	};
 	enum status st = ST_OK;
 
@@ -162,14 +169,16 @@ check_integrity(struct db *d, struct db_check *out, struct err *e)
 	enum status st = ST_OK;
 	const char *text;
 
-	if (sqlite3_prepare_v2(d->sql, "PRAGMA integrity_check(1)", -1, &s, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(d->sql, "PRAGMA integrity_check(1)", -1, &s, NULL) !=
+	    SQLITE_OK)
 		return db_fail(d, e, "check it");
 	if (sqlite3_step(s) != SQLITE_ROW) {
 		st = db_fail(d, e, "check it");
 	} else {
 		text = (const char *)sqlite3_column_text(s, 0);
 		if (text == NULL || strcmp(text, "ok") != 0)
-			note_problem(out, "integrity: %s", text == NULL ? "no answer" : text);
+			note_problem(
+			    out, "integrity: %s", text == NULL ? "no answer" : text);
 	}
 	(void)sqlite3_finalize(s);
 	return st;
@@ -182,27 +191,30 @@ check_references(struct db *d, struct db_check *out, struct err *e)
 	enum status st = ST_OK;
 	int code;
 
-	if (sqlite3_prepare_v2(d->sql, "PRAGMA foreign_key_check", -1, &s, NULL) != SQLITE_OK)
+	if (sqlite3_prepare_v2(d->sql, "PRAGMA foreign_key_check", -1, &s, NULL) !=
+	    SQLITE_OK)
 		return db_fail(d, e, "check references");
 	code = sqlite3_step(s);
 	if (code == SQLITE_ROW)
 		note_problem(out, "references: a row of %s has no parent in %s",
-		    (const char *)sqlite3_column_text(s, 0), (const char *)sqlite3_column_text(s, 2));
+		    (const char *)sqlite3_column_text(s, 0),
+		    (const char *)sqlite3_column_text(s, 2));
 	else if (code != SQLITE_DONE)
 		st = db_fail(d, e, "check references");
 	(void)sqlite3_finalize(s);
 	return st;
 }
 
-/* Per budget: what its charges sum up to beside what is written. Sums by list first, so that a charge is read once
- * however many budgets it has. */
+/* Per budget: what its charges sum up to beside what is written. Sums by list first, so
+ * that a charge is read once however many budgets it has. */
 static const char spend_query[] =
     "WITH by_set AS (SELECT scope_set AS id, sum(cost_nano_eur) AS cost FROM charge "
     "  WHERE scope_set IS NOT NULL GROUP BY scope_set),"
     "charged AS (SELECT i.scope AS scope, i.period AS period, sum(b.cost) AS cost "
     "  FROM by_set b JOIN scope_item i ON i.set_id = b.id GROUP BY i.scope, i.period),"
     "both AS (SELECT scope, period, cost, 0 AS spent FROM charged WHERE cost IS NOT NULL "
-    "  UNION ALL SELECT scope, period, pruned_nano_eur, spent_nano_eur FROM budget_spend) "
+    "  UNION ALL SELECT scope, period, pruned_nano_eur, spent_nano_eur FROM "
+    "budget_spend) "
     "SELECT scope, period, sum(cost), sum(spent) FROM both GROUP BY scope, period "
     "HAVING sum(cost) <> sum(spent)";
 
@@ -216,9 +228,12 @@ check_spend(struct db *d, struct db_check *out, struct err *e)
 		return db_fail(d, e, "compare spend with charges");
 	while ((st = db_next(d, s, "compare spend with charges", e)) == ST_OK) {
 		out->spend_differs++;
-		note_problem(out, "budget %s %s: %lld nano-EUR are charged, %lld are spent",
-		    (const char *)sqlite3_column_text(s, 0), (const char *)sqlite3_column_text(s, 1),
-		    (long long)sqlite3_column_int64(s, 2), (long long)sqlite3_column_int64(s, 3));
+		note_problem(out,
+		    "budget %s %s: %lld nano-EUR are charged, %lld are spent",
+		    (const char *)sqlite3_column_text(s, 0),
+		    (const char *)sqlite3_column_text(s, 1),
+		    (long long)sqlite3_column_int64(s, 2),
+		    (long long)sqlite3_column_int64(s, 3));
 	}
 	(void)sqlite3_finalize(s);
 	return st == ST_NOT_FOUND ? ST_OK : st;
@@ -229,7 +244,7 @@ db_check(struct db *d, struct db_check *out, struct err *e)
 {
 	enum status st;
 
-	*out = (struct db_check) { 0 };
+	*out = (struct db_check){ 0 };
 	/* First, so that a damaged file is a finding rather than a failure to count. */
 	st = check_integrity(d, out, e);
 	if (st == ST_OK && out->first_problem[0] != '\0')

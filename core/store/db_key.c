@@ -1,6 +1,7 @@
 /* db_key.c - virtual keys as rows.
  *
- * Two keys never share a secret: the one that comes second is refused, never silently swapped for the first.
+ * Two keys never share a secret: the one that comes second is refused, never silently
+ * swapped for the first.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,8 +29,8 @@ check_secret(struct db *d, const struct db_key *k, struct err *e)
 		return st;
 	other = db_read_str(&row);
 	st = err_fail(e, ST_EXISTS,
-	    "key \"%.*s\": has the same secret as key \"%.*s\"; every key needs its own", STR_ARG(k->id),
-	    STR_ARG(other));
+	    "key \"%.*s\": has the same secret as key \"%.*s\"; every key needs its own",
+	    STR_ARG(k->id), STR_ARG(other));
 	(void)sqlite3_reset(c.s);
 	return st;
 }
@@ -47,7 +48,8 @@ check_key(const struct db_key *k, struct err *e)
 	if (k->id.len == 0)
 		return err_fail(e, ST_INVALID, "key: has no id; a slug is needed");
 	if (!is_hash(k->hash) || !is_hash(k->sha256) || !is_hash(k->old_hash))
-		return err_fail(e, ST_INVALID, "key \"%.*s\": a hash must have 32 bytes", STR_ARG(k->id));
+		return err_fail(e, ST_INVALID, "key \"%.*s\": a hash must have 32 bytes",
+		    STR_ARG(k->id));
 	return ST_OK;
 }
 
@@ -101,7 +103,8 @@ db_key_remove(struct db *d, lz_str id, struct err *e)
 	db_bind_str(&c, id);
 	st = db_run(d, c.s, "remove a key", e);
 	if (st == ST_OK && sqlite3_changes(d->sql) == 0)
-		return err_fail(e, ST_NOT_FOUND, "key \"%.*s\": does not exist", STR_ARG(id));
+		return err_fail(
+		    e, ST_NOT_FOUND, "key \"%.*s\": does not exist", STR_ARG(id));
 	return st;
 }
 
@@ -126,7 +129,8 @@ read_key(sqlite3_stmt *s, struct db_key *k)
 }
 
 enum status
-db_key_each(struct db *d, bool (*fn)(void *arg, const struct db_key *k), void *arg, struct err *e)
+db_key_each(
+    struct db *d, bool (*fn)(void *arg, const struct db_key *k), void *arg, struct err *e)
 {
 	sqlite3_stmt *s = db_statement(d, DB_KEY_EACH, e);
 	struct db_key k;

@@ -1,7 +1,8 @@
 /* db_schema.c - the tables, as the list of steps that led to them.
  *
- * A step is never changed once it was released: a database that was made by it must be what a new one becomes.
- * Money is nano-EUR; NULL where it is unknown, never 0. Times are Unix milliseconds.
+ * A step is never changed once it was released: a database that was made by it must be
+ * what a new one becomes. Money is nano-EUR; NULL where it is unknown, never 0. Times are
+ * Unix milliseconds.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -35,7 +36,8 @@ static const char version_1[] =
     "  PRIMARY KEY (scope, period)"
     ") STRICT, WITHOUT ROWID;"
 
-    /* The few different lists of budgets that charges touch, so that a charge holds one small number. */
+    /* The few different lists of budgets that charges touch, so that a charge holds one
+       small number. */
     "CREATE TABLE scope_set ("
     "  id INTEGER PRIMARY KEY,"
     "  list TEXT NOT NULL UNIQUE" /* "LENGTH:scope,LENGTH:period,..." */
@@ -51,7 +53,7 @@ static const char version_1[] =
     "CREATE TABLE charge ("
     "  trace_id BLOB NOT NULL,"
     "  attempt INTEGER NOT NULL,"
-    "  state INTEGER NOT NULL," /* 1 actual, 2 estimated, 3 released, 4 uncertain, 5 unpriced */
+    "  state INTEGER NOT NULL," /* enum charge_state */
     "  at_unix_ms INTEGER NOT NULL,"
     "  cost_nano_eur INTEGER," /* NULL: no price */
     "  input INTEGER NOT NULL,"
@@ -72,7 +74,8 @@ static const char version_1[] =
     "  PRIMARY KEY (trace_id, attempt)"
     ") STRICT, WITHOUT ROWID;"
 
-    /* Requests whose trace was not written yet, and late attempts of those whose trace was. */
+    /* Requests whose trace was not written yet, and late attempts of those whose trace
+       was. */
     "CREATE TABLE reservation ("
     "  trace_id BLOB NOT NULL,"
     "  attempt INTEGER NOT NULL,"
@@ -106,7 +109,7 @@ static const char version_1[] =
     "  cache_write INTEGER NOT NULL,"
     "  output INTEGER NOT NULL,"
     "  reasoning INTEGER NOT NULL,"
-    "  flags INTEGER NOT NULL," /* enum of TRACE_ in record.h */
+    "  flags INTEGER NOT NULL," /* TRACE_* */
     "  status INTEGER NOT NULL,"
     "  attempts INTEGER NOT NULL,"
     "  route TEXT,"
@@ -121,7 +124,7 @@ static const char version_1[] =
     "  model TEXT,"
     "  provider TEXT,"
     "  strategy TEXT,"
-    "  metadata TEXT," /* JSON object */
+    "  metadata TEXT,"    /* JSON object */
     "  attempt_list TEXT" /* JSON array */
     ") STRICT;"
     "CREATE INDEX trace_at ON trace (at_unix_ms);"
@@ -159,7 +162,8 @@ migrate_from(struct db *d, int version, struct err *e)
 		st = db_exec(d, steps[i], "bring the schema up to date", e);
 	if (st != ST_OK)
 		return st;
-	(void)snprintf(text, sizeof(text), "PRAGMA user_version = %d", db_schema_version());
+	(void)snprintf(
+	    text, sizeof(text), "PRAGMA user_version = %d", db_schema_version());
 	return db_exec(d, text, "set the schema version", e);
 }
 

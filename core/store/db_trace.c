@@ -1,21 +1,25 @@
-/* db_trace.c - traces and their content: listing, showing, forgetting.
+/* db_trace.c - traces and their content: listing and showing.
  *
- * A list is ordered by the time a request came, which the index gives; a tail is ordered by when rows were
- * written, which the rowid gives. Other filters are asked of each row on the way: an index on every field would
- * cost each request more than a list costs the one who asks.
+ * A list is ordered by the time a request came, which the index gives; a tail is ordered
+ * by when rows were written, which the rowid gives. Other filters are asked of each row
+ * on the way: an index on every field would cost each request more than a list costs the
+ * one who asks.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "base/buf.h"
 #include "store/db_internal.h"
 
-enum { LIST_ROWS = 50, QUERY_BYTES = 4096 };
+enum {
+	LIST_ROWS = 50,
+	QUERY_BYTES = 4096
+};
 
 /* ---- content ---- */
 
 enum status
-db_content_put(struct db *d, const uint8_t id[RECORD_ID_BYTES], int64_t at_unix_ms, lz_str request,
-    lz_str answer, lz_str candidates, struct err *e)
+db_content_put(struct db *d, const uint8_t id[RECORD_ID_BYTES], int64_t at_unix_ms,
+    lz_str request, lz_str answer, lz_str candidates, struct err *e)
 {
 	struct db_cursor c = { db_statement(d, DB_CONTENT_PUT, e), 0 };
 
@@ -84,7 +88,7 @@ read_charge(sqlite3_stmt *s, struct record_settle *out)
 	struct db_cursor c = { s, 0 };
 	bool is_ours;
 
-	*out = (struct record_settle) { 0 };
+	*out = (struct record_settle){ 0 };
 	is_ours = db_read_id(&c, out->trace_id);
 	out->attempt = (uint8_t)db_read_int(&c);
 	out->state = (uint8_t)db_read_int(&c);
@@ -106,8 +110,8 @@ read_charge(sqlite3_stmt *s, struct record_settle *out)
 static enum status
 damaged(struct db *d, struct err *e)
 {
-	return err_fail(e, ST_INVALID, "%s: a row has no proper trace id; `latenza db check` says more",
-	    d->path);
+	return err_fail(e, ST_INVALID,
+	    "%s: a row has no proper trace id; `latenza db check` says more", d->path);
 }
 
 enum status
@@ -140,16 +144,19 @@ struct text_filter {
 	lz_str value;
 };
 
-/* A JSON string is compared as its text, a number as it is written, a truth value as true or false. */
-#define METADATA_HAS \
-	" AND CASE WHEN json_valid(metadata) THEN EXISTS (SELECT 1 FROM json_each(metadata) j " \
+/* A JSON string is compared as its text, a number as it is written, a truth value as true
+ * or false. */
+#define METADATA_HAS                                                                     \
+	" AND CASE WHEN json_valid(metadata) THEN EXISTS (SELECT 1 FROM "                \
+	"json_each(metadata) j "                                                         \
 	"WHERE j.key = ?"
-#define METADATA_VALUE \
-	" AND CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' " \
+#define METADATA_VALUE                                                                   \
+	" AND CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' "            \
 	"ELSE CAST(j.value AS TEXT) END = ?"
 
 static void
-write_query(struct buf *q, const struct db_trace_filter *f, const struct text_filter *text, size_t n)
+write_query(struct buf *q, const struct db_trace_filter *f,
+    const struct text_filter *text, size_t n)
 {
 	const char *order = f->oldest_first ? "" : " DESC";
 
@@ -181,7 +188,8 @@ write_query(struct buf *q, const struct db_trace_filter *f, const struct text_fi
 
 /* In the order of write_query(). */
 static void
-bind_query(sqlite3_stmt *s, const struct db_trace_filter *f, const struct text_filter *text, size_t n)
+bind_query(sqlite3_stmt *s, const struct db_trace_filter *f,
+    const struct text_filter *text, size_t n)
 {
 	struct db_cursor c = { s, 0 };
 
@@ -204,8 +212,8 @@ bind_query(sqlite3_stmt *s, const struct db_trace_filter *f, const struct text_f
 }
 
 static enum status
-each_row(struct db *d, sqlite3_stmt *s, bool (*fn)(void *arg, const struct db_trace *t), void *arg,
-    struct err *e)
+each_row(struct db *d, sqlite3_stmt *s, bool (*fn)(void *arg, const struct db_trace *t),
+    void *arg, struct err *e)
 {
 	struct db_trace one;
 	enum status st;
@@ -249,7 +257,8 @@ db_trace_each(struct db *d, const struct db_trace_filter *f,
 
 /* ---- one trace ---- */
 
-/* The first and the last id that begin with these digits; dashes, as UUIDs have them, are passed over. */
+/* The first and the last id that begin with these digits; dashes, as UUIDs have them, are
+ * passed over. */
 static bool
 id_range(lz_str hex, uint8_t low[RECORD_ID_BYTES], uint8_t high[RECORD_ID_BYTES])
 {
@@ -269,8 +278,8 @@ id_range(lz_str hex, uint8_t low[RECORD_ID_BYTES], uint8_t high[RECORD_ID_BYTES]
 			return false;
 		shift = n % 2 == 0 ? 4 : 0;
 		low[n / 2] = (uint8_t)(low[n / 2] | (unsigned)(at - digits) << shift);
-		high[n / 2] =
-		    (uint8_t)((high[n / 2] & ~(0xfu << shift)) | (unsigned)(at - digits) << shift);
+		high[n / 2] = (uint8_t)((high[n / 2] & ~(0xfu << shift)) |
+					(unsigned)(at - digits) << shift);
 		n++;
 	}
 	return n > 0;
@@ -286,21 +295,22 @@ find_one(struct db *d, lz_str hex, struct db_cursor *c, struct err *e)
 
 	if (!id_range(hex, low, high))
 		return err_fail(e, ST_INVALID,
-		    "trace \"%.*s\": an id is up to 32 hexadecimal digits; the first few are enough",
+		    "trace \"%.*s\": an id is up to 32 hexadecimal digits; the first few "
+		    "are enough",
 		    STR_ARG(hex));
 	db_bind_id(c, low);
 	db_bind_id(c, high);
 	st = db_next(d, c->s, "read a trace", e);
 	if (st == ST_NOT_FOUND)
-		return err_fail(e, ST_NOT_FOUND, "trace \"%.*s\": there is none that begins so",
-		    STR_ARG(hex));
+		return err_fail(e, ST_NOT_FOUND,
+		    "trace \"%.*s\": there is none that begins so", STR_ARG(hex));
 	if (st != ST_OK)
 		return st;
 	rowid = sqlite3_column_int64(c->s, 0);
 	st = db_next(d, c->s, "read a trace", e);
 	if (st == ST_OK)
-		return err_fail(e, ST_INVALID, "trace \"%.*s\": several begin so; give more digits",
-		    STR_ARG(hex));
+		return err_fail(e, ST_INVALID,
+		    "trace \"%.*s\": several begin so; give more digits", STR_ARG(hex));
 	if (st != ST_NOT_FOUND)
 		return st;
 	/* Back to the one row there is. */
@@ -309,9 +319,11 @@ find_one(struct db *d, lz_str hex, struct db_cursor *c, struct err *e)
 	return st;
 }
 
-/* What a trace has kept of its texts; absent when nothing. The statement stays on the row. */
+/* What a trace has kept of its texts; absent when nothing. The statement stays on the
+ * row. */
 static enum status
-find_content(struct db *d, const uint8_t id[RECORD_ID_BYTES], sqlite3_stmt *s, lz_str out[3], struct err *e)
+find_content(struct db *d, const uint8_t id[RECORD_ID_BYTES], sqlite3_stmt *s,
+    lz_str out[3], struct err *e)
 {
 	struct db_cursor c = { s, 0 };
 	enum status st;
@@ -330,7 +342,8 @@ find_content(struct db *d, const uint8_t id[RECORD_ID_BYTES], sqlite3_stmt *s, l
 
 enum status
 db_trace_show(struct db *d, lz_str id_hex,
-    void (*fn)(void *arg, const struct db_trace *t, lz_str request, lz_str answer, lz_str candidates),
+    void (*fn)(void *arg, const struct db_trace *t, lz_str request, lz_str answer,
+	lz_str candidates),
     void *arg, struct err *e)
 {
 	struct db_cursor c = { db_statement(d, DB_TRACE_BETWEEN, e), 0 };
@@ -350,149 +363,5 @@ db_trace_show(struct db *d, lz_str id_hex,
 		fn(arg, &one, text[0], text[1], text[2]);
 	(void)sqlite3_reset(content);
 	(void)sqlite3_reset(c.s);
-	return st;
-}
-
-/* ---- forgetting ---- */
-
-static enum status
-run_for_user(struct db *d, enum db_statement which, lz_str user, struct err *e)
-{
-	struct db_cursor c = { db_statement(d, which, e), 0 };
-
-	if (c.s == NULL)
-		return ST_NOMEM;
-	db_bind_str(&c, user);
-	return db_run(d, c.s, "forget a user", e);
-}
-
-enum status
-db_trace_erase(struct db *d, lz_str user, int64_t *count, struct err *e)
-{
-	enum status st;
-
-	*count = 0;
-	if (user.len == 0)
-		return err_fail(e, ST_INVALID, "erase: no user is named; give the name as traces show it");
-	st = db_begin(d, e);
-	if (st != ST_OK)
-		return st;
-	st = run_for_user(d, DB_CONTENT_FORGET, user, e);
-	if (st == ST_OK)
-		st = run_for_user(d, DB_TRACE_FORGET, user, e);
-	if (st != ST_OK) {
-		db_rollback(d);
-		return st;
-	}
-	*count = sqlite3_changes64(d->sql);
-	st = db_commit(d, true, e);
-	/* The log still has the old pages; if a reader holds it, the next checkpoint takes them. */
-	if (st == ST_OK)
-		db_checkpoint(d);
-	return st;
-}
-
-/* Takes one old trace away; what it cost stays in its budgets. */
-static enum status
-prune_trace(struct db *d, int64_t rowid, const uint8_t id[RECORD_ID_BYTES], struct err *e)
-{
-	struct db_cursor c = { db_statement(d, DB_TRACE_REMOVE, e), 0 };
-	enum status st;
-
-	if (c.s == NULL)
-		return ST_NOMEM;
-	db_bind_int(&c, rowid);
-	st = db_run(d, c.s, "delete an old trace", e);
-	return st == ST_OK ? db_money_prune(d, id, e) : st;
-}
-
-struct old_trace {
-	int64_t rowid;
-	uint8_t id[RECORD_ID_BYTES];
-};
-
-enum { PRUNE_AT_ONCE = 256 };
-
-/* Up to `rows` of the oldest, read before the first is deleted: a cursor must not walk what changes under it. */
-static enum status
-find_old(struct db *d, int64_t before, int64_t rows, struct old_trace *out, int64_t *count, struct err *e)
-{
-	struct db_cursor c = { db_statement(d, DB_TRACE_OLD, e), 0 }, row;
-	enum status st;
-
-	*count = 0;
-	if (c.s == NULL)
-		return ST_NOMEM;
-	db_bind_int(&c, before);
-	db_bind_int(&c, rows);
-	while ((st = db_next(d, c.s, "find old traces", e)) == ST_OK) {
-		row = (struct db_cursor) { c.s, 0 };
-		out[*count].rowid = db_read_int(&row);
-		if (!db_read_id(&row, out[*count].id)) {
-			(void)sqlite3_reset(c.s);
-			return damaged(d, e);
-		}
-		++*count;
-	}
-	return st == ST_NOT_FOUND ? ST_OK : st;
-}
-
-static enum status
-prune_traces(struct db *d, int64_t before, int64_t rows, int64_t *count, struct err *e)
-{
-	struct old_trace old[PRUNE_AT_ONCE];
-	int64_t found;
-	enum status st;
-
-	*count = 0;
-	do {
-		found = rows - *count < PRUNE_AT_ONCE ? rows - *count : PRUNE_AT_ONCE;
-		st = find_old(d, before, found, old, &found, e);
-		for (int64_t i = 0; st == ST_OK && i < found; i++)
-			st = prune_trace(d, old[i].rowid, old[i].id, e);
-		*count += found;
-	} while (st == ST_OK && found == PRUNE_AT_ONCE && *count < rows);
-	return st;
-}
-
-static enum status
-prune_content(struct db *d, int64_t before, int64_t rows, int64_t *count, struct err *e)
-{
-	struct db_cursor c = { db_statement(d, DB_CONTENT_OLD, e), 0 };
-	enum status st;
-
-	if (c.s == NULL)
-		return ST_NOMEM;
-	db_bind_int(&c, before);
-	db_bind_int(&c, rows);
-	st = db_run(d, c.s, "delete old content", e);
-	*count = sqlite3_changes64(d->sql);
-	return st;
-}
-
-enum status
-db_prune(struct db *d, int64_t traces_before_unix_ms, int64_t content_before_unix_ms, int64_t rows, bool *more,
-    struct err *e)
-{
-	int64_t traces = 0, contents = 0, content_before = content_before_unix_ms;
-	enum status st = db_begin(d, e);
-
-	*more = false;
-	if (st != ST_OK)
-		return st;
-	if (content_before < traces_before_unix_ms)
-		content_before = traces_before_unix_ms; /* no content without its trace */
-	st = prune_traces(d, traces_before_unix_ms, rows, &traces, e);
-	if (st == ST_OK)
-		st = prune_content(d, content_before, rows, &contents, e);
-	if (st != ST_OK) {
-		db_rollback(d);
-		return st;
-	}
-	st = db_commit(d, false, e);
-	*more = st == ST_OK && (traces >= rows || contents >= rows);
-	/* Gives pages back to the file system, some at a time. */
-	if (st == ST_OK && traces + contents > 0)
-		st = db_do(d, DB_VACUUM_SOME, "shrink the file", e);
 	return st;
 }

@@ -12,10 +12,13 @@
 #include "base/io.h"
 #include "store/segment.h"
 
-enum { PATH_BYTES = 4096 };
+enum {
+	PATH_BYTES = 4096
+};
 
 static enum status
-read_open_file(int fd, const char *path, void *out, size_t size, size_t *len, struct err *e)
+read_open_file(
+    int fd, const char *path, void *out, size_t size, size_t *len, struct err *e)
 {
 	char *p = out;
 	char more;
@@ -23,12 +26,15 @@ read_open_file(int fd, const char *path, void *out, size_t size, size_t *len, st
 
 	*len = 0;
 	do {
-		n = *len < size ? io.read(fd, p + *len, size - *len) : io.read(fd, &more, 1);
+		n = *len < size ? io.read(fd, p + *len, size - *len)
+				: io.read(fd, &more, 1);
 		if (n < 0 && errno != EINTR)
-			return err_fail(e, ST_IO, "%s: cannot be read: %s", path, strerror(errno));
+			return err_fail(
+			    e, ST_IO, "%s: cannot be read: %s", path, strerror(errno));
 		if (n > 0 && *len == size)
-			return err_fail(e, ST_LIMIT, "%s: is larger than the %zu bytes it should have",
-			    path, size);
+			return err_fail(e, ST_LIMIT,
+			    "%s: is larger than the %zu bytes it should have", path,
+			    size);
 		if (n > 0)
 			*len += (size_t)n;
 	} while (n != 0);
@@ -36,7 +42,8 @@ read_open_file(int fd, const char *path, void *out, size_t size, size_t *len, st
 }
 
 enum status
-file_read(const char *path, void *out, size_t size, size_t *len, mode_t *mode, struct err *e)
+file_read(
+    const char *path, void *out, size_t size, size_t *len, mode_t *mode, struct err *e)
 {
 	struct stat st;
 	enum status result;
@@ -44,8 +51,8 @@ file_read(const char *path, void *out, size_t size, size_t *len, mode_t *mode, s
 	int fd = io.open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK, 0);
 
 	if (fd < 0)
-		return err_fail(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO, "%s: cannot be opened: %s",
-		    path, strerror(errno));
+		return err_fail(e, errno == ENOENT ? ST_NOT_FOUND : ST_IO,
+		    "%s: cannot be opened: %s", path, strerror(errno));
 	if (fstat(fd, &st) != 0)
 		result = err_fail(e, ST_IO, "%s: %s", path, strerror(errno));
 	else if (!S_ISREG(st.st_mode))
@@ -90,7 +97,8 @@ file_create(const char *path, const void *p, size_t n, struct err *e)
 	if (fd < 0 && errno == EEXIST)
 		return err_fail(e, ST_EXISTS, "%s: exists already", path);
 	if (fd < 0)
-		return err_fail(e, ST_IO, "%s: cannot be created: %s", path, strerror(errno));
+		return err_fail(
+		    e, ST_IO, "%s: cannot be created: %s", path, strerror(errno));
 	st = fill(fd, path, p, n, e);
 	if (io.close(fd) != 0 && st == ST_OK)
 		st = err_fail(e, ST_IO, "%s: close: %s", path, strerror(errno));
@@ -110,12 +118,14 @@ file_replace(const char *dir, const char *name, const void *p, size_t n, struct 
 		return err_fail(e, ST_LIMIT, "%s: the path is too long", dir);
 	(void)snprintf(path, sizeof(path), "%s/%s", dir, name);
 	if (io.unlink(fresh) != 0 && errno != ENOENT)
-		return err_fail(e, ST_IO, "%s: cannot be removed: %s", fresh, strerror(errno));
+		return err_fail(
+		    e, ST_IO, "%s: cannot be removed: %s", fresh, strerror(errno));
 	st = file_create(fresh, p, n, e);
 	if (st != ST_OK)
 		return st;
 	if (io.rename(fresh, path) != 0) {
-		st = err_fail(e, ST_IO, "%s: cannot be replaced: %s", path, strerror(errno));
+		st = err_fail(
+		    e, ST_IO, "%s: cannot be replaced: %s", path, strerror(errno));
 		(void)io.unlink(fresh);
 		return st;
 	}

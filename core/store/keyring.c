@@ -1,7 +1,8 @@
 /* keyring.c - the two secrets of a data directory, made once and never changed.
  *
- * Without the pepper no stored key can be recognised again, so a keyring is never made beside a database that
- * holds keys, and one that is not whole is refused rather than replaced.
+ * Without the pepper no stored key can be recognised again, so a keyring is never made
+ * beside a database that holds keys, and one that is not whole is refused rather than
+ * replaced.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -50,18 +51,20 @@ check(const char *path, const uint8_t *file, size_t len, mode_t mode, struct err
 {
 	if ((mode & 077) != 0)
 		return err_fail(e, ST_DENIED,
-		    "%s: mode %04o lets others read the secrets in it; chmod 600 it", path,
-		    (unsigned)mode);
+		    "%s: mode %04o lets others read the secrets in it; chmod 600 it",
+		    path, (unsigned)mode);
 	if (len != FILE_BYTES)
 		return err_fail(e, ST_INVALID,
-		    "%s: has %zu bytes, a keyring has %d; put it back from a backup", path, len,
-		    (int)FILE_BYTES);
+		    "%s: has %zu bytes, a keyring has %d; put it back from a backup",
+		    path, len, (int)FILE_BYTES);
 	if (memcmp(file, magic, sizeof(magic)) != 0)
-		return err_fail(e, ST_INVALID, "%s: does not begin like a keyring; put it back from a backup",
-		    path);
+		return err_fail(e, ST_INVALID,
+		    "%s: does not begin like a keyring; put it back from a backup", path);
 	if (!is_sum_right(file))
 		return err_fail(e, ST_INVALID,
-		    "%s: its checksum is wrong, so it is damaged; put it back from a backup", path);
+		    "%s: its checksum is wrong, so it is damaged; put it back from a "
+		    "backup",
+		    path);
 	return ST_OK;
 }
 
@@ -94,7 +97,8 @@ check_no_keys(const struct datadir *d, const char *keyring, struct err *e)
 	db_close(db);
 	if (st == ST_OK && found)
 		st = err_fail(e, ST_NOT_FOUND,
-		    "%s: is missing, and the keys in latenza.db are worth nothing without it; put it back from a "
+		    "%s: is missing, and the keys in latenza.db are worth nothing "
+		    "without it; put it back from a "
 		    "backup",
 		    keyring);
 	return st;

@@ -1,8 +1,9 @@
 /* record.c - the spool's records as bytes.
  *
- * The fields of a record are listed once, in a function that measures, writes or reads them depending on the
- * codec it is given, so that the two directions cannot drift apart. What is read comes from a disk: every
- * length is checked, and a record must use exactly the bytes it claims.
+ * The fields of a record are listed once, in a function that measures, writes or reads
+ * them depending on the codec it is given, so that the two directions cannot drift apart.
+ * What is read comes from a disk: every length is checked, and a record must use exactly
+ * the bytes it claims.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,16 +14,22 @@
 enum {
 	HEAD_BYTES = 8, /* length and checksum */
 	BODY_MAX = RECORD_BYTES - HEAD_BYTES,
-	ABSENT = 0xffff, /* the length of a string that is not there; no string is this long */
-	CUT_BYTES = 256	 /* what a free text keeps in a record that is too long */
+	ABSENT =
+	    0xffff, /* the length of a string that is not there; no string is this long */
+	CUT_BYTES = 256 /* what a free text keeps in a record that is too long */
 };
 
-enum codec_mode { MEASURE, WRITE, READ };
+enum codec_mode {
+	MEASURE,
+	WRITE,
+	READ
+};
 
 struct codec {
 	enum codec_mode mode;
 	bool is_bad;
-	size_t used, size; /* size: of the bytes at `to` or `from`; not used when measuring */
+	size_t used,
+	    size; /* size: of the bytes at `to` or `from`; not used when measuring */
 	uint8_t *to;
 	const uint8_t *from;
 };
@@ -103,7 +110,8 @@ code_str(struct codec *c, lz_str *s)
 	uint64_t len = s->ptr == NULL ? ABSENT : s->len;
 	size_t at;
 
-	/* Longer than any record: measured as it is, so that the sum tells that it does not fit. */
+	/* Longer than any record: measured as it is, so that the sum tells that it does
+	 * not fit. */
 	if (c->mode == MEASURE) {
 		c->used += 2 + (s->ptr == NULL ? 0 : s->len);
 		return;
@@ -251,7 +259,7 @@ static uint32_t
 get_u32(const uint8_t *from)
 {
 	return (uint32_t)from[0] | (uint32_t)from[1] << 8 | (uint32_t)from[2] << 16 |
-	    (uint32_t)from[3] << 24;
+	       (uint32_t)from[3] << 24;
 }
 
 static bool
@@ -303,7 +311,8 @@ cut_text(lz_str *s)
 	s->len = n;
 }
 
-/* Makes a trace that is too long fit, dearest loss last. Half a JSON text is none, so those go as a whole. */
+/* Makes a trace that is too long fit, dearest loss last. Half a JSON text is none, so
+ * those go as a whole. */
 static size_t
 cut_trace(struct record *r)
 {

@@ -34,7 +34,8 @@ replay_some(struct replay *r, struct db *d, uint64_t end, char *room, struct err
 }
 
 static enum status
-replay_all(struct db *d, const char *dir, const struct segment *s, char *room, struct err *e)
+replay_all(
+    struct db *d, const char *dir, const struct segment *s, char *room, struct err *e)
 {
 	struct replay r;
 	uint64_t end = 0;
@@ -81,7 +82,8 @@ forget_positions(struct db *d, const struct segment *list, size_t count, struct 
 }
 
 enum status
-recover_delete(struct db *d, const char *dir, const struct segment *list, size_t count, struct err *e)
+recover_delete(struct db *d, const char *dir, const struct segment *list, size_t count,
+    struct err *e)
 {
 	char path[SEGMENT_PATH_BYTES];
 	enum status st;
@@ -92,14 +94,16 @@ recover_delete(struct db *d, const char *dir, const struct segment *list, size_t
 		if (segment_path(dir, &list[i], "", path) != ST_OK)
 			return err_fail(e, ST_LIMIT, "%s: the path is too long", dir);
 		if (io.unlink(path) != 0 && errno != ENOENT)
-			return err_fail(e, ST_IO, "%s: cannot be deleted: %s", path, strerror(errno));
+			return err_fail(
+			    e, ST_IO, "%s: cannot be deleted: %s", path, strerror(errno));
 	}
 	st = segment_sync_dir(dir, e);
 	return st == ST_OK ? forget_positions(d, list, count, e) : st;
 }
 
-/* Positions of segments that are not there any more: of a run that was killed between deleting and forgetting,
- * or of another machine, in a backup that was restored. This run may use their names again. */
+/* Positions of segments that are not there any more: of a run that was killed between
+ * deleting and forgetting, or of another machine, in a backup that was restored. This run
+ * may use their names again. */
 static enum status
 clear_positions(struct db *d, struct err *e)
 {
@@ -115,8 +119,8 @@ clear_positions(struct db *d, struct err *e)
 }
 
 static enum status
-recover_list(struct db *d, const char *dir, enum db_uncertain how, const struct segment *list, size_t count,
-    struct err *e)
+recover_list(struct db *d, const char *dir, enum db_uncertain how,
+    const struct segment *list, size_t count, struct err *e)
 {
 	char *room = mem_alloc(REPLAY_ROOM);
 	enum status st = ST_OK;
@@ -134,7 +138,8 @@ recover_list(struct db *d, const char *dir, enum db_uncertain how, const struct 
 	if (st == ST_OK)
 		st = clear_positions(d, e);
 	if (st == ST_OK && (count > 0 || uncertain > 0))
-		log_info("store.replayed", "segments=%zu uncertain=%lld", count, (long long)uncertain);
+		log_info("store.replayed", "segments=%zu uncertain=%lld", count,
+		    (long long)uncertain);
 	metric_add(METRIC_UNCERTAIN, uncertain);
 	return st;
 }

@@ -18,7 +18,8 @@ replay_rewind(struct replay *r, struct db *d, struct err *e)
 }
 
 enum status
-replay_open(struct replay *r, const char *dir, const struct segment *s, struct db *d, struct err *e)
+replay_open(struct replay *r, const char *dir, const struct segment *s, struct db *d,
+    struct err *e)
 {
 	enum status st;
 
@@ -32,7 +33,8 @@ replay_open(struct replay *r, const char *dir, const struct segment *s, struct d
 		return err_fail(e, ST_LIMIT, "%s: the path is too long", dir);
 	r->fd = io.open(r->path, O_RDONLY, 0);
 	if (r->fd < 0)
-		return err_fail(e, ST_IO, "%s: cannot be opened: %s", r->path, strerror(errno));
+		return err_fail(
+		    e, ST_IO, "%s: cannot be opened: %s", r->path, strerror(errno));
 	return ST_OK;
 }
 
@@ -66,8 +68,9 @@ read_at(const struct replay *r, uint64_t at, char *room, size_t n, struct err *e
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got <= 0)
-			return err_fail(e, ST_IO, "%s: cannot be read at %llu: %s", r->path,
-			    (unsigned long long)at, got < 0 ? strerror(errno) : "it is shorter than it was");
+			return err_fail(e, ST_IO, "%s: cannot be read at %llu: %s",
+			    r->path, (unsigned long long)at,
+			    got < 0 ? strerror(errno) : "it is shorter than it was");
 		room += got;
 		at += (uint64_t)got;
 		n -= (size_t)got;
@@ -82,7 +85,8 @@ at_most(uint64_t left, size_t n)
 }
 
 enum status
-replay_step(struct replay *r, struct db *d, uint64_t end, char room[REPLAY_ROOM], bool *is_whole, struct err *e)
+replay_step(struct replay *r, struct db *d, uint64_t end, char room[REPLAY_ROOM],
+    bool *is_whole, struct err *e)
 {
 	size_t n = at_most(end - r->offset, REPLAY_ROOM), used;
 	enum status st = read_at(r, r->offset, room, n, e), got = ST_AGAIN;
@@ -104,9 +108,11 @@ replay_step(struct replay *r, struct db *d, uint64_t end, char room[REPLAY_ROOM]
 	return db_position_set(d, lz_strz(r->name), r->offset, e);
 }
 
-/* The next place at or after `from` where a whole record stands; `end` if there is none. */
+/* The next place at or after `from` where a whole record stands; `end` if there is none.
+ */
 static enum status
-find_whole(const struct replay *r, uint64_t from, uint64_t end, char *room, uint64_t *at, struct err *e)
+find_whole(const struct replay *r, uint64_t from, uint64_t end, char *room, uint64_t *at,
+    struct err *e)
 {
 	struct record record;
 	size_t n, used, i;
@@ -117,7 +123,8 @@ find_whole(const struct replay *r, uint64_t from, uint64_t end, char *room, uint
 		st = read_at(r, *at, room, n, e);
 		if (st != ST_OK)
 			return st;
-		/* But for the last step, a record that begins near the room's end is left to the next. */
+		/* But for the last step, a record that begins near the room's end is left
+		 * to the next. */
 		for (i = 0; i < n && (n - i >= RECORD_BYTES || *at + n == end); i++) {
 			if (record_get(lz_strn(room + i, n - i), &record, &used) != ST_OK)
 				continue;
@@ -148,8 +155,8 @@ write_all(int fd, const char *path, const char *p, size_t n, struct err *e)
 }
 
 static enum status
-copy_range(const struct replay *r, uint64_t from, uint64_t to, const char *path, int fd, char *room,
-    struct err *e)
+copy_range(const struct replay *r, uint64_t from, uint64_t to, const char *path, int fd,
+    char *room, struct err *e)
 {
 	enum status st = ST_OK;
 	size_t n;
@@ -176,7 +183,8 @@ keep_aside(const struct replay *r, uint64_t from, uint64_t to, char *room, struc
 	(void)snprintf(path, sizeof(path), "%s.damaged", r->path);
 	fd = io.open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd < 0)
-		return err_fail(e, ST_IO, "%s: cannot be created: %s", path, strerror(errno));
+		return err_fail(
+		    e, ST_IO, "%s: cannot be created: %s", path, strerror(errno));
 	st = copy_range(r, from, to, path, fd, room, e);
 	(void)io.close(fd);
 	return st;
@@ -195,10 +203,11 @@ replay_pass(struct replay *r, uint64_t end, char room[REPLAY_ROOM], struct err *
 		    (unsigned long long)r->offset, (unsigned long long)(end - r->offset));
 	} else {
 		log_error("store.damaged",
-		    "segment=%s offset=%llu bytes=%llu kept_in=%s.damaged reason=\"a record's checksum is "
+		    "segment=%s offset=%llu bytes=%llu kept_in=%s.damaged reason=\"a "
+		    "record's checksum is "
 		    "wrong; it and all that follows were not applied\"",
-		    r->name, (unsigned long long)r->offset, (unsigned long long)(end - r->offset),
-		    r->path);
+		    r->name, (unsigned long long)r->offset,
+		    (unsigned long long)(end - r->offset), r->path);
 		st = keep_aside(r, r->offset, end, room, e);
 	}
 	if (st == ST_OK)

@@ -19,7 +19,8 @@
 void
 segment_name(const struct segment *s, char out[SEGMENT_NAME_BYTES])
 {
-	(void)snprintf(out, SEGMENT_NAME_BYTES, "%u.%" PRIu64 ".%" PRIu32, s->worker, s->boot, s->seq);
+	(void)snprintf(out, SEGMENT_NAME_BYTES, "%u.%" PRIu64 ".%" PRIu32, s->worker,
+	    s->boot, s->seq);
 }
 
 /* Takes the number before the next dot or the end. */
@@ -41,16 +42,18 @@ segment_parse(const char *name, struct segment *out)
 	lz_str rest = lz_strz(name);
 	int64_t worker, boot, seq;
 
-	if (!take_number(&rest, UINT32_MAX, &worker) || !take_number(&rest, INT64_MAX, &boot) ||
+	if (!take_number(&rest, UINT32_MAX, &worker) ||
+	    !take_number(&rest, INT64_MAX, &boot) ||
 	    !take_number(&rest, UINT32_MAX, &seq))
 		return false;
-	*out = (struct segment) { (unsigned)worker, (uint64_t)boot, (uint32_t)seq };
+	*out = (struct segment){ (unsigned)worker, (uint64_t)boot, (uint32_t)seq };
 	segment_name(out, again);
 	return strcmp(again, name) == 0;
 }
 
 enum status
-segment_path(const char *dir, const struct segment *s, const char *suffix, char out[SEGMENT_PATH_BYTES])
+segment_path(const char *dir, const struct segment *s, const char *suffix,
+    char out[SEGMENT_PATH_BYTES])
 {
 	char name[SEGMENT_NAME_BYTES];
 	int n;
@@ -97,12 +100,14 @@ segment_list(const char *dir, struct segment **out, size_t *count, struct err *e
 	DIR *d = opendir(dir);
 
 	if (d == NULL)
-		return err_fail(e, ST_IO, "%s: cannot be listed: %s", dir, strerror(errno));
+		return err_fail(
+		    e, ST_IO, "%s: cannot be listed: %s", dir, strerror(errno));
 	while (st == ST_OK && (errno = 0, entry = readdir(d)) != NULL) {
 		if (!segment_parse(entry->d_name, &one))
 			continue;
 		if (!grow(&list, n)) {
-			st = err_fail(e, ST_NOMEM, "%s: out of memory while listing it", dir);
+			st = err_fail(
+			    e, ST_NOMEM, "%s: out of memory while listing it", dir);
 			break;
 		}
 		list[n++] = one;
@@ -128,8 +133,10 @@ segment_sync_dir(const char *dir, struct err *e)
 	enum status st = ST_OK;
 
 	if (fd < 0)
-		return err_fail(e, ST_IO, "%s: cannot be opened: %s", dir, strerror(errno));
-	/* Some file systems (FUSE, 9p) cannot sync a directory and say EINVAL: they order names themselves. */
+		return err_fail(
+		    e, ST_IO, "%s: cannot be opened: %s", dir, strerror(errno));
+	/* Some file systems (FUSE, 9p) cannot sync a directory and say EINVAL: they order
+	 * names themselves. */
 	if (io.fsync(fd) != 0 && errno != EINVAL)
 		st = err_fail(e, ST_IO, "%s: fsync: %s", dir, strerror(errno));
 	(void)io.close(fd);

@@ -1,11 +1,13 @@
 /* spool.c - one worker's append-only file, written once per loop turn.
  *
- * The worker appends records to a buffer and spool_flush() writes the buffer; the storage thread reads the
- * file by itself, up to the position that is published here after each write. So what it sees is whole
- * flushes only, and a write that is being undone is never read.
+ * The worker appends records to a buffer and spool_flush() writes the buffer; the storage
+ * thread reads the file by itself, up to the position that is published here after each
+ * write. So what it sees is whole flushes only, and a write that is being undone is never
+ * read.
  *
- * Invariant: unless `must_cut`, the current segment is exactly `written` bytes long. While `must_cut`, bytes
- * of a failed write may lie behind `written`, and nothing is written before they are cut off.
+ * Invariant: unless `must_cut`, the current segment is exactly `written` bytes long.
+ * While `must_cut`, bytes of a failed write may lie behind `written`, and nothing is
+ * written before they are cut off.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,9 +26,12 @@
 #include "base/metric.h"
 
 enum {
-	PROBE_US = 100000, /* while the device fails, one reservation in this time may try it */
-	LEFT_MAX = 16,	   /* segments left but not yet synced; then the worker syncs them itself */
-	SEQ_SHIFT = 40	   /* the position: 24 bits of sequence number above 40 bits of length */
+	PROBE_US =
+	    100000, /* while the device fails, one reservation in this time may try it */
+	LEFT_MAX =
+	    16, /* segments left but not yet synced; then the worker syncs them itself */
+	SEQ_SHIFT =
+	    40 /* the position: 24 bits of sequence number above 40 bits of length */
 };
 
 struct spool {
@@ -35,11 +40,12 @@ struct spool {
 	uint64_t written; /* bytes of the current segment */
 	uint32_t seq;
 	bool must_cut;
-	enum status failing;  /* how the last flush failed; ST_OK when it did not */
+	enum status failing; /* how the last flush failed; ST_OK when it did not */
 	int64_t probe_at_us;
 	_Atomic uint64_t position; /* seq and written, published together */
 
-	pthread_mutex_t lock; /* over what follows: the worker when it rotates, and spool_sync() */
+	pthread_mutex_t
+	    lock; /* over what follows: the worker when it rotates, and spool_sync() */
 	int fd;
 	int left[LEFT_MAX];
 	unsigned left_count;
@@ -67,10 +73,11 @@ spool_position(const struct spool *s, uint32_t *seq, uint64_t *bytes)
 void
 spool_segment(const struct spool *s, uint32_t seq, struct segment *out)
 {
-	*out = (struct segment) { s->o.worker, s->o.boot, seq };
+	*out = (struct segment){ s->o.worker, s->o.boot, seq };
 }
 
-/* A new, empty segment. It must not exist: an old one was recovered and deleted before this boot began. */
+/* A new, empty segment. It must not exist: an old one was recovered and deleted before
+ * this boot began. */
 static int
 create_segment(const struct spool *s, uint32_t seq, struct err *e)
 {
@@ -85,10 +92,12 @@ create_segment(const struct spool *s, uint32_t seq, struct err *e)
 	}
 	fd = io.open(path, O_WRONLY | O_CREAT | O_EXCL | O_APPEND, 0600);
 	if (fd < 0) {
-		(void)err_fail(e, ST_IO, "%s: cannot be created: %s", path, strerror(errno));
+		(void)err_fail(
+		    e, ST_IO, "%s: cannot be created: %s", path, strerror(errno));
 		return -1;
 	}
-	/* The mode whatever the umask is; O_EXCL made it ours, so this cannot fail for a reason that matters. */
+	/* The mode whatever the umask is; O_EXCL made it ours, so this cannot fail for a
+	 * reason that matters. */
 	(void)fchmod(fd, 0600);
 	return fd;
 }
@@ -186,7 +195,8 @@ leave_segment(struct spool *s, int new_fd)
 	}
 }
 
-/* A segment that cannot be followed by another just grows: running on is better than refusing. */
+/* A segment that cannot be followed by another just grows: running on is better than
+ * refusing. */
 static void
 rotate(struct spool *s)
 {
@@ -194,7 +204,8 @@ rotate(struct spool *s)
 	int fd = create_segment(s, s->seq + 1, &why);
 
 	if (fd < 0) {
-		log_warn("spool.no_new_segment", "worker=%u reason=\"%s\"", s->o.worker, why.text);
+		log_warn("spool.no_new_segment", "worker=%u reason=\"%s\"", s->o.worker,
+		    why.text);
 		return;
 	}
 	leave_segment(s, fd);
@@ -248,7 +259,8 @@ drop_reservations(struct buf *b)
 	size_t from = 0, to = 0, used;
 
 	while (from < b->len) {
-		if (record_peek(str_cut(buf_str(b), from, b->len), &used) != RECORD_RESERVE) {
+		if (record_peek(str_cut(buf_str(b), from, b->len), &used) !=
+		    RECORD_RESERVE) {
 			memmove(b->ptr + to, b->ptr + from, used);
 			to += used;
 		}
@@ -262,9 +274,9 @@ note_failure(struct spool *s, enum status st, int error)
 {
 	metric_add(METRIC_SPOOL_FAILURES, 1);
 	if (s->failing == ST_OK)
-		log_error("spool.write_failed", "worker=%u segment=%u.%llu.%u reason=\"%s\"",
-		    s->o.worker, s->o.worker, (unsigned long long)s->o.boot, s->seq,
-		    strerror(error));
+		log_error("spool.write_failed",
+		    "worker=%u segment=%u.%llu.%u reason=\"%s\"", s->o.worker,
+		    s->o.worker, (unsigned long long)s->o.boot, s->seq, strerror(error));
 	drop_reservations(&s->unwritten);
 	s->failing = st;
 	s->probe_at_us = clock_mono_us() + PROBE_US;

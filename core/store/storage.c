@@ -1,46 +1,44 @@
-/* storage.c - the two threads behind the spool: one moves it into the database, one makes it durable.
+/* storage.c - the two threads behind the spool: one moves it into the database, one makes
+ * it durable.
  *
- * The mover looks every batch_ms whether the spools' positions moved; workers never signal it. The syncer is a
- * thread of its own, because a checkpoint or a database that fails must not stretch the sync_ms that a power
- * loss may cost.
+ * The mover looks every batch_ms whether the spools' positions moved; workers never
+ * signal it. The syncer is a thread of its own, because a checkpoint or a database that
+ * fails must not stretch the sync_ms that a power loss may cost.
  *
- * Invariant: the mover alone touches the database between storage_start() and storage_stop().
+ * Invariant: the mover alone touches the database between storage_start() and
+ * storage_stop().
  *
  * SPDX-License-Identifier: MIT
  */
 #include "store/storage.h"
 
-#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <time.h>
 
 #include "base/clock.h"
-#include "base/io.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/metric.h"
 #include "store/content.h"
+#include "store/mover.h"
 #include "store/recover.h"
-#include "store/replay.h"
 
 enum {
 	PATH_BYTES = 4096,
-	RETRY_US = 1000000,	/* after a failed transaction */
+	RETRY_US = 1000000,    /* after a failed transaction */
+	STALLED_US = 30000000, /* a turn that takes longer is told to /readyz */
 	STOP_TRIES = 3,
 	PRUNE_US = 60000000,
-	PRUNE_ROWS = 1000,	/* of one step */
-	PRUNE_STEPS = 8		/* between two batches */
+	PRUNE_ROWS = 1000, /* of one step */
+	PRUNE_STEPS = 8    /* between two batches */
 };
 
-/* One worker's spool, and how far it was moved. */
-struct source {
-	struct spool *spool;
-	struct replay replay;
-	bool is_finished; /* the segment was read to its end and another one follows */
-	uint32_t synced_seq;
-	uint64_t synced_bytes;
+/* How far a spool was made durable. */
+struct synced {
+	uint32_t seq;
+	uint64_t bytes;
 };
 
 struct call {
@@ -53,16 +51,15 @@ struct storage {
 	struct storage_options o;
 	char spool_dir[PATH_BYTES];
 	struct db *db;
-	struct source *source;
-	unsigned source_count;
-	char *room; /* REPLAY_ROOM */
+	struct mover mover;
+	struct synced *synced; /* one for each of the mover's sources */
 	struct content_queue content;
 	_Atomic int64_t keep_traces_ms, keep_content_ms;
+	_Atomic int64_t turned_at_us; /* when the moving thread last began a turn */
 
-	pthread_t mover, syncer;
-	bool has_mover, has_syncer;
-	bool must_rewind; /* these are the mover's: a transaction failed, the positions are to be read again */
-	int64_t retry_at_us, prune_at_us;
+	pthread_t move_thread, sync_thread;
+	bool is_moving, is_syncing;       /* these threads run */
+	int64_t retry_at_us, prune_at_us; /* the moving thread's */
 
 	pthread_mutex_t lock; /* over what follows */
 	pthread_cond_t wake;  /* a call, or the end */
@@ -89,7 +86,8 @@ unlock(struct storage *s)
 
 /* Keeps the last result; says so when it changes between good and bad. */
 static void
-note(struct storage *s, enum status *kept, const char *what, enum status st, const struct err *why)
+note(struct storage *s, enum status *kept, const char *what, enum status st,
+    const struct err *why)
 {
 	enum status was;
 
@@ -110,8 +108,12 @@ note(struct storage *s, enum status *kept, const char *what, enum status st, con
 enum status
 storage_health(struct storage *s, struct err *e)
 {
+	int64_t idle_us = clock_mono_us() - atomic_load(&s->turned_at_us);
 	enum status st;
 
+	if (s->is_moving && idle_us > STALLED_US)
+		return err_fail(e, ST_TIMEOUT, "storage: nothing was moved for %lld s",
+		    (long long)(idle_us / 1000000));
 	lock(s);
 	st = s->move_status != ST_OK ? s->move_status : s->sync_status;
 	if (st != ST_OK && e != NULL)
@@ -126,23 +128,22 @@ storage_health(struct storage *s, struct err *e)
 static void
 sync_spools(struct storage *s)
 {
-	struct err why = { "spool: fdatasync failed; what was flushed may not survive a power loss" };
+	struct err why = {
+		"spool: fdatasync failed; what was flushed may not survive a power loss"
+	};
 	enum status st = ST_OK;
-	struct source *one;
-	uint64_t bytes;
-	uint32_t seq;
+	struct synced now;
+	struct spool *spool;
 
-	for (unsigned i = 0; i < s->source_count; i++) {
-		one = &s->source[i];
-		spool_position(one->spool, &seq, &bytes);
-		if (seq == one->synced_seq && bytes == one->synced_bytes)
+	for (unsigned i = 0; i < s->mover.count; i++) {
+		spool = s->mover.source[i].spool;
+		spool_position(spool, &now.seq, &now.bytes);
+		if (now.seq == s->synced[i].seq && now.bytes == s->synced[i].bytes)
 			continue;
-		if (spool_sync(one->spool) != ST_OK) {
+		if (spool_sync(spool) == ST_OK)
+			s->synced[i] = now;
+		else
 			st = ST_IO;
-			continue;
-		}
-		one->synced_seq = seq;
-		one->synced_bytes = bytes;
 	}
 	note(s, &s->sync_status, "sync", st, &why);
 }
@@ -153,7 +154,8 @@ wait_ms(struct storage *s, unsigned ms)
 {
 	struct timespec until;
 
-	/* The system's clock, not base/clock: this only paces, and tests that stop time must not stop it. */
+	/* The system's clock, not base/clock: this only paces, and tests that stop time
+	 * must not stop it. */
 	(void)clock_gettime(CLOCK_MONOTONIC, &until);
 	until.tv_nsec += (long)(ms % 1000) * 1000000;
 	until.tv_sec += ms / 1000 + until.tv_nsec / 1000000000;
@@ -162,7 +164,7 @@ wait_ms(struct storage *s, unsigned ms)
 }
 
 static void *
-syncer_main(void *arg)
+sync_main(void *arg)
 {
 	struct storage *s = arg;
 	bool is_stopping = false;
@@ -181,130 +183,6 @@ syncer_main(void *arg)
 
 /* ---- moving ---- */
 
-/* Where the source's segment ends at present, and whether it will grow. */
-static enum status
-find_end(struct storage *s, struct source *one, uint64_t *end, bool *is_last, struct err *e)
-{
-	struct segment same = one->replay.segment;
-	enum status st = ST_OK;
-	uint32_t seq;
-
-	if (one->replay.fd < 0) /* it could not be opened the last time */
-		st = replay_open(&one->replay, s->spool_dir, &same, s->db, e);
-	spool_position(one->spool, &seq, end);
-	*is_last = seq == same.seq;
-	return st != ST_OK || *is_last ? st : replay_size(&one->replay, end, e);
-}
-
-/* A step of one source. *more: it has more to move. */
-static enum status
-move_source(struct storage *s, struct source *one, bool *more, struct err *e)
-{
-	struct replay *r = &one->replay;
-	bool is_last, is_whole = true;
-	uint64_t end;
-	enum status st = find_end(s, one, &end, &is_last, e);
-
-	if (st == ST_OK && r->offset < end)
-		st = replay_step(r, s->db, end, s->room, &is_whole, e);
-	if (st == ST_OK && !is_whole)
-		st = replay_pass(r, end, s->room, e);
-	if (st == ST_OK && !is_whole)
-		st = db_position_set(s->db, lz_strz(r->name), r->offset, e);
-	if (st != ST_OK)
-		return st;
-	one->is_finished = !is_last && r->offset == end;
-	*more = *more || one->is_finished || r->offset < end;
-	return ST_OK;
-}
-
-static bool
-has_work(struct storage *s)
-{
-	struct source *one;
-	uint64_t bytes;
-	uint32_t seq;
-
-	for (unsigned i = 0; i < s->source_count; i++) {
-		one = &s->source[i];
-		spool_position(one->spool, &seq, &bytes);
-		if (seq != one->replay.segment.seq || bytes != one->replay.offset)
-			return true;
-	}
-	return false;
-}
-
-/* Back to what the database has: a commit that was reported as failed may stand all the same. */
-static enum status
-rewind_sources(struct storage *s, struct err *e)
-{
-	enum status st = ST_OK;
-
-	for (unsigned i = 0; st == ST_OK && i < s->source_count; i++) {
-		s->source[i].is_finished = false;
-		st = replay_rewind(&s->source[i].replay, s->db, e);
-	}
-	s->must_rewind = st != ST_OK;
-	return st;
-}
-
-/* Deletes the segments that were moved to their end, and goes on with the next ones. */
-static enum status
-delete_finished(struct storage *s, struct err *e)
-{
-	enum status st = ST_OK;
-	struct segment next;
-	struct source *one;
-
-	for (unsigned i = 0; st == ST_OK && i < s->source_count; i++) {
-		one = &s->source[i];
-		if (!one->is_finished)
-			continue;
-		st = recover_delete(s->db, s->spool_dir, &one->replay.segment, 1, e);
-		if (st != ST_OK)
-			break;
-		one->is_finished = false;
-		spool_segment(one->spool, one->replay.segment.seq + 1, &next);
-		replay_close(&one->replay);
-		st = replay_open(&one->replay, s->spool_dir, &next, s->db, e);
-	}
-	return st;
-}
-
-/* One transaction of at most a step per source. */
-static enum status
-move_step(struct storage *s, bool *more, bool *is_durable, struct err *e)
-{
-	enum status st = db_begin(s->db, e);
-
-	if (st != ST_OK)
-		return st;
-	for (unsigned i = 0; st == ST_OK && i < s->source_count; i++) {
-		st = move_source(s, &s->source[i], more, e);
-		*is_durable = *is_durable || s->source[i].is_finished;
-	}
-	if (st == ST_OK)
-		return db_commit(s->db, *is_durable, e);
-	db_rollback(s->db);
-	return st;
-}
-
-static enum status
-move_some(struct storage *s, bool *more, struct err *e)
-{
-	bool is_durable = false;
-	enum status st = s->must_rewind ? rewind_sources(s, e) : ST_OK;
-
-	*more = false;
-	if (st != ST_OK || !has_work(s))
-		return st;
-	if (s->o.sync_ms == 0)
-		sync_spools(s);
-	st = move_step(s, more, &is_durable, e);
-	s->must_rewind = st != ST_OK;
-	return st == ST_OK && is_durable ? delete_finished(s, e) : st;
-}
-
 /* Everything that was flushed before the call. */
 static enum status
 move_all(struct storage *s)
@@ -313,8 +191,10 @@ move_all(struct storage *s)
 	bool more = true;
 	enum status st = ST_OK;
 
+	if (s->o.sync_ms == 0 && mover_has_work(&s->mover))
+		sync_spools(s);
 	while (st == ST_OK && more)
-		st = move_some(s, &more, &why);
+		st = mover_step(&s->mover, &more, &why);
 	s->retry_at_us = st == ST_OK ? 0 : clock_mono_us() + RETRY_US;
 	note(s, &s->move_status, "database", st, &why);
 	return st;
@@ -330,7 +210,8 @@ write_content(struct storage *s, const struct content *c, struct err *e)
 	if (st != ST_OK)
 		return st;
 	for (; st == ST_OK && c != NULL; c = c->next)
-		st = db_content_put(s->db, c->id, c->at_unix_ms, c->request, c->answer, c->candidates, e);
+		st = db_content_put(
+		    s->db, c->id, c->at_unix_ms, c->request, c->answer, c->candidates, e);
 	if (st == ST_OK)
 		return db_commit(s->db, false, e);
 	db_rollback(s->db);
@@ -357,12 +238,13 @@ move_content(struct storage *s)
 	if (st == ST_OK)
 		return;
 	metric_add(METRIC_CONTENT_DROPPED, count);
-	log_warn("store.content_dropped", "count=%lld reason=\"%s\"", (long long)count, why.text);
+	log_warn("store.content_dropped", "count=%lld reason=\"%s\"", (long long)count,
+	    why.text);
 }
 
 bool
-storage_offer_content(struct storage *s, const uint8_t id[RECORD_ID_BYTES], int64_t at_unix_ms, lz_str request,
-    lz_str answer, lz_str candidates)
+storage_offer_content(struct storage *s, const uint8_t id[RECORD_ID_BYTES],
+    int64_t at_unix_ms, lz_str request, lz_str answer, lz_str candidates)
 {
 	struct content c = {
 		.at_unix_ms = at_unix_ms,
@@ -414,7 +296,7 @@ storage_set_retention(struct storage *s, int64_t keep_traces_ms, int64_t keep_co
 	atomic_store(&s->keep_content_ms, keep_content_ms);
 }
 
-/* ---- the mover ---- */
+/* ---- the moving thread ---- */
 
 static void
 run_call(struct storage *s, struct call *call)
@@ -431,6 +313,7 @@ run_call(struct storage *s, struct call *call)
 static void
 turn(struct storage *s, struct call *call)
 {
+	atomic_store(&s->turned_at_us, clock_mono_us());
 	if (call != NULL || clock_mono_us() >= s->retry_at_us) {
 		if (move_all(s) == ST_OK)
 			prune(s);
@@ -441,7 +324,7 @@ turn(struct storage *s, struct call *call)
 }
 
 static void *
-mover_main(void *arg)
+move_main(void *arg)
 {
 	struct storage *s = arg;
 	bool is_stopping = false;
@@ -465,7 +348,7 @@ storage_call(struct storage *s, void (*fn)(void *arg, struct db *d), void *arg)
 {
 	struct call call = { .fn = fn, .arg = arg };
 
-	if (!s->has_mover) {
+	if (!s->is_moving) {
 		fn(arg, s->db);
 		return;
 	}
@@ -496,15 +379,13 @@ init_waiting(struct storage *s)
 static void
 free_storage(struct storage *s)
 {
-	for (unsigned i = 0; i < s->source_count; i++)
-		replay_close(&s->source[i].replay);
+	mover_close(&s->mover);
 	db_close(s->db);
 	content_free(&s->content);
 	must(pthread_mutex_destroy(&s->lock) == 0);
 	must(pthread_cond_destroy(&s->wake) == 0);
 	must(pthread_cond_destroy(&s->done) == 0);
-	mem_free(s->source);
-	mem_free(s->room);
+	mem_free(s->synced);
 	mem_free(s);
 }
 
@@ -545,29 +426,8 @@ storage_open(const struct storage_options *o, struct err *e)
 struct db *
 storage_db(struct storage *s)
 {
-	must(!s->has_mover);
+	must(!s->is_moving);
 	return s->db;
-}
-
-static enum status
-open_sources(struct storage *s, struct spool *const *spools, unsigned count, struct err *e)
-{
-	struct segment first;
-	enum status st;
-
-	s->room = mem_alloc(REPLAY_ROOM);
-	s->source = mem_calloc(count, sizeof(*s->source));
-	if (s->room == NULL || s->source == NULL)
-		return err_fail(e, ST_NOMEM, "%s: out of memory", s->spool_dir);
-	for (unsigned i = 0; i < count; i++) {
-		s->source[i].spool = spools[i];
-		spool_segment(spools[i], 0, &first);
-		st = replay_open(&s->source[i].replay, s->spool_dir, &first, s->db, e);
-		s->source_count = i + 1;
-		if (st != ST_OK)
-			return st;
-	}
-	return ST_OK;
 }
 
 /* Signals are the main thread's. */
@@ -585,24 +445,33 @@ start_thread(pthread_t *thread, void *(*fn)(void *arg), void *arg)
 }
 
 enum status
-storage_start(struct storage *s, struct spool *const *spools, unsigned count, struct err *e)
+storage_start(
+    struct storage *s, struct spool *const *spools, unsigned count, struct err *e)
 {
-	enum status st = open_sources(s, spools, count, e);
+	enum status st;
 	int error = 0;
 
+	s->synced = mem_calloc(count, sizeof(*s->synced));
+	if (s->synced == NULL)
+		return err_fail(e, ST_NOMEM, "%s: out of memory", s->spool_dir);
+	s->mover.db = s->db;
+	s->mover.dir = s->spool_dir;
+	st = mover_open(&s->mover, spools, count, e);
 	if (st != ST_OK)
 		return st;
 	s->prune_at_us = clock_mono_us() + PRUNE_US;
+	atomic_store(&s->turned_at_us, clock_mono_us());
 	if (s->o.sync_ms > 0) {
-		error = start_thread(&s->syncer, syncer_main, s);
-		s->has_syncer = error == 0;
+		error = start_thread(&s->sync_thread, sync_main, s);
+		s->is_syncing = error == 0;
 	}
 	if (error == 0) {
-		error = start_thread(&s->mover, mover_main, s);
-		s->has_mover = error == 0;
+		error = start_thread(&s->move_thread, move_main, s);
+		s->is_moving = error == 0;
 	}
 	if (error != 0)
-		return err_fail(e, ST_IO, "storage: a thread cannot be started: %s", strerror(error));
+		return err_fail(
+		    e, ST_IO, "storage: a thread cannot be started: %s", strerror(error));
 	return ST_OK;
 }
 
@@ -613,11 +482,11 @@ join_threads(struct storage *s)
 	s->is_stopping = true;
 	must(pthread_cond_broadcast(&s->wake) == 0);
 	unlock(s);
-	if (s->has_mover)
-		must(pthread_join(s->mover, NULL) == 0);
-	if (s->has_syncer)
-		must(pthread_join(s->syncer, NULL) == 0);
-	s->has_mover = s->has_syncer = false;
+	if (s->is_moving)
+		must(pthread_join(s->move_thread, NULL) == 0);
+	if (s->is_syncing)
+		must(pthread_join(s->sync_thread, NULL) == 0);
+	s->is_moving = s->is_syncing = false;
 }
 
 static bool
@@ -625,24 +494,11 @@ is_all_written(struct storage *s)
 {
 	bool is_written = true;
 
-	for (unsigned i = 0; i < s->source_count; i++) {
-		if (spool_flush(s->source[i].spool) != ST_OK)
+	for (unsigned i = 0; i < s->mover.count; i++) {
+		if (spool_flush(s->mover.source[i].spool) != ST_OK)
 			is_written = false;
 	}
 	return is_written;
-}
-
-/* Makes the last rows durable and deletes the segments, which are the current ones. */
-static enum status
-finish_segments(struct storage *s, struct err *e)
-{
-	enum status st = db_begin(s->db, e);
-
-	if (st == ST_OK)
-		st = db_commit(s->db, true, e);
-	for (unsigned i = 0; st == ST_OK && i < s->source_count; i++)
-		st = recover_delete(s->db, s->spool_dir, &s->source[i].replay.segment, 1, e);
-	return st;
 }
 
 /* What cannot be moved now stays in the spool for the next start. */
@@ -657,9 +513,10 @@ finish(struct storage *s)
 		st = move_all(s);
 	move_content(s);
 	if (st == ST_OK && is_written)
-		st = finish_segments(s, &why);
+		st = mover_finish(&s->mover, &why);
 	if (st != ST_OK || !is_written)
-		log_warn("store.spool_kept", "dir=\"%s\" reason=\"%s\"", s->spool_dir, why.text);
+		log_warn("store.spool_kept", "dir=\"%s\" reason=\"%s\"", s->spool_dir,
+		    why.text);
 	db_checkpoint(s->db);
 }
 
@@ -669,7 +526,7 @@ storage_stop(struct storage *s)
 	if (s == NULL)
 		return;
 	join_threads(s);
-	if (s->source_count > 0)
+	if (s->mover.count > 0)
 		finish(s);
 	free_storage(s);
 }

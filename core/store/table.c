@@ -8,7 +8,8 @@
 
 enum {
 	FIRST_ENTRIES = 64,
-	KEY_BYTES_MAX = 64 << 20 /* all keys together; far above max entries times what a key has */
+	KEY_BYTES_MAX =
+	    64 << 20 /* all keys together; far above max entries times what a key has */
 };
 
 struct table_key {
@@ -19,7 +20,7 @@ struct table_key {
 void
 table_init(struct table *t, size_t value_bytes, uint32_t max)
 {
-	*t = (struct table) { .value_bytes = (value_bytes + 7) & ~(size_t)7, .max = max };
+	*t = (struct table){ .value_bytes = (value_bytes + 7) & ~(size_t)7, .max = max };
 	buf_init(&t->bytes, KEY_BYTES_MAX);
 }
 
@@ -133,7 +134,7 @@ table_put(struct table *t, lz_str key)
 		t->bytes.failed = false;
 		return NULL;
 	}
-	t->key[t->count] = (struct table_key) { hash, (uint32_t)key.len, at };
+	t->key[t->count] = (struct table_key){ hash, (uint32_t)key.len, at };
 	memset(table_value(t, t->count), 0, t->value_bytes);
 	slot = find_slot(t, key, hash);
 	*slot = t->count + 1;

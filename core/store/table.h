@@ -1,4 +1,5 @@
-/* table.h - a small map from bytes to fixed-size values, in the order of insertion: what a batch adds up in.
+/* table.h - a small map from bytes to fixed-size values, in the order of insertion: what
+ * a batch adds up in.
  *
  * Nothing is removed but everything at once. One thread at a time. Private to store/.
  *
@@ -13,10 +14,10 @@ struct table_key;
 
 struct table {
 	size_t value_bytes; /* of one value; at most 8-aligned */
-	uint32_t max;	    /* entries */
+	uint32_t max;       /* entries */
 	uint32_t count, cap;
 	uint32_t slot_count; /* a power of two, at least twice cap */
-	uint32_t *slot;	     /* 0: free, else index + 1 */
+	uint32_t *slot;      /* 0: free, else index + 1 */
 	struct table_key *key;
 	char *value;
 	struct buf bytes; /* of the keys */

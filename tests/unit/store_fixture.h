@@ -1,4 +1,5 @@
-/* store_fixture.h - what the tests of store/ share: a directory that goes away, and records to put in it.
+/* store_fixture.h - what the tests of store/ share: a directory that goes away, and
+ * records to put in it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -191,8 +192,9 @@ make_trace(uint64_t number, uint8_t attempts, int64_t cost)
 		.provider = STR_LIT("openai"),
 		.strategy = STR_LIT("balanced"),
 		.metadata = STR_LIT("{\"team\":\"search\",\"beta\":true,\"n\":3}"),
-		.attempt_list = STR_LIT("[{\"provider\":\"openai\",\"model\":\"gpt-4o\",\"status\":200,"
-					"\"end\":\"ok\",\"ms\":812,\"ttft_ms\":210,\"cost_nano_eur\":5000}]"),
+		.attempt_list = STR_LIT(
+		    "[{\"provider\":\"openai\",\"model\":\"gpt-4o\",\"status\":200,"
+		    "\"end\":\"ok\",\"ms\":812,\"ttft_ms\":210,\"cost_nano_eur\":5000}]"),
 	};
 
 	make_id(t.trace_id, t.at_unix_ms, number);

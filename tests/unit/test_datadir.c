@@ -79,7 +79,8 @@ a_lost_number_is_counted_on_from_the_spool(void **state)
 static void
 a_number_that_is_none_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "x\n", "-1\n", "12 \n", "1\n2\n", "99999999999999999999\n",
+	static const char *const bad[] = { "", "x\n", "-1\n", "12 \n", "1\n2\n",
+		"99999999999999999999\n",
 		"a line that is far longer than any number could ever be" };
 
 	(void)state;
@@ -117,7 +118,8 @@ a_second_process_is_told_who_has_it(void **state)
 		enum datadir_use uses[] = { DATADIR_SERVE, DATADIR_COMMAND };
 
 		for (int i = 0; i < 2; i++) {
-			if (datadir_open(in_dir("data"), uses[i], &other, &e) != ST_EXISTS)
+			if (datadir_open(in_dir("data"), uses[i], &other, &e) !=
+			    ST_EXISTS)
 				_exit(1);
 			if (strstr(e.text, pid_text) == NULL)
 				_exit(2);
@@ -135,7 +137,8 @@ static void
 a_command_makes_no_directory(void **state)
 {
 	(void)state;
-	assert_int_equal(datadir_open(in_dir("absent"), DATADIR_COMMAND, &dir, &e), ST_NOT_FOUND);
+	assert_int_equal(
+	    datadir_open(in_dir("absent"), DATADIR_COMMAND, &dir, &e), ST_NOT_FOUND);
 	assert_said("absent");
 	assert_int_equal(access(in_dir("absent"), F_OK), -1);
 }
@@ -200,7 +203,9 @@ a_file_name_that_does_not_fit_is_told(void **state)
 
 	(void)state;
 	assert_int_equal(open_dir("data"), ST_OK);
-	assert_int_equal(datadir_file(&dir, "a-name-that-is-too-long-for-it", out, sizeof(out)), ST_LIMIT);
+	assert_int_equal(
+	    datadir_file(&dir, "a-name-that-is-too-long-for-it", out, sizeof(out)),
+	    ST_LIMIT);
 	datadir_close(&dir);
 }
 
@@ -265,7 +270,8 @@ a_keyring_that_is_not_whole_is_refused_and_left_alone(void **state)
 		write_file(in_dir("data/keyring"), bytes, cut);
 		assert_int_equal(keyring_open(&dir, &k, &e), ST_INVALID);
 		assert_said("backup");
-		assert_int_equal(read_whole(in_dir("data/keyring"), again, sizeof(again)), cut);
+		assert_int_equal(
+		    read_whole(in_dir("data/keyring"), again, sizeof(again)), cut);
 	}
 	write_file(in_dir("data/keyring"), bytes, n + 1);
 	assert_int_equal(keyring_open(&dir, &k, &e), ST_LIMIT);
@@ -323,7 +329,8 @@ a_lost_keyring_is_not_replaced_while_keys_need_it(void **state)
 	assert_int_equal(access(in_dir("data/keyring"), F_OK), -1);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+#define TEST(name)                                                                       \
+	cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 #define TEST_OPEN(name) cmocka_unit_test_setup_teardown(name, set_up_open, tear_down_open)
 
 int

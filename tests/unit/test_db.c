@@ -88,9 +88,9 @@ a_new_database_is_ours_and_private(void **state)
 	assert_int_equal(sql_number(path, "PRAGMA application_id"), 0x4c544e5a);
 	assert_int_equal(sql_number(path, "PRAGMA user_version"), db_schema_version());
 	assert_int_equal(sql_number(path, "PRAGMA auto_vacuum"), 2);
-	assert_int_equal(sql_number(path,
-			     "SELECT count(*) FROM pragma_table_list WHERE schema = 'main' AND strict = 0 "
-			     "AND name NOT LIKE 'sqlite%'"),
+	assert_int_equal(sql_number(path, "SELECT count(*) FROM pragma_table_list WHERE "
+					  "schema = 'main' AND strict = 0 "
+					  "AND name NOT LIKE 'sqlite%'"),
 	    0);
 	assert_int_equal(access(in_dir("latenza.db.new"), F_OK), -1);
 }
@@ -110,7 +110,8 @@ a_database_is_private_whatever_the_umask(void **state)
 	db_close(other);
 }
 
-/* The file is refused in every mode with these words, stays byte for byte, and gets no company. */
+/* The file is refused in every mode with these words, stays byte for byte, and gets no
+ * company. */
 static void
 assert_refused(const char *name, const char *words)
 {
@@ -135,8 +136,9 @@ a_file_of_another_program_is_refused_and_left_alone(void **state)
 	char text[5000];
 
 	(void)state;
-	sql(in_dir("other.db"), "PRAGMA application_id = 305419896; PRAGMA journal_mode = WAL; "
-				"CREATE TABLE t (a)");
+	sql(in_dir("other.db"),
+	    "PRAGMA application_id = 305419896; PRAGMA journal_mode = WAL; "
+	    "CREATE TABLE t (a)");
 	assert_refused("other.db", "0x12345678");
 	assert_said("0x4c544e5a");
 	sql(in_dir("plain.db"), "CREATE TABLE t (a)");
@@ -159,7 +161,8 @@ a_newer_schema_is_refused_and_left_alone(void **state)
 	db_close(db);
 	db = NULL;
 	sql(in_dir("latenza.db"), "PRAGMA user_version = 4000");
-	(void)snprintf(words, sizeof(words), "this program knows version %d", db_schema_version());
+	(void)snprintf(
+	    words, sizeof(words), "this program knows version %d", db_schema_version());
 	assert_refused("latenza.db", "version 4000");
 	assert_said(words);
 }
@@ -204,7 +207,8 @@ a_creation_that_was_killed_is_begun_again(void **state)
 static void
 a_reader_writes_nothing(void **state)
 {
-	struct db_key k = { .id = STR_LIT("a"), .hash = STR_LIT("0123456789abcdef0123456789abcdef") };
+	struct db_key k = { .id = STR_LIT("a"),
+		.hash = STR_LIT("0123456789abcdef0123456789abcdef") };
 	struct db *reader = db_open(in_dir("latenza.db"), DB_READ, &e);
 
 	(void)state;
@@ -234,7 +238,8 @@ starve(size_t n, void *arg)
 static bool
 live_through(struct famine f)
 {
-	struct db_key key = { .id = STR_LIT("a"), .hash = STR_LIT("0123456789abcdef0123456789abcdef") };
+	struct db_key key = { .id = STR_LIT("a"),
+		.hash = STR_LIT("0123456789abcdef0123456789abcdef") };
 	struct record r = { .type = RECORD_SETTLE, .settle = make_settle(1, 0, 100) };
 	bool is_done = false;
 	struct db *d;
@@ -272,13 +277,14 @@ any_allocation_may_fail(void **state)
 	int k = 0;
 
 	(void)state;
-	/* All of the first, then fewer: there are thousands. SQLite gets on without some, such as its cache's. */
+	/* All of the first, then fewer: there are thousands. SQLite gets on without some,
+	 * such as its cache's. */
 	for (; !lives; k += 1 + k / 20) {
-		if (!live_through((struct famine) { k, false }))
+		if (!live_through((struct famine){ k, false }))
 			check_starved();
 		if (k % 3 == 0)
 			(void)unlink(in_dir("starved.db"));
-		lives = live_through((struct famine) { k, true });
+		lives = live_through((struct famine){ k, true });
 		if (!lives)
 			check_starved();
 	}
@@ -304,7 +310,8 @@ apply_reserve(uint64_t n, uint8_t attempt)
 static void
 apply_settle(uint64_t n, uint8_t attempt, int64_t cost)
 {
-	struct record r = { .type = RECORD_SETTLE, .settle = make_settle(n, attempt, cost) };
+	struct record r = { .type = RECORD_SETTLE,
+		.settle = make_settle(n, attempt, cost) };
 
 	apply(&r);
 }
@@ -312,7 +319,8 @@ apply_settle(uint64_t n, uint8_t attempt, int64_t cost)
 static void
 apply_trace(uint64_t n, uint8_t attempts, int64_t cost)
 {
-	struct record r = { .type = RECORD_TRACE, .trace = make_trace(n, attempts, cost) };
+	struct record r = { .type = RECORD_TRACE,
+		.trace = make_trace(n, attempts, cost) };
 
 	apply(&r);
 }
@@ -341,7 +349,8 @@ spent(int scope)
 {
 	int64_t nano;
 
-	assert_ok(db_spend_get(db, test_scopes[scope].scope, test_scopes[scope].period, &nano, &e));
+	assert_ok(db_spend_get(
+	    db, test_scopes[scope].scope, test_scopes[scope].period, &nano, &e));
 	return nano;
 }
 
@@ -542,8 +551,9 @@ released_and_unpriced_attempts_cost_nothing_and_are_kept(void **state)
 	commit();
 	assert_int_equal(spent(0), 0);
 	assert_holds(0, 2, 0);
-	assert_int_equal(sql_number(in_dir("latenza.db"),
-			     "SELECT count(*) FROM charge WHERE cost_nano_eur IS NULL AND state = 5"),
+	assert_int_equal(
+	    sql_number(in_dir("latenza.db"),
+		"SELECT count(*) FROM charge WHERE cost_nano_eur IS NULL AND state = 5"),
 	    1);
 }
 
@@ -648,15 +658,18 @@ static char shown_text[3][64];
 static char shown_list[512], shown_code[32];
 
 static void
-keep_shown(void *arg, const struct db_trace *t, lz_str request, lz_str answer, lz_str candidates)
+keep_shown(
+    void *arg, const struct db_trace *t, lz_str request, lz_str answer, lz_str candidates)
 {
 	lz_str text[] = { request, answer, candidates };
 
 	(void)arg;
 	shown = *t;
 	for (int i = 0; i < 3; i++)
-		(void)snprintf(shown_text[i], sizeof(shown_text[i]), "%.*s", STR_ARG(text[i]));
-	(void)snprintf(shown_list, sizeof(shown_list), "%.*s", STR_ARG(t->t.attempt_list));
+		(void)snprintf(
+		    shown_text[i], sizeof(shown_text[i]), "%.*s", STR_ARG(text[i]));
+	(void)snprintf(
+	    shown_list, sizeof(shown_list), "%.*s", STR_ARG(t->t.attempt_list));
 	(void)snprintf(shown_code, sizeof(shown_code), "%.*s", STR_ARG(t->t.code));
 }
 
@@ -721,9 +734,10 @@ an_interrupted_request_has_one_trace_of_all_its_attempts(void **state)
 	assert_int_equal(shown.t.attempts, 2);
 	assert_int_equal(shown.t.cost_nano_eur, 710);
 	assert_int_equal(shown.t.usage.input, 120);
-	assert_string_equal(shown_list,
-	    "[{\"provider\":\"openai\",\"model\":\"gpt-4o\",\"end\":\"ok\",\"cost_nano_eur\":10},"
-	    "{\"provider\":\"openai\",\"model\":\"gpt-4o\",\"end\":\"uncertain\",\"cost_nano_eur\":700}]");
+	assert_string_equal(shown_list, "[{\"provider\":\"openai\",\"model\":\"gpt-4o\","
+					"\"end\":\"ok\",\"cost_nano_eur\":10},"
+					"{\"provider\":\"openai\",\"model\":\"gpt-4o\","
+					"\"end\":\"uncertain\",\"cost_nano_eur\":700}]");
 }
 
 static void
@@ -769,7 +783,7 @@ static const lz_str hash_c = { "cccccccccccccccccccccccccccccccc", 32 };
 static struct db_key
 make_key(const char *id, int64_t created)
 {
-	return (struct db_key) {
+	return (struct db_key){
 		.id = lz_strz(id),
 		.name = STR_LIT("Production backend"),
 		.hint = STR_LIT("lz_live_...a1b2"),
@@ -909,10 +923,13 @@ write_traces(unsigned count)
 
 		r.trace.user = i % 2 == 0 ? STR_LIT("alice") : STR_LIT("bob");
 		r.trace.model = i % 3 == 0 ? STR_LIT("gpt-4o") : STR_LIT("echo-1");
-		r.trace.model_asked = i == 1 ? STR_LIT("latenza/cheapest") : r.trace.model;
+		r.trace.model_asked =
+		    i == 1 ? STR_LIT("latenza/cheapest") : r.trace.model;
 		r.trace.status = i == 4 ? 429 : 200;
 		r.trace.code = i == 5 ? STR_LIT("upstream_timeout") : STR_NONE;
-		r.trace.metadata = i == 6 ? STR_NONE : i == 7 ? STR_LIT("no json") : r.trace.metadata;
+		r.trace.metadata = i == 6   ? STR_NONE
+				   : i == 7 ? STR_LIT("no json")
+					    : r.trace.metadata;
 		apply(&r);
 	}
 	commit();
@@ -942,7 +959,7 @@ assert_lists(struct db_trace_filter f, const char *expected)
 	assert_string_equal(list.text, expected);
 }
 
-#define FILTER(...) ((struct db_trace_filter) { __VA_ARGS__ })
+#define FILTER(...) ((struct db_trace_filter){ __VA_ARGS__ })
 
 static void
 traces_are_listed_newest_first_and_by_every_filter(void **state)
@@ -961,21 +978,29 @@ traces_are_listed_newest_first_and_by_every_filter(void **state)
 	assert_lists(FILTER(.key = STR_LIT("other")), "");
 	assert_lists(FILTER(.model = STR_LIT("gpt-4o")), "6 3 0 ");
 	assert_lists(FILTER(.model = STR_LIT("latenza/cheapest")), "1 ");
-	assert_lists(FILTER(.provider = STR_LIT("openai"), .session = STR_LIT("s-1"), .limit = 2), "7 6 ");
+	assert_lists(
+	    FILTER(.provider = STR_LIT("openai"), .session = STR_LIT("s-1"), .limit = 2),
+	    "7 6 ");
 	assert_lists(FILTER(.code = STR_LIT("upstream_timeout")), "5 ");
 	assert_lists(FILTER(.errors_only = true), "5 4 ");
 	assert_lists(FILTER(.since_unix_ms = t0 + 2, .until_unix_ms = t0 + 4), "3 2 ");
 	assert_lists(FILTER(.after_rowid = 5, .oldest_first = true), "5 6 7 ");
 	assert_lists(FILTER(.metadata_key = STR_LIT("team"), .limit = 2), "5 4 ");
-	assert_lists(FILTER(.metadata_key = STR_LIT("team"), .metadata_value = STR_LIT("search"), .limit = 1),
+	assert_lists(FILTER(.metadata_key = STR_LIT("team"),
+			 .metadata_value = STR_LIT("search"), .limit = 1),
 	    "5 ");
-	assert_lists(FILTER(.metadata_key = STR_LIT("beta"), .metadata_value = STR_LIT("true"), .limit = 1),
+	assert_lists(FILTER(.metadata_key = STR_LIT("beta"),
+			 .metadata_value = STR_LIT("true"), .limit = 1),
 	    "5 ");
-	assert_lists(FILTER(.metadata_key = STR_LIT("n"), .metadata_value = STR_LIT("3"), .limit = 1), "5 ");
-	assert_lists(FILTER(.metadata_key = STR_LIT("n"), .metadata_value = STR_LIT("4")), "");
+	assert_lists(FILTER(.metadata_key = STR_LIT("n"), .metadata_value = STR_LIT("3"),
+			 .limit = 1),
+	    "5 ");
+	assert_lists(
+	    FILTER(.metadata_key = STR_LIT("n"), .metadata_value = STR_LIT("4")), "");
 	assert_lists(FILTER(.metadata_key = STR_LIT("' OR 1 --")), "");
-	assert_lists(FILTER(.user = STR_LIT("alice"), .model = STR_LIT("gpt-4o"), .since_unix_ms = t0 + 1,
-			 .metadata_key = STR_LIT("team"), .errors_only = true),
+	assert_lists(FILTER(.user = STR_LIT("alice"), .model = STR_LIT("gpt-4o"),
+			 .since_unix_ms = t0 + 1, .metadata_key = STR_LIT("team"),
+			 .errors_only = true),
 	    "");
 	assert_ok(db_trace_each(db, &all, list_number, &three, &e));
 	assert_string_equal(three.text, "7 6 5 ");
@@ -990,12 +1015,14 @@ a_list_walks_the_index(void **state)
 	(void)state;
 	assert_int_equal(sqlite3_open(in_dir("latenza.db"), &c), SQLITE_OK);
 	assert_int_equal(sqlite3_prepare_v2(c,
-			     "EXPLAIN QUERY PLAN SELECT rowid, id FROM trace WHERE true AND at_unix_ms >= ? "
+			     "EXPLAIN QUERY PLAN SELECT rowid, id FROM trace WHERE true "
+			     "AND at_unix_ms >= ? "
 			     "AND key = ? ORDER BY at_unix_ms DESC, rowid DESC LIMIT ?",
 			     -1, &s, NULL),
 	    SQLITE_OK);
 	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-	assert_non_null(strstr((const char *)sqlite3_column_text(s, 3), "USING INDEX trace_at"));
+	assert_non_null(
+	    strstr((const char *)sqlite3_column_text(s, 3), "USING INDEX trace_at"));
 	assert_int_equal(sqlite3_step(s), SQLITE_DONE);
 	assert_int_equal(sqlite3_finalize(s), SQLITE_OK);
 	assert_int_equal(sqlite3_close(c), SQLITE_OK);
@@ -1008,8 +1035,8 @@ a_trace_is_shown_by_the_first_digits_of_its_id(void **state)
 
 	(void)state;
 	write_traces(3);
-	assert_ok(db_content_put(db, t.trace_id, t.at_unix_ms, STR_LIT("{\"q\":1}"), STR_NONE,
-	    STR_LIT("[]"), &e));
+	assert_ok(db_content_put(db, t.trace_id, t.at_unix_ms, STR_LIT("{\"q\":1}"),
+	    STR_NONE, STR_LIT("[]"), &e));
 	assert_ok(show(1, 32));
 	assert_string_equal(shown_text[0], "{\"q\":1}");
 	assert_string_equal(shown_text[1], "");
@@ -1023,8 +1050,8 @@ a_trace_is_shown_by_the_first_digits_of_its_id(void **state)
 	assert_int_equal(
 	    db_trace_show(db, STR_LIT("xyz"), keep_shown, NULL, &e), ST_INVALID);
 	assert_said("hexadecimal");
-	assert_int_equal(db_trace_show(db, STR_LIT("000000000000000000000000000000000"), keep_shown, NULL,
-			     &e),
+	assert_int_equal(db_trace_show(db, STR_LIT("000000000000000000000000000000000"),
+			     keep_shown, NULL, &e),
 	    ST_INVALID);
 }
 
@@ -1037,8 +1064,8 @@ an_id_may_be_written_in_any_usual_way(void **state)
 	(void)state;
 	write_traces(3);
 	crypto_hex(t.trace_id, RECORD_ID_BYTES, hex);
-	(void)snprintf(uuid, sizeof(uuid), "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8, hex + 12, hex + 16,
-	    hex + 20);
+	(void)snprintf(uuid, sizeof(uuid), "%.8s-%.4s-%.4s-%.4s-%.12s", hex, hex + 8,
+	    hex + 12, hex + 16, hex + 20);
 	for (char *p = uuid; *p != '\0'; p++)
 		*p = (char)(*p >= 'a' ? *p - 32 : *p);
 	assert_ok(db_trace_show(db, lz_strz(uuid), keep_shown, NULL, &e));
@@ -1090,9 +1117,10 @@ a_person_is_forgotten_and_the_money_stays(void **state)
 	begin();
 	apply_settle(0, 0, 100);
 	commit();
-	assert_ok(db_content_put(db, t.trace_id, t.at_unix_ms, STR_LIT("a secret of hers"), STR_NONE,
-	    STR_NONE, &e));
-	assert_ok(db_content_put(db, other.trace_id, t.at_unix_ms, STR_LIT("his"), STR_NONE, STR_NONE, &e));
+	assert_ok(db_content_put(db, t.trace_id, t.at_unix_ms,
+	    STR_LIT("a secret of hers"), STR_NONE, STR_NONE, &e));
+	assert_ok(db_content_put(
+	    db, other.trace_id, t.at_unix_ms, STR_LIT("his"), STR_NONE, STR_NONE, &e));
 	assert_ok(db_trace_erase(db, STR_LIT("alice"), &count, &e));
 	assert_int_equal(count, 4);
 	assert_lists(FILTER(.user = STR_LIT("alice")), "");
@@ -1129,14 +1157,16 @@ old_traces_are_pruned_in_steps(void **state)
 
 		apply_settle(i, 0, 3);
 		apply_trace(i, 1, 3);
-		assert_ok(db_content_put(db, t.trace_id, t.at_unix_ms, STR_LIT("q"), STR_NONE, STR_NONE, &e));
+		assert_ok(db_content_put(
+		    db, t.trace_id, t.at_unix_ms, STR_LIT("q"), STR_NONE, STR_NONE, &e));
 	}
 	commit();
 	assert_ok(db_prune(db, 0, 0, 100, &more, &e));
 	assert_false(more);
 	assert_ok(db_prune(db, 0, t0 + 500, 1000, &more, &e));
 	assert_false(more);
-	assert_int_equal(sql_number(in_dir("latenza.db"), "SELECT count(*) FROM content"), 500);
+	assert_int_equal(
+	    sql_number(in_dir("latenza.db"), "SELECT count(*) FROM content"), 500);
 	assert_holds(1000, 1000, 0);
 	do {
 		assert_ok(db_prune(db, t0 + 800, t0, 300, &more, &e));
@@ -1145,9 +1175,13 @@ old_traces_are_pruned_in_steps(void **state)
 	} while (more);
 	assert_int_equal(steps, 3);
 	assert_holds(200, 200, 0);
-	assert_int_equal(sql_number(in_dir("latenza.db"), "SELECT count(*) FROM content"), 200);
-	assert_int_equal(sql_number(in_dir("latenza.db"), "SELECT min(pruned_nano_eur) FROM budget_spend"), 2400);
-	/* a spool that comes back after a power loss may bring an old charge again: it is spent twice nowhere */
+	assert_int_equal(
+	    sql_number(in_dir("latenza.db"), "SELECT count(*) FROM content"), 200);
+	assert_int_equal(sql_number(in_dir("latenza.db"),
+			     "SELECT min(pruned_nano_eur) FROM budget_spend"),
+	    2400);
+	/* a spool that comes back after a power loss may bring an old charge again: it is
+	 * spent twice nowhere */
 	begin();
 	apply_settle(900, 0, 3);
 	commit();
@@ -1194,14 +1228,17 @@ a_backup_overwrites_nothing(void **state)
 	(void)state;
 	write_file(in_dir("backup.db"), "mine", 4);
 	write_file(in_dir("keyring"), "the secrets", 11);
-	assert_int_equal(db_backup(db, in_dir("backup.db"), in_dir("keyring"), &e), ST_EXISTS);
+	assert_int_equal(
+	    db_backup(db, in_dir("backup.db"), in_dir("keyring"), &e), ST_EXISTS);
 	assert_said("backup.db");
 	assert_int_equal(read_whole(in_dir("backup.db"), bytes, sizeof(bytes)), 4);
 	assert_int_equal(access(in_dir("backup.db.keyring"), F_OK), -1);
 	write_file(in_dir("second.db.keyring"), "old", 3);
-	assert_int_equal(db_backup(db, in_dir("second.db"), in_dir("keyring"), &e), ST_EXISTS);
+	assert_int_equal(
+	    db_backup(db, in_dir("second.db"), in_dir("keyring"), &e), ST_EXISTS);
 	assert_int_equal(access(in_dir("second.db"), F_OK), -1);
-	assert_int_equal(db_backup(db, in_dir("third.db"), in_dir("absent"), &e), ST_NOT_FOUND);
+	assert_int_equal(
+	    db_backup(db, in_dir("third.db"), in_dir("absent"), &e), ST_NOT_FOUND);
 	assert_int_equal(access(in_dir("third.db"), F_OK), -1);
 	assert_int_equal(db_backup(db, in_dir("no/such.db"), NULL, &e), ST_IO);
 	assert_int_equal(db_backup(db, "", NULL, &e), ST_INVALID);
@@ -1219,17 +1256,20 @@ check_finds_what_is_wrong(void **state)
 	apply_reserve(2, 0);
 	commit();
 	assert_holds(0, 1, 1);
-	sql(in_dir("latenza.db"), "UPDATE budget_spend SET spent_nano_eur = 99 WHERE scope = 'key:backend'");
+	sql(in_dir("latenza.db"),
+	    "UPDATE budget_spend SET spent_nano_eur = 99 WHERE scope = 'key:backend'");
 	assert_ok(db_check(db, &check, &e));
 	assert_int_equal(check.spend_differs, 1);
-	assert_string_equal(
-	    check.first_problem, "budget key:backend month:2026-11: 100 nano-EUR are charged, 99 are spent");
+	assert_string_equal(check.first_problem,
+	    "budget key:backend month:2026-11: 100 nano-EUR are charged, 99 are spent");
 	sql(in_dir("latenza.db"), "DELETE FROM budget_spend");
 	assert_ok(db_check(db, &check, &e));
 	assert_int_equal(check.spend_differs, 2);
-	sql(in_dir("latenza.db"), "PRAGMA foreign_keys = OFF; UPDATE charge SET scope_set = 777");
+	sql(in_dir("latenza.db"),
+	    "PRAGMA foreign_keys = OFF; UPDATE charge SET scope_set = 777");
 	assert_ok(db_check(db, &check, &e));
-	assert_string_equal(check.first_problem, "references: a row of charge has no parent in scope_set");
+	assert_string_equal(check.first_problem,
+	    "references: a row of charge has no parent in scope_set");
 }
 
 static void
@@ -1245,7 +1285,8 @@ check_finds_a_damaged_page(void **state)
 	fd = open(in_dir("latenza.db"), O_RDWR);
 	assert_int_equal(fstat(fd, &st), 0);
 	for (off_t page = 30 * 4096; page < st.st_size; page += 4096)
-		assert_int_equal(pwrite(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, page), 8);
+		assert_int_equal(
+		    pwrite(fd, "\xff\xff\xff\xff\xff\xff\xff\xff", 8, page), 8);
 	assert_int_equal(close(fd), 0);
 	db = db_open(in_dir("latenza.db"), DB_READ, &e);
 	assert_non_null(db);

@@ -150,8 +150,16 @@ what_stands_on_disk_is_the_same_on_every_machine(void **state)
 		.input_nano_eur = -1,
 		.key = { "k", 1 },
 	};
-	static const char body[] = "01" "00000000000000000000000000000000" "01" "0807060504030201"
-				   "0200000000000000" "ffffffffffffffff" "01006b" "ffff" "ffff" "00";
+	static const char body[] = "01"
+				   "00000000000000000000000000000000"
+				   "01"
+				   "0807060504030201"
+				   "0200000000000000"
+				   "ffffffffffffffff"
+				   "01006b"
+				   "ffff"
+				   "ffff"
+				   "00";
 	char hex[256];
 
 	(void)state;
@@ -168,7 +176,8 @@ records_follow_each_other_in_one_buffer(void **state)
 	struct record_reserve r = make_reserve(1, 0);
 	struct record_settle s = make_settle(1, 0, 5);
 	struct record_trace t = make_trace(1, 1, 5);
-	static const enum record_type order[] = { RECORD_RESERVE, RECORD_SETTLE, RECORD_TRACE };
+	static const enum record_type order[] = { RECORD_RESERVE, RECORD_SETTLE,
+		RECORD_TRACE };
 	struct record got;
 	size_t used, peeked;
 	lz_str rest;
@@ -198,7 +207,8 @@ a_record_that_is_cut_off_says_that_more_may_come(void **state)
 	(void)state;
 	assert_true(record_put_trace(&bytes, &t));
 	for (size_t n = 0; n < bytes.len; n++)
-		assert_int_equal(record_get(lz_strn(bytes.ptr, n), &got, &used), ST_AGAIN);
+		assert_int_equal(
+		    record_get(lz_strn(bytes.ptr, n), &got, &used), ST_AGAIN);
 }
 
 static void
@@ -246,8 +256,10 @@ a_body_that_lies_about_itself_is_refused(void **state)
 	memcpy(body, bytes.ptr + 8, n);
 	assert_int_equal(get_forged(body, n), ST_OK);
 	body[n] = 0;
-	assert_int_equal(get_forged(body, n + 1), ST_INVALID); /* bytes after the last field */
-	assert_int_equal(get_forged(body, n - 1), ST_INVALID); /* the last field is missing */
+	assert_int_equal(
+	    get_forged(body, n + 1), ST_INVALID); /* bytes after the last field */
+	assert_int_equal(
+	    get_forged(body, n - 1), ST_INVALID); /* the last field is missing */
 	body[n - 1] = RECORD_SCOPES + 1;
 	assert_int_equal(get_forged(body, n), ST_INVALID); /* too many budgets */
 	body[n - 1] = 1;
@@ -270,7 +282,8 @@ zeros_are_no_record(void **state)
 	size_t used;
 
 	(void)state;
-	assert_int_equal(record_get(lz_strn(zeros, sizeof(zeros)), &got, &used), ST_INVALID);
+	assert_int_equal(
+	    record_get(lz_strn(zeros, sizeof(zeros)), &got, &used), ST_INVALID);
 }
 
 static lz_str

@@ -11,7 +11,8 @@
 
 static struct spool *spool;
 
-/* What the device does from now on: each write fails (error), or takes at most `most` bytes. */
+/* What the device does from now on: each write fails (error), or takes at most `most`
+ * bytes. */
 static struct {
 	int write_error, truncate_error, sync_error, open_error;
 	size_t most;
@@ -166,8 +167,8 @@ letters(const char *name)
 	while (rest.len > 0) {
 		assert_int_equal(record_get(rest, &r, &used), ST_OK);
 		/* the id comes first in every record */
-		at += (size_t)snprintf(text + at, sizeof(text) - at, "%c%u ", letter[r.type],
-		    r.reserve.trace_id[15]);
+		at += (size_t)snprintf(text + at, sizeof(text) - at, "%c%u ",
+		    letter[r.type], r.reserve.trace_id[15]);
 		rest = str_cut(rest, used, rest.len);
 	}
 	return text;
@@ -425,9 +426,9 @@ a_segment_that_exists_is_never_written_over(void **state)
 static void
 a_name_is_a_segment_only_if_it_is_written_as_one(void **state)
 {
-	static const char *const bad[] = { "", "4", "4.17", "4.17.", "4.17.0.1", "4.17.00", "04.17.0",
-		"-4.17.0", "4.17.0 ", "4.17.x", "4.17.0.damaged", ".17.0", "4294967296.1.1",
-		"1.99999999999999999999.1" };
+	static const char *const bad[] = { "", "4", "4.17", "4.17.", "4.17.0.1",
+		"4.17.00", "04.17.0", "-4.17.0", "4.17.0 ", "4.17.x", "4.17.0.damaged",
+		".17.0", "4294967296.1.1", "1.99999999999999999999.1" };
 	struct segment s;
 
 	(void)state;
@@ -441,9 +442,10 @@ a_name_is_a_segment_only_if_it_is_written_as_one(void **state)
 static void
 segments_are_listed_boot_by_boot_and_in_order(void **state)
 {
-	static const char *const files[] = { "1.18.10", "1.18.9", "0.18.2", "5.3.1", "notes",
-		"0.18.1.damaged" };
-	static const char *const order[] = { "5.3.1", "4.17.0", "0.18.2", "1.18.9", "1.18.10" };
+	static const char *const files[] = { "1.18.10", "1.18.9", "0.18.2", "5.3.1",
+		"notes", "0.18.1.damaged" };
+	static const char *const order[] = { "5.3.1", "4.17.0", "0.18.2", "1.18.9",
+		"1.18.10" };
 	char name[SEGMENT_NAME_BYTES];
 	struct segment *list;
 	struct err e;
@@ -464,7 +466,7 @@ segments_are_listed_boot_by_boot_and_in_order(void **state)
 }
 
 #define TEST_WITH(name, up) cmocka_unit_test_setup_teardown(name, up, tear_down)
-#define TEST(name) TEST_WITH(name, set_up)
+#define TEST(name)          TEST_WITH(name, set_up)
 
 int
 main(void)
@@ -477,11 +479,14 @@ main(void)
 		TEST(a_failing_device_says_io),
 		TEST(while_the_device_fails_reservations_are_refused_and_one_probes_it),
 		TEST(nothing_is_written_behind_a_tail_that_cannot_be_cut),
-		TEST_WITH(a_full_buffer_refuses_and_takes_again_after_a_flush, set_up_small_buffer),
+		TEST_WITH(a_full_buffer_refuses_and_takes_again_after_a_flush,
+		    set_up_small_buffer),
 		TEST(a_record_that_is_too_large_is_our_callers_fault),
 		TEST_WITH(a_full_segment_is_followed_by_the_next, set_up_small_segments),
-		TEST_WITH(without_a_next_segment_the_old_one_grows, set_up_small_segments),
-		TEST_WITH(many_segments_between_two_syncs_are_all_synced, set_up_small_segments),
+		TEST_WITH(
+		    without_a_next_segment_the_old_one_grows, set_up_small_segments),
+		TEST_WITH(many_segments_between_two_syncs_are_all_synced,
+		    set_up_small_segments),
 		TEST(a_sync_that_fails_says_so),
 		TEST(a_segment_that_exists_is_never_written_over),
 		TEST(a_name_is_a_segment_only_if_it_is_written_as_one),

@@ -1,9 +1,11 @@
-/* test_storage.c - the spool on its way into the database, with and without somebody pulling the plug.
+/* test_storage.c - the spool on its way into the database, with and without somebody
+ * pulling the plug.
  *
- * The kill test is the promise of the ledger: a child reserves, settles and traces as workers do and notes in
- * shared memory what was flushed; it is killed with SIGKILL at a random instant; recovery may be killed, too.
- * Then every request of every life must be what its notes allow, and spend must be the sum of the charges.
- * LATENZA_KILLS=1000 kills more often; LATENZA_BENCH=100000 measures the cost of that many requests.
+ * The kill test is the promise of the ledger: a child reserves, settles and traces as
+ * workers do and notes in shared memory what was flushed; it is killed with SIGKILL at a
+ * random instant; recovery may be killed, too. Then every request of every life must be
+ * what its notes allow, and spend must be the sum of the charges. LATENZA_KILLS=1000
+ * kills more often; LATENZA_BENCH=100000 measures the cost of that many requests.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -126,7 +128,8 @@ spent(struct db *d)
 	int64_t nano;
 
 	assert_int_equal(
-	    db_spend_get(d, test_scopes[0].scope, test_scopes[0].period, &nano, NULL), ST_OK);
+	    db_spend_get(d, test_scopes[0].scope, test_scopes[0].period, &nano, NULL),
+	    ST_OK);
 	return nano;
 }
 
@@ -214,7 +217,8 @@ spend_is_there_after_a_restart(void **state)
 /* ---- content ---- */
 
 static void
-see_content(void *arg, const struct db_trace *t, lz_str request, lz_str answer, lz_str candidates)
+see_content(
+    void *arg, const struct db_trace *t, lz_str request, lz_str answer, lz_str candidates)
 {
 	(void)t;
 	assert_true(str_is(request, "{\"q\":1}"));
@@ -244,10 +248,10 @@ content_arrives_and_a_full_queue_says_no(void **state)
 
 	(void)state;
 	start_house(&h, 16 << 20);
-	assert_true(storage_offer_content(
-	    h.storage, t.trace_id, t.at_unix_ms, STR_LIT("{\"q\":1}"), STR_LIT("yes"), STR_NONE));
-	assert_false(storage_offer_content(
-	    h.storage, t.trace_id, t.at_unix_ms, lz_strn(large, 2 << 20), STR_NONE, STR_NONE));
+	assert_true(storage_offer_content(h.storage, t.trace_id, t.at_unix_ms,
+	    STR_LIT("{\"q\":1}"), STR_LIT("yes"), STR_NONE));
+	assert_false(storage_offer_content(h.storage, t.trace_id, t.at_unix_ms,
+	    lz_strn(large, 2 << 20), STR_NONE, STR_NONE));
 	write_request(h.spool[0], 0, 5);
 	storage_call(h.storage, show_first, &seen);
 	assert_true(seen);
@@ -302,7 +306,7 @@ a_failing_database_is_tried_again_and_told(void **state)
 
 /* ---- retention ---- */
 
-static int64_t day_ms;
+static _Atomic int64_t day_ms;
 
 static void
 move_clock(struct moment *m)
@@ -395,14 +399,15 @@ a_torn_tail_is_cut_wherever_it_is(void **state)
 	assert_int_equal(stat(in_dir("data/spool/0.7.3"), &st), 0);
 	whole = st.st_size;
 	for (off_t cut = 0; cut < whole; cut += 37) {
-		assert_int_equal(nftw(in_dir("data"), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+		assert_int_equal(
+		    nftw(in_dir("data"), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
 		leave_segment(3);
 		assert_int_equal(truncate(in_dir("data/spool/0.7.3"), cut), 0);
 		recover_and_check(&check);
 		/* each request that was reserved is charged once and traced once */
 		assert_int_equal(check.charges, check.traces);
-		assert_int_equal(check.traces, (3 * cut + whole / 3 * 2) / whole < 3 ?
-			check.traces : 3);
+		assert_int_equal(check.traces,
+		    (3 * cut + whole / 3 * 2) / whole < 3 ? check.traces : 3);
 		assert_int_equal(count_files(in_dir("data/spool")), 0);
 	}
 }
@@ -490,9 +495,10 @@ a_segment_that_was_replayed_before_is_not_replayed_again(void **state)
 enum known {
 	NOTHING,
 	RESERVED, /* attempt 0 is flushed */
-	FAILED,	  /* attempt 0 is settled as uncertain for FAILED_COST, attempt 1 is not reserved yet */
-	AGAIN,	  /* attempt 1 is flushed */
-	DONE	  /* settled, traced */
+	FAILED,   /* attempt 0 is settled as uncertain for FAILED_COST, attempt 1 is not
+		     reserved yet */
+	AGAIN,    /* attempt 1 is flushed */
+	DONE      /* settled, traced */
 };
 
 enum {
@@ -520,10 +526,12 @@ dice(uint32_t *seed, uint32_t sides)
 struct life {
 	uint64_t number;
 	unsigned turns; /* until its next step */
-	uint8_t step;	/* enum known */
+	uint8_t step;   /* enum known */
 };
 
-enum { LIVES = 16 };
+enum {
+	LIVES = 16
+};
 
 static enum known
 step_request(struct spool *s, struct life *l)
@@ -531,7 +539,8 @@ step_request(struct spool *s, struct life *l)
 	uint8_t attempt = l->step == AGAIN ? 1 : 0;
 	struct record_reserve r = make_reserve(l->number, l->step == FAILED ? 1 : 0);
 	struct record_settle c = make_settle(l->number, attempt, notes->cost[l->number]);
-	struct record_trace t = make_trace(l->number, (uint8_t)(attempt + 1), c.cost_nano_eur);
+	struct record_trace t =
+	    make_trace(l->number, (uint8_t)(attempt + 1), c.cost_nano_eur);
 
 	if (l->step == NOTHING || l->step == FAILED) {
 		must(spool_reserve(s, &r) == ST_OK);
@@ -550,7 +559,8 @@ step_request(struct spool *s, struct life *l)
 	return DONE;
 }
 
-/* A worker's loop: each turn takes some requests a step further, flushes once, and then tells. */
+/* A worker's loop: each turn takes some requests a step further, flushes once, and then
+ * tells. */
 static void
 work_turn(struct spool *s, struct life *lives, uint32_t *seed)
 {
@@ -653,7 +663,8 @@ is_charged(const struct found *f, int attempt, uint8_t state, int64_t cost)
 	return f->state[attempt] == state && f->cost[attempt] == cost;
 }
 
-/* How far the request came by what the database says; NOTHING to DONE. A crash settles what was reserved. */
+/* How far the request came by what the database says; NOTHING to DONE. A crash settles
+ * what was reserved. */
 static enum known
 how_far(uint64_t n, const struct found *f, const struct db_trace *t)
 {
@@ -723,7 +734,7 @@ judge(struct db *d, struct verdict *v)
 	struct db_check check;
 	struct err e;
 
-	*v = (struct verdict) { .d = d, .requests = atomic_load(&notes->next) };
+	*v = (struct verdict){ .d = d, .requests = atomic_load(&notes->next) };
 	v->seen = calloc(1, REQUESTS);
 	assert_int_equal(db_trace_each(d, &all, judge_trace, v, &e), ST_OK);
 	for (uint64_t n = 0; n < v->requests; n++)
@@ -764,10 +775,12 @@ kill_9_at_any_instant_loses_nothing_and_charges_nothing_twice(void **state)
 	pid_t pid;
 
 	(void)state;
-	notes = mmap(NULL, sizeof(*notes), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	notes = mmap(NULL, sizeof(*notes), PROT_READ | PROT_WRITE,
+	    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	assert_true(notes != MAP_FAILED);
 	print_message("LATENZA_SEED=%u\n", seed);
-	for (unsigned i = 0; i < kills && atomic_load(&notes->next) < REQUESTS * 3 / 4; i++) {
+	for (unsigned i = 0; i < kills && atomic_load(&notes->next) < REQUESTS * 3 / 4;
+	     i++) {
 		pid = fork();
 		if (pid == 0)
 			live_until_killed(dice(&seed, 1 << 24));
@@ -782,8 +795,8 @@ kill_9_at_any_instant_loses_nothing_and_charges_nothing_twice(void **state)
 			recover_and_judge(&v);
 	}
 	print_message("%llu requests: %u reserved, %u failed over, %u again, %u done\n",
-	    (unsigned long long)v.requests, v.by_end[RESERVED], v.by_end[FAILED], v.by_end[AGAIN],
-	    v.by_end[DONE]);
+	    (unsigned long long)v.requests, v.by_end[RESERVED], v.by_end[FAILED],
+	    v.by_end[AGAIN], v.by_end[DONE]);
 	assert_true(v.by_end[DONE] > 0);
 	assert_int_equal(munmap(notes, sizeof(*notes)), 0);
 }
@@ -796,7 +809,8 @@ cpu_us(int who)
 	struct rusage u;
 
 	assert_int_equal(getrusage(who, &u), 0);
-	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec + u.ru_stime.tv_usec;
+	return (u.ru_utime.tv_sec + u.ru_stime.tv_sec) * 1000000 + u.ru_utime.tv_usec +
+	       u.ru_stime.tv_usec;
 }
 
 /* `late`: how many requests a reservation is ahead of its settlement. */
@@ -825,13 +839,14 @@ measure(const char *what, unsigned count, unsigned late)
 		/* a loop turn that carries eight requests */
 		if (i % 8 == 7)
 			assert_int_equal(spool_flush(h.spool[0]), ST_OK);
-		/* 20,000 requests a second at most, so that batches have the size they have in life */
+		/* 20,000 requests a second at most, so that batches have the size they
+		 * have in life */
 		if (i % 1000 == 999)
 			(void)usleep(50000);
 	}
 	assert_int_equal(spool_flush(h.spool[0]), ST_OK);
 	worker_us = cpu_us(RUSAGE_THREAD) - worker_us;
-	storage_call(h.storage, note_spent, &(int64_t) { 0 });
+	storage_call(h.storage, note_spent, &(int64_t){ 0 });
 	all_us = cpu_us(RUSAGE_SELF) - all_us;
 	print_message("%s: worker %.2f us, storage %.2f us of CPU per request\n", what,
 	    (double)worker_us / count, (double)(all_us - worker_us) / count);
@@ -867,7 +882,8 @@ cost_of_a_long_request(void **state)
 	measure("settled in a later batch", count, 5000);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
+#define TEST(name)                                                                       \
+	cmocka_unit_test_setup_teardown(name, fixture_set_up, fixture_tear_down)
 
 int
 main(void)
