@@ -32,6 +32,21 @@ stop_waiting(struct upstream_call *c)
 	c->is_waiting = false;
 }
 
+/* Two calls on one connection: HTTP/2, or the first has ended in this very round of
+ * libcurl's and is not reaped yet. */
+static bool
+is_multiplexed(struct sock *k)
+{
+	long version = CURL_HTTP_VERSION_NONE;
+
+	if (!k->origin->is_shared)
+		return false;
+	(void)curl_easy_getinfo(k->users->h.easy, CURLINFO_HTTP_VERSION, &version);
+	k->is_http2 =
+	    version == CURL_HTTP_VERSION_NONE || version >= CURL_HTTP_VERSION_2_0;
+	return k->is_http2;
+}
+
 bool
 shard_connected(struct upstream_call *c, int port)
 {
@@ -40,6 +55,8 @@ shard_connected(struct upstream_call *c, int port)
 	stop_waiting(c);
 	if (k == NULL)
 		return true;
+	if (k->users != NULL && !is_multiplexed(k))
+		sock_leave(k->users);
 	if (c->tried == 0 && !k->is_http2 && sock_is_unfit(k))
 		return false;
 	sock_unrest(k);

@@ -28,13 +28,14 @@
 #include <unistd.h>
 
 #include "base/buf.h"
+#include "base/io.h"
 #include "base/mem.h"
 #include "net/upstream_curl.h"
 
 enum {
 	REQUEST_BYTES = 16 << 20,
 	WATCHDOG_US = 30 * 1000 * 1000,
-	LINES_MAX = 512
+	LINES_MAX = 4096
 };
 
 /* The provider. */
@@ -523,6 +524,30 @@ header_of(struct got *g, const char *name)
 		return value;
 	}
 	return NULL;
+}
+
+static void
+assert_balance(const struct upstream *u)
+{
+	const struct sock *s;
+	const struct origin *o;
+	unsigned i, k, idle = 0, counted = 0;
+
+	for (s = u->idle_first; s != NULL; s = s->idle_next) {
+		assert_null(s->users);
+		assert_false(s->is_http2);
+		idle++;
+	}
+	for (i = 0; i < u->shards; i++) {
+		assert_int_equal(u->shard[i]->active, 0);
+		counted += u->shard[i]->idle;
+		for (k = 0; k < ORIGIN_BUCKETS; k++)
+			for (o = u->origin[k]; o != NULL; o = o->next)
+				assert_int_equal(o->waiting[i], 0);
+	}
+	assert_int_equal(counted, idle);
+	assert_null(u->calls);
+	assert_null(u->ready_first);
 }
 
 /* Scripts. */
@@ -1137,9 +1162,10 @@ static void
 test_an_answer_larger_than_allowed_is_cut_off(void **state)
 {
 	static const char *const texts[] = {
-		"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\n01234567890",
-		"HTTP/1.1 200 OK\r\n\r\n01234567890",
-		"HTTP/1.1 200 OK\r\nTransfer-Encoding: "
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: "
+		"11\r\n\r\n01234567890",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n01234567890",
+		"HTTP/1.1 200 OK\r\nConnection: close\r\nTransfer-Encoding: "
 		"chunked\r\n\r\n5\r\n01234\r\n6\r\n567890\r\n0\r\n\r\n"
 	};
 	struct bench b;
@@ -1895,31 +1921,147 @@ stray_behind(struct line *l)
 }
 
 static void
+let_it_stray(struct bench *b)
+{
+	atomic_store(&b->p->gate, 1);
+	while (atomic_load(&b->p->gate) != 2)
+		nap_ms(1);
+	nap_ms(10);
+}
+
+static void
+stray_and_send(void *arg)
+{
+	struct got *g = arg;
+	char url[64];
+	struct upstream_request q = post(g->b, url, "{}");
+
+	let_it_stray(g->b);
+	send_call(g, &q);
+}
+
+static void
 test_bytes_that_nobody_asked_for_are_never_the_next_callers_answer(void **state)
 {
 	struct bench b;
 	struct got g;
+	unsigned i;
 
 	(void)state;
-	bench_open(&b, stray_behind, NULL);
-	call_post(&b, &g, "{}");
-	assert_end(&g, UPSTREAM_DONE);
-	got_free(&g);
-	/* The loop sleeps here: it cannot see them before the next call is under way. */
-	atomic_store(&b.p->gate, 1);
-	while (atomic_load(&b.p->gate) != 2)
-		nap_ms(1);
-	nap_ms(10);
-	call_post(&b, &g, "{}");
-	if (g.r.end == UPSTREAM_DONE)
-		assert_body(&g, "ok"); /* of a new connection */
-	else
-		assert_end(&g, UPSTREAM_STALE);
-	if (g.r.end == UPSTREAM_STALE)
-		assert_false(g.r.was_sent);
-	assert_int_equal(g.datas, g.r.end == UPSTREAM_DONE);
-	got_free(&g);
-	bench_close(&b);
+	for (i = 0; i < 2; i++) {
+		bench_open(&b, stray_behind, NULL);
+		call_post(&b, &g, "{}");
+		assert_end(&g, UPSTREAM_DONE);
+		got_free(&g);
+		got_init(&g, &b);
+		if (i == 0)
+			let_it_stray(&b); /* the loop sees them when it wakes */
+		else
+			assert_int_equal(
+			    loop_timer_set(b.loop, &g.timer, 1, stray_and_send, &g),
+			    ST_OK);
+		if (i == 0)
+			call_post(&b, &g, "{}");
+		else
+			bench_run(&b, 1); /* they come in the turn that sends */
+		assert_end(&g, i == 0 ? UPSTREAM_DONE : UPSTREAM_STALE);
+		if (i == 0)
+			assert_body(&g, "ok"); /* of a new connection */
+		else
+			assert_false(g.r.was_sent);
+		assert_int_equal(g.datas, i == 0);
+		got_free(&g);
+		bench_close(&b);
+	}
+}
+
+/* A look before each reuse. */
+
+enum {
+	CHAINS = 8,
+	CHAIN_CALLS = 400
+};
+
+static unsigned looks;
+
+static ssize_t
+counting_recv(int fd, void *p, size_t n, int flags)
+{
+	looks += (flags & MSG_PEEK) != 0;
+	return recv(fd, p, n, flags);
+}
+
+struct chain {
+	struct bench b;
+	struct upstream_request q;
+	unsigned sent, done;
+};
+
+static void chain_next(struct chain *k);
+
+static void
+ignore_head(void *arg, int status, const lz_header *h, size_t n)
+{
+	(void)arg;
+	(void)h;
+	(void)n;
+	assert_int_equal(status, 200);
+}
+
+static void
+ignore_data(void *arg, lz_str bytes)
+{
+	(void)arg;
+	(void)bytes;
+}
+
+static void
+on_chain_done(void *arg, const struct upstream_result *r)
+{
+	struct chain *k = arg;
+
+	assert_int_equal(r->end, UPSTREAM_DONE);
+	k->done++;
+	if (k->sent < CHAIN_CALLS)
+		chain_next(k);
+	if (k->done == CHAIN_CALLS)
+		loop_stop(k->b.loop);
+}
+
+static void
+chain_next(struct chain *k)
+{
+	static const struct upstream_ops quiet = { ignore_head, ignore_data,
+		on_chain_done };
+	struct err e;
+
+	k->sent++;
+	assert_non_null(upstream_send(k->b.u, &k->q, &quiet, k, &e));
+}
+
+static void
+test_a_kept_connection_is_looked_at_before_every_request(void **state)
+{
+	struct io_calls real = io;
+	struct chain k = { .sent = 0 };
+	char url[64];
+	unsigned i;
+
+	(void)state;
+	bench_open(&k.b, answer_text, NULL);
+	k.b.p->text = ok_text;
+	k.q = post(&k.b, url, "{}");
+	looks = 0;
+	io.recv = counting_recv;
+	for (i = 0; i < CHAINS; i++)
+		chain_next(&k);
+	loop_post(k.b.loop, &k.b.task, do_nothing, NULL);
+	loop_run(k.b.loop);
+	io = real;
+	assert_int_equal(atomic_load(&k.b.p->requests), CHAIN_CALLS);
+	assert_true(looks >= CHAIN_CALLS - atomic_load(&k.b.p->lines));
+	assert_balance(k.b.u);
+	bench_close(&k.b);
 }
 
 /* Many at once. */
@@ -1971,6 +2113,203 @@ test_300_calls_at_once_share_two_shards(void **state)
 	assert_int_equal(upstream_active(b.u), 0);
 	bench_close(&b);
 	free(g);
+}
+
+/* Whatever happens, the books balance. */
+
+enum {
+	SLOTS = 40,
+	MOODY_CALLS = 1500
+};
+
+static void
+say_much(struct line *l)
+{
+	static const char zeros[100000];
+
+	say(l, "HTTP/1.1 200 OK\r\nContent-Length: 300000\r\n\r\n");
+	say_n(l, zeros, sizeof(zeros));
+	say_n(l, zeros, sizeof(zeros));
+	say_n(l, zeros, sizeof(zeros));
+}
+
+/* false: and then the connection ends. */
+static bool
+answer_in_a_mood(struct line *l, unsigned mood)
+{
+	switch (mood) {
+	case 0:
+		return false;
+	case 1:
+		slam(l);
+		return false;
+	case 2:
+		say(l, "HTTP/1.1 200 OK\r\nConte");
+		slam(l);
+		return false;
+	case 3:
+		say(l,
+		    "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n");
+		nap_ms(3);
+		say(l, "1\r\nd\r\n0\r\n\r\n");
+		return true;
+	case 4:
+		say(l, "HTTP/1.1 200 OK\r\n\r\nuntil the end");
+		return false;
+	case 5:
+		say_much(l);
+		return true;
+	case 6: /* in one piece: later, it would be the answer to what was asked since */
+		say(l, "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+		       "HTTP/1.1 500 Stray\r\nContent-Length: 0\r\n\r\n");
+		return true;
+	case 7:
+		nap_ms(20);
+		say(l, ok_text);
+		return true;
+	case 8:
+		say(l, ok_text);
+		return false;
+	default:
+		say(l, ok_text);
+		return true;
+	}
+}
+
+static void
+moody(struct line *l)
+{
+	unsigned dice = l->nth * 7919;
+
+	do
+		dice = dice * 1103515245 + 12345;
+	while (hear(l) && answer_in_a_mood(l, dice >> 16 & 15));
+}
+
+struct chaos;
+
+struct slot {
+	struct chaos *k;
+	struct upstream_call *call;
+};
+
+struct chaos {
+	struct bench b;
+	struct slot slot[SLOTS];
+	struct upstream_request q;
+	struct loop_timer tick;
+	unsigned dice, sent, done, cancelled;
+	char url[64];
+};
+
+static unsigned
+roll(struct chaos *k, unsigned sides)
+{
+	k->dice = k->dice * 1103515245 + 12345;
+	return (k->dice >> 16) % sides;
+}
+
+static void
+move(struct chaos *k)
+{
+	struct slot *t = &k->slot[roll(k, SLOTS)];
+	unsigned what = roll(k, 6);
+
+	if (t->call == NULL)
+		return;
+	if (what == 0) {
+		upstream_cancel(t->call);
+		t->call = NULL;
+		k->cancelled++;
+	} else if (what < 3) {
+		upstream_pause(t->call);
+	} else {
+		upstream_resume(t->call);
+	}
+}
+
+static void
+on_chaos_head(void *arg, int status, const lz_header *h, size_t n)
+{
+	struct slot *t = arg;
+
+	(void)h;
+	(void)n;
+	if (status != 200)
+		fail_msg("a call got what nobody asked for");
+	move(t->k);
+}
+
+static void
+on_chaos_data(void *arg, lz_str bytes)
+{
+	struct slot *t = arg;
+
+	(void)bytes;
+	move(t->k);
+}
+
+static void
+on_chaos_done(void *arg, const struct upstream_result *r)
+{
+	struct slot *t = arg;
+
+	(void)r;
+	t->k->done++;
+	t->call = NULL;
+	move(t->k);
+}
+
+static void
+on_tick(void *arg)
+{
+	static const struct upstream_ops wild = { on_chaos_head, on_chaos_data,
+		on_chaos_done };
+	struct chaos *k = arg;
+	struct err e;
+	unsigned i;
+
+	for (i = 0; i < SLOTS; i++) {
+		struct slot *t = &k->slot[i];
+
+		if (t->call == NULL && k->sent < MOODY_CALLS) {
+			t->call = upstream_send(k->b.u, &k->q, &wild, t, &e);
+			assert_non_null(t->call);
+			k->sent++;
+		} else if (t->call != NULL && k->sent == MOODY_CALLS) {
+			upstream_resume(t->call);
+		}
+	}
+	for (i = 0; i < 4 && k->sent < MOODY_CALLS; i++)
+		move(k);
+	if (k->sent == MOODY_CALLS && upstream_active(k->b.u) == 0)
+		loop_stop(k->b.loop);
+	else
+		assert_int_equal(
+		    loop_timer_set(k->b.loop, &k->tick, 1000, on_tick, k), ST_OK);
+}
+
+static void
+test_a_thousand_calls_and_random_moves_leave_the_books_balanced(void **state)
+{
+	struct upstream_options o = { .shard_active = 16 };
+	struct chaos *k = calloc(1, sizeof(*k));
+
+	(void)state;
+	bench_open(&k->b, moody, &o);
+	for (unsigned i = 0; i < SLOTS; i++)
+		k->slot[i].k = k;
+	k->q = post(&k->b, k->url, "{}");
+	k->q.first_byte_timeout_ms = 1000;
+	k->q.total_timeout_ms = 5000;
+	assert_int_equal(loop_timer_set(k->b.loop, &k->tick, 1, on_tick, k), ST_OK);
+	loop_run(k->b.loop);
+	assert_int_equal(k->done + k->cancelled, MOODY_CALLS);
+	assert_true(k->done > MOODY_CALLS / 4);
+	assert_int_equal(k->b.u->shards, 3);
+	assert_balance(k->b.u);
+	bench_close(&k->b);
+	free(k);
 }
 
 /* What cannot be sent. */
@@ -2379,9 +2718,13 @@ main(void)
 		    test_no_request_is_written_twice_when_kept_connections_close),
 		cmocka_unit_test(
 		    test_bytes_that_nobody_asked_for_are_never_the_next_callers_answer),
+		cmocka_unit_test(
+		    test_a_kept_connection_is_looked_at_before_every_request),
 		cmocka_unit_test(test_300_calls_at_once_share_two_shards),
 		cmocka_unit_test(test_headers_that_could_split_a_request_are_refused),
 		cmocka_unit_test(test_urls_and_methods_that_cannot_be_called_are_refused),
+		cmocka_unit_test(
+		    test_a_thousand_calls_and_random_moves_leave_the_books_balanced),
 		cmocka_unit_test(test_a_proxy_is_used_only_when_the_request_names_it),
 		cmocka_unit_test(
 		    test_a_certificate_that_is_not_trusted_ends_the_call_unsent),
