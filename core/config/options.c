@@ -424,7 +424,7 @@ static set_fn *const setters[] = {
 enum {
 	TYPES = sizeof(setters) / sizeof(setters[0])
 };
-_Static_assert(TYPES == OPTION_TYPES, "a setter for every type of option");
+_Static_assert((int)TYPES == (int)OPTION_TYPES, "a setter for every type of option");
 
 /* ---- rows ---- */
 
