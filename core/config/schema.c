@@ -18,11 +18,40 @@ config_schema(void)
 	    "properties", properties, "additionalProperties", 0);
 }
 
+/* The addresses in force: --listen may have replaced the file's. */
+static json_t *
+listen_shown(const struct config *c)
+{
+	json_t *out = json_array();
+	char text[128];
+
+	for (size_t i = 0; i < c->listen_count; i++) {
+		net_addr_format(&c->listen[i], text, sizeof(text));
+		(void)json_array_append_new(out, json_string(text));
+	}
+	return out;
+}
+
+/* What the file leaves to the gateway, and what the command line took from it. */
+static void
+show_decided(const struct config *c, json_t *out)
+{
+	json_t *routing = json_object_get(out, "routing");
+
+	if (c->default_strategy.ptr != NULL)
+		(void)json_object_set_new(routing, "default",
+		    json_stringn(c->default_strategy.ptr, c->default_strategy.len));
+	/* Without a length it is a reference that was not resolved: loaded offline. */
+	if (c->listen[0].len > 0)
+		(void)json_object_set_new(out, "listen", listen_shown(c));
+}
+
 json_t *
 config_shown(const struct config *c)
 {
 	json_t *out = sections_shown(c->tree);
 
+	show_decided(c, out);
 	(void)json_object_set_new(out, "providers", providers_shown(c));
 	(void)json_object_set_new(out, "keys", keys_shown(c));
 	return out;

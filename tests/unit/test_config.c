@@ -715,6 +715,8 @@ what_is_shown_holds_no_secret(void **state)
 	assert_non_null(strstr(text.ptr, "[\"***\",\"env:LZ_KEY\"]"));
 	assert_non_null(strstr(text.ptr, "\"x-b\":\"env:LZ_KEY\""));
 	assert_non_null(strstr(text.ptr, "\"depth\":3"));
+	assert_non_null(strstr(text.ptr, "\"listen\":[\"127.0.0.1:8080\"]"));
+	assert_non_null(strstr(text.ptr, "\"default\":\"balanced\""));
 	assert_non_null(strstr(text.ptr, "\"body_bytes\":\"32MiB\""));
 	assert_non_null(strstr(text.ptr, "\"base_url\":\"https://api.openai.com/v1\""));
 	buf_free(&text);
