@@ -332,6 +332,8 @@ old_traces_go_and_their_money_stays(void **state)
 	start_house(&h, 16 << 20);
 	for (uint64_t i = 0; i < 3000; i++)
 		write_request(h.spool[0], i, 11);
+	storage_call(h.storage, check_db, &check);
+	assert_int_equal(check.traces, 3000);
 	storage_set_retention(h.storage, 86400000, 86400000);
 	day_ms = 3 * 86400000;
 	for (int i = 0; i < 2000; i++) {
