@@ -225,6 +225,8 @@ void visit_settle_later(struct visit *v);
  * large, out of memory. */
 json_t *visit_body(struct visit *v);
 json_t *visit_edit(struct visit *v);
+/* The body cannot be a tree: the caller's fault, said as such. LZ_E_INVALID. */
+int32_t visit_unreadable(struct visit *v, const struct err *why);
 /* Shows the request as it is now. (offer.c) */
 void offer_show(struct visit *v, uint32_t phase);
 /* A fault as a plugin said it, made safe: known numbers, texts copied. out may be said.

@@ -48,6 +48,7 @@ struct op {
 	/* parse */
 	bool wants_body, wants_edit;
 	json_t *tree, *copy;
+	struct err why;
 };
 
 static struct op *
@@ -257,9 +258,23 @@ parse_work(void *arg)
 
 	if (outcome(o) != LZ_OK)
 		return;
-	o->tree = json_parse(buf_str(&o->v->r->body), NULL);
+	o->tree = json_parse(buf_str(&o->v->r->body), &o->why);
 	if (o->wants_body && o->wants_edit)
 		o->copy = json_deep_copy(o->tree);
+}
+
+static void
+take_trees(struct op *o)
+{
+	struct visit *v = o->v;
+
+	if (o->wants_body) {
+		v->body = o->tree;
+		v->edit = o->copy;
+	} else {
+		v->edit = o->tree;
+	}
+	o->tree = o->copy = NULL;
 }
 
 static void
@@ -267,18 +282,21 @@ parse_home(void *arg)
 {
 	struct op *o = arg;
 	struct visit *v = o->v;
+	int32_t result;
 
 	op_remove(o);
 	if (outcome(o) == LZ_OK) {
-		if (o->wants_body) {
-			v->body = o->tree;
-			v->edit = o->copy;
+		if (o->tree != NULL) {
+			take_trees(o);
+			result = v->first(v);
 		} else {
-			v->edit = o->tree;
+			result = visit_unreadable(v, &o->why);
 		}
-		o->tree = o->copy = NULL;
-		v->result = v->first(v);
-		v->has_result = v->result != LZ_PENDING;
+		if (result !=
+		    LZ_PENDING) { /* else finish() may have been called already */
+			v->result = result;
+			v->has_result = true;
+		}
 	}
 	op_free(o);
 	visit_settle(v);

@@ -233,7 +233,7 @@ registry_open(lz_str name_or_path, lz_str sha256, bool strict, bool is_named_by_
 	p->next = NULL;
 	*last_plugin = p;
 	last_plugin = &p->next;
-	log_info("plugin.open", "plugin=%s version=%s file=\"%s\"", p->name,
+	log_debug("plugin.open", "plugin=%s version=%s file=\"%s\"", p->name,
 	    p->self->version, p->path);
 	return ST_OK;
 }

@@ -226,27 +226,55 @@ visit_new(struct request *r, const struct part *part)
 }
 
 static json_t *
-parse_body(const struct visit *v)
+parse_body(const struct visit *v, struct err *why)
 {
-	if (v->r->body.len > VISIT_TREE_BYTES)
-		return NULL;
-	return json_parse(buf_str(&v->r->body), NULL);
+	if (v->r->body.len <= VISIT_TREE_BYTES)
+		return json_parse(buf_str(&v->r->body), why);
+	(void)err_fail(why, ST_LIMIT, "the body is too large to be read here");
+	return NULL;
+}
+
+static bool
+make_body(struct visit *v, struct err *why)
+{
+	if (v->body == NULL)
+		v->body = parse_body(v, why);
+	return v->body != NULL;
+}
+
+static bool
+make_edit(struct visit *v, struct err *why)
+{
+	if (v->edit == NULL)
+		v->edit = v->body != NULL ? json_deep_copy(v->body) : parse_body(v, why);
+	return v->edit != NULL;
 }
 
 json_t *
 visit_body(struct visit *v)
 {
-	if (v->body == NULL)
-		v->body = parse_body(v);
+	(void)make_body(v, NULL);
 	return v->body;
 }
 
 json_t *
 visit_edit(struct visit *v)
 {
-	if (v->edit == NULL)
-		v->edit = v->body != NULL ? json_deep_copy(v->body) : parse_body(v);
+	(void)make_edit(v, NULL);
 	return v->edit;
+}
+
+/* The scanner lets pass what a tree cannot hold: a member that is there twice, further
+ * down. */
+int32_t
+visit_unreadable(struct visit *v, const struct err *why)
+{
+	lz_fault f = { .size = sizeof(f), .upstream = LZ_UPSTREAM_CALLER, .status = 400 };
+
+	f.message = lz_strz(why->text);
+	offer_take_fault(v, &f, &v->fault);
+	v->has_fault = true;
+	return LZ_E_INVALID;
 }
 
 /* What `needs` says is built before the component is called: here when it is small, in
@@ -256,14 +284,15 @@ prepare(struct visit *v, uint32_t needs)
 {
 	bool wants_body = (needs & LZ_NEEDS_BODY) != 0 && v->body == NULL;
 	bool wants_edit = (needs & LZ_NEEDS_EDIT) != 0 && v->edit == NULL;
+	struct err why = { "out of memory" };
 
 	if (!wants_body && !wants_edit)
 		return LZ_OK;
 	if (v->r->body.len > VISIT_TREE_BYTES)
 		return later_parse(v, wants_body, wants_edit);
-	if (wants_body && visit_body(v) == NULL)
-		return LZ_E_NOMEM;
-	return wants_edit && visit_edit(v) == NULL ? LZ_E_NOMEM : LZ_OK;
+	if ((wants_body && !make_body(v, &why)) || (wants_edit && !make_edit(v, &why)))
+		return visit_unreadable(v, &why);
+	return LZ_OK;
 }
 
 /* The caller ended the visit from inside its own call: it is still on the stack, and so

@@ -333,6 +333,23 @@ a_small_body_is_a_tree_at_once_and_edits_stay_apart(void **state)
 }
 
 static void
+a_body_that_cannot_be_a_tree_is_the_callers_fault(void **state)
+{
+	static const char twice[] = "{\"model\":\"m0\",\"x\":{\"a\":1,\"a\":2}}";
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, acting("provider", "trees", "body", ""));
+	scene_body(&s, twice, sizeof(twice) - 1);
+	assert_int_equal(scene_build(&s), LZ_E_INVALID);
+	assert_non_null(visit_fault(s.visit));
+	assert_int_equal(visit_fault(s.visit)->upstream, LZ_UPSTREAM_CALLER);
+	assert_int_equal(visit_fault(s.visit)->status, 400);
+	assert_true(visit_fault(s.visit)->message.len > 10);
+	scene_close(&s);
+}
+
+static void
 a_large_body_is_parsed_in_the_pool_first(void **state)
 {
 	char *text = malloc(200000);
@@ -357,7 +374,8 @@ a_large_body_is_parsed_in_the_pool_first(void **state)
 	scene_body(&s, text, 100000);
 	free(text);
 	assert_int_equal(scene_build(&s), LZ_PENDING);
-	assert_true(scene_wait(&s) < 0);
+	assert_int_equal(scene_wait(&s), LZ_E_INVALID);
+	assert_int_equal(visit_fault(s.visit)->upstream, LZ_UPSTREAM_CALLER);
 	visit_end_all(s.visit);
 	assert_int_equal(scene_build(&s), LZ_PENDING);
 	visit_end_all(s.visit);
@@ -516,6 +534,7 @@ main(void)
 		    classify_texts_are_copied_and_unknown_blame_is_not_taken),
 		cmocka_unit_test(every_function_takes_nothing_for_an_argument),
 		cmocka_unit_test(a_small_body_is_a_tree_at_once_and_edits_stay_apart),
+		cmocka_unit_test(a_body_that_cannot_be_a_tree_is_the_callers_fault),
 		cmocka_unit_test(a_large_body_is_parsed_in_the_pool_first),
 		cmocka_unit_test(a_callout_that_finds_nobody_comes_home_with_an_error),
 		cmocka_unit_test(a_router_orders_the_candidates_and_lowers_the_limit),
