@@ -232,7 +232,7 @@ view_charge(const json_t *c)
 	if (json_get_int(tokens, "reasoning", 0) > 0)
 		printf("      of these %lld for reasoning\n",
 		    (long long)json_get_int(tokens, "reasoning", 0));
-	if (rate > 0)
+	if (rate > 0 && out_nano(c, "cost_nano_eur") > 0)
 		printf("      at %g EUR per USD of %s\n", (double)rate / 1e9,
 		    out_text(c, "fx_date"));
 }

@@ -15,6 +15,7 @@
 
 enum {
 	PAGE = 500,
+	FROM_THE_START = -1, /* after no row: in the order of rows, not of time */
 	TAIL_PAUSE_MS = 500
 };
 
@@ -135,7 +136,7 @@ print_page(const struct cli *c, const json_t *result, int64_t *after)
 	fflush(stdout);
 }
 
-/* The newest row there is; 0 when there is none. */
+/* The newest row there is; FROM_THE_START when there is none. */
 static int
 newest_row(const struct cli *c, int64_t *row)
 {
@@ -144,8 +145,8 @@ newest_row(const struct cli *c, int64_t *row)
 
 	json_object_set_new(args, "limit", json_integer(1));
 	code = backend_run(c, "traces.list", args, &result);
-	*row =
-	    json_get_int(json_array_get(json_object_get(result, "traces"), 0), "row", 0);
+	*row = json_get_int(
+	    json_array_get(json_object_get(result, "traces"), 0), "row", FROM_THE_START);
 	json_decref(result);
 	return code;
 }
@@ -155,14 +156,11 @@ traces_tail_run(struct cli *c)
 {
 	const struct timespec pause = { .tv_nsec = TAIL_PAUSE_MS * 1000000L };
 	json_t *result = NULL;
-	int64_t after = 0;
+	int64_t after = FROM_THE_START;
 	int code = CLI_DONE;
 
-	if (!cli_has(c, "since")) {
+	if (!cli_has(c, "since"))
 		code = newest_row(c, &after);
-		/* An empty table has no newest row, and 0 means "from the beginning": the
-		 * same. */
-	}
 	while (code == CLI_DONE && !ferror(stdout)) {
 		code = backend_run(c, "traces.list", page(c, after), &result);
 		print_page(c, result, &after);
@@ -195,7 +193,7 @@ add_content(const struct cli *c, json_t *trace)
 static int
 export_to(const struct cli *c, FILE *out)
 {
-	int64_t after = 0;
+	int64_t after = FROM_THE_START;
 	size_t rows, i;
 	json_t *trace;
 	int code;

@@ -1,5 +1,5 @@
-/* fuzz_json.c - the lazy scanner and the strict parser agree on what is JSON, and a member
- * that the scanner names is the one that the tree holds.
+/* fuzz_json.c - the lazy scanner and the strict parser agree on what is JSON, and a
+ * member that the scanner names is the one that the tree holds.
  *
  * SPDX-License-Identifier: MIT
  */

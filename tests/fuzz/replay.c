@@ -1,5 +1,6 @@
-/* replay.c - main() of a fuzz target when libFuzzer is not there: feeds it the files named,
- * and those of the folders named. What of the build knows only gcc runs the corpus so.
+/* replay.c - main() of a fuzz target when libFuzzer is not there: feeds it the files
+ * named, and those of the folders named. What of the build knows only gcc runs the corpus
+ * so.
  *
  * SPDX-License-Identifier: MIT
  */

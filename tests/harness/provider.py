@@ -34,6 +34,10 @@ class Script:
 class Server(ThreadingHTTPServer):
     daemon_threads = True
     request_queue_size = 1024
+
+    def handle_error(self, request, client_address):
+        """A gateway that is killed resets its connections: nothing to print."""
+
     allow_reuse_address = True
 
 
@@ -100,6 +104,8 @@ def usage_of(script):
 def make_handler(provider):
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+        wbufsize = -1  # a head and its body leave together
 
         def log_message(self, *_):
             pass
@@ -133,6 +139,7 @@ def make_handler(provider):
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(data)
+            self.wfile.flush()
 
         def do_GET(self):
             self.note(b"")
