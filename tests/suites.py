@@ -104,11 +104,11 @@ def build_unit(build, names):
     return code == 0
 
 
-def suite_unit(o):
+def run_programs(o, variable):
     count = Count()
-    names = make_list("UNIT_TESTS", "tests/tests.am")
-    if not build_unit(o.build, ["-k", *names]):
-        count.add("unit: build", "failed", "a test does not compile")
+    names = make_list(variable, "tests/tests.am")
+    if names and not build_unit(o.build, ["-k", *names]):
+        count.add(f"{variable}: build", "failed", "a test does not compile")
     for name in names:
         program = o.build / name
         if not program.exists():
@@ -123,6 +123,10 @@ def suite_unit(o):
             print(f"  {program.name}: {why_of(code)}\n{tail(out)}")
         count += one
     return count
+
+
+def suite_unit(o):
+    return run_programs(o, "UNIT_TESTS")
 
 
 # ---- lint ----
@@ -268,11 +272,17 @@ def suite_pytest(suite):
     return go
 
 
+def suite_abi(o):
+    count = run_programs(o, "ABI_TESTS")
+    count += suite_pytest("abi")(o)
+    return count
+
+
 SUITES = {
     "lint": suite_lint,
     "unit": suite_unit,
     "fuzz": suite_fuzz,
-    "abi": suite_pytest("abi"),
+    "abi": suite_abi,
     "lua": suite_pytest("lua"),
     "e2e": suite_pytest("e2e"),
     "faults": suite_pytest("faults"),

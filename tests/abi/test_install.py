@@ -1,0 +1,109 @@
+"""What `make install` puts in place, and plugins built against that alone.
+
+SPDX-License-Identifier: MIT
+"""
+
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+TOP = pathlib.Path(__file__).resolve().parent.parent.parent
+EXAMPLES = sorted((TOP / "examples/plugins").glob("*.c"))
+WITHOUT_HOST = {"guardrail", "sink", "site"}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    build = os.environ["LATENZA_BUILD"]
+    root = tmp_path_factory.mktemp("root")
+    done = subprocess.run(["make", "-s", "install", f"DESTDIR={root}"], cwd=build, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    prefix = subprocess.run(["./config.status", "--file=-:-"], input="@prefix@", cwd=build, capture_output=True,
+                            text=True).stdout.strip()
+    return root / prefix.lstrip("/")
+
+
+@pytest.fixture
+def compile_plugin(installed, tmp_path):
+    if shutil.which("pkg-config") is None:
+        pytest.skip("pkg-config is not installed")
+    root = str(installed).removesuffix("/usr/local")
+    flags = subprocess.run(["pkg-config", "--cflags", "latenza"], capture_output=True, text=True,
+                           env={**os.environ, "PKG_CONFIG_PATH": str(installed / "lib/pkgconfig"),
+                                "PKG_CONFIG_SYSROOT_DIR": root}).stdout.split()
+    assert [f for f in flags if f.startswith("-I")], "latenza.pc names the header's folder"
+
+    def compile_plugin(source, *more):
+        out = tmp_path / f"{pathlib.Path(source).stem}.so"
+        done = subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
+                               "-Wextra", "-Werror", "-Wl,-z,defs", *flags, *more, "-o", out, source],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return out
+
+    return compile_plugin
+
+
+def test_program_plugins_header_and_pc_file_are_in_place(installed):
+    for path in ("bin/latenza", "include/latenza/plugin.h", "lib/pkgconfig/latenza.pc", "lib/latenza/plugins/echo.so"):
+        assert (installed / path).is_file(), path
+    assert {p.suffix for p in (installed / "lib/latenza/plugins").iterdir()} == {".so"}
+
+
+@pytest.mark.parametrize("source", EXAMPLES, ids=lambda p: p.stem)
+def test_an_example_compiles_against_the_installed_header_and_passes_plugin_check(installed, compile_plugin, source):
+    plugin = compile_plugin(source)
+    done = subprocess.run([installed / "bin/latenza", "plugin", "check", plugin], capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("compiler", ["g++", "c++"])
+def test_the_header_is_cplusplus_too(installed, compiler, tmp_path):
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    source = tmp_path / "x.cc"
+    source.write_text("#include <latenza/plugin.h>\nint main() { return LZ_ABI_MAJOR; }\n")
+    done = subprocess.run([compiler, "-std=c++17", "-Wall", "-Wextra", "-Werror", "-fsyntax-only",
+                           f"-I{installed / 'include'}", source], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def components(build, plugin):
+    done = subprocess.run([build / "latenza", "plugin", "info", plugin, "-o", "json"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_the_example_provider_and_router_serve_a_request(make_gateway, compile_plugin, provider):
+    plugins = [compile_plugin(TOP / f"examples/plugins/{kind}.c") for kind in ("provider", "router")]
+    gateway = make_gateway(args=["--plugin", plugins[0], "--plugin", plugins[1]], env={"ACME_KEY": "acme-secret"},
+                           config={"providers": {"mine": {"plugin": "acme", "base_url": provider.base_url, "price": "free",
+                                                          "api_keys": ["env:ACME_KEY"], "models": [{"id": "mine-1"}]}}})
+    status, head, body = gateway.chat(gateway.key(), model="mine-1", headers={"x-latenza-strategy": "near"})
+    assert status == 200, body
+    assert (head["x-latenza-provider"], head["x-latenza-strategy"]) == ("mine", "near")
+    assert provider.last()["headers"]["x-acme-key"] == "acme-secret"
+
+
+@pytest.mark.parametrize("kind", sorted(WITHOUT_HOST))
+def test_a_kind_without_a_host_yet_is_refused_by_check_with_a_sentence(build, compile_plugin, tmp_path, kind):
+    plugin = compile_plugin(TOP / f"examples/plugins/{kind}.c")
+    section = {"guardrail": "guardrails", "sink": "sinks", "site": "sites"}[kind]
+    name = components(build, plugin)[0]["name"]
+    config = tmp_path / "latenza.yaml"
+    config.write_text(json.dumps({"providers": {"echo": {"plugin": "echo"}}, section: {"mine": {"use": name}}}))
+    done = subprocess.run([build / "latenza", "check", "--plugin", plugin, config], capture_output=True, text=True)
+    assert done.returncode == 78
+    assert section in done.stderr and "latenza.yaml:" in done.stderr
+
+
+def test_a_frozen_file_of_another_minor_is_refused_in_its_own_words(build, compile_plugin, tmp_path):
+    source = tmp_path / "old.c"
+    source.write_text((TOP / "examples/plugins/router.c").read_text().replace(
+        "#include <latenza/plugin.h>", "#include <latenza/plugin.h>\n#undef LZ_ABI_MINOR\n#define LZ_ABI_MINOR 9999"))
+    done = subprocess.run([build / "latenza", "plugin", "check", compile_plugin(source)], capture_output=True, text=True)
+    assert done.returncode == 1 and "9999" in done.stdout + done.stderr
