@@ -9,6 +9,7 @@
 #include "cli/cli.h"
 #include "config/part.h"
 #include "net/loop.h"
+#include "net/upstream.h"
 #include "plugin/registry.h"
 #include "request/fault.h"
 #include "store/db.h"
@@ -26,7 +27,7 @@ main(int argc, char **argv)
 	loop_start();
 	fault_start();
 	registry_start(registry_default_dirs(argc > 0 ? argv[0] : NULL));
-	if (db_start(&e) != ST_OK) {
+	if (db_start(&e) != ST_OK || upstream_start(&e) != ST_OK) {
 		fprintf(stderr, "latenza: %s\n", e.text);
 		return CLI_FAILED;
 	}

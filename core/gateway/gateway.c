@@ -7,6 +7,7 @@
  */
 #include "gateway/gateway.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -140,9 +141,9 @@ gateway_start(const struct gateway_options *o, struct err *e)
 	if (st != ST_OK)
 		return NULL;
 	routes_check();
-	fault_start();
 	call_start();
 	requests_start();
+	pthread_mutex_init(&g->refused_lock, NULL);
 	g->options = *o->config;
 	g->loop = o->loop;
 	st = start_config(g, e);
@@ -171,6 +172,23 @@ gateway_start(const struct gateway_options *o, struct err *e)
 }
 
 /* ---- reload ---- */
+
+static void
+set_refused(struct gateway *g, const char *why)
+{
+	pthread_mutex_lock(&g->refused_lock);
+	err_fail(&g->refused, ST_INVALID, "%s", why);
+	pthread_mutex_unlock(&g->refused_lock);
+}
+
+bool
+inside_config_refused(struct gateway *g, struct err *why)
+{
+	pthread_mutex_lock(&g->refused_lock);
+	*why = g->refused;
+	pthread_mutex_unlock(&g->refused_lock);
+	return why->text[0] != 0;
+}
 
 /* What a running process cannot change is said, and the old value stays. */
 static void
@@ -207,7 +225,7 @@ gateway_reload(struct gateway *g, json_t **report, struct err *e)
 	o.before = before;
 	next = config_load(&o, NULL, e);
 	if (next == NULL) {
-		g->not_ready = *e;
+		set_refused(g, e->text);
 		metric_add(METRIC_RELOADS_REFUSED, 1);
 		tell(TELL_CONFIG_REJECTED, "reason=\"%s\"", e->text);
 		return ST_INVALID;
@@ -222,14 +240,14 @@ gateway_reload(struct gateway *g, json_t **report, struct err *e)
 		if (publish_file_keys(g, next, NULL, &ignored) != ST_OK)
 			log_error("reload.keys", "reason=\"%s\"", ignored.text);
 		config_unref(next);
-		g->not_ready = *e;
+		set_refused(g, e->text);
 		metric_add(METRIC_RELOADS_REFUSED, 1);
 		tell(TELL_CONFIG_REJECTED, "reason=\"%s\"", e->text);
 		return st;
 	}
 	if (report != NULL)
 		*report = make_report(before, next);
-	g->not_ready.text[0] = 0;
+	set_refused(g, "");
 	log_set_level(next->log_level);
 	storage_set_retention(g->storage, next->keep_traces_ms, next->keep_content_ms);
 	workers_configure(g, next);
@@ -288,6 +306,7 @@ gateway_stop(struct gateway *g)
 	if (g->has_data)
 		datadir_close(&g->data);
 	crypto_wipe(&g->keyring, sizeof g->keyring);
+	pthread_mutex_destroy(&g->refused_lock);
 	mem_free(g->spool_dir);
 	mem_free(g);
 }

@@ -17,20 +17,28 @@ answer_healthz(struct request *r)
 }
 
 static void
+add_member(struct buf *b, const char *name, const char *text)
+{
+	buf_addf(b, ",\"%s\":", name);
+	buf_add_json(b, lz_strz(text));
+}
+
+/* A refused configuration does not make a gateway unready: the last good one serves. It is said all the same. */
+static void
 answer_readyz(struct request *r)
 {
-	struct err why = { "" };
+	struct err why = { "" }, refused = { "" };
+	bool is_ready = inside_is_ready(r->worker->gateway, &why);
 	struct buf b;
 
-	if (inside_is_ready(r->worker->gateway, &why)) {
-		answer_json(r, 200, STR_LIT("{\"status\":\"ready\"}"));
-		return;
-	}
 	buf_init(&b, 4096);
-	buf_add_z(&b, "{\"status\":\"not ready\",\"reason\":");
-	buf_add_json(&b, lz_strz(why.text));
+	buf_add_z(&b, is_ready ? "{\"status\":\"ready\"" : "{\"status\":\"not ready\"");
+	if (!is_ready)
+		add_member(&b, "reason", why.text);
+	if (inside_config_refused(r->worker->gateway, &refused))
+		add_member(&b, "config_refused", refused.text);
 	buf_add_char(&b, '}');
-	answer_json(r, fault_row(FAULT_NO_PROVIDER)->status, buf_str(&b));
+	answer_json(r, is_ready ? 200 : fault_row(FAULT_NO_PROVIDER)->status, buf_str(&b));
 	buf_free(&b);
 }
 

@@ -27,7 +27,8 @@ struct gateway {
 	struct spool *spools[GATEWAY_WORKERS];
 	struct net_addr bound[GATEWAY_LISTENS]; /* as bound: port 0 became a number */
 	unsigned running;      /* workers whose thread runs */
-	struct err not_ready;  /* why the last reload was refused; empty: it was not */
+	pthread_mutex_t refused_lock;
+	struct err refused;    /* why the last reload was refused; empty: it was not */
 	char *spool_dir;       /* kept for the spools */
 
 	/* draining */

@@ -38,16 +38,18 @@ hash_name(const char *s)
 	return h & (BUCKETS - 1);
 }
 
-/* Names that a caller made up share the provider's cell, so that callers cannot grow the registry. */
+/* A model that nobody listed is known by "provider/model": such names are the callers' own, so they share the provider's
+ * cell, and callers cannot grow the registry. */
 static void
 cell_name(const struct target *t, char *out, size_t n)
 {
-	bool is_listed = t->model->id.len > 0 && t->model->vendor.ptr != NULL;
+	lz_str provider = t->provider->name, id = t->model->id;
+	bool is_made = id.len > provider.len && id.ptr[provider.len] == '/' && str_eq(str_cut(id, 0, provider.len), provider);
 
-	if (!is_listed)
-		snprintf(out, n, "%.*s", STR_ARG(t->provider->name));
+	if (is_made)
+		snprintf(out, n, "%.*s", STR_ARG(provider));
 	else
-		snprintf(out, n, "%.*s/%.*s", STR_ARG(t->provider->name), STR_ARG(t->model->id));
+		snprintf(out, n, "%.*s/%.*s", STR_ARG(provider), STR_ARG(id));
 }
 
 struct live *
