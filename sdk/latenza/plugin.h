@@ -24,6 +24,8 @@
  *  6 Growth   A struct that crosses starts with its size, has no padding, and only ever grows at its end;
  *             lz_str and lz_header never change. What came after 1.0 is marked "since 1.n": ask LZ_HAS().
  *             A host function may be NULL where a build leaves its service out.
+ *
+ * SPDX-License-Identifier: MIT
  */
 #ifndef LATENZA_PLUGIN_H
 #define LATENZA_PLUGIN_H
@@ -163,8 +165,10 @@ typedef struct lz_host {
     const void *(*extension)(const char *id);                    /* [any] NULL if unknown */
 
     /* telling the operator */
-    void     (*log)(lz_call *c, int32_t level, lz_str text);     /* [any] c may be NULL */
-    uint32_t (*metric)(int32_t kind, const char *name, const char *help); /* [main] in init(); same name, same id */
+    void     (*log)(lz_call *c, int32_t level, lz_str text);     /* [any] c may be NULL: then a line from a thread of your own
+                                                                    does not say which plugin spoke. No prompts, no secrets */
+    uint32_t (*metric)(int32_t kind, const char *name, const char *help); /* [main] in init(); same name, same id; 0: none.
+                                                                    Shown as latenza_plugin_PLUGIN_NAME */
     void     (*observe)(uint32_t metric, double value);          /* [any] */
 
     /* small services: [any] */
@@ -179,7 +183,8 @@ typedef struct lz_host {
     lz_str   (*metadata)(lz_call *c, lz_str key);                /* the request's; the key's under "key.NAME" */
     int32_t  (*tag)(lz_call *c, lz_str key, lz_str value);       /* in the trace and its search; same key: last value */
     int32_t  (*budget)(lz_call *c, uint32_t scope, lz_budget *out);      /* LZ_E_INVALID: none set */
-    int64_t  (*shared_add)(lz_str key, int64_t by, uint32_t ttl_s);      /* [any] a counter for all workers */
+    int64_t  (*shared_add)(lz_str key, int64_t by, uint32_t ttl_s);      /* [any] a counter for all workers and plugins: begin
+                                             key with your name. 0 again ttl_s after its first addition; ttl_s 0: never */
     void    *(*alloc)(lz_call *c, size_t n);                     /* zeroed, NULL when over limit */
     void    *(*keep)(lz_call *c, size_t n);                      /* like alloc, lives as long as slot() */
     void   **(*slot)(lz_call *c);         /* one pointer per instance and request (attempt); starts NULL */
@@ -187,7 +192,8 @@ typedef struct lz_host {
     void     (*retry_after)(lz_call *c, uint32_t ms);            /* beside LZ_E_RETRY */
 
     /* bodies: [worker]. Declare what you need in the vtable; it is built before you are called, off the loop when
-     * large. raw() costs nothing; body() is shared and read-only; edit() is yours to change.
+     * large. What you did not declare is built when you ask, up to 64 KiB; then it is NULL. raw() costs nothing; body() is
+     * read-only; edit() is yours to change.
      *   guardrail  the request, or in LZ_RESPONSE the OpenAI-shaped answer (absent while a stream runs); its edits
      *              hold for all attempts
      *   provider   the request as the caller sent it, edited by guardrails; edit() is this attempt's own copy
@@ -250,7 +256,7 @@ typedef struct lz_host {
 
     /* later: return LZ_PENDING, then finish() exactly once. A callback never runs inside the call
      * that asked for it, and runs exactly once even when the call is cancelled (LZ_E_GONE). */
-    int32_t  (*http)(lz_call *c, const lz_http *q, lz_reply_fn *fn, void *ud);   /* [worker] */
+    int32_t  (*http)(lz_call *c, const lz_http *q, lz_reply_fn *fn, void *ud);   /* [worker] replies of up to 4 MiB */
     int32_t  (*offload)(lz_call *c, lz_task_fn *work, lz_call_fn *fn, void *ud); /* [worker] */
     int32_t  (*after)(lz_call *c, uint32_t ms, lz_call_fn *fn, void *ud);        /* [worker] */
     int32_t  (*finish)(lz_call *c, int32_t result);                              /* [worker] */
@@ -285,11 +291,16 @@ typedef struct lz_provider {       /* a NULL member means: as OpenAI does it */
     uint32_t size, needs;
     uint32_t framing, reserved;    /* LZ_SSE, ... */
     const char *routes;            /* "chat embeddings models ...", space separated; NULL: chat */
-    int32_t (*build)(void *self, lz_call *c, lz_http *out); /* [worker] out: method, base_url; you add the rest. May be PENDING */
+    int32_t (*build)(void *self, lz_call *c, lz_http *out); /* [worker] out arrives as POST to base_url. Whatever you leave as
+                                      it came the host makes: url + "/chat/completions"; headers content-type and
+                                      authorization: Bearer KEY; the caller's body, its model and limits set for this target.
+                                      Headers that you set are all there are, but for the operator's own. May be PENDING,
+                                      or ANSWERED: nothing is sent */
     int32_t (*reply)(void *self, lz_call *c, const lz_reply *r);  /* [worker] whole answer: emit(), usage() */
     int32_t (*event)(void *self, lz_call *c, lz_str name, lz_str data); /* [worker] one event, never [DONE] */
     int32_t (*end)(void *self, lz_call *c, int32_t clean);  /* [worker] stream over; clean: the transport ended properly,
-                                      [DONE] seen where the framing has one. LZ_OK: the answer was complete */
+                                      [DONE] seen where the framing has one. LZ_OK: the answer was complete. NULL: it was if
+                                      clean and a finish_reason was emitted */
     int32_t (*classify)(void *self, lz_call *c, const lz_reply *r, lz_fault *out); /* [worker] status >= 400, or none. out
                                       arrives as the host judges status, headers and an OpenAI-shaped body: change what differs */
     const char *base_url;          /* where the vendor is found; NULL: the configuration must say it */
