@@ -195,21 +195,24 @@ scene_emitted(const struct scene *s, size_t i)
 }
 
 static inline void
-scene_stop_loop(void *arg)
+scene_time_is_up(void *arg)
 {
-	(void)arg;
+	*(bool *)arg = true;
 	loop_stop(scene_loop);
 }
 
+/* Turns of the loop for so long, whatever is done meanwhile. */
 static inline void
 scene_run_for(unsigned ms)
 {
 	struct loop_timer t = { 0 };
+	bool is_up = false;
 
 	assert_int_equal(
-	    loop_timer_set(scene_loop, &t, (int64_t)ms * 1000, scene_stop_loop, NULL),
+	    loop_timer_set(scene_loop, &t, (int64_t)ms * 1000, scene_time_is_up, &is_up),
 	    ST_OK);
-	loop_run(scene_loop);
+	while (!is_up)
+		loop_run(scene_loop);
 }
 
 static inline int

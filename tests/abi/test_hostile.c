@@ -287,6 +287,31 @@ an_unknown_kind_is_skipped_and_a_component_twice_is_not(void **state)
 	assert_refused(hostile("TWICE"), "is there twice");
 }
 
+/* ---- the header ---- */
+
+static void
+the_header_compiles_alone_in_every_dialect_and_has_no_padding(void **state)
+{
+	static const char *const compilers[] = { "cc -std=c99 -Wpadded -x c",
+		"cc -std=c11 -Wpadded -x c", "cc -std=c2x -x c", "c++ -std=c++11 -x c++",
+		"c++ -std=c++20 -x c++" };
+	const char *tree = fixture_env("srcdir", ".");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(compilers) / sizeof(compilers[0]); i++) {
+		char command[2 * PATH_MAX];
+
+		(void)snprintf(command, sizeof(command),
+		    "echo '#include <latenza/plugin.h>' | { command -v %.3s >/dev/null "
+		    "|| exit 0; "
+		    "%s -Wall -Wextra -Wpedantic -Wshadow -Werror -fsyntax-only "
+		    "-I'%s/sdk' -; }",
+		    compilers[i], compilers[i], tree);
+		if (system(command) != 0)
+			fail_msg("%s", compilers[i]);
+	}
+}
+
 static int
 start(void **state)
 {
@@ -319,6 +344,8 @@ main(void)
 		cmocka_unit_test(check_says_one_line_per_check),
 		cmocka_unit_test(check_tells_what_init_says_and_survives_its_crash),
 		cmocka_unit_test(an_unknown_kind_is_skipped_and_a_component_twice_is_not),
+		cmocka_unit_test(
+		    the_header_compiles_alone_in_every_dialect_and_has_no_padding),
 		/* The last, because what is open stays open, and names are taken once. */
 		cmocka_unit_test(
 		    a_file_that_others_may_write_is_refused_when_strict_and_told_otherwise),

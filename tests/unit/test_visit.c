@@ -408,6 +408,77 @@ a_callout_that_finds_nobody_comes_home_with_an_error(void **state)
 	scene_close(&s);
 }
 
+/* ---- all at once ---- */
+
+enum {
+	STORM = 1000,
+	STORM_AT_ONCE = 100
+};
+
+static int64_t
+answers_heard(void)
+{
+	return counted("called.ok") + counted("called.gone") + counted("http.home") +
+	       counted("http.gone") + counted("post.gone");
+}
+
+/* Ends about half of them while they wait; `left` counts the others' answers to come. */
+static void
+end_some(struct scene *s, size_t n, unsigned *seed)
+{
+	for (size_t i = 0; i < n; i++) {
+		*seed = *seed * 1103515245u + 12345u;
+		if (s[i].visit == NULL || (*seed >> 16) % 2 == 0)
+			continue;
+		visit_end_all(s[i].visit);
+		s[i].visit = NULL;
+	}
+}
+
+static void
+a_thousand_pending_visits_are_each_answered_exactly_once(void **state)
+{
+	static const char *const acts[] = { "after", "offload", "post", "forever", "http",
+		"slow offload" };
+	static struct scene s[STORM_AT_ONCE];
+	int64_t before = answers_heard(), done = 0;
+	unsigned seed = 1;
+
+	(void)state;
+	for (size_t round = 0; round < STORM / STORM_AT_ONCE; round++) {
+		for (size_t i = 0; i < STORM_AT_ONCE; i++) {
+			const char *act = acts[i % 6];
+
+			/* The pool's queue is bounded; what it refuses is an error at
+			 * once. */
+			if (strcmp(act, "slow offload") == 0 && i > STORM_AT_ONCE / 8)
+				act = "after";
+			scene_open(&s[i],
+			    acting("provider", "acting", act, "http://127.0.0.1:1/"));
+			assert_int_equal(scene_build(&s[i]), LZ_PENDING);
+		}
+		end_some(s, STORM_AT_ONCE, &seed);
+		scene_run_for(3);
+		end_some(s, STORM_AT_ONCE, &seed);
+		for (int k = 0; k < 10; k++)
+			scene_run_for(10);
+		for (size_t i = 0; i < STORM_AT_ONCE; i++) {
+			assert_true(s[i].done <= 1);
+			done += s[i].done;
+			visit_end_all(s[i].visit);
+			s[i].visit = NULL;
+		}
+		for (int k = 0; k < 200 && answers_heard() - before <
+					       (int64_t)(round + 1) * STORM_AT_ONCE;
+		     k++)
+			scene_run_for(5);
+		for (size_t i = 0; i < STORM_AT_ONCE; i++)
+			scene_close(&s[i]);
+	}
+	assert_int_equal(answers_heard() - before, STORM);
+	assert_true(done > STORM / 20);
+}
+
 /* ---- routers ---- */
 
 static int32_t
@@ -537,6 +608,8 @@ main(void)
 		cmocka_unit_test(a_body_that_cannot_be_a_tree_is_the_callers_fault),
 		cmocka_unit_test(a_large_body_is_parsed_in_the_pool_first),
 		cmocka_unit_test(a_callout_that_finds_nobody_comes_home_with_an_error),
+		cmocka_unit_test(
+		    a_thousand_pending_visits_are_each_answered_exactly_once),
 		cmocka_unit_test(a_router_orders_the_candidates_and_lowers_the_limit),
 		cmocka_unit_test(a_router_that_fails_or_is_late_touches_nothing),
 		cmocka_unit_test(a_router_may_answer_later_or_refuse),

@@ -8,6 +8,7 @@
  */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include <latenza/plugin.h>
@@ -94,22 +95,27 @@ slow_work(void *ud)
 static void *
 poster(void *arg)
 {
-	lz_token *t = arg;
+	lz_token t = *(lz_token *)arg;
 
+	free(arg);
 	usleep(10000);
-	count(lz->post(*t, called, NULL) == LZ_OK ? "posted" : "post.gone");
+	count(lz->post(t, called, NULL) == LZ_OK ? "posted" : "post.gone");
 	return NULL;
 }
 
 static int32_t
 post_later(lz_call *c)
 {
-	static lz_token t;
+	lz_token *t = malloc(sizeof(*t));
 	pthread_t thread;
 
-	t = lz->token(c);
-	if (t == 0 || pthread_create(&thread, NULL, poster, &t) != 0)
+	if (t == NULL)
+		return LZ_E_NOMEM;
+	*t = lz->token(c);
+	if (*t == 0 || pthread_create(&thread, NULL, poster, t) != 0) {
+		free(t);
 		return LZ_E_FAIL;
+	}
 	pthread_detach(thread);
 	return LZ_PENDING;
 }
