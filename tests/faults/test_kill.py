@@ -55,8 +55,9 @@ def check_books(gateway, acknowledged, provider):
     by_id = {t["id"]: t for t in traces}
     for id in acknowledged:
         assert by_id[id]["status"] == 200 and by_id[id]["cost_nano_eur"] == COST, by_id[id]
-    charged = [t for t in traces if t["cost_nano_eur"]]
-    assert len(charged) <= provider.calls(), "charged what no provider was asked"
+    # An interrupted one may have been killed between its reservation and its call: it owes its input all the same.
+    served = [t for t in traces if t["cost_nano_eur"] and "interrupted" not in t["flags"]]
+    assert len(served) <= provider.calls(), "charged in full what no provider was asked"
     assert gateway.spent("load") == sum(t["cost_nano_eur"] or 0 for t in traces)
     check = gateway.json("db", "check")
     assert check["sound"] and check["open_reservations"] == 0 and check["spend_differs"] == 0
