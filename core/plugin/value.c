@@ -260,7 +260,11 @@ value_to_text(lz_call *c, const lz_json *value)
 	if (c == NULL || value == NULL)
 		return STR_NONE;
 	buf_init(&out, TEXT_BYTES);
-	if (!json_print(tree_of(value), &out) || !memory_own(visit_of(c)->now, out.ptr))
+	if (!json_print(tree_of(value), &out)) {
+		buf_free(&out);
+		return STR_NONE;
+	}
+	if (!memory_own(visit_of(c)->now, out.ptr))
 		return STR_NONE;
 	return buf_str(&out);
 }
