@@ -4,9 +4,14 @@
  */
 #include "request/fault.h"
 
+#include <ctype.h>
 #include <stddef.h>
 #include "base/metric.h"
 #include "base/status.h"
+
+enum {
+	LABEL_BYTES = 32
+};
 
 static const struct fault_row rows[FAULT_COUNT] = {
 	[FAULT_NONE] = { 200, NULL, NULL, RETRY_UNSAID, 0, "ok" },
@@ -26,10 +31,14 @@ fault_row(enum fault f)
 void
 fault_start(void)
 {
+	static char words[FAULT_COUNT][LABEL_BYTES];
 	static const char *labels[FAULT_COUNT];
 
-	for (unsigned i = 0; i < FAULT_COUNT; i++)
-		labels[i] = rows[i].label;
+	for (unsigned i = 0; i < FAULT_COUNT; i++) {
+		for (unsigned k = 0; k < LABEL_BYTES - 1 && rows[i].label[k] != 0; k++)
+			words[i][k] = (char)tolower((unsigned char)rows[i].label[k]);
+		labels[i] = words[i];
+	}
 	metric_label_names(METRIC_REQUESTS, labels, FAULT_COUNT);
 }
 

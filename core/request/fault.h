@@ -59,7 +59,7 @@ struct fault_row {
 	const char *type, *code; /* code NULL: null */
 	enum fault_retry retry;
 	unsigned retry_after_s;
-	const char *label; /* for metrics: the code, or the id in lower case */
+	const char *label; /* for metrics: the id, shown in lower case */
 };
 
 const struct fault_row *fault_row(enum fault f);
