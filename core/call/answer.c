@@ -1,4 +1,5 @@
-/* answer.c - answers that come whole: passed on as they are, or translated by the provider's reply().
+/* answer.c - answers that come whole: passed on as they are, or translated by the
+ * provider's reply().
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,7 +16,8 @@ hand_over(struct call *c, struct buf *text)
 	buf_init(text, text->max_bytes);
 	r->answer_status = 200;
 	r->finish = dialect_string_after(buf_str(&r->answer), "\"finish_reason\"");
-	c->a->delivered_bytes = (int64_t)dialect_string_after(buf_str(&r->answer), "\"content\"").len;
+	c->a->delivered_bytes =
+	    (int64_t)dialect_string_after(buf_str(&r->answer), "\"content\"").len;
 	call_succeeded(c);
 	return STEP_DONE;
 }
@@ -23,7 +25,10 @@ hand_over(struct call *c, struct buf *text)
 static void
 fill_reply(const struct call *c, lz_reply *out)
 {
-	*out = (lz_reply) { .size = sizeof *out, .status = c->status, .body = buf_str(&c->body), .headers = c->field,
+	*out = (lz_reply){ .size = sizeof *out,
+		.status = c->status,
+		.body = buf_str(&c->body),
+		.headers = c->field,
 		.header_count = c->field_count };
 }
 
@@ -53,7 +58,8 @@ translated(struct call *c)
 	if (result != LZ_OK && f != NULL)
 		return call_fault(c, f, "refused");
 	if (result != LZ_OK)
-		return call_failed(c, "bad_answer", LZ_UPSTREAM_DOWN, STR_LIT("the provider's answer could not be translated"));
+		return call_failed(c, "bad_answer", LZ_UPSTREAM_DOWN,
+		    STR_LIT("the provider's answer could not be translated"));
 	return answer_framed(c);
 }
 
@@ -66,11 +72,13 @@ answer_whole(struct call *c)
 	if (c->status >= 400)
 		return refused(c);
 	if (c->status < 200 || c->status >= 300)
-		return call_failed(c, "redirect", LZ_UPSTREAM_UNABLE, STR_LIT("the provider answered with a redirect"));
+		return call_failed(c, "redirect", LZ_UPSTREAM_UNABLE,
+		    STR_LIT("the provider answered with a redirect"));
 	if (c->table->reply != NULL && !c->r->is_stream)
 		return translated(c);
 	if (jscan_object(buf_str(&c->body), &scan, NULL) != ST_OK)
-		return call_failed(c, "bad_answer", LZ_UPSTREAM_DOWN, STR_LIT("the provider's answer is not JSON"));
+		return call_failed(c, "bad_answer", LZ_UPSTREAM_DOWN,
+		    STR_LIT("the provider's answer is not JSON"));
 	m = jscan_find(&scan, "error");
 	if (m != NULL && m->type == JSCAN_OBJECT) { /* an error under a 200 */
 		c->status = 502;
@@ -81,9 +89,11 @@ answer_whole(struct call *c)
 		    STR_LIT("the provider answered a stream with a whole document"));
 	m = jscan_find(&scan, "choices");
 	if (m == NULL || m->type != JSCAN_ARRAY)
-		return call_failed(c, "bad_answer", LZ_UPSTREAM_DOWN, STR_LIT("the provider's answer has no choices"));
+		return call_failed(c, "bad_answer", LZ_UPSTREAM_DOWN,
+		    STR_LIT("the provider's answer has no choices"));
 	m = jscan_find(&scan, "usage");
-	c->a->has_usage = m != NULL && m->type == JSCAN_OBJECT && dialect_usage(m->value, &c->a->usage);
+	c->a->has_usage =
+	    m != NULL && m->type == JSCAN_OBJECT && dialect_usage(m->value, &c->a->usage);
 	return hand_over(c, &c->body);
 }
 
@@ -109,9 +119,11 @@ answer_usage(const struct record_usage *u)
 {
 	int64_t prompt = u->input + u->cache_read + u->cache_write;
 
-	return json_pack("{s:I, s:I, s:I, s:{s:I}, s:{s:I}}", "prompt_tokens", (json_int_t)prompt, "completion_tokens",
-	    (json_int_t)u->output, "total_tokens", (json_int_t)(prompt + u->output), "prompt_tokens_details", "cached_tokens",
-	    (json_int_t)u->cache_read, "completion_tokens_details", "reasoning_tokens", (json_int_t)u->reasoning);
+	return json_pack("{s:I, s:I, s:I, s:{s:I}, s:{s:I}}", "prompt_tokens",
+	    (json_int_t)prompt, "completion_tokens", (json_int_t)u->output,
+	    "total_tokens", (json_int_t)(prompt + u->output), "prompt_tokens_details",
+	    "cached_tokens", (json_int_t)u->cache_read, "completion_tokens_details",
+	    "reasoning_tokens", (json_int_t)u->reasoning);
 }
 
 void
@@ -131,12 +143,14 @@ answer_framed(struct call *c)
 	bool is_printed;
 
 	if (j == NULL)
-		return call_failed(c, "no_answer", LZ_UPSTREAM_DOWN, STR_LIT("the provider gave no answer"));
+		return call_failed(c, "no_answer", LZ_UPSTREAM_DOWN,
+		    STR_LIT("the provider gave no answer"));
 	answer_default_string(j, "id", arena_printf(r->arena, "chatcmpl-%s", r->id_hex));
 	answer_default_string(j, "object", STR_LIT("chat.completion"));
 	answer_default(j, "created", json_integer(r->began.unix_ms / 1000));
 	answer_default_string(j, "model", c->a->target->upstream_model);
-	json_array_foreach(json_object_get(j, "choices"), i, choice) {
+	json_array_foreach(json_object_get(j, "choices"), i, choice)
+	{
 		answer_default(choice, "index", json_integer((json_int_t)i));
 		answer_default(choice, "logprobs", json_null());
 		message = json_object_get(choice, "message");

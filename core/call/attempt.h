@@ -11,7 +11,8 @@
 #include "plugin/visit.h"
 
 enum {
-	CALL_FIELDS = 40,	/* fields of an answer kept for the provider's reply() and classify() */
+	CALL_FIELDS =
+	    40, /* fields of an answer kept for the provider's reply() and classify() */
 	CALL_HELD_BYTES = 65536 /* start-up events held back before the first content */
 };
 
@@ -24,32 +25,35 @@ struct call {
 	int status;
 	lz_header field[CALL_FIELDS]; /* arena */
 	size_t field_count;
-	struct buf body;	/* a whole answer, or an error's */
+	struct buf body; /* a whole answer, or an error's */
 
 	/* streams */
-	bool is_stream;		/* the provider answers with events */
-	bool is_feeding;	/* inside a feed: out is flushed at its end */
+	bool is_stream;  /* the provider answers with events */
+	bool is_feeding; /* inside a feed: out is flushed at its end */
 	bool has_done, has_finish, has_tool_calls;
 	bool is_paused;
-	bool is_over;		/* nothing more is taken from the provider */
+	bool is_over; /* nothing more is taken from the provider */
 	bool sent_role;
-	bool is_answered;	/* build() gave the answer itself */
-	json_t *emitted;	/* a whole answer as the provider's plugin gave it; owned */
-	enum step ended;	/* what to say when the feed is over; STEP_WAIT: not ended */
+	bool is_answered; /* build() gave the answer itself */
+	json_t *emitted;  /* a whole answer as the provider's plugin gave it; owned */
+	enum step ended;  /* what to say when the feed is over; STEP_WAIT: not ended */
 	struct sse sse;
-	struct buf out;		/* events for the client since the last flush */
+	struct buf out; /* events for the client since the last flush */
 	struct loop_timer ping, linger;
 };
 
 /* ---- dialect.c: OpenAI's own wire, for providers that say nothing else ---- */
-/* Fills in what build() left empty: URL, headers, body with model, limits and usage spliced. */
-enum status dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent, struct upstream_request *q);
+/* Fills in what build() left empty: URL, headers, body with model, limits and usage
+ * spliced. */
+enum status dialect_complete(struct call *c, const lz_http *built,
+    const char *base_url_sent, struct upstream_request *q);
 /* Whose fault an answer of `status` is, as the host judges it: out is filled. */
 void dialect_judge(struct call *c, lz_fault *out);
 /* {"prompt_tokens":…} to disjoint buckets. false: not a usage object. */
 bool dialect_usage(lz_str object, struct record_usage *out);
-/* The text of the first JSON string that follows `word` (a key with its quotes), still escaped; absent: null, empty or
- * another type. Inside strings the quotes of such a word would be escaped. */
+/* The text of the first JSON string that follows `word` (a key with its quotes), still
+ * escaped; absent: null, empty or another type. Inside strings the quotes of such a word
+ * would be escaped. */
 lz_str dialect_string_after(lz_str text, const char *word);
 lz_str call_field(const struct call *c, const char *name);
 
@@ -69,7 +73,8 @@ void stream_data(struct call *c, lz_str bytes);
 /* The transport ended. */
 enum step stream_end(struct call *c, const struct upstream_result *res);
 void stream_emit(struct call *c, const json_t *j);
-/* Ends a stream that cannot go on: error object when something went out, else a failed attempt. */
+/* Ends a stream that cannot go on: error object when something went out, else a failed
+ * attempt. */
 enum step stream_fail(struct call *c, const char *end, int32_t blame, lz_str message);
 /* A stream whose provider answered by itself (LZ_ANSWERED). */
 enum step stream_answered(struct call *c);
@@ -82,7 +87,8 @@ enum step call_failed(struct call *c, const char *end, int32_t blame, lz_str mes
 enum step call_fault(struct call *c, const lz_fault *f, const char *end);
 /* It worked: tells the live cells. */
 void call_succeeded(struct call *c);
-/* The attempt is over: gives its memory back, then tells the stage table. From events only. */
+/* The attempt is over: gives its memory back, then tells the stage table. From events
+ * only. */
 void call_finish(struct call *c, enum step s);
 int64_t call_now_us(const struct call *c);
 

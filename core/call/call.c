@@ -1,8 +1,8 @@
 /* call.c - one attempt: build by the provider, send, take the answer, say how it ended.
  *
- * The provider's component is visited for what it says differently from OpenAI; a member it leaves NULL is dialect.c's.
- * Nothing here decides about money or about who is next: the attempt's fields say what happened, settle and policy read
- * them.
+ * The provider's component is visited for what it says differently from OpenAI; a member
+ * it leaves NULL is dialect.c's. Nothing here decides about money or about who is next:
+ * the attempt's fields say what happened, settle and policy read them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -22,9 +22,12 @@ void
 call_start(void)
 {
 	static const char *const outcomes[] = { /* by LZ_UPSTREAM_* */
-		"ok", "caller", "credentials", "rate", "quota", "context", "filtered", "down", "unable" };
+		"ok", "caller", "credentials", "rate", "quota", "context", "filtered",
+		"down", "unable"
+	};
 
-	metric_label_names(METRIC_ATTEMPTS, outcomes, sizeof outcomes / sizeof outcomes[0]);
+	metric_label_names(
+	    METRIC_ATTEMPTS, outcomes, sizeof outcomes / sizeof outcomes[0]);
 }
 
 /* ---- how it ended ---- */
@@ -38,7 +41,10 @@ ended(struct call *c, const char *end, int32_t blame)
 	a->blame = blame;
 	a->ended_us = call_now_us(c);
 	c->is_over = true;
-	metric_add_label(METRIC_ATTEMPTS, blame >= 0 && blame <= LZ_UPSTREAM_UNABLE ? (unsigned)blame : LZ_UPSTREAM_DOWN, 1);
+	metric_add_label(METRIC_ATTEMPTS,
+	    blame >= 0 && blame <= LZ_UPSTREAM_UNABLE ? (unsigned)blame
+						      : LZ_UPSTREAM_DOWN,
+	    1);
 }
 
 enum step
@@ -69,13 +75,14 @@ void
 call_succeeded(struct call *c)
 {
 	struct attempt *a = c->a;
-	int64_t ttft = a->first_token_us > 0 ? a->first_token_us - a->sent_us : a->first_byte_us - a->sent_us;
+	int64_t ttft = a->first_token_us > 0 ? a->first_token_us - a->sent_us
+					     : a->first_byte_us - a->sent_us;
 
 	ended(c, "ok", LZ_UPSTREAM_OK);
 	if (a->first_token_us > 0)
 		metric_time(METRIC_TTFT_TIME, ttft);
-	live_ended(a->live, a->ended_us, false, c->r->is_stream, a->first_byte_us > 0 ? ttft : -1, a->ended_us - a->sent_us,
-	    a->usage.output);
+	live_ended(a->live, a->ended_us, false, c->r->is_stream,
+	    a->first_byte_us > 0 ? ttft : -1, a->ended_us - a->sent_us, a->usage.output);
 }
 
 static void
@@ -110,13 +117,15 @@ got_head(void *arg, int status, const lz_header *h, size_t n)
 	c->status = c->a->status = status;
 	c->a->first_byte_us = call_now_us(c);
 	for (size_t i = 0; i < n && c->field_count < CALL_FIELDS; i++) {
-		lz_str name = arena_copy(c->r->arena, h[i].name), value = arena_copy(c->r->arena, h[i].value);
+		lz_str name = arena_copy(c->r->arena, h[i].name),
+		       value = arena_copy(c->r->arena, h[i].value);
 
 		if (name.ptr != NULL && value.ptr != NULL)
 			c->field[c->field_count++] = lz_head(name, value);
 	}
 	type = call_field(c, "content-type");
-	if (status < 400 && c->r->is_stream && (c->table->framing != LZ_SSE || str_starts(type, "text/event-stream")))
+	if (status < 400 && c->r->is_stream &&
+	    (c->table->framing != LZ_SSE || str_starts(type, "text/event-stream")))
 		stream_begin(c);
 }
 
@@ -145,9 +154,11 @@ static enum step
 whole_ended(struct call *c, const struct upstream_result *res)
 {
 	if (res->end != UPSTREAM_DONE)
-		return call_failed(c, upstream_end_name(res->end), blame_of_end(res->end), STR_LIT("the provider did not answer"));
+		return call_failed(c, upstream_end_name(res->end), blame_of_end(res->end),
+		    STR_LIT("the provider did not answer"));
 	if (c->body.failed)
-		return call_failed(c, upstream_end_name(UPSTREAM_TOO_LARGE), LZ_UPSTREAM_UNABLE,
+		return call_failed(c, upstream_end_name(UPSTREAM_TOO_LARGE),
+		    LZ_UPSTREAM_UNABLE,
 		    STR_LIT("the provider's answer is larger than limits.answer_bytes"));
 	return answer_whole(c);
 }
@@ -160,7 +171,8 @@ got_end(void *arg, const struct upstream_result *res)
 
 	c->upstream = NULL;
 	c->a->was_sent = res->was_sent;
-	if (c->is_over) /* the stream's own end came first and waits for nothing but this */
+	if (c->is_over) /* the stream's own end came first and waits for nothing but this
+			 */
 		s = c->ended;
 	else if (c->is_stream)
 		s = stream_end(c, res);
@@ -188,7 +200,8 @@ set_deadlines(struct call *c, struct upstream_request *q, unsigned built_ms)
 	int64_t left_ms = (c->r->deadline_us - call_now_us(c)) / 1000;
 
 	q->connect_timeout_ms = or_else(p->connect_timeout_ms, 10000);
-	q->first_byte_timeout_ms = or_else(p->first_byte_timeout_ms, cfg->first_byte_timeout_ms);
+	q->first_byte_timeout_ms =
+	    or_else(p->first_byte_timeout_ms, cfg->first_byte_timeout_ms);
 	q->idle_timeout_ms = or_else(p->idle_timeout_ms, cfg->idle_timeout_ms);
 	if (left_ms < 1)
 		left_ms = 1;
@@ -213,7 +226,8 @@ send_built(struct call *c, const lz_http *built)
 	c->a->sent_us = call_now_us(c);
 	c->upstream = upstream_send(c->r->worker->upstream, &q, &ops, c, &e);
 	if (c->upstream == NULL)
-		return call_failed(c, "not_sent", LZ_UPSTREAM_UNABLE, arena_copy(c->r->arena, lz_strz(e.text)));
+		return call_failed(c, "not_sent", LZ_UPSTREAM_UNABLE,
+		    arena_copy(c->r->arena, lz_strz(e.text)));
 	return STEP_WAIT;
 }
 
@@ -230,13 +244,16 @@ built(struct call *c, int32_t result, const lz_http *http)
 	if (result == LZ_ANSWERED)
 		return answer_framed(c);
 	if (c->r->has_begun)
-		return stream_fail(c, "plugin", LZ_UPSTREAM_DOWN, f != NULL ? f->message : STR_LIT("the provider failed"));
+		return stream_fail(c, "plugin", LZ_UPSTREAM_DOWN,
+		    f != NULL ? f->message : STR_LIT("the provider failed"));
 	if (f != NULL)
 		return call_fault(c, f, "refused");
-	return call_failed(c, "plugin", LZ_UPSTREAM_UNABLE, STR_LIT("the provider's plugin could not build the request"));
+	return call_failed(c, "plugin", LZ_UPSTREAM_UNABLE,
+	    STR_LIT("the provider's plugin could not build the request"));
 }
 
-/* What the first entry cannot answer by returning, it answers here: the same thing, later. */
+/* What the first entry cannot answer by returning, it answers here: the same thing,
+ * later. */
 struct building {
 	struct call *call;
 	lz_http http;
@@ -268,13 +285,15 @@ on_usage(void *arg, const lz_usage *u)
 {
 	struct attempt *a = ((struct call *)arg)->a;
 
-	a->usage = (struct record_usage) { u->input, u->cache_read, u->cache_write, u->output, u->reasoning };
+	a->usage = (struct record_usage){ u->input, u->cache_read, u->cache_write,
+		u->output, u->reasoning };
 	a->has_usage = true;
 }
 
 static const struct visit_provider_ops provider_ops = { on_emit, on_usage };
 
-/* Does a limit have to travel? Only when the caller's own is above the bound, or a budget counts on it. */
+/* Does a limit have to travel? Only when the caller's own is above the bound, or a budget
+ * counts on it. */
 static void
 decide_limit(struct request *r, struct attempt *a)
 {
@@ -284,7 +303,8 @@ decide_limit(struct request *r, struct attempt *a)
 	bool binds = asked < 0 || a->output_bound < asked;
 	bool is_limited = r->output_limit >= 0 || r->max_tokens > 0;
 
-	a->lowers_output = binds && (is_limited || (!r->is_stream && r->ops->budget(r, LZ_OF_KEY, &b)));
+	a->lowers_output =
+	    binds && (is_limited || (!r->is_stream && r->ops->budget(r, LZ_OF_KEY, &b)));
 	r->max_tokens_sent = a->lowers_output ? a->output_bound : -1;
 }
 
@@ -310,7 +330,7 @@ call_attempt(struct request *r)
 	if (c->visit == NULL)
 		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
 	c->table = visit_provider_table(c->visit);
-	*b = (struct building) { c, lz_http_to("POST", a->target->provider->base_url) };
+	*b = (struct building){ c, lz_http_to("POST", a->target->provider->base_url) };
 	result = visit_build(c->visit, &b->http, build_came_home, b);
 	if (result == LZ_PENDING)
 		return STEP_WAIT;

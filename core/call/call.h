@@ -1,4 +1,5 @@
-/* call.h - stage 3: one attempt at one provider, from the bytes sent to the answer given on.
+/* call.h - stage 3: one attempt at one provider, from the bytes sent to the answer given
+ * on.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,11 +12,12 @@
 void call_start(void);
 
 /* Makes the attempt at hand. STEP_WAIT as a rule; later, or at once:
- *   STEP_DONE   the answer is there: r->answer_* (whole), or streamed but for r->last_bytes
- *   STEP_RETRY  it failed, a->blame and a->end say how, and the client has seen nothing
- *   STEP_FAULT  the gateway's own fault */
+ *   STEP_DONE   the answer is there: r->answer_* (whole), or streamed but for
+ * r->last_bytes STEP_RETRY  it failed, a->blame and a->end say how, and the client has
+ * seen nothing STEP_FAULT  the gateway's own fault */
 enum step call_attempt(struct request *r);
-/* The client left or the gateway stops: the provider's call is cancelled, nothing follows. The attempt can be settled. */
+/* The client left or the gateway stops: the provider's call is cancelled, nothing
+ * follows. The attempt can be settled. */
 void call_cancel(struct request *r);
 /* The client takes bytes again. */
 void call_drained(struct request *r);

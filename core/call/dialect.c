@@ -1,7 +1,9 @@
-/* dialect.c - OpenAI's wire as the default: what a provider plugin leaves empty is done here.
+/* dialect.c - OpenAI's wire as the default: what a provider plugin leaves empty is done
+ * here.
  *
- * The body is not decoded: model, output limit and stream_options are spliced into the caller's bytes as ranges, so a
- * hundred kilobytes of prompt cost a pointer. What was scanned is what is sent.
+ * The body is not decoded: model, output limit and stream_options are spliced into the
+ * caller's bytes as ranges, so a hundred kilobytes of prompt cost a pointer. What was
+ * scanned is what is sent.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -70,8 +72,9 @@ given(const struct request *r, const char *name)
 	return m != NULL && m->type != JSCAN_NULL ? m : NULL;
 }
 
-/* A limit is sent only when a budget or the key binds, never above what was reserved. A provider that wants the limit under
- * another name (lz->limit_as) gets the caller's own under that name too. */
+/* A limit is sent only when a budget or the key binds, never above what was reserved. A
+ * provider that wants the limit under another name (lz->limit_as) gets the caller's own
+ * under that name too. */
 static void
 edit_limit(struct call *c, struct edit *e, size_t *n)
 {
@@ -91,12 +94,14 @@ edit_limit(struct call *c, struct edit *e, size_t *n)
 		return;
 	if (m != NULL) {
 		e[*n].where = m->value;
-		e[*n].with = arena_printf(r->arena, "%lld", (long long)c->a->output_bound);
+		e[*n].with =
+		    arena_printf(r->arena, "%lld", (long long)c->a->output_bound);
 	} else {
 		if (name.ptr == NULL)
 			name = STR_LIT("max_tokens");
 		e[*n].where = after_brace(r);
-		e[*n].with = arena_printf(r->arena, "\"%.*s\":%lld,", STR_ARG(name), (long long)c->a->output_bound);
+		e[*n].with = arena_printf(r->arena, "\"%.*s\":%lld,", STR_ARG(name),
+		    (long long)c->a->output_bound);
 	}
 	(*n)++;
 }
@@ -152,14 +157,16 @@ splice(struct call *c, struct upstream_request *q)
 	return ST_OK;
 }
 
-/* The provider's own headers come first, then the operator's; content-type and the bearer only when build() set none. */
+/* The provider's own headers come first, then the operator's; content-type and the bearer
+ * only when build() set none. */
 static enum status
 complete_headers(struct call *c, const lz_http *built, struct upstream_request *q)
 {
 	struct request *r = c->r;
 	const struct provider *p = c->a->target->provider;
 	size_t n = 0;
-	lz_header *h = arena_alloc(r->arena, (built->header_count + p->header_count + 3) * sizeof *h);
+	lz_header *h = arena_alloc(
+	    r->arena, (built->header_count + p->header_count + 3) * sizeof *h);
 
 	if (h == NULL)
 		return ST_NOMEM;
@@ -168,7 +175,8 @@ complete_headers(struct call *c, const lz_http *built, struct upstream_request *
 	if (built->header_count == 0) {
 		h[n++] = lz_head(STR_LIT("content-type"), STR_LIT("application/json"));
 		if (c->a->credential.len > 0) {
-			lz_str v = arena_printf(r->arena, "Bearer %.*s", STR_ARG(c->a->credential));
+			lz_str v = arena_printf(
+			    r->arena, "Bearer %.*s", STR_ARG(c->a->credential));
 
 			if (v.ptr == NULL)
 				return ST_NOMEM;
@@ -183,17 +191,20 @@ complete_headers(struct call *c, const lz_http *built, struct upstream_request *
 }
 
 enum status
-dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent, struct upstream_request *q)
+dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent,
+    struct upstream_request *q)
 {
 	struct request *r = c->r;
 	enum status st = complete_headers(c, built, q);
 
 	if (st != ST_OK)
 		return st;
-	q->method = "POST"; /* the one method of the routes there are; a plugin's GET would carry no body */
+	q->method = "POST"; /* the one method of the routes there are; a plugin's GET
+			       would carry no body */
 	q->url = built->url;
 	if (built->url.ptr == base_url_sent)
-		q->url = arena_printf(r->arena, "%.*s/chat/completions", STR_ARG(built->url));
+		q->url =
+		    arena_printf(r->arena, "%.*s/chat/completions", STR_ARG(built->url));
 	if (q->url.ptr == NULL)
 		return ST_NOMEM;
 	if (built->body.ptr != NULL) {
@@ -213,7 +224,8 @@ dialect_string_after(lz_str text, const char *word)
 	at = text.len > 0 ? memmem(text.ptr, text.len, word, strlen(word)) : NULL;
 	if (at == NULL)
 		return STR_NONE;
-	for (at += strlen(word); at < end && (*at == ' ' || *at == ':' || *at == '\t'); at++)
+	for (at += strlen(word); at < end && (*at == ' ' || *at == ':' || *at == '\t');
+	     at++)
 		;
 	if (at >= end || *at != '"')
 		return STR_NONE;
@@ -238,7 +250,8 @@ dialect_usage(lz_str object, struct record_usage *out)
 	struct jscan_member m;
 	int64_t prompt, cached = 0, written = 0;
 
-	if (!jscan_inner(object, "prompt_tokens", &m) && !jscan_inner(object, "completion_tokens", &m))
+	if (!jscan_inner(object, "prompt_tokens", &m) &&
+	    !jscan_inner(object, "completion_tokens", &m))
 		return false;
 	memset(out, 0, sizeof *out);
 	prompt = count_of(object, "prompt_tokens");
@@ -247,12 +260,14 @@ dialect_usage(lz_str object, struct record_usage *out)
 		cached = count_of(m.value, "cached_tokens");
 		written = count_of(m.value, "cache_write_tokens");
 	}
-	if (jscan_inner(object, "completion_tokens_details", &m) && m.type == JSCAN_OBJECT)
+	if (jscan_inner(object, "completion_tokens_details", &m) &&
+	    m.type == JSCAN_OBJECT)
 		out->reasoning = count_of(m.value, "reasoning_tokens");
 	out->cache_read = cached;
 	out->cache_write = written;
 	out->input = prompt - cached - written;
-	if (out->input < 0) { /* a provider that does not count its cache in: take its words as disjoint */
+	if (out->input < 0) { /* a provider that does not count its cache in: take its
+				 words as disjoint */
 		out->input = prompt;
 	}
 	return true;
@@ -274,7 +289,8 @@ blame_of(int status)
 	case 425:
 		return LZ_UPSTREAM_DOWN;
 	default:
-		return status >= 400 && status < 500 ? LZ_UPSTREAM_CALLER : LZ_UPSTREAM_DOWN;
+		return status >= 400 && status < 500 ? LZ_UPSTREAM_CALLER
+						     : LZ_UPSTREAM_DOWN;
 	}
 }
 
@@ -317,7 +333,10 @@ dialect_judge(struct call *c, lz_fault *out)
 	out->size = sizeof *out;
 	out->upstream = blame_of(c->status);
 	out->retry_after_ms = retry_after_ms(c);
-	out->status = out->upstream == LZ_UPSTREAM_CALLER || out->upstream == LZ_UPSTREAM_UNABLE ? c->status : 0;
+	out->status =
+	    out->upstream == LZ_UPSTREAM_CALLER || out->upstream == LZ_UPSTREAM_UNABLE
+		? c->status
+		: 0;
 	out->message = arena_printf(c->r->arena, "the provider answered %d", c->status);
 	if (jscan_object(buf_str(&c->body), &scan, NULL) != ST_OK)
 		return;
@@ -334,10 +353,12 @@ dialect_judge(struct call *c, lz_fault *out)
 	}
 	if (lz_eq(out->code, "context_length_exceeded"))
 		out->upstream = LZ_UPSTREAM_CONTEXT;
-	else if (lz_eq(out->code, "model_not_found")) /* here; another target may have it */
+	else if (lz_eq(
+		     out->code, "model_not_found")) /* here; another target may have it */
 		out->upstream = LZ_UPSTREAM_UNABLE;
 	else if (lz_eq(out->code, "insufficient_quota"))
 		out->upstream = LZ_UPSTREAM_QUOTA;
-	else if (lz_eq(out->code, "content_policy_violation") || lz_eq(out->code, "content_filter"))
+	else if (lz_eq(out->code, "content_policy_violation") ||
+		 lz_eq(out->code, "content_filter"))
 		out->upstream = LZ_UPSTREAM_FILTERED;
 }

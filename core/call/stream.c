@@ -1,11 +1,12 @@
 /* stream.c - streamed answers: events in, events out, and exactly one honest end.
  *
- * The three ends: done (a finish_reason came; [DONE] is held until the trace is written), error (an error object, no
- * [DONE]), cut (the connection aborts). Start-up events, the ones before any content, are held back, so that an error
- * inside a 200 can still fail over; from the first content on the client has the stream and nothing is tried again.
+ * The three ends: done (a finish_reason came; [DONE] is held until the trace is written),
+ * error (an error object, no [DONE]), cut (the connection aborts). Start-up events, the
+ * ones before any content, are held back, so that an error inside a 200 can still fail
+ * over; from the first content on the client has the stream and nothing is tried again.
  *
- * Each event is scanned once, strictly, before it goes on: for an error, for usage, for what the text weighs. All
- * events of one readable event leave in one write.
+ * Each event is scanned once, strictly, before it goes on: for an error, for usage, for
+ * what the text weighs. All events of one readable event leave in one write.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,10 +14,13 @@
 #include "call/attempt.h"
 
 enum {
-	OUT_BYTES = 4 << 20,	    /* events waiting for one flush */
+	OUT_BYTES = 4 << 20,        /* events waiting for one flush */
 	ANSWER_TEXT_BYTES = 262144, /* of an answer kept for the trace */
-	PING_US = 15 * 1000 * 1000, /* a comment keeps proxies in between from cutting a silent stream */
-	LINGER_US = 250 * 1000	    /* after [DONE], for the transport to end and the connection to be kept */
+	PING_US =
+	    15 * 1000 *
+	    1000, /* a comment keeps proxies in between from cutting a silent stream */
+	LINGER_US = 250 * 1000 /* after [DONE], for the transport to end and the
+				  connection to be kept */
 };
 
 /* What one chunk says, as ranges of its text. */
@@ -24,7 +28,8 @@ struct chunk {
 	struct jscan scan;
 	lz_str choices, usage;
 	bool has_error, is_usage_only;
-	bool has_substance; /* content, a tool call, a refusal, a finish: the client has something to see */
+	bool has_substance; /* content, a tool call, a refusal, a finish: the client has
+			       something to see */
 	bool has_finish;
 };
 
@@ -93,7 +98,8 @@ put_event(struct buf *out, lz_str data)
 static void
 weigh(struct call *c, struct chunk *k)
 {
-	static const char *const texts[] = { "\"content\"", "\"reasoning_content\"", "\"reasoning\"", "\"refusal\"" };
+	static const char *const texts[] = { "\"content\"", "\"reasoning_content\"",
+		"\"reasoning\"", "\"refusal\"" };
 	struct request *r = c->r;
 	lz_str finish = dialect_string_after(k->choices, "\"finish_reason\"");
 
@@ -104,7 +110,8 @@ weigh(struct call *c, struct chunk *k)
 			continue;
 		k->has_substance = true;
 		c->a->delivered_bytes += (int64_t)s.len;
-		if (i == 0 && r->log_content == LOG_CONTENT_FULL && !r->answer_text.failed)
+		if (i == 0 && r->log_content == LOG_CONTENT_FULL &&
+		    !r->answer_text.failed)
 			buf_add_str(&r->answer_text, s);
 	}
 	if (memmem(k->choices.ptr, k->choices.len, "\"tool_calls\"", 12) != NULL) {
@@ -149,19 +156,23 @@ read_chunk(struct call *c, lz_str data, struct chunk *k)
 
 /* ---- money while it runs ---- */
 
-/* The estimate of what has been delivered nears what was reserved: more is asked for before it is passed. */
+/* The estimate of what has been delivered nears what was reserved: more is asked for
+ * before it is passed. */
 static bool
 keep_funded(struct call *c)
 {
 	struct attempt *a = c->a;
-	int64_t tokens = a->delivered_bytes / 4 > a->delivered_events ? a->delivered_bytes / 4 : a->delivered_events;
+	int64_t tokens = a->delivered_bytes / 4 > a->delivered_events
+			     ? a->delivered_bytes / 4
+			     : a->delivered_events;
 	int64_t bound = a->output_bound * c->r->choices, more;
 
 	if (a->bound_nano_eur <= 0 || tokens < bound - bound / 8)
 		return true;
 	more = (a->bound_nano_eur - a->input_nano_eur) / 2 + 1;
 	if (!c->r->ops->top_up(c->r, more))
-		return tokens < bound; /* nothing is left: the rest of the bound may still be used */
+		return tokens < bound; /* nothing is left: the rest of the bound may still
+					  be used */
 	a->output_bound += a->output_bound / 2 + 1;
 	return true;
 }
@@ -197,7 +208,8 @@ stream_fail(struct call *c, const char *end, int32_t blame, lz_str message)
 	return say_error(c, end, message, "stream_interrupted");
 }
 
-/* A provider that ended properly without saying why gets the reason that its content implies. */
+/* A provider that ended properly without saying why gets the reason that its content
+ * implies. */
 static void
 imply_finish(struct call *c)
 {
@@ -205,10 +217,13 @@ imply_finish(struct call *c)
 
 	r->finish = c->has_tool_calls ? STR_LIT("tool_calls") : STR_LIT("stop");
 	buf_addf(&c->out,
-	    "data: {\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion.chunk\",\"created\":%lld,\"model\":", r->id_hex,
-	    (long long)(r->began.unix_ms / 1000));
+	    "data: "
+	    "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion.chunk\",\"created\":%"
+	    "lld,\"model\":",
+	    r->id_hex, (long long)(r->began.unix_ms / 1000));
 	buf_add_json(&c->out, c->a->target->upstream_model);
-	buf_add_z(&c->out, ",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,\"finish_reason\":");
+	buf_add_z(&c->out, ",\"choices\":[{\"index\":0,\"delta\":{},\"logprobs\":null,"
+			   "\"finish_reason\":");
 	buf_add_json(&c->out, r->finish);
 	buf_add_z(&c->out, "}]}\n\n");
 }
@@ -222,8 +237,10 @@ make_usage_chunk(struct call *c)
 	struct buf b;
 
 	buf_init(&b, 8192);
-	buf_addf(&b, "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion.chunk\",\"created\":%lld,\"model\":", r->id_hex,
-	    (long long)(r->began.unix_ms / 1000));
+	buf_addf(&b,
+	    "{\"id\":\"chatcmpl-%s\",\"object\":\"chat.completion.chunk\",\"created\":%"
+	    "lld,\"model\":",
+	    r->id_hex, (long long)(r->began.unix_ms / 1000));
 	buf_add_json(&b, c->a->target->upstream_model);
 	buf_add_z(&b, ",\"choices\":[],\"usage\":");
 	if (json_print(usage, &b)) {
@@ -242,7 +259,8 @@ complete(struct call *c)
 	begin(c);
 	if (!c->has_finish)
 		imply_finish(c);
-	if ((c->table->event != NULL || c->is_answered) && r->wants_usage_chunk && c->a->has_usage)
+	if ((c->table->event != NULL || c->is_answered) && r->wants_usage_chunk &&
+	    c->a->has_usage)
 		make_usage_chunk(c);
 	r->last_bytes = c->out.failed ? STR_NONE : arena_copy(r->arena, buf_str(&c->out));
 	buf_reset(&c->out);
@@ -261,13 +279,15 @@ lingered(void *arg)
 	call_finish(c, c->ended);
 }
 
-/* Nothing more is taken; the end waits for the transport a moment, so that the connection can be kept. */
+/* Nothing more is taken; the end waits for the transport a moment, so that the connection
+ * can be kept. */
 static void
 close_stream(struct call *c, enum step s)
 {
 	c->ended = s;
 	c->is_over = true;
-	if (loop_timer_set(c->r->worker->loop, &c->linger, s == STEP_DONE && c->has_done ? LINGER_US : 0, lingered, c) != ST_OK)
+	if (loop_timer_set(c->r->worker->loop, &c->linger,
+		s == STEP_DONE && c->has_done ? LINGER_US : 0, lingered, c) != ST_OK)
 		lingered(c);
 }
 
@@ -290,7 +310,9 @@ pass_error(struct call *c, lz_str data)
 	c->status = 502;
 	dialect_judge(c, &f);
 	if (!c->r->has_begun) {
-		lz_reply reply = { .size = sizeof reply, .status = c->status, .body = data };
+		lz_reply reply = {
+			.size = sizeof reply, .status = c->status, .body = data
+		};
 
 		if (c->table->classify != NULL)
 			visit_classify(c->visit, &reply, &f);
@@ -309,14 +331,17 @@ pass_chunk(struct call *c, lz_str data)
 	struct chunk k;
 
 	if (read_chunk(c, data, &k) != ST_OK) {
-		close_stream(c, stream_fail(c, "bad_event", LZ_UPSTREAM_DOWN, STR_LIT("the provider sent an event that is not JSON")));
+		close_stream(
+		    c, stream_fail(c, "bad_event", LZ_UPSTREAM_DOWN,
+			   STR_LIT("the provider sent an event that is not JSON")));
 		return false;
 	}
 	if (k.has_error)
 		return pass_error(c, data);
 	keep_usage(c, &k);
 	if (k.is_usage_only) { /* it leaves with [DONE], if the caller asked */
-		r->usage_chunk = r->wants_usage_chunk ? arena_copy(r->arena, data) : STR_NONE;
+		r->usage_chunk =
+		    r->wants_usage_chunk ? arena_copy(r->arena, data) : STR_NONE;
 		return true;
 	}
 	put_event(&c->out, data);
@@ -325,8 +350,10 @@ pass_chunk(struct call *c, lz_str data)
 	if (k.has_substance || c->out.len > CALL_HELD_BYTES)
 		begin(c);
 	if (!keep_funded(c)) {
-		close_stream(c, say_error(c, "budget", STR_LIT("the key's budget is spent; the stream ends here"),
-		    "insufficient_quota"));
+		close_stream(
+		    c, say_error(c, "budget",
+			   STR_LIT("the key's budget is spent; the stream ends here"),
+			   "insufficient_quota"));
 		return false;
 	}
 	return true;
@@ -360,8 +387,12 @@ on_event(void *arg, const struct sse_event *ev)
 	if (!c->r->has_begun && f != NULL)
 		close_stream(c, call_fault(c, f, "error_event"));
 	else
-		close_stream(c, stream_fail(c, "bad_event", LZ_UPSTREAM_DOWN,
-		    f != NULL ? f->message : STR_LIT("the provider sent an event that could not be read")));
+		close_stream(c,
+		    stream_fail(c, "bad_event", LZ_UPSTREAM_DOWN,
+			f != NULL
+			    ? f->message
+			    : STR_LIT(
+				  "the provider sent an event that could not be read")));
 	return false;
 }
 
@@ -388,7 +419,9 @@ stream_data(struct call *c, lz_str bytes)
 	if (c->is_over)
 		return; /* what is in out goes with the last bytes */
 	if (st != ST_OK || c->out.failed) {
-		close_stream(c, stream_fail(c, "too_large", LZ_UPSTREAM_DOWN, STR_LIT("the provider sent an event that is too large")));
+		close_stream(
+		    c, stream_fail(c, "too_large", LZ_UPSTREAM_DOWN,
+			   STR_LIT("the provider sent an event that is too large")));
 		return;
 	}
 	flush(c);
@@ -405,8 +438,9 @@ stream_end(struct call *c, const struct upstream_result *res)
 		clean = clean && (c->has_done || c->has_finish);
 	if (clean)
 		return complete(c);
-	return stream_fail(c, res->end == UPSTREAM_DONE ? "cut" : upstream_end_name(res->end), LZ_UPSTREAM_DOWN,
-	    STR_LIT("the provider's stream was interrupted"));
+	return stream_fail(c,
+	    res->end == UPSTREAM_DONE ? "cut" : upstream_end_name(res->end),
+	    LZ_UPSTREAM_DOWN, STR_LIT("the provider's stream was interrupted"));
 }
 
 /* ---- in: chunks that a plugin translated ---- */
@@ -427,7 +461,8 @@ stream_emit(struct call *c, const json_t *emitted)
 	answer_default_string(j, "object", STR_LIT("chat.completion.chunk"));
 	answer_default(j, "created", json_integer(r->began.unix_ms / 1000));
 	answer_default_string(j, "model", c->a->target->upstream_model);
-	json_array_foreach(json_object_get(j, "choices"), i, choice) {
+	json_array_foreach(json_object_get(j, "choices"), i, choice)
+	{
 		answer_default(choice, "index", json_integer((json_int_t)i));
 		answer_default(choice, "delta", json_object());
 		answer_default(choice, "logprobs", json_null());

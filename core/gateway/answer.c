@@ -13,7 +13,8 @@
 
 enum {
 	FIELDS = 24,
-	HEADERS_LIMIT_BYTES = 1 << 20 /* larger answers go without the figures, as interfaces says */
+	HEADERS_LIMIT_BYTES =
+	    1 << 20 /* larger answers go without the figures, as interfaces says */
 };
 
 struct fields {
@@ -27,7 +28,7 @@ add(struct fields *h, const char *name, lz_str value)
 {
 	must(h->n < FIELDS);
 	if (value.ptr != NULL)
-		h->f[h->n++] = (struct http_field) { lz_strz(name), value };
+		h->f[h->n++] = (struct http_field){ lz_strz(name), value };
 }
 
 static void
@@ -44,7 +45,8 @@ duration(struct request *r, int64_t ms)
 		return arena_printf(r->arena, "%" PRId64 "ms", ms);
 	if (ms < 60000)
 		return arena_printf(r->arena, "%" PRId64 "s", (ms + 999) / 1000);
-	return arena_printf(r->arena, "%" PRId64 "m%" PRId64 "s", ms / 60000, ms / 1000 % 60);
+	return arena_printf(
+	    r->arena, "%" PRId64 "m%" PRId64 "s", ms / 60000, ms / 1000 % 60);
 }
 
 static lz_str
@@ -67,7 +69,8 @@ ascii(struct request *r, lz_str s)
 	lz_str copy = arena_copy(r->arena, str_cut(s, 0, 256));
 
 	for (size_t i = 0; i < copy.len; i++)
-		if ((unsigned char)copy.ptr[i] < 0x20 || (unsigned char)copy.ptr[i] > 0x7e)
+		if ((unsigned char)copy.ptr[i] < 0x20 ||
+		    (unsigned char)copy.ptr[i] > 0x7e)
 			((char *)(uintptr_t)copy.ptr)[i] = '?';
 	return copy;
 }
@@ -110,9 +113,11 @@ add_figures(struct fields *h)
 
 	if (cost >= 0)
 		add(h, "x-latenza-cost-eur", euro(r, cost));
-	add_int(h, "x-latenza-overhead-ms", (clock_mono_us() - r->began.mono_us - r->waited_us) / 1000);
+	add_int(h, "x-latenza-overhead-ms",
+	    (clock_mono_us() - r->began.mono_us - r->waited_us) / 1000);
 	if (r->shows_budget && r->ops->budget(r, LZ_OF_KEY, &b))
-		add(h, "x-latenza-budget-remaining-eur", euro(r, b.limit > b.spent ? b.limit - b.spent : 0));
+		add(h, "x-latenza-budget-remaining-eur",
+		    euro(r, b.limit > b.spent ? b.limit - b.spent : 0));
 }
 
 static void
@@ -137,12 +142,14 @@ send_fault(struct request *r)
 
 	start(&h, r, "application/json");
 	if (row->retry == RETRY_AFTER)
-		add_int(&h, "retry-after", r->retry_after_s > 0 ? r->retry_after_s : row->retry_after_s);
+		add_int(&h, "retry-after",
+		    r->retry_after_s > 0 ? r->retry_after_s : row->retry_after_s);
 	if (row->retry == RETRY_NO)
 		add(&h, "x-should-retry", STR_LIT("false"));
 	buf_init(&body, 65536);
 	request_fault_body(r, &body);
-	exchange_reply(r->x, r->fault_status > 0 ? r->fault_status : row->status, h.f, h.n, buf_str(&body));
+	exchange_reply(r->x, r->fault_status > 0 ? r->fault_status : row->status, h.f,
+	    h.n, buf_str(&body));
 	buf_free(&body);
 }
 
@@ -166,7 +173,8 @@ add_latenza(struct request *r, struct buf *b)
 	buf_addf(b, ",\"attempts\":%u,\"guardrails\":[]}", r->attempt_count);
 }
 
-/* The text with latenza's member put into its usage object; the text itself when it has none. */
+/* The text with latenza's member put into its usage object; the text itself when it has
+ * none. */
 static lz_str
 with_latenza(struct request *r, lz_str text, struct buf *room)
 {
@@ -198,7 +206,8 @@ send_whole(struct request *r)
 	if (r->answer.len <= HEADERS_LIMIT_BYTES && r->attempt_count > 0)
 		add_figures(&h);
 	buf_init(&room, r->answer.len + 4096);
-	exchange_reply(r->x, r->answer_status, h.f, h.n, with_latenza(r, buf_str(&r->answer), &room));
+	exchange_reply(r->x, r->answer_status, h.f, h.n,
+	    with_latenza(r, buf_str(&r->answer), &room));
 	buf_free(&room);
 }
 

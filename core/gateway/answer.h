@@ -7,7 +7,8 @@
 
 #include "request/request.h"
 
-/* A whole answer, an error, or the end of a stream, as the request stands. The exchange is over afterwards. */
+/* A whole answer, an error, or the end of a stream, as the request stands. The exchange
+ * is over afterwards. */
 void answer_send(struct request *r);
 /* The head of a stream. */
 void answer_begin(struct request *r);

@@ -1,7 +1,8 @@
 /* gateway.c - start, reload, drain, stop.
  *
- * Order of a start: configuration, data directory, recovery of the spool, keys and spend, sockets, threads. Nothing listens
- * before recovery is done, and a start that fails has changed nothing that a user would miss.
+ * Order of a start: configuration, data directory, recovery of the spool, keys and spend,
+ * sockets, threads. Nothing listens before recovery is done, and a start that fails has
+ * changed nothing that a user would miss.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -52,7 +53,8 @@ start_config(struct gateway *g, struct err *e)
 	if (g->config == NULL)
 		return ST_INVALID;
 	log_set_level(g->config->log_level);
-	setenv("TZ", g->config->timezone.len > 0 ? g->config->timezone.ptr : "UTC", 1); /* budget periods; before threads */
+	setenv("TZ", g->config->timezone.len > 0 ? g->config->timezone.ptr : "UTC",
+	    1); /* budget periods; before threads */
 	tzset();
 	set_limits(&g->limits, g->config);
 	g->worker_count = g->config->workers > 0 ? g->config->workers : cpu_count();
@@ -62,14 +64,18 @@ start_config(struct gateway *g, struct err *e)
 static enum status
 start_data(struct gateway *g, const char *dir, struct err *e)
 {
-	enum status st = datadir_open(dir != NULL ? dir : g->config->data.ptr, DATADIR_SERVE, &g->data, e);
+	enum status st = datadir_open(
+	    dir != NULL ? dir : g->config->data.ptr, DATADIR_SERVE, &g->data, e);
 
 	if (st != ST_OK)
 		return st;
 	g->has_data = true;
 	st = keyring_open(&g->data, &g->keyring, e);
-	if (st == ST_OK && g->config->master_secret.len > 0) /* the operator's master secret stands in for the file's own */
-		crypto_hmac(g->config->master_secret, STR_LIT("latenza key pepper"), g->keyring.pepper);
+	if (st == ST_OK &&
+	    g->config->master_secret.len >
+		0) /* the operator's master secret stands in for the file's own */
+		crypto_hmac(g->config->master_secret, STR_LIT("latenza key pepper"),
+		    g->keyring.pepper);
 	return st;
 }
 
@@ -77,9 +83,13 @@ static enum status
 start_storage(struct gateway *g, struct err *e)
 {
 	const struct config *c = g->config;
-	struct storage_options o = { .data = &g->data, .sync_ms = c->ledger_sync_ms, .batch_ms = 100,
-		.uncertain = (enum db_uncertain)c->ledger_uncertain, .keep_traces_ms = c->keep_traces_ms,
-		.keep_content_ms = c->keep_content_ms, .content_queue_bytes = 32u << 20 };
+	struct storage_options o = { .data = &g->data,
+		.sync_ms = c->ledger_sync_ms,
+		.batch_ms = 100,
+		.uncertain = (enum db_uncertain)c->ledger_uncertain,
+		.keep_traces_ms = c->keep_traces_ms,
+		.keep_content_ms = c->keep_content_ms,
+		.content_queue_bytes = 32u << 20 };
 
 	g->storage = storage_open(&o, e);
 	return g->storage != NULL ? ST_OK : ST_IO;
@@ -108,7 +118,10 @@ start_spools(struct gateway *g, struct err *e)
 	enum status st = datadir_file(&g->data, "spool", dir, sizeof dir);
 
 	for (unsigned i = 0; st == ST_OK && i < g->worker_count; i++) {
-		struct spool_options o = { .dir = g->spool_dir, .worker = i, .boot = g->data.boot, .segment_bytes = 16u << 20,
+		struct spool_options o = { .dir = g->spool_dir,
+			.worker = i,
+			.boot = g->data.boot,
+			.segment_bytes = 16u << 20,
 			.buffer_bytes = 8u << 20 };
 
 		if (g->spool_dir == NULL)
@@ -127,8 +140,9 @@ log_started(const struct gateway *g)
 		char where[80];
 
 		net_addr_format(&g->bound[k], where, sizeof where);
-		log_info("gateway.ready", "listen=%s workers=%u keys=%zu providers=%zu", where, g->worker_count,
-		    keys_count(g->keys), g->config->provider_count);
+		log_info("gateway.ready", "listen=%s workers=%u keys=%zu providers=%zu",
+		    where, g->worker_count, keys_count(g->keys),
+		    g->config->provider_count);
 	}
 }
 
@@ -136,7 +150,8 @@ struct gateway *
 gateway_start(const struct gateway_options *o, struct err *e)
 {
 	struct gateway *g = mem_zalloc(sizeof *g);
-	enum status st = g != NULL ? ST_OK : err_fail(e, ST_NOMEM, "gateway: out of memory");
+	enum status st =
+	    g != NULL ? ST_OK : err_fail(e, ST_NOMEM, "gateway: out of memory");
 
 	if (st != ST_OK)
 		return NULL;
@@ -195,11 +210,13 @@ static void
 warn_unchangeable(const struct gateway *g, const struct config *next)
 {
 	bool listens = next->listen_count != g->config->listen_count ||
-	    memcmp(next->listen, g->config->listen, sizeof next->listen) != 0;
+		       memcmp(next->listen, g->config->listen, sizeof next->listen) != 0;
 
-	if (listens || !str_eq(next->data, g->config->data) || next->workers != g->config->workers ||
+	if (listens || !str_eq(next->data, g->config->data) ||
+	    next->workers != g->config->workers ||
 	    !str_eq(next->timezone, g->config->timezone))
-		log_warn("reload.restart_needed", "changed=\"listen, data, workers or ledger.timezone\"");
+		log_warn("reload.restart_needed",
+		    "changed=\"listen, data, workers or ledger.timezone\"");
 }
 
 static json_t *
@@ -210,7 +227,8 @@ make_report(const struct config *before, const struct config *after)
 
 	buf_init(&lines, 1 << 20);
 	config_diff(before, after, &lines);
-	report = json_pack("{s:o}", "changes", json_stringn(lines.ptr != NULL ? lines.ptr : "", lines.len));
+	report = json_pack("{s:o}", "changes",
+	    json_stringn(lines.ptr != NULL ? lines.ptr : "", lines.len));
 	buf_free(&lines);
 	return report;
 }
@@ -254,7 +272,8 @@ gateway_reload(struct gateway *g, json_t **report, struct err *e)
 	config_unref(before);
 	config_reap();
 	metric_add(METRIC_RELOADS, 1);
-	log_info("config.reloaded", "keys=%zu providers=%zu", keys_count(g->keys), next->provider_count);
+	log_info("config.reloaded", "keys=%zu providers=%zu", keys_count(g->keys),
+	    next->provider_count);
 	return ST_OK;
 }
 
@@ -280,7 +299,8 @@ gateway_drain(struct gateway *g, unsigned drain_ms, loop_fn *done, void *arg)
 	g->is_draining = true;
 	g->drain_done = done;
 	g->drain_arg = arg;
-	if (loop_timer_set(g->loop, &g->drain_timer, (int64_t)drain_ms * 1000, drain_late, g) != ST_OK)
+	if (loop_timer_set(g->loop, &g->drain_timer, (int64_t)drain_ms * 1000, drain_late,
+		g) != ST_OK)
 		log_warn("gateway.drain", "reason=\"no timer: waiting without limit\"");
 	workers_drain(g);
 }
@@ -323,7 +343,9 @@ inside_is_ready(struct gateway *g, struct err *why)
 		return false;
 	}
 	if (g->config->provider_count == 0) {
-		err_fail(why, ST_NOT_FOUND, "no provider is configured; set OPENAI_API_KEY or run 'latenza demo'");
+		err_fail(why, ST_NOT_FOUND,
+		    "no provider is configured; set OPENAI_API_KEY or run 'latenza "
+		    "demo'");
 		return false;
 	}
 	return true;

@@ -1,4 +1,5 @@
-/* gateway.h - the whole: configuration, keys, ledger, storage and workers, started and stopped as one.
+/* gateway.h - the whole: configuration, keys, ledger, storage and workers, started and
+ * stopped as one.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,14 +13,17 @@ struct gateway;
 
 struct gateway_options {
 	const struct config_options *config; /* kept: reload reads it again */
-	const char *data_dir;	/* instead of the file's; NULL: the file's */
-	struct loop *loop;	/* [main]'s */
+	const char *data_dir;                /* instead of the file's; NULL: the file's */
+	struct loop *loop;                   /* [main]'s */
 };
 
-/* Loads the configuration, opens the data directory, recovers the spool, loads keys and spend, starts the plugins'
- * instances, opens the listening sockets and starts the workers. [main] */
-struct gateway *gateway_start(const struct gateway_options *o, struct err *e); /* owned: gateway_stop() */
-/* Stops accepting, lets requests finish for at most drain_ms, stops workers and storage; `done` runs on [main]. */
+/* Loads the configuration, opens the data directory, recovers the spool, loads keys and
+ * spend, starts the plugins' instances, opens the listening sockets and starts the
+ * workers. [main] */
+struct gateway *gateway_start(
+    const struct gateway_options *o, struct err *e); /* owned: gateway_stop() */
+/* Stops accepting, lets requests finish for at most drain_ms, stops workers and storage;
+ * `done` runs on [main]. */
 void gateway_drain(struct gateway *g, unsigned drain_ms, loop_fn *done, void *arg);
 void gateway_stop(struct gateway *g); /* after `done` */
 /* All or nothing. *report (may be NULL): {"changes":[...]}; owned. [main] */
@@ -30,7 +34,9 @@ const struct keyring *gateway_keyring(const struct gateway *g);
 struct storage *gateway_storage(struct gateway *g);
 struct keys *gateway_keys(struct gateway *g);
 bool gateway_is_ready(struct gateway *g, struct err *why);
-enum status gateway_key_changed(struct gateway *g, lz_str id, const struct db_key *k, struct err *e) MUST_CHECK;
-unsigned gateway_port(const struct gateway *g, size_t i); /* of the i-th listen address, as bound */
+enum status gateway_key_changed(
+    struct gateway *g, lz_str id, const struct db_key *k, struct err *e) MUST_CHECK;
+unsigned gateway_port(
+    const struct gateway *g, size_t i); /* of the i-th listen address, as bound */
 
 #endif

@@ -7,8 +7,8 @@
 
 #include "gateway/gateway.h"
 
-unsigned inside_worker_count(const struct gateway *g); /* [any] */
-struct keys *inside_keys(struct gateway *g);		/* [any] */
+unsigned inside_worker_count(const struct gateway *g);    /* [any] */
+struct keys *inside_keys(struct gateway *g);              /* [any] */
 bool inside_is_ready(struct gateway *g, struct err *why); /* [any] */
 /* Was the last reload refused, and why? [any] */
 bool inside_config_refused(struct gateway *g, struct err *why);

@@ -7,12 +7,15 @@
 #include "gateway/answer.h"
 #include "key/stage.h"
 
-enum { LIST_BYTES = 4 << 20 };
+enum {
+	LIST_BYTES = 4 << 20
+};
 
 static bool
 may_use(const struct request *r, const struct target *t)
 {
-	return (!r->key->is_test || t->provider->is_test) && key_allows(r->key, t->model->id);
+	return (!r->key->is_test || t->provider->is_test) &&
+	       key_allows(r->key, t->model->id);
 }
 
 static void
@@ -25,7 +28,8 @@ add_model(const struct request *r, struct buf *b, lz_str prefix, lz_str id, lz_s
 	buf_add_str(&name, id);
 	buf_add_z(b, "{\"id\":");
 	buf_add_json(b, buf_str(&name));
-	buf_addf(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":", (long long)(r->began.unix_ms / 1000 / 86400 * 86400));
+	buf_addf(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":",
+	    (long long)(r->began.unix_ms / 1000 / 86400 * 86400));
 	buf_add_json(b, owner);
 	buf_add_char(b, '}');
 	buf_free(&name);
@@ -54,11 +58,13 @@ models_list(struct request *r)
 		if (!may_use(r, &c->target[i]) || !is_first(c, i))
 			continue;
 		buf_add_z(&b, n++ > 0 ? "," : "");
-		add_model(r, &b, STR_NONE, c->target[i].model->id, c->target[i].provider->name);
+		add_model(
+		    r, &b, STR_NONE, c->target[i].model->id, c->target[i].provider->name);
 	}
 	for (size_t i = 0; i < c->router_count; i++) {
 		buf_add_z(&b, n++ > 0 ? "," : "");
-		add_model(r, &b, STR_LIT("latenza/"), lz_strz(c->router[i]->name), STR_LIT("latenza"));
+		add_model(r, &b, STR_LIT("latenza/"), lz_strz(c->router[i]->name),
+		    STR_LIT("latenza"));
 	}
 	buf_add_z(&b, "]}");
 	answer_json(r, 200, buf_str(&b));
@@ -80,7 +86,9 @@ show(struct request *r, lz_str id, struct buf *b)
 		add_model(r, b, STR_NONE, id, STR_LIT("latenza"));
 		return true;
 	}
-	n = made != NULL ? config_targets(r->config, id, found, REQUEST_CANDIDATES, made, r->arena) : 0;
+	n = made != NULL
+		? config_targets(r->config, id, found, REQUEST_CANDIDATES, made, r->arena)
+		: 0;
 	for (size_t i = 0; i < n; i++)
 		if (may_use(r, found[i])) {
 			add_model(r, b, STR_NONE, id, found[i]->provider->name);
@@ -100,7 +108,8 @@ models_show(struct request *r)
 	if (show(r, id, &b))
 		answer_json(r, 200, buf_str(&b));
 	else
-		request_fail(r, FAULT_MODEL_NOT_FOUND, "model", "the model '%.*s' does not exist here, or this key may not use it",
+		request_fail(r, FAULT_MODEL_NOT_FOUND, "model",
+		    "the model '%.*s' does not exist here, or this key may not use it",
 		    STR_ARG(str_cut(id, 0, 200)));
 	buf_free(&b);
 }

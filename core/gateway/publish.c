@@ -1,7 +1,7 @@
 /* publish.c - which keys are in force: those of the database and those of the file.
  *
- * The file's keys are remembered in the database too, so that one that leaves the file is shown as disabled and its
- * history keeps a name.
+ * The file's keys are remembered in the database too, so that one that leaves the file is
+ * shown as disabled and its history keeps a name.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -20,8 +20,13 @@ static enum status
 publish_row(struct gateway *g, const struct db_key *k, struct err *e)
 {
 	json_t *settings = json_parse(k->settings, e);
-	struct key_wanted w = { .id = k->id, .settings = settings, .is_test = k->is_test, .is_disabled = k->is_disabled,
-		.hash = bytes_or_null(k->hash), .sha256 = bytes_or_null(k->sha256), .old_hash = bytes_or_null(k->old_hash),
+	struct key_wanted w = { .id = k->id,
+		.settings = settings,
+		.is_test = k->is_test,
+		.is_disabled = k->is_disabled,
+		.hash = bytes_or_null(k->hash),
+		.sha256 = bytes_or_null(k->sha256),
+		.old_hash = bytes_or_null(k->old_hash),
 		.old_until_unix_ms = k->old_until_unix_ms };
 	enum status st = ST_INVALID;
 
@@ -80,7 +85,9 @@ gateway_key_changed(struct gateway *g, lz_str id, const struct db_key *k, struct
 	const struct key *now = keys_get(g->keys, id);
 
 	if (now != NULL && now->is_from_file)
-		return err_fail(e, ST_DENIED, "key '%.*s' is owned by the configuration file; change it there", STR_ARG(id));
+		return err_fail(e, ST_DENIED,
+		    "key '%.*s' is owned by the configuration file; change it there",
+		    STR_ARG(id));
 	if (k != NULL)
 		return publish_row(g, k, e);
 	return keys_remove(g->keys, id);
@@ -93,11 +100,17 @@ publish_file_key(struct gateway *g, const struct config_key *k, struct err *e)
 {
 	const struct key *now = keys_get(g->keys, k->id);
 	uint8_t hash[CRYPTO_HASH_BYTES];
-	struct key_wanted w = { .id = k->id, .settings = k->tree, .is_test = k->is_test, .is_from_file = true };
+	struct key_wanted w = { .id = k->id,
+		.settings = k->tree,
+		.is_test = k->is_test,
+		.is_from_file = true };
 
 	if (now != NULL && !now->is_from_file)
-		return err_fail(e, ST_EXISTS, "%s:%u: key '%.*s': a key of this id was made by command; rename one of them",
-		    g->config->path != NULL ? g->config->path : "(configuration)", k->line, STR_ARG(k->id));
+		return err_fail(e, ST_EXISTS,
+		    "%s:%u: key '%.*s': a key of this id was made by command; rename one "
+		    "of them",
+		    g->config->path != NULL ? g->config->path : "(configuration)",
+		    k->line, STR_ARG(k->id));
 	if (k->has_sha256)
 		w.sha256 = k->sha256;
 	else {
@@ -126,8 +139,13 @@ static enum status
 remember_one(struct gateway *g, struct db *db, const struct config_key *k, struct err *e)
 {
 	struct buf settings;
-	struct db_key row = { .id = k->id, .name = k->settings.name, .hint = STR_LIT("(file)"), .source = STR_LIT("file"),
-		.is_test = k->is_test, .created_unix_ms = clock_unix_ms(), .changed_unix_ms = clock_unix_ms() };
+	struct db_key row = { .id = k->id,
+		.name = k->settings.name,
+		.hint = STR_LIT("(file)"),
+		.source = STR_LIT("file"),
+		.is_test = k->is_test,
+		.created_unix_ms = clock_unix_ms(),
+		.changed_unix_ms = clock_unix_ms() };
 	enum status st = ST_NOMEM;
 
 	(void)g;
@@ -140,7 +158,8 @@ remember_one(struct gateway *g, struct db *db, const struct config_key *k, struc
 	return st;
 }
 
-/* Rows of keys that left the file, copied: the database may not be written while it is read. */
+/* Rows of keys that left the file, copied: the database may not be written while it is
+ * read. */
 struct stale {
 	struct gateway *g;
 	struct arena *memory;
@@ -154,7 +173,8 @@ find_stale(void *arg, const struct db_key *k)
 	struct stale *s = arg;
 	struct db_key *row;
 
-	if (!str_is(k->source, "file") || k->is_disabled || config_has_key(s->g->config, k->id) || s->count == s->room)
+	if (!str_is(k->source, "file") || k->is_disabled ||
+	    config_has_key(s->g->config, k->id) || s->count == s->room)
 		return true;
 	row = &s->row[s->count++];
 	*row = *k;
@@ -184,7 +204,8 @@ disable_stale(struct gateway *g, struct db *db, struct err *e)
 	return st;
 }
 
-/* One transaction: the rows of the file's keys, and those that left the file as disabled. */
+/* One transaction: the rows of the file's keys, and those that left the file as disabled.
+ */
 static void
 remember(void *arg, struct db *db)
 {
@@ -205,16 +226,20 @@ static void
 withdraw_missing(struct gateway *g, const struct config *before)
 {
 	for (size_t i = 0; before != NULL && i < before->key_count; i++)
-		if (!config_has_key(g->config, before->key[i].id) && keys_remove(g->keys, before->key[i].id) == ST_OK)
-			tell(TELL_KEY_DISABLED, "key=%.*s reason=\"left the file\"", STR_ARG(before->key[i].id));
+		if (!config_has_key(g->config, before->key[i].id) &&
+		    keys_remove(g->keys, before->key[i].id) == ST_OK)
+			tell(TELL_KEY_DISABLED, "key=%.*s reason=\"left the file\"",
+			    STR_ARG(before->key[i].id));
 }
 
 enum status
-publish_file_keys(struct gateway *g, const struct config *before, struct db *db, struct err *e)
+publish_file_keys(
+    struct gateway *g, const struct config *before, struct db *db, struct err *e)
 {
 	struct remember m = { g, e, ST_OK };
 
-	withdraw_missing(g, before); /* first: a key may come back under another id with the same secret */
+	withdraw_missing(g, before); /* first: a key may come back under another id with
+					the same secret */
 	for (size_t i = 0; i < g->config->key_count; i++) {
 		enum status st = publish_file_key(g, &g->config->key[i], e);
 

@@ -1,6 +1,7 @@
 /* requests.c - from an exchange on a connection to a request with a key, and back.
  *
- * What can be refused without the body is refused before it is read: route, method, content type, key.
+ * What can be refused without the body is refused before it is read: route, method,
+ * content type, key.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,7 +18,8 @@
 
 /* ---- birth ---- */
 
-/* Time first, so that ids sort as they come; then a sequence that one worker never repeats, scrambled by a bijection. */
+/* Time first, so that ids sort as they come; then a sequence that one worker never
+ * repeats, scrambled by a bijection. */
 static void
 make_id(struct worker *w, struct request *r)
 {
@@ -37,7 +39,8 @@ make_id(struct worker *w, struct request *r)
 static struct arena *
 take_arena(struct worker *w)
 {
-	return w->spare_count > 0 ? w->spare_arena[--w->spare_count] : arena_new(REQUEST_ARENA_BYTES);
+	return w->spare_count > 0 ? w->spare_arena[--w->spare_count]
+				  : arena_new(REQUEST_ARENA_BYTES);
 }
 
 static struct request *
@@ -57,7 +60,8 @@ make_request(struct worker *w, struct exchange *x)
 	r->config = w->config;
 	config_ref(r->config);
 	r->began = x->began;
-	r->rate_limit = r->rate_remaining = r->max_tokens_sent = r->output_limit = r->max_tokens = -1;
+	r->rate_limit = r->rate_remaining = r->max_tokens_sent = r->output_limit =
+	    r->max_tokens = -1;
 	make_id(w, r);
 	x->user = r;
 	w->in_flight++;
@@ -130,9 +134,11 @@ check_media(struct request *r)
 	if (!r->route->needs_json)
 		return STEP_NEXT;
 	if (coding.ptr != NULL && !str_is_nocase(coding, "identity"))
-		return request_fail(r, FAULT_MEDIA_TYPE, "content-encoding", "compressed request bodies are not accepted");
+		return request_fail(r, FAULT_MEDIA_TYPE, "content-encoding",
+		    "compressed request bodies are not accepted");
 	if (!is_json(request_header(r, "content-type")))
-		return request_fail(r, FAULT_MEDIA_TYPE, "content-type", "'content-type' must be application/json");
+		return request_fail(r, FAULT_MEDIA_TYPE, "content-type",
+		    "'content-type' must be application/json");
 	return STEP_NEXT;
 }
 
@@ -141,10 +147,12 @@ check_room(struct request *r)
 {
 	const struct config *c = r->config;
 	unsigned workers = inside_worker_count(r->worker->gateway);
-	int64_t mine = c->limits.in_flight / workers + (c->limits.in_flight % workers != 0);
+	int64_t mine =
+	    c->limits.in_flight / workers + (c->limits.in_flight % workers != 0);
 
 	if (c->limits.in_flight > 0 && r->worker->in_flight > mine)
-		return request_fail(r, FAULT_OVERLOADED, NULL, "the gateway serves as many requests as it may; try again");
+		return request_fail(r, FAULT_OVERLOADED, NULL,
+		    "the gateway serves as many requests as it may; try again");
 	return STEP_NEXT;
 }
 
@@ -158,7 +166,8 @@ open_request(struct request *r)
 	if (r->route == NULL && f == FAULT_METHOD)
 		return request_fail(r, f, NULL, "this URL does not answer this method");
 	if (r->route == NULL)
-		return request_fail(r, f, NULL, "unknown request URL: %.*s", STR_ARG(str_cut(r->x->head.path, 0, 200)));
+		return request_fail(r, f, NULL, "unknown request URL: %.*s",
+		    STR_ARG(str_cut(r->x->head.path, 0, 200)));
 	if (r->route->needs_key)
 		s = key_authenticate(r, inside_keys(r->worker->gateway));
 	if (s == STEP_NEXT)
@@ -171,7 +180,8 @@ open_request(struct request *r)
 static void
 answer_nothing(struct exchange *x)
 {
-	static const char body[] = "{\"error\":{\"message\":\"out of memory\",\"type\":\"server_error\",\"param\":null,"
+	static const char body[] = "{\"error\":{\"message\":\"out of "
+				   "memory\",\"type\":\"server_error\",\"param\":null,"
 				   "\"code\":\"overloaded\"}}";
 
 	exchange_reply(x, fault_row(FAULT_OVERLOADED)->status, NULL, 0, STR_LIT(body));
@@ -229,7 +239,8 @@ on_drained(void *arg, struct exchange *x)
 		inside_drained(x->user);
 }
 
-/* The wire was wrong before there was a request: the same error shape, with an id of its own. */
+/* The wire was wrong before there was a request: the same error shape, with an id of its
+ * own. */
 static void
 on_refuse(void *arg, const struct http_refusal *why, struct buf *body, struct buf *extra)
 {
@@ -249,4 +260,5 @@ on_refuse(void *arg, const struct http_refusal *why, struct buf *body, struct bu
 	buf_add_z(body, "}}");
 }
 
-const struct server_ops requests_ops = { on_head, on_request, on_gone, on_drained, on_refuse };
+const struct server_ops requests_ops = { on_head, on_request, on_gone, on_drained,
+	on_refuse };

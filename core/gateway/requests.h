@@ -10,7 +10,8 @@
 /* The server's calls for the data plane; arg is the struct worker. */
 extern const struct server_ops requests_ops;
 
-/* The answer is out and the trace offered: frees the request, as soon as no plugin's work refers to it any more. */
+/* The answer is out and the trace offered: frees the request, as soon as no plugin's work
+ * refers to it any more. */
 void requests_done(struct request *r);
 void requests_start(void); /* [start] */
 

@@ -23,7 +23,8 @@ add_member(struct buf *b, const char *name, const char *text)
 	buf_add_json(b, lz_strz(text));
 }
 
-/* A refused configuration does not make a gateway unready: the last good one serves. It is said all the same. */
+/* A refused configuration does not make a gateway unready: the last good one serves. It
+ * is said all the same. */
 static void
 answer_readyz(struct request *r)
 {
@@ -38,7 +39,8 @@ answer_readyz(struct request *r)
 	if (inside_config_refused(r->worker->gateway, &refused))
 		add_member(&b, "config_refused", refused.text);
 	buf_add_char(&b, '}');
-	answer_json(r, is_ready ? 200 : fault_row(FAULT_NO_PROVIDER)->status, buf_str(&b));
+	answer_json(
+	    r, is_ready ? 200 : fault_row(FAULT_NO_PROVIDER)->status, buf_str(&b));
 	buf_free(&b);
 }
 
@@ -49,7 +51,9 @@ static const struct route routes[] = {
 	{ "healthz", HTTP_GET, "/healthz", false, false, NULL, answer_healthz },
 	{ "readyz", HTTP_GET, "/readyz", false, false, NULL, answer_readyz },
 };
-enum { ROUTES = sizeof routes / sizeof routes[0] };
+enum {
+	ROUTES = sizeof routes / sizeof routes[0]
+};
 
 static bool
 path_is(const struct route *t, lz_str path)
@@ -77,11 +81,13 @@ routes_find(const struct http_head *h, enum fault *fault)
 	return NULL;
 }
 
-/* The stages that guard money must all be there, in this order, wherever one of them is. */
+/* The stages that guard money must all be there, in this order, wherever one of them is.
+ */
 void
 routes_check(void)
 {
-	static const char *const wanted[] = { "admit", "candidates", "next", "reserve", "attempt" };
+	static const char *const wanted[] = { "admit", "candidates", "next", "reserve",
+		"attempt" };
 
 	for (size_t i = 0; i < ROUTES; i++) {
 		size_t seen = 0;

@@ -1,5 +1,5 @@
-/* routes.h - every endpoint is a row that names its stages. A row that calls providers without the key, budget and
- * settle stages does not start.
+/* routes.h - every endpoint is a row that names its stages. A row that calls providers
+ * without the key, budget and settle stages does not start.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,15 +11,17 @@
 struct stage {
 	const char *name;
 	enum step (*run)(struct request *r);
-	enum step (*unflushed)(struct request *r); /* its STEP_BARRIER was not written; NULL: never says STEP_BARRIER */
+	enum step (*unflushed)(struct request
+		*r); /* its STEP_BARRIER was not written; NULL: never says STEP_BARRIER */
 };
 
 struct route {
-	const char *name;	/* in traces: "chat" */
+	const char *name; /* in traces: "chat" */
 	enum http_method method;
-	const char *path;	/* exact; ending in '/': any rest */
+	const char *path; /* exact; ending in '/': any rest */
 	bool needs_key, needs_json;
-	const struct stage *stages; /* ended by a NULL run; NULL: `answer` answers at once */
+	const struct stage
+	    *stages; /* ended by a NULL run; NULL: `answer` answers at once */
 	void (*answer)(struct request *r); /* prepares the answer, or fails the request */
 };
 

@@ -1,16 +1,16 @@
 /* stages.c - the way of a request. Start reading here.
  *
- * A chat completion crosses the rows below from top to bottom. Each row is one function of another room over struct
- * request; it returns what comes next, and this file alone moves the request from row to row:
+ * A chat completion crosses the rows below from top to bottom. Each row is one function
+ * of another room over struct request; it returns what comes next, and this file alone
+ * moves the request from row to row:
  *
- *   key     admit       rate, concurrency, budget already spent, tokens per minute, model allowlist
- *   policy  profile     which strategy applies
- *           candidates  every target through the filters; the reason of each exclusion is kept
- *           route       the router orders who is left
- *   call    next        the best candidate not tried yet becomes the attempt          <- a failed attempt
- *           reserve     money set aside in the ledger and written to the spool           comes back here
- *           attempt     the provider is called, its answer taken
- *   trace   (end)       settle, record, spool, and only then the answer's last byte
+ *   key     admit       rate, concurrency, budget already spent, tokens per minute, model
+ * allowlist policy  profile     which strategy applies candidates  every target through
+ * the filters; the reason of each exclusion is kept route       the router orders who is
+ * left call    next        the best candidate not tried yet becomes the attempt <- a
+ * failed attempt reserve     money set aside in the ledger and written to the spool comes
+ * back here attempt     the provider is called, its answer taken trace   (end) settle,
+ * record, spool, and only then the answer's last byte
  *
  * Authentication comes before the table, while the body has not been read (serve.c).
  *
@@ -59,7 +59,8 @@ admit(struct request *r)
 static enum step
 candidates(struct request *r)
 {
-	return policy_candidates(r, key_allows, r->key->is_test, r->key->budget_count > 0);
+	return policy_candidates(
+	    r, key_allows, r->key->is_test, r->key->budget_count > 0);
 }
 
 /* A candidate whose bound does not fit is passed over while a cheaper one may. */
@@ -70,7 +71,8 @@ reserve(struct request *r)
 		enum step s = key_reserve(r);
 		struct attempt *a;
 
-		if (s != STEP_FAULT || (r->fault != FAULT_BUDGET_SPENT && r->fault != FAULT_BUDGET_RESERVED))
+		if (s != STEP_FAULT ||
+		    (r->fault != FAULT_BUDGET_SPENT && r->fault != FAULT_BUDGET_RESERVED))
 			return s;
 		a = request_attempt(r);
 		a->candidate->excluded = EXCLUDED_BUDGET;
@@ -83,7 +85,8 @@ reserve(struct request *r)
 			r->fault = FAULT_NONE;
 			if (policy_next(r) == STEP_NEXT)
 				continue;
-			if (r->fault == FAULT_NO_PROVIDER) { /* nobody was left: the budget is why */
+			if (r->fault ==
+			    FAULT_NO_PROVIDER) { /* nobody was left: the budget is why */
 				r->fault = budget_fault;
 				r->fault_message = message;
 			}
@@ -178,14 +181,16 @@ offer_content(struct request *r)
 	buf_free(&table);
 }
 
-/* What could not be written was not acknowledged: the client is not told that all is well. The records stay in the
- * spool's memory and are written when the device takes them. */
+/* What could not be written was not acknowledged: the client is not told that all is
+ * well. The records stay in the spool's memory and are written when the device takes
+ * them. */
 static void
 refuse_unwritten(struct request *r)
 {
 	if (r->fault != FAULT_NONE)
 		return;
-	request_fail(r, FAULT_STORAGE_FULL, NULL, "the gateway cannot write to its storage; nothing was lost, try again later");
+	request_fail(r, FAULT_STORAGE_FULL, NULL,
+	    "the gateway cannot write to its storage; nothing was lost, try again later");
 	if (r->has_begun)
 		r->is_cut = true;
 }

@@ -7,7 +7,10 @@
 
 #include "gateway/inside.h"
 
-enum { GATEWAY_WORKERS = 128, GATEWAY_LISTENS = 8 };
+enum {
+	GATEWAY_WORKERS = 128,
+	GATEWAY_LISTENS = 8
+};
 
 struct gateway {
 	struct config_options options;
@@ -26,10 +29,10 @@ struct gateway {
 	struct loop *loops[GATEWAY_WORKERS];
 	struct spool *spools[GATEWAY_WORKERS];
 	struct net_addr bound[GATEWAY_LISTENS]; /* as bound: port 0 became a number */
-	unsigned running;      /* workers whose thread runs */
+	unsigned running;                       /* workers whose thread runs */
 	pthread_mutex_t refused_lock;
-	struct err refused;    /* why the last reload was refused; empty: it was not */
-	char *spool_dir;       /* kept for the spools */
+	struct err refused; /* why the last reload was refused; empty: it was not */
+	char *spool_dir;    /* kept for the spools */
 
 	/* draining */
 	struct loop_task drained[GATEWAY_WORKERS];
@@ -43,19 +46,24 @@ struct gateway {
 };
 
 /* ---- workers.c ---- */
-enum status workers_make(struct gateway *g, struct err *e) MUST_CHECK;	/* loops, servers, upstreams */
-enum status workers_listen(struct gateway *g, struct err *e) MUST_CHECK; /* sockets for every worker */
-enum status workers_start(struct gateway *g, struct err *e) MUST_CHECK;	/* threads */
-/* Gives each worker its own reference to the new configuration, in one of its next turns. */
+enum status workers_make(
+    struct gateway *g, struct err *e) MUST_CHECK; /* loops, servers, upstreams */
+enum status workers_listen(
+    struct gateway *g, struct err *e) MUST_CHECK; /* sockets for every worker */
+enum status workers_start(struct gateway *g, struct err *e) MUST_CHECK; /* threads */
+/* Gives each worker its own reference to the new configuration, in one of its next turns.
+ */
 void workers_configure(struct gateway *g, struct config *c);
 void workers_drain(struct gateway *g);
 void workers_stop(struct gateway *g); /* ends loops and joins threads */
 void workers_free(struct gateway *g);
 
 /* ---- publish.c: keys from the database and the file ---- */
-enum status publish_all(struct gateway *g, struct db *db, struct err *e) MUST_CHECK; /* at start */
-/* The file's keys as of g->config; what the file had before and has no more is disabled. Also remembered in the database.
- * db NULL: through the storage thread. */
-enum status publish_file_keys(struct gateway *g, const struct config *before, struct db *db, struct err *e) MUST_CHECK;
+enum status publish_all(
+    struct gateway *g, struct db *db, struct err *e) MUST_CHECK; /* at start */
+/* The file's keys as of g->config; what the file had before and has no more is disabled.
+ * Also remembered in the database. db NULL: through the storage thread. */
+enum status publish_file_keys(struct gateway *g, const struct config *before,
+    struct db *db, struct err *e) MUST_CHECK;
 
 #endif

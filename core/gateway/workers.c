@@ -1,4 +1,5 @@
-/* workers.c - one thread per CPU, each with its own loop, sockets, upstream connections and spool.
+/* workers.c - one thread per CPU, each with its own loop, sockets, upstream connections
+ * and spool.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -28,7 +29,9 @@ static enum status
 make_worker(struct gateway *g, unsigned i, struct err *e)
 {
 	struct worker *w = &g->worker[i];
-	struct upstream_options upstream = { .idle_ms = 60000, .shard_active = 256, .max_idle = 512 };
+	struct upstream_options upstream = {
+		.idle_ms = 60000, .shard_active = 256, .max_idle = 512
+	};
 
 	w->number = i;
 	w->gateway = g;
@@ -44,7 +47,8 @@ make_worker(struct gateway *g, unsigned i, struct err *e)
 	if (w->upstream == NULL)
 		return ST_NOMEM;
 	w->server = server_new(w->loop, &g->limits, &requests_ops, w);
-	return w->server != NULL ? ST_OK : err_fail(e, ST_NOMEM, "workers: out of memory");
+	return w->server != NULL ? ST_OK
+				 : err_fail(e, ST_NOMEM, "workers: out of memory");
 }
 
 enum status
@@ -74,8 +78,10 @@ listen_on(struct gateway *g, size_t k, struct err *e)
 		if (fd < 0)
 			return ST_IO;
 		g->bound[k].len = sizeof g->bound[k].sa;
-		if (getsockname(fd, (struct sockaddr *)&g->bound[k].sa, &g->bound[k].len) != 0)
-			return err_fail(e, ST_IO, "listen: getsockname: %s", strerror(errno));
+		if (getsockname(
+			fd, (struct sockaddr *)&g->bound[k].sa, &g->bound[k].len) != 0)
+			return err_fail(
+			    e, ST_IO, "listen: getsockname: %s", strerror(errno));
 		st = server_listen(g->worker[i].server, fd, e);
 		if (st != ST_OK)
 			return st;
@@ -117,10 +123,12 @@ workers_start(struct gateway *g, struct err *e)
 	sigfillset(&all); /* signals are [main]'s */
 	pthread_sigmask(SIG_BLOCK, &all, &before);
 	for (unsigned i = 0; i < g->worker_count && st == ST_OK; i++) {
-		int error = pthread_create(&g->worker[i].thread, NULL, run, &g->worker[i]);
+		int error =
+		    pthread_create(&g->worker[i].thread, NULL, run, &g->worker[i]);
 
 		if (error != 0)
-			st = err_fail(e, ST_IO, "workers: cannot start a thread: %s", strerror(error));
+			st = err_fail(e, ST_IO, "workers: cannot start a thread: %s",
+			    strerror(error));
 		else
 			g->running++;
 	}
@@ -153,8 +161,10 @@ workers_configure(struct gateway *g, struct config *c)
 	for (unsigned i = 0; i < g->worker_count; i++) {
 		struct handover *h = mem_zalloc(sizeof *h);
 
-		if (h == NULL) { /* this worker keeps the configuration it has, which is a good one */
-			log_error("reload.partial", "worker=%u reason=\"out of memory\"", i);
+		if (h == NULL) { /* this worker keeps the configuration it has, which is a
+				    good one */
+			log_error(
+			    "reload.partial", "worker=%u reason=\"out of memory\"", i);
 			continue;
 		}
 		h->worker = &g->worker[i];
@@ -182,7 +192,8 @@ server_is_empty(void *arg)
 {
 	struct worker *w = arg;
 
-	loop_post(w->gateway->loop, &w->gateway->drained[w->number], count_drained, w->gateway);
+	loop_post(
+	    w->gateway->loop, &w->gateway->drained[w->number], count_drained, w->gateway);
 }
 
 static void
@@ -201,8 +212,8 @@ workers_drain(struct gateway *g)
 		loop_post(g->worker[i].loop, &g->drain[i], begin_drain, &g->worker[i]);
 }
 
-/* Cuts what is still open. Each request is settled and traced on its own loop, whose barrier runs once more before the
- * loop ends. */
+/* Cuts what is still open. Each request is settled and traced on its own loop, whose
+ * barrier runs once more before the loop ends. */
 static void
 end_worker(void *arg)
 {

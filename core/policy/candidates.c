@@ -1,7 +1,9 @@
-/* candidates.c - the filters: every target that could serve the request passes them, in the fault table's order.
+/* candidates.c - the filters: every target that could serve the request passes them, in
+ * the fault table's order.
  *
- * A candidate that fails keeps the reason of the first filter it met. When nobody is left the caller hears of the last
- * filter that somebody still reached: it is the one that emptied the list.
+ * A candidate that fails keeps the reason of the first filter it met. When nobody is left
+ * the caller hears of the last filter that somebody still reached: it is the one that
+ * emptied the list.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,8 +13,9 @@
 #include "trace/cost.h"
 
 enum {
-	DEFAULT_OUTPUT = 4096, /* output bound when neither caller, model nor key says less */
-	LEAST_OUTPUT = 16,     /* a budget that leaves less than this has nothing left */
+	DEFAULT_OUTPUT =
+	    4096,          /* output bound when neither caller, model nor key says less */
+	LEAST_OUTPUT = 16, /* a budget that leaves less than this has nothing left */
 	NEAR_NAMES = 3
 };
 
@@ -40,7 +43,8 @@ cost_of(const struct price *p, int64_t input, int64_t output)
 	return cost_nano_eur(p, &u);
 }
 
-/* Bound and estimates of one candidate. While a budget binds, the output bound shrinks to what is affordable. */
+/* Bound and estimates of one candidate. While a budget binds, the output bound shrinks to
+ * what is affordable. */
 static void
 set_bounds(struct filters *f, struct candidate *c)
 {
@@ -68,7 +72,8 @@ set_bounds(struct filters *f, struct candidate *c)
 			out = left / per_1000 * 1000 + left % per_1000 * 1000 / per_1000;
 			if (out >= LEAST_OUTPUT && out < c->output_bound)
 				c->output_bound = out;
-			c->bound_nano_eur = cost_of(&p, r->prompt_bound, c->output_bound * r->choices);
+			c->bound_nano_eur =
+			    cost_of(&p, r->prompt_bound, c->output_bound * r->choices);
 		}
 	}
 	likely = c->output_bound < 512 ? c->output_bound : 512;
@@ -97,7 +102,8 @@ judge(struct filters *f, struct candidate *c)
 		return EXCLUDED_NOT_ALLOWED;
 	if (f->has_budget && c->bound_nano_eur < 0)
 		return EXCLUDED_UNPRICED;
-	if (t->model->knows_capabilities && (r->capabilities & ~(t->model->capabilities | (uint32_t)LZ_CAN_STREAM)) != 0)
+	if (t->model->knows_capabilities &&
+	    (r->capabilities & ~(t->model->capabilities | (uint32_t)LZ_CAN_STREAM)) != 0)
 		return EXCLUDED_CAPABILITY;
 	if (context_is_too_small(r, t->model))
 		return EXCLUDED_CONTEXT;
@@ -112,8 +118,9 @@ judge(struct filters *f, struct candidate *c)
 static unsigned
 depth(enum exclusion x)
 {
-	static const enum exclusion order[] = { EXCLUDED_KIND, EXCLUDED_TEST, EXCLUDED_NOT_ALLOWED, EXCLUDED_UNPRICED,
-		EXCLUDED_CAPABILITY, EXCLUDED_CONTEXT, EXCLUDED_BUDGET, EXCLUDED_HEALTH };
+	static const enum exclusion order[] = { EXCLUDED_KIND, EXCLUDED_TEST,
+		EXCLUDED_NOT_ALLOWED, EXCLUDED_UNPRICED, EXCLUDED_CAPABILITY,
+		EXCLUDED_CONTEXT, EXCLUDED_BUDGET, EXCLUDED_HEALTH };
 
 	for (unsigned i = 0; i < sizeof order / sizeof order[0]; i++)
 		if (order[i] == x)
@@ -125,13 +132,17 @@ static enum step
 fail_budget(struct request *r)
 {
 	lz_budget b = { .size = sizeof b };
-	bool others = r->ops->budget(r, LZ_OF_KEY, &b) && b.spent < b.limit && b.reserved > 0;
+	bool others =
+	    r->ops->budget(r, LZ_OF_KEY, &b) && b.spent < b.limit && b.reserved > 0;
 
 	if (others)
 		return request_fail(r, FAULT_BUDGET_RESERVED, NULL,
-		    "the rest of this key's budget is held by requests in flight; try again in a moment");
+		    "the rest of this key's budget is held by requests in flight; try "
+		    "again in a moment");
 	return request_fail(r, FAULT_BUDGET_SPENT, NULL,
-	    "this key's budget does not cover the request; it is reset at unix time %" PRId64, b.resets_at_unix);
+	    "this key's budget does not cover the request; it is reset at unix time "
+	    "%" PRId64,
+	    b.resets_at_unix);
 }
 
 static enum step
@@ -140,27 +151,34 @@ fail_excluded(struct request *r, enum exclusion x)
 	switch (x) {
 	case EXCLUDED_TEST:
 		return request_fail(r, FAULT_MODEL_NOT_ALLOWED, "model",
-		    "a test key reaches only providers marked 'test: true'; '%.*s' is served by others", STR_ARG(r->model));
-	case EXCLUDED_NOT_ALLOWED:
-		return request_fail(r, FAULT_MODEL_NOT_ALLOWED, "model", "this key may not use the model '%.*s'",
+		    "a test key reaches only providers marked 'test: true'; '%.*s' is "
+		    "served by others",
 		    STR_ARG(r->model));
+	case EXCLUDED_NOT_ALLOWED:
+		return request_fail(r, FAULT_MODEL_NOT_ALLOWED, "model",
+		    "this key may not use the model '%.*s'", STR_ARG(r->model));
 	case EXCLUDED_UNPRICED:
 		return request_fail(r, FAULT_MODEL_UNPRICED, "model",
-		    "'%.*s' has no known price, and this key has a budget", STR_ARG(r->model));
+		    "'%.*s' has no known price, and this key has a budget",
+		    STR_ARG(r->model));
 	case EXCLUDED_CAPABILITY:
 		return request_fail(r, FAULT_UNSUPPORTED_CAPABILITY, r->capability_param,
-		    "no model that '%.*s' may be served by can do what '%s' asks for", STR_ARG(r->model), r->capability_param);
+		    "no model that '%.*s' may be served by can do what '%s' asks for",
+		    STR_ARG(r->model), r->capability_param);
 	case EXCLUDED_CONTEXT:
 		return request_fail(r, FAULT_CONTEXT_LENGTH, "messages",
-		    "about %" PRId64 " tokens of input are too long for every candidate for '%.*s'", r->prompt_tokens,
-		    STR_ARG(r->model));
+		    "about %" PRId64
+		    " tokens of input are too long for every candidate for '%.*s'",
+		    r->prompt_tokens, STR_ARG(r->model));
 	case EXCLUDED_BUDGET:
 		return fail_budget(r);
 	case EXCLUDED_KIND:
-		return request_fail(r, FAULT_BAD_REQUEST, "model", "'%.*s' is not a chat model", STR_ARG(r->model));
+		return request_fail(r, FAULT_BAD_REQUEST, "model",
+		    "'%.*s' is not a chat model", STR_ARG(r->model));
 	default:
 		return request_fail(r, FAULT_NO_PROVIDER, NULL,
-		    "no provider of '%.*s' is healthy at present; try again in a moment", STR_ARG(r->model));
+		    "no provider of '%.*s' is healthy at present; try again in a moment",
+		    STR_ARG(r->model));
 	}
 }
 
@@ -174,8 +192,10 @@ fail_unknown(struct request *r)
 
 	buf_init(&names, 600);
 	for (size_t i = 0; i < n; i++)
-		buf_addf(&names, "%s'%.*s'", i > 0 ? ", " : "; did you mean ", STR_ARG(near[i]));
-	s = request_fail(r, FAULT_MODEL_NOT_FOUND, "model", "the model '%.*s' does not exist here%.*s", STR_ARG(r->model),
+		buf_addf(&names, "%s'%.*s'", i > 0 ? ", " : "; did you mean ",
+		    STR_ARG(near[i]));
+	s = request_fail(r, FAULT_MODEL_NOT_FOUND, "model",
+	    "the model '%.*s' does not exist here%.*s", STR_ARG(r->model),
 	    STR_ARG(buf_str(&names)));
 	buf_free(&names);
 	return s;
@@ -190,18 +210,23 @@ find_targets(struct filters *f, const struct target **out)
 
 	f->names_strategy = str_starts(r->model, "latenza/");
 	if (f->names_strategy) {
-		size_t n = r->config->target_count < REQUEST_CANDIDATES ? r->config->target_count : REQUEST_CANDIDATES;
+		size_t n = r->config->target_count < REQUEST_CANDIDATES
+			       ? r->config->target_count
+			       : REQUEST_CANDIDATES;
 
 		for (size_t i = 0; i < n; i++)
 			out[i] = &r->config->target[i];
 		return n;
 	}
 	made = arena_alloc(r->arena, sizeof *made);
-	return made != NULL ? config_targets(r->config, r->model, out, REQUEST_CANDIDATES, made, r->arena) : 0;
+	return made != NULL ? config_targets(r->config, r->model, out, REQUEST_CANDIDATES,
+				  made, r->arena)
+			    : 0;
 }
 
 enum step
-policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str model), bool is_test_key, bool has_budget)
+policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str model),
+    bool is_test_key, bool has_budget)
 {
 	struct filters f = { r, allows, is_test_key, has_budget, false, INT64_MAX };
 	lz_budget b = { .size = sizeof b };
@@ -243,9 +268,11 @@ policy_table(const struct request *r, struct buf *out)
 		buf_add_z(out, ",\"model\":");
 		buf_add_json(out, c->target->model->id);
 		if (c->excluded != EXCLUDED_NOT)
-			buf_addf(out, ",\"excluded\":\"%s\"", exclusion_name(c->excluded));
-		buf_addf(out, ",\"rank\":%u,\"score\":%.9g,\"bound_nano_eur\":%" PRId64 ",\"why\":", c->rank, c->score,
-		    c->bound_nano_eur);
+			buf_addf(
+			    out, ",\"excluded\":\"%s\"", exclusion_name(c->excluded));
+		buf_addf(out,
+		    ",\"rank\":%u,\"score\":%.9g,\"bound_nano_eur\":%" PRId64 ",\"why\":",
+		    c->rank, c->score, c->bound_nano_eur);
 		buf_add_json(out, c->why);
 		buf_add_char(out, '}');
 	}

@@ -7,20 +7,24 @@
 
 #include "request/request.h"
 
-/* The strategy (header, model name "latenza/<strategy>", key, file; the first that is set) and the output limit. 400. */
+/* The strategy (header, model name "latenza/<strategy>", key, file; the first that is
+ * set) and the output limit. 400. */
 enum step policy_profile(struct request *r);
-/* Candidates with their bounds, and the reason of every exclusion. When all are out the answer is that of the filter that
- * emptied the list: unknown 404, not allowed 403, no price 403, capability 400, context 400, budget 429, health 503.
- * `allows` is key/'s. STEP_NEXT or STEP_FAULT. */
-enum step policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str model), bool is_test_key,
-    bool has_budget);
+/* Candidates with their bounds, and the reason of every exclusion. When all are out the
+ * answer is that of the filter that emptied the list: unknown 404, not allowed 403, no
+ * price 403, capability 400, context 400, budget 429, health 503. `allows` is key/'s.
+ * STEP_NEXT or STEP_FAULT. */
+enum step policy_candidates(struct request *r,
+    bool (*allows)(const struct key *k, lz_str model), bool is_test_key, bool has_budget);
 /* Asks the router for an order. STEP_NEXT, STEP_WAIT or STEP_FAULT. */
 enum step policy_route(struct request *r);
-/* Opens the next attempt (r->attempt[]) with the best candidate left, or fails with what the attempts ended in. */
+/* Opens the next attempt (r->attempt[]) with the best candidate left, or fails with what
+ * the attempts ended in. */
 enum step policy_next(struct request *r);
 void policy_cancel(struct request *r); /* the request ends while the router thinks */
 
-/* The candidate table as JSON text for the trace: [{"provider","model","excluded","rank","score","why"}]. */
+/* The candidate table as JSON text for the trace:
+ * [{"provider","model","excluded","rank","score","why"}]. */
 void policy_table(const struct request *r, struct buf *out);
 
 #endif

@@ -14,8 +14,10 @@ set_strategy(struct request *r, lz_str name, const char *param)
 	if (r->router != NULL)
 		return STEP_NEXT;
 	if (param != NULL)
-		return request_fail(r, FAULT_BAD_REQUEST, param, "there is no routing strategy '%.*s'", STR_ARG(name));
-	/* Named by key or file and gone since: candidates are tried as listed, which is still an answer. */
+		return request_fail(r, FAULT_BAD_REQUEST, param,
+		    "there is no routing strategy '%.*s'", STR_ARG(name));
+	/* Named by key or file and gone since: candidates are tried as listed, which is
+	 * still an answer. */
 	return STEP_NEXT;
 }
 
@@ -26,8 +28,8 @@ policy_profile(struct request *r)
 		lz_str name = str_cut(r->model, strlen("latenza/"), r->model.len);
 
 		if (config_router(r->config, name) == NULL)
-			return request_fail(r, FAULT_MODEL_NOT_FOUND, "model", "there is no routing strategy '%.*s'",
-			    STR_ARG(name));
+			return request_fail(r, FAULT_MODEL_NOT_FOUND, "model",
+			    "there is no routing strategy '%.*s'", STR_ARG(name));
 		return set_strategy(r, name, "model");
 	}
 	if (r->strategy_asked.ptr != NULL)
@@ -45,7 +47,8 @@ settle_order(struct request *r)
 	bool is_any = false;
 
 	for (size_t i = 0; i < r->candidate_count; i++)
-		is_any |= r->candidate[i].excluded == EXCLUDED_NOT && r->candidate[i].rank > 0;
+		is_any |=
+		    r->candidate[i].excluded == EXCLUDED_NOT && r->candidate[i].rank > 0;
 	for (size_t i = 0; i < r->candidate_count; i++) {
 		struct candidate *c = &r->candidate[i];
 
@@ -70,7 +73,8 @@ routed(struct request *r, int32_t result, struct visit *v)
 		return STEP_NEXT;
 	}
 	visit_reason(v, &code, &message);
-	request_fail(r, FAULT_CONTENT_POLICY, NULL, "the routing policy '%.*s' refused the request%s%.*s", STR_ARG(r->strategy),
+	request_fail(r, FAULT_CONTENT_POLICY, NULL,
+	    "the routing policy '%.*s' refused the request%s%.*s", STR_ARG(r->strategy),
 	    message.len > 0 ? ": " : "", STR_ARG(message));
 	visit_end_all(v);
 	return STEP_FAULT;
@@ -107,7 +111,8 @@ policy_cancel(struct request *r)
 	r->router_visit = NULL;
 }
 
-/* The same target with its next credential, when the last attempt died of its credential or of that one's rate. */
+/* The same target with its next credential, when the last attempt died of its credential
+ * or of that one's rate. */
 static struct candidate *
 next_credential(struct request *r, unsigned *index)
 {
@@ -118,7 +123,8 @@ next_credential(struct request *r, unsigned *index)
 		return NULL;
 	last = request_attempt(r);
 	count = last->target->provider->api_key_count;
-	if (last->blame != LZ_UPSTREAM_AUTH && last->blame != LZ_UPSTREAM_RATE && last->blame != LZ_UPSTREAM_QUOTA)
+	if (last->blame != LZ_UPSTREAM_AUTH && last->blame != LZ_UPSTREAM_RATE &&
+	    last->blame != LZ_UPSTREAM_QUOTA)
 		return NULL;
 	for (unsigned used = 0, i = 0; i < r->attempt_count; i++) {
 		used += r->attempt[i].target == last->target;
@@ -176,7 +182,8 @@ open_attempt(struct request *r, struct candidate *c, unsigned index)
 	a->cost_nano_eur = -1;
 }
 
-/* What to tell the caller when no attempt is left: the attempts' own story, the most telling first. */
+/* What to tell the caller when no attempt is left: the attempts' own story, the most
+ * telling first. */
 static enum step
 fail_attempts(struct request *r)
 {
@@ -193,9 +200,11 @@ fail_attempts(struct request *r)
 		if (a->retry_after_ms > retry_ms)
 			retry_ms = a->retry_after_ms;
 	}
-	if (last->blame == LZ_UPSTREAM_CALLER || last->blame == LZ_UPSTREAM_CONTEXT || last->blame == LZ_UPSTREAM_FILTERED ||
-	    last->blame == LZ_UPSTREAM_UNABLE) {
-		enum fault f = last->blame == LZ_UPSTREAM_CONTEXT ? FAULT_CONTEXT_LENGTH : FAULT_UPSTREAM_REFUSED;
+	if (last->blame == LZ_UPSTREAM_CALLER || last->blame == LZ_UPSTREAM_CONTEXT ||
+	    last->blame == LZ_UPSTREAM_FILTERED || last->blame == LZ_UPSTREAM_UNABLE) {
+		enum fault f = last->blame == LZ_UPSTREAM_CONTEXT
+				   ? FAULT_CONTEXT_LENGTH
+				   : FAULT_UPSTREAM_REFUSED;
 
 		r->fault_status = f == FAULT_UPSTREAM_REFUSED ? last->status : 0;
 		r->fault_code = f == FAULT_UPSTREAM_REFUSED ? last->code : STR_NONE;
@@ -204,18 +213,23 @@ fail_attempts(struct request *r)
 		return STEP_FAULT;
 	}
 	if (rate == r->attempt_count) {
-		r->retry_after_s = retry_ms == 0 ? 1 : retry_ms >= 60000 ? 60 : (retry_ms + 999) / 1000;
-		return request_fail(r, FAULT_UPSTREAM_RATE, NULL, "every provider of '%.*s' is limiting its rate",
-		    STR_ARG(r->model));
+		r->retry_after_s = retry_ms == 0       ? 1
+				   : retry_ms >= 60000 ? 60
+						       : (retry_ms + 999) / 1000;
+		return request_fail(r, FAULT_UPSTREAM_RATE, NULL,
+		    "every provider of '%.*s' is limiting its rate", STR_ARG(r->model));
 	}
 	if (auth == r->attempt_count)
 		return request_fail(r, FAULT_UPSTREAM_CREDENTIALS, NULL,
-		    "the provider refused the gateway's own credentials; tell the gateway's operator");
+		    "the provider refused the gateway's own credentials; tell the "
+		    "gateway's operator");
 	if (late == r->attempt_count)
-		return request_fail(r, FAULT_UPSTREAM_TIMEOUT, NULL, "no provider of '%.*s' answered in time",
-		    STR_ARG(r->model));
-	return request_fail(r, FAULT_ALL_ATTEMPTS, NULL, "all %u attempts failed; the last one at %.*s: %s", r->attempt_count,
-	    STR_ARG(last->target->provider->name), last->end != NULL ? last->end : "no answer");
+		return request_fail(r, FAULT_UPSTREAM_TIMEOUT, NULL,
+		    "no provider of '%.*s' answered in time", STR_ARG(r->model));
+	return request_fail(r, FAULT_ALL_ATTEMPTS, NULL,
+	    "all %u attempts failed; the last one at %.*s: %s", r->attempt_count,
+	    STR_ARG(last->target->provider->name),
+	    last->end != NULL ? last->end : "no answer");
 }
 
 /* The caller's fault is nobody else's to mend. */
@@ -223,9 +237,11 @@ static bool
 may_try_again(const struct request *r)
 {
 	const struct attempt *last = &r->attempt[r->attempt_count - 1];
-	unsigned most = r->config->attempts < REQUEST_ATTEMPTS ? r->config->attempts : REQUEST_ATTEMPTS;
+	unsigned most = r->config->attempts < REQUEST_ATTEMPTS ? r->config->attempts
+							       : REQUEST_ATTEMPTS;
 
-	if (r->attempt_count >= most || loop_now(r->worker->loop)->mono_us >= r->deadline_us)
+	if (r->attempt_count >= most ||
+	    loop_now(r->worker->loop)->mono_us >= r->deadline_us)
 		return false;
 	return last->blame != LZ_UPSTREAM_CALLER && last->blame != LZ_UPSTREAM_FILTERED;
 }
@@ -244,14 +260,16 @@ policy_next(struct request *r)
 			request_attempt(r)->candidate->excluded = EXCLUDED_TRIED;
 		c = best_left(r);
 		if (c != NULL && c->target->provider->api_key_count > 1)
-			index = atomic_fetch_add_explicit(&live_of(c->target)->next_credential, 1, memory_order_relaxed) %
-			    (unsigned)c->target->provider->api_key_count;
+			index = atomic_fetch_add_explicit(
+				    &live_of(c->target)->next_credential, 1,
+				    memory_order_relaxed) %
+				(unsigned)c->target->provider->api_key_count;
 	}
 	if (c == NULL && r->attempt_count > 0)
 		return fail_attempts(r);
 	if (c == NULL)
-		return request_fail(r, FAULT_NO_PROVIDER, NULL, "no provider of '%.*s' is healthy at present",
-		    STR_ARG(r->model));
+		return request_fail(r, FAULT_NO_PROVIDER, NULL,
+		    "no provider of '%.*s' is healthy at present", STR_ARG(r->model));
 	open_attempt(r, c, index);
 	return STEP_NEXT;
 }

@@ -15,7 +15,7 @@ enum {
 
 static const struct fault_row rows[FAULT_COUNT] = {
 	[FAULT_NONE] = { 200, NULL, NULL, RETRY_UNSAID, 0, "ok" },
-#define FAULT_ROW(id, status, type, code, retry, seconds) \
+#define FAULT_ROW(id, status, type, code, retry, seconds)                                \
 	[FAULT_##id] = { status, type, code, retry, seconds, #id },
 	FAULT_ROWS(FAULT_ROW)
 #undef FAULT_ROW

@@ -1,7 +1,8 @@
 /* live.c - the registry of live cells, and the breaker's arithmetic.
  *
- * A cell is found once per target and remembered in the target; the registry's lock is taken only then. Averages are
- * exponential with a weight of 1/8: fast enough to see a provider slow down within a dozen calls.
+ * A cell is found once per target and remembered in the target; the registry's lock is
+ * taken only then. Averages are exponential with a weight of 1/8: fast enough to see a
+ * provider slow down within a dozen calls.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -16,7 +17,8 @@ enum {
 	BUCKETS = 1024, /* power of two */
 	BREAKER_FAILURES = 5,
 	BREAKER_OPEN_US = 10 * 1000 * 1000,
-	PROBE_LIMIT_US = 30 * 1000 * 1000 /* a probe that never came home does not keep the breaker shut for ever */
+	PROBE_LIMIT_US = 30 * 1000 * 1000 /* a probe that never came home does not keep
+					     the breaker shut for ever */
 };
 
 struct node {
@@ -26,7 +28,8 @@ struct node {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct node *bucket[BUCKETS];
-static struct live spare; /* shared by all when memory is out: wrong averages, right answers */
+static struct live
+    spare; /* shared by all when memory is out: wrong averages, right answers */
 
 static unsigned
 hash_name(const char *s)
@@ -38,13 +41,14 @@ hash_name(const char *s)
 	return h & (BUCKETS - 1);
 }
 
-/* A model that nobody listed is known by "provider/model": such names are the callers' own, so they share the provider's
- * cell, and callers cannot grow the registry. */
+/* A model that nobody listed is known by "provider/model": such names are the callers'
+ * own, so they share the provider's cell, and callers cannot grow the registry. */
 static void
 cell_name(const struct target *t, char *out, size_t n)
 {
 	lz_str provider = t->provider->name, id = t->model->id;
-	bool is_made = id.len > provider.len && id.ptr[provider.len] == '/' && str_eq(str_cut(id, 0, provider.len), provider);
+	bool is_made = id.len > provider.len && id.ptr[provider.len] == '/' &&
+		       str_eq(str_cut(id, 0, provider.len), provider);
 
 	if (is_made)
 		snprintf(out, n, "%.*s", STR_ARG(provider));
@@ -55,7 +59,8 @@ cell_name(const struct target *t, char *out, size_t n)
 struct live *
 live_of(const struct target *t)
 {
-	struct target *mine = (struct target *)(uintptr_t)t; /* the one member that is set after the fact */
+	struct target *mine =
+	    (struct target *)(uintptr_t)t; /* the one member that is set after the fact */
 	struct live *l = atomic_load_explicit(&mine->live, memory_order_acquire);
 	char name[sizeof l->name];
 	struct node *n;
@@ -110,7 +115,8 @@ average(_Atomic uint64_t *cell, int64_t value)
 	uint64_t old = atomic_load_explicit(cell, memory_order_relaxed);
 	uint64_t v = value < 0 ? 0 : (uint64_t)value;
 
-	atomic_store_explicit(cell, old == 0 ? v : old - old / 8 + v / 8, memory_order_relaxed);
+	atomic_store_explicit(
+	    cell, old == 0 ? v : old - old / 8 + v / 8, memory_order_relaxed);
 }
 
 static void
@@ -120,7 +126,8 @@ note_failure(struct live *l, int64_t now_us)
 
 	if (n < BREAKER_FAILURES)
 		return;
-	if (atomic_exchange_explicit(&l->open_until_us, now_us + BREAKER_OPEN_US, memory_order_relaxed) == 0)
+	if (atomic_exchange_explicit(
+		&l->open_until_us, now_us + BREAKER_OPEN_US, memory_order_relaxed) == 0)
 		tell(TELL_PROVIDER_DOWN, "target=%s failures=%u", l->name, n);
 	atomic_store_explicit(&l->probe_us, 0, memory_order_relaxed);
 }
@@ -137,15 +144,16 @@ note_success(struct live *l)
 }
 
 void
-live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream, int64_t ttft_us, int64_t total_us,
-    int64_t output_tokens)
+live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream, int64_t ttft_us,
+    int64_t total_us, int64_t output_tokens)
 {
 	unsigned mode = is_stream ? 1 : 0;
 	uint32_t rate = atomic_load_explicit(&l->error_permille, memory_order_relaxed);
 
 	atomic_fetch_sub_explicit(&l->in_flight, 1, memory_order_relaxed);
 	rate = rate - rate / 8 + (is_fault ? 125 : 0);
-	atomic_store_explicit(&l->error_permille, rate > 1000 ? 1000 : rate, memory_order_relaxed);
+	atomic_store_explicit(
+	    &l->error_permille, rate > 1000 ? 1000 : rate, memory_order_relaxed);
 	if (is_fault) {
 		note_failure(l, now_us);
 		return;

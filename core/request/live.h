@@ -1,6 +1,8 @@
-/* live.h - what is known of each target right now: breaker, averages, in-flight. Survives reloads.
+/* live.h - what is known of each target right now: breaker, averages, in-flight. Survives
+ * reloads.
  *
- * Keyed by "provider/model"; all workers add to the same atomic cells; policy/ reads, call/ writes.
+ * Keyed by "provider/model"; all workers add to the same atomic cells; policy/ reads,
+ * call/ writes.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,32 +12,41 @@
 #include <stdatomic.h>
 #include "config/config.h"
 
-enum { LIVE_MODES = 2 }; /* 0 whole answers, 1 streams */
+enum {
+	LIVE_MODES = 2
+}; /* 0 whole answers, 1 streams */
 
 struct live {
-	_Atomic int64_t open_until_us;	/* breaker: not tried before (monotonic); 0 closed */
-	_Atomic int64_t probe_us;	/* half-open: since when one probe is out; 0 none */
-	_Atomic uint32_t failures;	/* in a row */
+	_Atomic int64_t
+	    open_until_us;         /* breaker: not tried before (monotonic); 0 closed */
+	_Atomic int64_t probe_us;  /* half-open: since when one probe is out; 0 none */
+	_Atomic uint32_t failures; /* in a row */
 	_Atomic uint32_t in_flight;
 	_Atomic uint64_t samples[LIVE_MODES];
-	_Atomic uint64_t ttft_us[LIVE_MODES], us_per_token[LIVE_MODES], total_us[LIVE_MODES]; /* moving averages */
+	_Atomic uint64_t ttft_us[LIVE_MODES], us_per_token[LIVE_MODES],
+	    total_us[LIVE_MODES]; /* moving averages */
 	_Atomic uint32_t error_permille;
 	_Atomic uint32_t next_credential;
 	char name[200];
 };
 
-/* The cells of a target; made at first sight, never freed (their number is the number of names ever configured, and
- * targets that nobody listed share their provider's cell). Never NULL: out of memory gives a shared spare. [any] */
+/* The cells of a target; made at first sight, never freed (their number is the number of
+ * names ever configured, and targets that nobody listed share their provider's cell).
+ * Never NULL: out of memory gives a shared spare. [any] */
 struct live *live_of(const struct target *t);
-bool live_is_healthy(struct live *l, int64_t now_us); /* closed, or half-open and this caller may probe */
-/* An attempt begins: counts it in flight, and takes the probe's place when the breaker is half open. */
+bool live_is_healthy(
+    struct live *l, int64_t now_us); /* closed, or half-open and this caller may probe */
+/* An attempt begins: counts it in flight, and takes the probe's place when the breaker is
+ * half open. */
 void live_began(struct live *l, int64_t now_us);
-/* How an attempt ended, once per live_began(). is_fault: the target's (5xx, network, timeout), not the caller's.
- * total_us -1: it lives, but the time says nothing (it refused the request). */
-void live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream, int64_t ttft_us, int64_t total_us,
-    int64_t output_tokens);
+/* How an attempt ended, once per live_began(). is_fault: the target's (5xx, network,
+ * timeout), not the caller's. total_us -1: it lives, but the time says nothing (it
+ * refused the request). */
+void live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream,
+    int64_t ttft_us, int64_t total_us, int64_t output_tokens);
 /* The attempt was given up for reasons of ours or the client's: nothing is learnt. */
 void live_dropped(struct live *l);
-void live_each(void (*fn)(void *arg, struct live *l), void *arg); /* [any] for metrics and `provider list` */
+void live_each(void (*fn)(void *arg, struct live *l),
+    void *arg); /* [any] for metrics and `provider list` */
 
 #endif

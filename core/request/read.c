@@ -1,7 +1,8 @@
 /* read.c - what a chat request says, read in one strict pass without building a tree.
  *
- * Only members that routing, money or policy need are looked at; everything else goes to the provider as it came. What
- * is looked at is checked for its type and range here, so that what was checked is what is sent.
+ * Only members that routing, money or policy need are looked at; everything else goes to
+ * the provider as it came. What is looked at is checked for its type and range here, so
+ * that what was checked is what is sent.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,12 +14,13 @@
 
 enum {
 	MODEL_BYTES = 256,
-	ID_BYTES = 256,	      /* user, session */
-	METADATA_PAIRS = 16,  /* OpenAI's own limits */
+	ID_BYTES = 256,      /* user, session */
+	METADATA_PAIRS = 16, /* OpenAI's own limits */
 	METADATA_KEY = 64,
 	METADATA_VALUE = 512,
 	CHOICES = 128,
-	MEDIA_TOKENS = 2000   /* bound of one inline image, file or sound, whatever its bytes */
+	MEDIA_TOKENS =
+	    2000 /* bound of one inline image, file or sound, whatever its bytes */
 };
 
 static enum step
@@ -72,12 +74,14 @@ read_count(struct request *r, const char *name, int64_t max, int64_t *out)
 	if (is_null(m))
 		return STEP_NEXT;
 	if (!jscan_int(m, &v) || v < 1 || v > max)
-		return request_fail(r, FAULT_BAD_REQUEST, name, "'%s' must be an integer from 1 to %" PRId64, name, max);
+		return request_fail(r, FAULT_BAD_REQUEST, name,
+		    "'%s' must be an integer from 1 to %" PRId64, name, max);
 	*out = v;
 	return STEP_NEXT;
 }
 
-/* Model names go into URLs of some providers: no controls, no dot segments, no empty segments. */
+/* Model names go into URLs of some providers: no controls, no dot segments, no empty
+ * segments. */
 static bool
 model_is_sane(lz_str s)
 {
@@ -86,8 +90,9 @@ model_is_sane(lz_str s)
 	if (s.len == 0 || s.ptr[0] == '/' || s.ptr[s.len - 1] == '/')
 		return false;
 	for (size_t i = 0; i <= s.len; i++) {
-		if (i < s.len && ((unsigned char)s.ptr[i] <= 0x20 || s.ptr[i] == 0x7f || s.ptr[i] == '\\' ||
-		    s.ptr[i] == '?' || s.ptr[i] == '#' || s.ptr[i] == '%'))
+		if (i < s.len && ((unsigned char)s.ptr[i] <= 0x20 || s.ptr[i] == 0x7f ||
+				     s.ptr[i] == '\\' || s.ptr[i] == '?' ||
+				     s.ptr[i] == '#' || s.ptr[i] == '%'))
 			return false;
 		if (i == s.len || s.ptr[i] == '/') {
 			lz_str part = str_cut(s, start, i);
@@ -106,12 +111,14 @@ read_model(struct request *r)
 	enum step s;
 
 	if (is_null(jscan_find(&r->scan, "model")))
-		return request_fail(r, FAULT_BAD_REQUEST, "model", "you must provide a 'model' parameter");
+		return request_fail(r, FAULT_BAD_REQUEST, "model",
+		    "you must provide a 'model' parameter");
 	s = read_string(r, "model", MODEL_BYTES, &r->model);
 	if (s != STEP_NEXT)
 		return s;
 	if (!model_is_sane(r->model))
-		return request_fail(r, FAULT_BAD_REQUEST, "model", "'model' is not a model name");
+		return request_fail(
+		    r, FAULT_BAD_REQUEST, "model", "'model' is not a model name");
 	return STEP_NEXT;
 }
 
@@ -127,7 +134,8 @@ read_stream(struct request *r)
 	if (m->type != JSCAN_OBJECT)
 		return wrong(r, "stream_options", "must be an object");
 	if (!r->is_stream)
-		return wrong(r, "stream_options", "is only allowed when 'stream' is true");
+		return wrong(
+		    r, "stream_options", "is only allowed when 'stream' is true");
 	if (!jscan_inner(m->value, "include_usage", &inner) || inner.type == JSCAN_NULL)
 		return STEP_NEXT;
 	if (inner.type != JSCAN_TRUE && inner.type != JSCAN_FALSE)
@@ -170,8 +178,8 @@ is_filled_array(const struct jscan_member *m)
 	return m != NULL && m->type == JSCAN_ARRAY && m->value.len > 2;
 }
 
-/* Parts other than text are told by their type; inside a string the quotes would be escaped, so that a prompt that talks
- * about "image_url" is not taken for one. */
+/* Parts other than text are told by their type; inside a string the quotes would be
+ * escaped, so that a prompt that talks about "image_url" is not taken for one. */
 static void
 read_part_kinds(struct request *r, lz_str messages)
 {
@@ -210,11 +218,13 @@ read_capabilities(struct request *r)
 	return STEP_NEXT;
 }
 
-/* No provider counts more tokens than bytes of what it is shown; media count by item, not by their base64. */
+/* No provider counts more tokens than bytes of what it is shown; media count by item, not
+ * by their base64. */
 static void
 estimate_prompt(struct request *r)
 {
-	static const char *const shown[] = { "messages", "tools", "functions", "response_format", NULL };
+	static const char *const shown[] = { "messages", "tools", "functions",
+		"response_format", NULL };
 	int64_t bytes = 0, media = 0;
 
 	for (unsigned i = 0; shown[i] != NULL; i++) {
@@ -223,7 +233,8 @@ estimate_prompt(struct request *r)
 		if (m == NULL)
 			continue;
 		media += m->media_items;
-		bytes += m->media_items > 0 ? (int64_t)m->text_bytes * 5 / 4 : (int64_t)m->value.len;
+		bytes += m->media_items > 0 ? (int64_t)m->text_bytes * 5 / 4
+					    : (int64_t)m->value.len;
 	}
 	r->prompt_bound = bytes + media * MEDIA_TOKENS;
 	r->prompt_tokens = (bytes + 3) / 4 + media * MEDIA_TOKENS / 2;
@@ -241,39 +252,49 @@ merge_metadata(struct request *r, lz_str text, const char *param, json_t *into)
 
 	if (!json_is_object(j)) {
 		json_decref(j);
-		return request_fail(r, FAULT_BAD_REQUEST, param, "'%s' must be a flat JSON object", param);
+		return request_fail(r, FAULT_BAD_REQUEST, param,
+		    "'%s' must be a flat JSON object", param);
 	}
-	json_object_foreach(j, key, value) {
+	json_object_foreach(j, key, value)
+	{
 		if (!json_is_string(value))
-			s = request_fail(r, FAULT_BAD_REQUEST, param, "'%s.%.64s' must be a string", param, key);
-		else if (strlen(key) > METADATA_KEY || json_string_length(value) > METADATA_VALUE)
 			s = request_fail(r, FAULT_BAD_REQUEST, param,
-			    "'%s.%.64s' is too long; keys hold at most 64 bytes, values 512", param, key);
+			    "'%s.%.64s' must be a string", param, key);
+		else if (strlen(key) > METADATA_KEY ||
+			 json_string_length(value) > METADATA_VALUE)
+			s = request_fail(r, FAULT_BAD_REQUEST, param,
+			    "'%s.%.64s' is too long; keys hold at most 64 bytes, values "
+			    "512",
+			    param, key);
 		if (s != STEP_NEXT)
 			break;
 		json_object_set(into, key, value);
 	}
 	if (s == STEP_NEXT && json_object_size(into) > METADATA_PAIRS)
-		s = request_fail(r, FAULT_BAD_REQUEST, param, "'%s' holds more than 16 pairs", param);
+		s = request_fail(
+		    r, FAULT_BAD_REQUEST, param, "'%s' holds more than 16 pairs", param);
 	json_decref(j);
 	return s;
 }
 
-/* The caller's own trace: kept as metadata. Our id stays unique, since one trace may hold many requests. */
+/* The caller's own trace: kept as metadata. Our id stays unique, since one trace may hold
+ * many requests. */
 static bool
 is_traceparent(lz_str s)
 {
 	uint8_t id[16], parent[8];
 
 	return s.len >= 55 && s.ptr[2] == '-' && s.ptr[35] == '-' && s.ptr[52] == '-' &&
-	    crypto_unhex(str_cut(s, 3, 35), id, 16) && crypto_unhex(str_cut(s, 36, 52), parent, 8);
+	       crypto_unhex(str_cut(s, 3, 35), id, 16) &&
+	       crypto_unhex(str_cut(s, 36, 52), parent, 8);
 }
 
 static enum step
 read_metadata(struct request *r)
 {
 	const struct jscan_member *m = jscan_find(&r->scan, "metadata");
-	lz_str header = request_header(r, "x-latenza-metadata"), parent = request_header(r, "traceparent");
+	lz_str header = request_header(r, "x-latenza-metadata"),
+	       parent = request_header(r, "traceparent");
 	json_t *all;
 	struct buf text;
 	enum step s = STEP_NEXT;
@@ -306,7 +327,8 @@ read_name_header(struct request *r, const char *name, lz_str *out)
 	if (v.ptr == NULL)
 		return STEP_NEXT;
 	if (v.len == 0 || v.len > ID_BYTES || !str_is_utf8(v))
-		return request_fail(r, FAULT_BAD_REQUEST, name, "'%s' must hold 1 to 256 bytes of text", name);
+		return request_fail(r, FAULT_BAD_REQUEST, name,
+		    "'%s' must hold 1 to 256 bytes of text", name);
 	*out = arena_copy(r->arena, v);
 	return STEP_NEXT;
 }
@@ -326,11 +348,13 @@ read_headers(struct request *r)
 		return s;
 	if (v.ptr != NULL && (!str_to_int(v, 86400000, &ms) || ms < 1))
 		return request_fail(r, FAULT_BAD_REQUEST, "x-latenza-timeout-ms",
-		    "'x-latenza-timeout-ms' must be a number of milliseconds from 1 to 86400000");
+		    "'x-latenza-timeout-ms' must be a number of milliseconds from 1 to "
+		    "86400000");
 	r->deadline_us = r->began.mono_us + ms * 1000;
 	v = request_header(r, "x-latenza-usage");
 	if (v.ptr != NULL && !str_is(v, "include"))
-		return request_fail(r, FAULT_BAD_REQUEST, "x-latenza-usage", "'x-latenza-usage' must be 'include'");
+		return request_fail(r, FAULT_BAD_REQUEST, "x-latenza-usage",
+		    "'x-latenza-usage' must be 'include'");
 	r->wants_latenza_usage = v.ptr != NULL;
 	if (request_header(r, "x-latenza-dry-run").ptr != NULL)
 		return request_fail(r, FAULT_UNSUPPORTED_PARAMETER, "x-latenza-dry-run",
@@ -354,15 +378,16 @@ read_user(struct request *r)
 enum step
 request_read(struct request *r)
 {
-	static enum step (*const parts[])(struct request *r) = { read_model, read_stream, read_limits,
-		read_capabilities, read_headers, read_user, read_metadata };
+	static enum step (*const parts[])(struct request * r) = { read_model, read_stream,
+		read_limits, read_capabilities, read_headers, read_user, read_metadata };
 	struct err e;
 	enum step s = STEP_NEXT;
 
 	r->max_tokens = -1;
 	r->choices = 1;
 	if (jscan_object(buf_str(&r->body), &r->scan, &e) != ST_OK)
-		return request_fail(r, FAULT_BAD_REQUEST, NULL, "the request body is not valid: %s", e.text);
+		return request_fail(r, FAULT_BAD_REQUEST, NULL,
+		    "the request body is not valid: %s", e.text);
 	for (unsigned i = 0; i < sizeof parts / sizeof parts[0] && s == STEP_NEXT; i++)
 		s = parts[i](r);
 	if (s == STEP_NEXT)

@@ -1,4 +1,5 @@
-/* request.c - small verbs over struct request: failing it, its headers, the body of an error.
+/* request.c - small verbs over struct request: failing it, its headers, the body of an
+ * error.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -7,7 +8,9 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { MESSAGE_BYTES = 600 };
+enum {
+	MESSAGE_BYTES = 600
+};
 
 static const char *const exclusion_names[EXCLUSION_COUNT] = {
 	[EXCLUDED_NOT] = "",
@@ -91,7 +94,8 @@ add_attempts(const struct request *r, struct buf *out)
 		buf_add_json(out, a->target->provider->name);
 		buf_add_z(out, ",\"model\":");
 		buf_add_json(out, a->target->model->id);
-		buf_addf(out, ",\"status\":%d,\"end\":\"%s\"}", a->status, a->end != NULL ? a->end : "");
+		buf_addf(out, ",\"status\":%d,\"end\":\"%s\"}", a->status,
+		    a->end != NULL ? a->end : "");
 	}
 	buf_add_z(out, "]}");
 }

@@ -1,7 +1,8 @@
-/* request.h - one request, from its first byte to its trace: what every stage reads and writes.
+/* request.h - one request, from its first byte to its trace: what every stage reads and
+ * writes.
  *
- * The stages (gateway/stages.c) are functions over this struct; rooms on the same floor meet only here. All memory is
- * the request's arena, all of it [worker].
+ * The stages (gateway/stages.c) are functions over this struct; rooms on the same floor
+ * meet only here. All memory is the request's arena, all of it [worker].
  *
  * SPDX-License-Identifier: MIT
  */
@@ -27,20 +28,23 @@ enum step {
 	STEP_WAIT,    /* the stage calls request_go_on() later */
 	STEP_RETRY,   /* this attempt failed: settle it, go on with the next candidate */
 	STEP_FAULT,   /* r->fault is set: settle, trace, answer */
-	STEP_DONE     /* the answer is complete but for its last bytes: settle, trace, send them */
+	STEP_DONE /* the answer is complete but for its last bytes: settle, trace, send
+		     them */
 };
 
-struct key;    /* key/keys.h */
-struct route;  /* gateway/routes.h */
+struct key;   /* key/keys.h */
+struct route; /* gateway/routes.h */
 struct visit; /* plugin/visit.h */
 struct request;
 
 /* What the stages need of each other across the floor; filled in by gateway/. */
 struct request_ops {
-	void (*go_on)(struct request *r, enum step s); /* from an event: continue the stage that said STEP_WAIT */
+	void (*go_on)(struct request *r,
+	    enum step s); /* from an event: continue the stage that said STEP_WAIT */
 	/* The first bytes of a stream are about to go out: the answer's head. */
 	void (*begin_stream)(struct request *r);
-	/* The running estimate of a stream nears its bound: more money for attempt r->attempt, from what is left. */
+	/* The running estimate of a stream nears its bound: more money for attempt
+	 * r->attempt, from what is left. */
 	bool (*top_up)(struct request *r, int64_t nano_eur);
 	/* The budget of `scope` (LZ_OF_KEY ...) nearest to its limit. false: none set. */
 	bool (*budget)(struct request *r, uint32_t scope, lz_budget *out);
@@ -49,16 +53,16 @@ struct request_ops {
 /* Why a candidate is out; the trace and the refusal are made from it. */
 enum exclusion {
 	EXCLUDED_NOT,
-	EXCLUDED_NOT_ALLOWED,	 /* model_allowlist */
-	EXCLUDED_TEST,		 /* a test key and a provider that is not test */
-	EXCLUDED_UNPRICED,	 /* a budget and no price */
+	EXCLUDED_NOT_ALLOWED, /* model_allowlist */
+	EXCLUDED_TEST,        /* a test key and a provider that is not test */
+	EXCLUDED_UNPRICED,    /* a budget and no price */
 	EXCLUDED_CAPABILITY,
 	EXCLUDED_CONTEXT,
-	EXCLUDED_BUDGET,	 /* its bound does not fit what is left */
-	EXCLUDED_HEALTH,	 /* breaker open */
-	EXCLUDED_KIND,		 /* a chat request and an embedding model */
-	EXCLUDED_ROUTER,	 /* the router did not prefer it */
-	EXCLUDED_TRIED,		 /* failed already in this request */
+	EXCLUDED_BUDGET, /* its bound does not fit what is left */
+	EXCLUDED_HEALTH, /* breaker open */
+	EXCLUDED_KIND,   /* a chat request and an embedding model */
+	EXCLUDED_ROUTER, /* the router did not prefer it */
+	EXCLUDED_TRIED,  /* failed already in this request */
 	EXCLUSION_COUNT
 };
 const char *exclusion_name(enum exclusion x); /* "model_not_allowed", ... for traces */
@@ -66,123 +70,134 @@ const char *exclusion_name(enum exclusion x); /* "model_not_allowed", ... for tr
 struct candidate {
 	const struct target *target;
 	enum exclusion excluded;
-	unsigned rank;		/* 1 is tried first; 0: not preferred */
-	double score;		/* the router's */
-	lz_str why;		/* the router's word */
-	int64_t bound_nano_eur;	/* upper bound of an attempt here; -1: no price */
+	unsigned rank;          /* 1 is tried first; 0: not preferred */
+	double score;           /* the router's */
+	lz_str why;             /* the router's word */
+	int64_t bound_nano_eur; /* upper bound of an attempt here; -1: no price */
 	int64_t input_nano_eur;
 	int64_t estimate_nano_eur; /* what it will probably cost */
-	int64_t output_bound;	/* tokens */
+	int64_t output_bound;      /* tokens */
 };
 
 struct attempt {
-	unsigned number;	     /* from 0 */
+	unsigned number; /* from 0 */
 	struct candidate *candidate;
 	const struct target *target;
 	struct live *live;
 	lz_str credential;
 	unsigned credential_index;
 	int64_t bound_nano_eur, input_nano_eur, output_bound;
-	void *reservation;	     /* key/'s; NULL: nothing held */
-	bool is_open;		     /* reserved and not settled */
-	bool was_sent;		     /* something may have reached the provider */
+	void *reservation; /* key/'s; NULL: nothing held */
+	bool is_open;      /* reserved and not settled */
+	bool was_sent;     /* something may have reached the provider */
 	bool has_usage;
-	bool lowers_output;	     /* a limit is sent upstream because a budget binds */
-	int64_t began_us, sent_us, first_byte_us, first_token_us, ended_us; /* monotonic; 0: not reached */
-	int status;		     /* the provider's HTTP status; 0 none */
-	int32_t blame;		     /* LZ_UPSTREAM_* */
-	const char *end;	     /* upstream_end_name() or "ok", for the trace */
+	bool lowers_output; /* a limit is sent upstream because a budget binds */
+	int64_t began_us, sent_us, first_byte_us, first_token_us,
+	    ended_us;    /* monotonic; 0: not reached */
+	int status;      /* the provider's HTTP status; 0 none */
+	int32_t blame;   /* LZ_UPSTREAM_* */
+	const char *end; /* upstream_end_name() or "ok", for the trace */
 	struct record_usage usage;
-	int64_t delivered_bytes;     /* text that went to the client */
+	int64_t delivered_bytes; /* text that went to the client */
 	int64_t delivered_events;
-	uint8_t state;		     /* enum charge_state once settled */
-	int64_t cost_nano_eur;	     /* once settled; -1 unpriced */
+	uint8_t state;               /* enum charge_state once settled */
+	int64_t cost_nano_eur;       /* once settled; -1 unpriced */
 	lz_str message, code, param; /* the provider's error, fit for the caller */
 	unsigned retry_after_ms;
-	void *call;		     /* call/'s own state */
+	void *call; /* call/'s own state */
 };
 
 struct request {
 	struct worker *worker;
-	struct exchange *x;	     /* NULL: the client left, or has its answer */
+	struct exchange *x; /* NULL: the client left, or has its answer */
 	const struct request_ops *ops;
 	struct arena *arena;
-	struct config *config;	     /* a reference */
+	struct config *config; /* a reference */
 	const struct route *route;
 	uint8_t id[RECORD_ID_BYTES];
 	char id_hex[2 * RECORD_ID_BYTES + 1];
 	struct moment began;
-	int64_t read_us;	     /* the body was complete */
-	int64_t waited_us;	     /* spent waiting for providers: total minus this is overhead */
-	unsigned stage;		     /* row of the stage table */
+	int64_t read_us;   /* the body was complete */
+	int64_t waited_us; /* spent waiting for providers: total minus this is overhead */
+	unsigned stage;    /* row of the stage table */
 	enum step waited_for;
 
 	/* key */
-	struct key *key;	     /* a reference; NULL: not authenticated */
-	bool counts_in_flight;	     /* of the key */
-	int64_t tokens_held;	     /* of the key's tokens_per_minute */
-	bool shows_budget;	     /* x-latenza-budget-remaining-eur */
-	int64_t rate_limit, rate_remaining, rate_reset_ms; /* for x-ratelimit-*; -1: none */
-	enum key_log log_content;    /* settled: FULL, META or OFF */
+	struct key *key;       /* a reference; NULL: not authenticated */
+	bool counts_in_flight; /* of the key */
+	int64_t tokens_held;   /* of the key's tokens_per_minute */
+	bool shows_budget;     /* x-latenza-budget-remaining-eur */
+	int64_t rate_limit, rate_remaining,
+	    rate_reset_ms;        /* for x-ratelimit-*; -1: none */
+	enum key_log log_content; /* settled: FULL, META or OFF */
 
 	/* what the request says */
 	struct buf body;
 	struct jscan scan;
-	lz_str model, user, session, metadata, strategy_asked; /* metadata: flat JSON object text, merged */
+	lz_str model, user, session, metadata,
+	    strategy_asked; /* metadata: flat JSON object text, merged */
 	bool is_stream, wants_usage_chunk, wants_latenza_usage;
-	int64_t max_tokens;	     /* -1: not given */
-	int64_t choices;	     /* n, 1 */
-	uint32_t capabilities;	     /* LZ_CAN_* asked for */
-	int64_t prompt_tokens;	     /* estimate */
-	int64_t prompt_bound;	     /* no provider counts more */
-	int64_t deadline_us;	     /* monotonic */
-	const char *capability_param; /* the member that asks for the dearest capability, for faults */
+	int64_t max_tokens;           /* -1: not given */
+	int64_t choices;              /* n, 1 */
+	uint32_t capabilities;        /* LZ_CAN_* asked for */
+	int64_t prompt_tokens;        /* estimate */
+	int64_t prompt_bound;         /* no provider counts more */
+	int64_t deadline_us;          /* monotonic */
+	const char *capability_param; /* the member that asks for the dearest capability,
+					 for faults */
 
 	/* policy */
-	lz_str strategy;	     /* the one used */
+	lz_str strategy; /* the one used */
 	const struct part *router;
 	struct candidate *candidate; /* arena */
 	size_t candidate_count;
-	struct visit *router_visit;  /* while the router thinks */
-	int64_t output_limit;	     /* the least of key, router, ... ; -1 none */
+	struct visit *router_visit; /* while the router thinks */
+	int64_t output_limit;       /* the least of key, router, ... ; -1 none */
 
 	/* call */
 	struct attempt attempt[REQUEST_ATTEMPTS];
-	unsigned attempt_count;	     /* begun */
-	bool has_begun;		     /* the client saw bytes: no failover any more */
-	int64_t max_tokens_sent;     /* x-latenza-max-tokens; -1: not lowered */
+	unsigned attempt_count;  /* begun */
+	bool has_begun;          /* the client saw bytes: no failover any more */
+	int64_t max_tokens_sent; /* x-latenza-max-tokens; -1: not lowered */
 
 	/* answer */
 	int answer_status;
-	struct buf answer;	     /* whole answers: held until the trace is written */
-	lz_str last_bytes;	     /* streams: the last events but [DONE], held likewise */
-	lz_str usage_chunk;	     /* streams: data of the usage chunk, sent before [DONE]; absent: not asked for */
-	bool ends_in_error;	     /* the stream ended with an error object */
-	bool is_cut;		     /* ... or is to be cut */
-	lz_str finish;		     /* finish_reason */
-	struct buf answer_text;	     /* for the trace's content, JSON-escaped text as it came; bounded */
-	struct buf answer_tools;     /* tool call deltas, comma separated JSON */
+	struct buf answer;       /* whole answers: held until the trace is written */
+	lz_str last_bytes;       /* streams: the last events but [DONE], held likewise */
+	lz_str usage_chunk;      /* streams: data of the usage chunk, sent before [DONE];
+				    absent: not asked for */
+	bool ends_in_error;      /* the stream ended with an error object */
+	bool is_cut;             /* ... or is to be cut */
+	lz_str finish;           /* finish_reason */
+	struct buf answer_text;  /* for the trace's content, JSON-escaped text as it came;
+				    bounded */
+	struct buf answer_tools; /* tool call deltas, comma separated JSON */
 
 	/* fault */
 	enum fault fault;
-	lz_str fault_message, fault_param, fault_code; /* fault_code: instead of the row's */
-	int fault_status;	     /* instead of the row's; 0: the row's */
-	unsigned retry_after_s;	     /* instead of the row's; 0: the row's */
+	lz_str fault_message, fault_param,
+	    fault_code;         /* fault_code: instead of the row's */
+	int fault_status;       /* instead of the row's; 0: the row's */
+	unsigned retry_after_s; /* instead of the row's; 0: the row's */
 
 	struct loop_wait wait;
-	struct loop_timer timer;     /* the stage at hand's */
+	struct loop_timer timer; /* the stage at hand's */
 	struct loop_later later;
-	unsigned holds;		     /* who still needs the struct (plugin calls that come home later) */
-	bool is_finished;	     /* its end has begun: settled, traced */
-	bool is_done;		     /* answered: freed when holds is 0 */
+	unsigned
+	    holds; /* who still needs the struct (plugin calls that come home later) */
+	bool is_finished; /* its end has begun: settled, traced */
+	bool is_done;     /* answered: freed when holds is 0 */
 };
 
 /* Notes the fault and says STEP_FAULT. The message is copied. */
-enum step request_fail(struct request *r, enum fault f, const char *param, const char *fmt, ...) PRINTF_LIKE(4, 5);
-/* Continues the stage that said STEP_WAIT. Never call it from inside the stage function itself. */
+enum step request_fail(struct request *r, enum fault f, const char *param,
+    const char *fmt, ...) PRINTF_LIKE(4, 5);
+/* Continues the stage that said STEP_WAIT. Never call it from inside the stage function
+ * itself. */
 void request_go_on(struct request *r, enum step s);
 
-/* Reads head and body: model, stream, limits, capabilities, metadata, user ... (read.c). STEP_NEXT or STEP_FAULT. */
+/* Reads head and body: model, stream, limits, capabilities, metadata, user ... (read.c).
+ * STEP_NEXT or STEP_FAULT. */
 enum step request_read(struct request *r);
 /* Header value by lower-case name; STR_NONE: absent. */
 lz_str request_header(const struct request *r, const char *name);
@@ -193,6 +208,7 @@ void request_fault_body(const struct request *r, struct buf *out);
 
 /* The struct as plugins see it (view.c); views into the request. */
 void request_view(struct request *r, lz_request *out, uint32_t phase);
-void request_view_target(const struct request *r, const struct candidate *c, lz_target *out);
+void request_view_target(
+    const struct request *r, const struct candidate *c, lz_target *out);
 
 #endif

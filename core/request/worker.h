@@ -1,4 +1,5 @@
-/* worker.h - one thread of the data plane and what it owns. Workers share nothing but the cells.
+/* worker.h - one thread of the data plane and what it owns. Workers share nothing but the
+ * cells.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -24,10 +25,10 @@ struct worker {
 	struct spool *spool;
 	struct storage *storage; /* content queue only */
 	struct pool *pool;
-	struct config *config;	 /* this worker's reference; swapped by a posted task */
+	struct config *config; /* this worker's reference; swapped by a posted task */
 	struct gateway *gateway;
 	unsigned in_flight;
-	uint64_t id_state;	 /* of request ids */
+	uint64_t id_state;             /* of request ids */
 	struct arena *spare_arena[32]; /* kept for the next requests */
 	unsigned spare_count;
 };

@@ -1,7 +1,7 @@
 /* trace.c - the slim record of a request, and its content.
  *
- * The record is what must never be lost: who, what, how long, how much. Prompts, answers and the candidate table are
- * best effort and go another way (store/storage.h).
+ * The record is what must never be lost: who, what, how long, how much. Prompts, answers
+ * and the candidate table are best effort and go another way (store/storage.h).
  *
  * SPDX-License-Identifier: MIT
  */
@@ -10,9 +10,12 @@
 #include <inttypes.h>
 #include "base/metric.h"
 
-enum { ATTEMPT_LIST_BYTES = 4096 };
+enum {
+	ATTEMPT_LIST_BYTES = 4096
+};
 
-static const char *const states[] = { "open", "actual", "estimated", "released", "uncertain", "unpriced" };
+static const char *const states[] = { "open", "actual", "estimated", "released",
+	"uncertain", "unpriced" };
 
 int64_t
 trace_cost(const struct request *r)
@@ -55,9 +58,11 @@ add_attempt(struct buf *b, const struct attempt *a)
 	buf_add_json(b, a->target->model->id);
 	buf_add_z(b, ",\"end\":");
 	buf_add_json(b, lz_strz(a->end != NULL ? a->end : "not_sent"));
-	buf_addf(b, ",\"state\":\"%s\",\"status\":%d,\"ms\":%" PRId64 ",\"ttft_ms\":%" PRId64 ",\"cost_nano_eur\":%" PRId64,
-	    states[a->state], a->status, ms_between(a->sent_us, a->ended_us), ms_between(a->sent_us, a->first_token_us),
-	    a->cost_nano_eur);
+	buf_addf(b,
+	    ",\"state\":\"%s\",\"status\":%d,\"ms\":%" PRId64 ",\"ttft_ms\":%" PRId64
+	    ",\"cost_nano_eur\":%" PRId64,
+	    states[a->state], a->status, ms_between(a->sent_us, a->ended_us),
+	    ms_between(a->sent_us, a->first_token_us), a->cost_nano_eur);
 	if (a->message.len > 0 && a->blame != LZ_UPSTREAM_OK) {
 		buf_add_z(b, ",\"error\":");
 		buf_add_json(b, str_cut(a->message, 0, 200));
@@ -116,7 +121,8 @@ code_of(const struct request *r)
 		return STR_NONE;
 	if (r->fault_code.ptr != NULL)
 		return r->fault_code;
-	return lz_strz(fault_row(r->fault)->code != NULL ? fault_row(r->fault)->code : "invalid_request");
+	return lz_strz(fault_row(r->fault)->code != NULL ? fault_row(r->fault)->code
+							 : "invalid_request");
 }
 
 static void
@@ -140,7 +146,9 @@ trace_record(struct request *r, const struct trace_names *names, struct record_t
 	if (r->read_us > r->began.mono_us) /* reading the body is the client's time */
 		out->overhead_us -= r->read_us - r->began.mono_us;
 	out->overhead_us = out->overhead_us < 0 ? 0 : out->overhead_us;
-	out->ttft_us = last != NULL && last->first_token_us > 0 ? last->first_token_us - r->began.mono_us : -1;
+	out->ttft_us = last != NULL && last->first_token_us > 0
+			   ? last->first_token_us - r->began.mono_us
+			   : -1;
 	out->cost_nano_eur = trace_cost(r);
 	for (unsigned i = 0; i < r->attempt_count; i++)
 		add_usage(&out->usage, &r->attempt[i].usage);
@@ -162,7 +170,8 @@ trace_record(struct request *r, const struct trace_names *names, struct record_t
 	count(r, out);
 }
 
-/* A streamed answer, put together again from the text of its chunks, which is escaped already. */
+/* A streamed answer, put together again from the text of its chunks, which is escaped
+ * already. */
 static bool
 streamed_answer(struct request *r, struct buf *out)
 {
@@ -191,9 +200,13 @@ trace_offer_content(struct request *r, lz_str candidates)
 	buf_init(&joined, 1 << 20);
 	if (r->log_content == LOG_CONTENT_FULL) {
 		request = buf_str(&r->body);
-		answer = r->answer.len > 0 ? buf_str(&r->answer) : streamed_answer(r, &joined) ? buf_str(&joined) : STR_NONE;
+		answer = r->answer.len > 0             ? buf_str(&r->answer)
+			 : streamed_answer(r, &joined) ? buf_str(&joined)
+						       : STR_NONE;
 	}
-	if (r->log_content != LOG_CONTENT_OFF && (request.len > 0 || answer.len > 0 || candidates.len > 2))
-		storage_offer_content(r->worker->storage, r->id, r->began.unix_ms, request, answer, candidates);
+	if (r->log_content != LOG_CONTENT_OFF &&
+	    (request.len > 0 || answer.len > 0 || candidates.len > 2))
+		storage_offer_content(r->worker->storage, r->id, r->began.unix_ms,
+		    request, answer, candidates);
 	buf_free(&joined);
 }

@@ -12,11 +12,14 @@ struct trace_names { /* what the key room knows and this one may not look up */
 	bool is_test;
 };
 
-/* Sums the attempts, fills the record, counts. All attempts are settled. Strings live in the request. */
-void trace_record(struct request *r, const struct trace_names *names, struct record_trace *out);
+/* Sums the attempts, fills the record, counts. All attempts are settled. Strings live in
+ * the request. */
+void trace_record(
+    struct request *r, const struct trace_names *names, struct record_trace *out);
 /* Sum over attempts; -1 when one has no price. */
 int64_t trace_cost(const struct request *r);
-/* Offers prompt, answer and candidate table for storage, as r->log_content allows. `candidates` is policy's JSON text. */
+/* Offers prompt, answer and candidate table for storage, as r->log_content allows.
+ * `candidates` is policy's JSON text. */
 void trace_offer_content(struct request *r, lz_str candidates);
 
 #endif
