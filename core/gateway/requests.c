@@ -170,7 +170,7 @@ open_request(struct request *r)
 		    STR_ARG(str_cut(r->x->head.path, 0, 200)));
 	if (r->route->needs_key)
 		s = key_authenticate(r, inside_keys(r->worker->gateway));
-	if (s == STEP_NEXT)
+	if (s == STEP_NEXT && r->route->needs_key) /* who asks for health is answered */
 		s = check_room(r);
 	return s == STEP_NEXT ? check_media(r) : s;
 }
@@ -187,6 +187,8 @@ answer_nothing(struct exchange *x)
 	exchange_reply(x, fault_row(FAULT_OVERLOADED)->status, NULL, 0, STR_LIT(body));
 }
 
+/* A refusal under a known key is traced, and its answer waits for that: the body is read
+ * meanwhile, as much of it as comes. Any other refusal is out already. */
 static bool
 on_head(void *arg, struct exchange *x)
 {
@@ -196,10 +198,9 @@ on_head(void *arg, struct exchange *x)
 		answer_nothing(x);
 		return false;
 	}
-	if (open_request(r) == STEP_NEXT)
-		return true;
-	stages_end(r);
-	return false;
+	if (open_request(r) != STEP_NEXT)
+		stages_end(r);
+	return !x->is_over;
 }
 
 static void
@@ -212,6 +213,8 @@ on_request(void *arg, struct exchange *x)
 			return;
 		r = x->user;
 	}
+	if (r->is_finished) /* refused; the answer is on its way */
+		return;
 	r->body = x->body; /* moved: the request owns the bytes from here on */
 	buf_init(&x->body, x->body.max_bytes);
 	r->read_us = loop_now(r->worker->loop)->mono_us;
