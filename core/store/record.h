@@ -103,10 +103,11 @@ struct record_trace {
 	lz_str finish; /* finish_reason */
 	lz_str key, organization, assistant, user, session;
 	lz_str model_asked, model, provider, strategy;
-	lz_str metadata;     /* flat JSON object text */
-	lz_str attempt_list; /* JSON array text:
-				[{"provider","model","status","end","ms","ttft_ms","cost_nano_eur",...}]
-			      */
+	lz_str metadata; /* flat JSON object text */
+	lz_str
+	    attempt_list; /* JSON array text:
+			     [{"provider","model","status","end","ms","ttft_ms","cost_nano_eur",...}]
+			   */
 };
 
 /* Append one encoded record. false: out of memory, over the buffer's maximum (`b->failed`

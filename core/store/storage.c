@@ -326,8 +326,9 @@ turn(struct storage *s, struct call *call)
 		run_call(s, call);
 }
 
-/* A batch is milliseconds of work that nobody waits for; on a full machine the workers go first. Five steps leave this
- * thread a quarter of a shared processor, more than it needs at any load that one can carry. */
+/* A batch is milliseconds of work that nobody waits for; on a full machine the workers go
+ * first. Five steps leave this thread a quarter of a shared processor, more than it needs
+ * at any load that one can carry. */
 static void
 step_back(void)
 {

@@ -52,19 +52,24 @@ nonsense_is_refused_by_the_name_of_its_member(void **state)
 		{ "{\"model\":\"m\",\"messages\":{}}", "messages" },
 		{ "{\"model\":\"m\",\"messages\":[]}", "messages" },
 		{ "{\"model\":\"m\",\"stream\":1," MESSAGES "}", "stream" },
-		{ "{\"model\":\"m\",\"stream_options\":{}," MESSAGES "}", "stream_options" },
-		{ "{\"model\":\"m\",\"stream\":true,\"stream_options\":[]," MESSAGES "}", "stream_options" },
-		{ "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_usage\":1}," MESSAGES "}",
+		{ "{\"model\":\"m\",\"stream_options\":{}," MESSAGES "}",
+		    "stream_options" },
+		{ "{\"model\":\"m\",\"stream\":true,\"stream_options\":[]," MESSAGES "}",
+		    "stream_options" },
+		{ "{\"model\":\"m\",\"stream\":true,\"stream_options\":{\"include_"
+		  "usage\":1}," MESSAGES "}",
 		    "stream_options.include_usage" },
 		{ "{\"model\":\"m\",\"max_tokens\":0," MESSAGES "}", "max_tokens" },
 		{ "{\"model\":\"m\",\"max_tokens\":-1," MESSAGES "}", "max_tokens" },
 		{ "{\"model\":\"m\",\"max_tokens\":\"5\"," MESSAGES "}", "max_tokens" },
 		{ "{\"model\":\"m\",\"max_tokens\":1.5," MESSAGES "}", "max_tokens" },
-		{ "{\"model\":\"m\",\"max_completion_tokens\":{}," MESSAGES "}", "max_completion_tokens" },
+		{ "{\"model\":\"m\",\"max_completion_tokens\":{}," MESSAGES "}",
+		    "max_completion_tokens" },
 		{ "{\"model\":\"m\",\"n\":0," MESSAGES "}", "n" },
 		{ "{\"model\":\"m\",\"n\":129," MESSAGES "}", "n" },
 		{ "{\"model\":\"m\",\"tools\":{}," MESSAGES "}", "tools" },
-		{ "{\"model\":\"m\",\"response_format\":\"json\"," MESSAGES "}", "response_format" },
+		{ "{\"model\":\"m\",\"response_format\":\"json\"," MESSAGES "}",
+		    "response_format" },
 		{ "{\"model\":\"m\",\"user\":7," MESSAGES "}", "user" },
 		{ "{\"model\":\"m\",\"metadata\":[]," MESSAGES "}", "metadata" },
 		{ "{\"model\":\"m\",\"metadata\":{\"a\":1}," MESSAGES "}", "metadata" },
@@ -75,8 +80,10 @@ nonsense_is_refused_by_the_name_of_its_member(void **state)
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		struct request *r = make(cases[i].body);
 
-		if (request_read(r) != STEP_FAULT || r->fault != FAULT_BAD_REQUEST || !str_is(r->fault_param, cases[i].param))
-			fail_msg("%s: param %.*s, %.*s", cases[i].body, STR_ARG(r->fault_param), STR_ARG(r->fault_message));
+		if (request_read(r) != STEP_FAULT || r->fault != FAULT_BAD_REQUEST ||
+		    !str_is(r->fault_param, cases[i].param))
+			fail_msg("%s: param %.*s, %.*s", cases[i].body,
+			    STR_ARG(r->fault_param), STR_ARG(r->fault_message));
 		drop(r);
 	}
 }
@@ -84,8 +91,10 @@ nonsense_is_refused_by_the_name_of_its_member(void **state)
 static void
 what_is_not_json_or_says_a_member_twice_is_refused(void **state)
 {
-	static const char *const cases[] = { "", "null", "[]", "{\"model\":\"m\"", "{\"model\":\"a\",\"model\":\"b\"," MESSAGES "}",
-		"{\"model\":\"m\"," MESSAGES "}x", "{\"mod\\u0065l\":\"m\"," MESSAGES "}" };
+	static const char *const cases[] = { "", "null", "[]", "{\"model\":\"m\"",
+		"{\"model\":\"a\",\"model\":\"b\"," MESSAGES "}",
+		"{\"model\":\"m\"," MESSAGES "}x",
+		"{\"mod\\u0065l\":\"m\"," MESSAGES "}" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
@@ -100,8 +109,10 @@ what_is_not_json_or_says_a_member_twice_is_refused(void **state)
 static void
 null_means_not_given(void **state)
 {
-	struct request *r = make("{\"model\":\"m\",\"stream\":null,\"stream_options\":null,\"max_tokens\":null,\"n\":null,"
-				 "\"tools\":null,\"response_format\":null,\"user\":null,\"metadata\":null," MESSAGES "}");
+	struct request *r = make("{\"model\":\"m\",\"stream\":null,\"stream_options\":"
+				 "null,\"max_tokens\":null,\"n\":null,"
+				 "\"tools\":null,\"response_format\":null,\"user\":null,"
+				 "\"metadata\":null," MESSAGES "}");
 
 	(void)state;
 	assert_int_equal(request_read(r), STEP_NEXT);
@@ -115,7 +126,9 @@ null_means_not_given(void **state)
 static void
 the_lower_of_two_output_limits_counts(void **state)
 {
-	struct request *r = make("{\"model\":\"m\",\"max_tokens\":50,\"max_completion_tokens\":20," MESSAGES "}");
+	struct request *r = make(
+	    "{\"model\":\"m\",\"max_tokens\":50,\"max_completion_tokens\":20," MESSAGES
+	    "}");
 
 	(void)state;
 	assert_int_equal(request_read(r), STEP_NEXT);
@@ -126,8 +139,10 @@ the_lower_of_two_output_limits_counts(void **state)
 static void
 capabilities_are_told_from_parts_and_not_from_what_a_prompt_talks_about(void **state)
 {
-	struct request *r = make("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":"
-				 "[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x.example/a.png\"}}]}]}");
+	struct request *r =
+	    make("{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":"
+		 "[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x.example/"
+		 "a.png\"}}]}]}");
 
 	(void)state;
 	assert_int_equal(request_read(r), STEP_NEXT);
@@ -143,7 +158,8 @@ capabilities_are_told_from_parts_and_not_from_what_a_prompt_talks_about(void **s
 static void
 an_inline_image_counts_as_an_item_and_not_by_its_bytes(void **state)
 {
-	char body[20000] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"image_url\",\"image_url\":"
+	char body[20000] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\","
+			   "\"content\":[{\"type\":\"image_url\",\"image_url\":"
 			   "{\"url\":\"data:image/png;base64,";
 	struct request *r;
 
@@ -161,11 +177,14 @@ an_inline_image_counts_as_an_item_and_not_by_its_bytes(void **state)
 static void
 the_bound_of_a_prompt_is_never_below_its_bytes(void **state)
 {
-	struct request *r = make("{\"model\":\"m\"," MESSAGES ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}");
+	struct request *r =
+	    make("{\"model\":\"m\"," MESSAGES
+		 ",\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}}]}");
 
 	(void)state;
 	assert_int_equal(request_read(r), STEP_NEXT);
-	assert_true(r->prompt_bound >= (int64_t)strlen("[{\"role\":\"user\",\"content\":\"hi\"}]") + 40);
+	assert_true(r->prompt_bound >=
+		    (int64_t)strlen("[{\"role\":\"user\",\"content\":\"hi\"}]") + 40);
 	assert_int_equal(r->capabilities, LZ_CAN_TOOLS);
 	drop(r);
 }
@@ -178,7 +197,8 @@ main(void)
 		cmocka_unit_test(what_is_not_json_or_says_a_member_twice_is_refused),
 		cmocka_unit_test(null_means_not_given),
 		cmocka_unit_test(the_lower_of_two_output_limits_counts),
-		cmocka_unit_test(capabilities_are_told_from_parts_and_not_from_what_a_prompt_talks_about),
+		cmocka_unit_test(
+		    capabilities_are_told_from_parts_and_not_from_what_a_prompt_talks_about),
 		cmocka_unit_test(an_inline_image_counts_as_an_item_and_not_by_its_bytes),
 		cmocka_unit_test(the_bound_of_a_prompt_is_never_below_its_bytes),
 	};

@@ -2486,8 +2486,9 @@ tls_start(struct tls_server *t)
 	(void)snprintf(port, sizeof(port), "%u", t->port);
 	t->pid = fork();
 	if (t->pid == 0) {
-		(void)freopen("/dev/null", "w", stdout);
-		(void)freopen("/dev/null", "w", stderr);
+		if (freopen("/dev/null", "w", stdout) == NULL ||
+		    freopen("/dev/null", "w", stderr) == NULL)
+			_exit(1);
 		(void)execlp("openssl", "openssl", "s_server", "-accept", port, "-cert",
 		    t->cert, "-key", t->key, "-www", (char *)NULL);
 		_exit(127);
