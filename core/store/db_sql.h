@@ -129,7 +129,7 @@
 	    "ORDER BY at_unix_ms LIMIT ?)") \
 	X(CONTENT_FORGET, \
 	    "DELETE FROM content WHERE trace_id IN (SELECT id FROM trace WHERE user = ?)") \
-	X(VACUUM_SOME, "PRAGMA incremental_vacuum(256)")
+	X(VACUUM_SOME, "PRAGMA incremental_vacuum(64)")
 /* clang-format on */
 
 #endif
