@@ -24,7 +24,12 @@ def full(request):
     return request.config.getoption("--full")
 
 
-@pytest.fixture
+def pytest_make_parametrize_id(config, val, argname):
+    """Garbage may be long; its name need not be."""
+    return repr(val[:30]) + f"+{len(val) - 30}" if isinstance(val, (str, bytes)) and len(val) > 60 else None
+
+
+@pytest.fixture(scope="session")
 def build():
     folder = os.environ.get("LATENZA_BUILD")
     if folder is None or not (pathlib.Path(folder) / "latenza").exists():

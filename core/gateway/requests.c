@@ -126,6 +126,12 @@ is_json(lz_str type)
 	return str_is_nocase(word, "application/json");
 }
 
+static bool
+is_once(const struct request *r, const char *name)
+{
+	return http1_field_count(&r->x->head, name) == 1;
+}
+
 static enum step
 check_media(struct request *r)
 {
@@ -133,10 +139,11 @@ check_media(struct request *r)
 
 	if (!r->route->needs_json)
 		return STEP_NEXT;
-	if (coding.ptr != NULL && !str_is_nocase(coding, "identity"))
+	if (coding.ptr != NULL &&
+	    (!is_once(r, "content-encoding") || !str_is_nocase(coding, "identity")))
 		return request_fail(r, FAULT_MEDIA_TYPE, "content-encoding",
 		    "compressed request bodies are not accepted");
-	if (!is_json(request_header(r, "content-type")))
+	if (!is_once(r, "content-type") || !is_json(request_header(r, "content-type")))
 		return request_fail(r, FAULT_MEDIA_TYPE, "content-type",
 		    "'content-type' must be application/json");
 	return STEP_NEXT;

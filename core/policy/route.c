@@ -15,7 +15,8 @@ set_strategy(struct request *r, lz_str name, const char *param)
 		return STEP_NEXT;
 	if (param != NULL)
 		return request_fail(r, FAULT_BAD_REQUEST, param,
-		    "there is no routing strategy '%.*s'", STR_ARG(name));
+		    "'%s' names no routing strategy: there is no '%.*s'", param,
+		    STR_ARG(name));
 	/* Named by key or file and gone since: candidates are tried as listed, which is
 	 * still an answer. */
 	return STEP_NEXT;

@@ -18,6 +18,7 @@ enum {
 	METADATA_PAIRS = 16, /* OpenAI's own limits */
 	METADATA_KEY = 64,
 	METADATA_VALUE = 512,
+	TRACEPARENT = 55, /* bytes of one, in the version there is */
 	CHOICES = 128,
 	MEDIA_TOKENS =
 	    2000 /* bound of one inline image, file or sound, whatever its bytes */
@@ -175,7 +176,12 @@ holds(lz_str text, const char *word)
 static bool
 is_filled_array(const struct jscan_member *m)
 {
-	return m != NULL && m->type == JSCAN_ARRAY && m->value.len > 2;
+	if (m == NULL || m->type != JSCAN_ARRAY)
+		return false;
+	for (size_t i = 1; i + 1 < m->value.len; i++)
+		if ((unsigned char)m->value.ptr[i] > ' ')
+			return true;
+	return false;
 }
 
 /* Parts other than text are told by their type; inside a string the quotes would be
@@ -200,7 +206,7 @@ read_capabilities(struct request *r)
 
 	if (m == NULL || m->type != JSCAN_ARRAY)
 		return wrong(r, "messages", "must be an array of messages");
-	if (m->value.len <= 2)
+	if (!is_filled_array(m))
 		return wrong(r, "messages", "must hold at least one message");
 	read_part_kinds(r, m->value);
 	m = jscan_find(&r->scan, "tools");
@@ -277,16 +283,35 @@ merge_metadata(struct request *r, lz_str text, const char *param, json_t *into)
 	return s;
 }
 
+/* Hex digits that are not all 0. */
+static bool
+is_id(lz_str hex)
+{
+	uint8_t bytes[16], any = 0;
+
+	if (!crypto_unhex(hex, bytes, hex.len / 2))
+		return false;
+	for (size_t i = 0; i < hex.len / 2; i++)
+		any |= bytes[i];
+	return any != 0;
+}
+
 /* The caller's own trace: kept as metadata. Our id stays unique, since one trace may hold
- * many requests. */
+ * many requests. Versions to come may put more behind a fourth dash. */
 static bool
 is_traceparent(lz_str s)
 {
-	uint8_t id[16], parent[8];
+	uint8_t version, flags;
 
-	return s.len >= 55 && s.ptr[2] == '-' && s.ptr[35] == '-' && s.ptr[52] == '-' &&
-	       crypto_unhex(str_cut(s, 3, 35), id, 16) &&
-	       crypto_unhex(str_cut(s, 36, 52), parent, 8);
+	if (s.len < TRACEPARENT || s.ptr[2] != '-' || s.ptr[35] != '-' ||
+	    s.ptr[52] != '-')
+		return false;
+	if (!crypto_unhex(str_cut(s, 0, 2), &version, 1) || version == 0xff ||
+	    !crypto_unhex(str_cut(s, 53, 55), &flags, 1))
+		return false;
+	if (s.len > TRACEPARENT && (version == 0 || s.ptr[TRACEPARENT] != '-'))
+		return false;
+	return is_id(str_cut(s, 3, 35)) && is_id(str_cut(s, 36, 52));
 }
 
 static enum step
@@ -309,7 +334,8 @@ read_metadata(struct request *r)
 	if (s == STEP_NEXT && header.ptr != NULL)
 		s = merge_metadata(r, header, "x-latenza-metadata", all);
 	if (parent.ptr != NULL)
-		json_object_set_new(all, "traceparent", json_stringn(parent.ptr, 55));
+		json_object_set_new(
+		    all, "traceparent", json_stringn(parent.ptr, TRACEPARENT));
 	buf_init(&text, METADATA_PAIRS * (METADATA_KEY + METADATA_VALUE) * 6 + 256);
 	if (s == STEP_NEXT && json_print(all, &text))
 		r->metadata = arena_copy(r->arena, buf_str(&text));
@@ -330,6 +356,27 @@ read_name_header(struct request *r, const char *name, lz_str *out)
 		return request_fail(r, FAULT_BAD_REQUEST, name,
 		    "'%s' must hold 1 to 256 bytes of text", name);
 	*out = arena_copy(r->arena, v);
+	return STEP_NEXT;
+}
+
+/* Two that differ would be read differently here and by a proxy in front. */
+static enum step
+check_no_header_twice(struct request *r)
+{
+	const struct http_head *h = &r->x->head;
+	char name[64];
+
+	for (size_t i = 0; i < h->field_count; i++) {
+		if (!str_starts(h->field[i].name, "x-latenza-"))
+			continue;
+		for (size_t k = i + 1; k < h->field_count; k++)
+			if (str_eq(h->field[i].name, h->field[k].name)) {
+				snprintf(
+				    name, sizeof name, "%.*s", STR_ARG(h->field[i].name));
+				return request_fail(r, FAULT_BAD_REQUEST, name,
+				    "'%s' was sent more than once", name);
+			}
+	}
 	return STEP_NEXT;
 }
 
@@ -379,7 +426,8 @@ enum step
 request_read(struct request *r)
 {
 	static enum step (*const parts[])(struct request * r) = { read_model, read_stream,
-		read_limits, read_capabilities, read_headers, read_user, read_metadata };
+		read_limits, read_capabilities, check_no_header_twice, read_headers,
+		read_user, read_metadata };
 	struct err e;
 	enum step s = STEP_NEXT;
 
