@@ -97,11 +97,42 @@ show(struct request *r, lz_str id, struct buf *b)
 	return false;
 }
 
+static int
+hex_of(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* SDKs write the slashes of a model's name as %2F. A percent sign without two digits
+ * stands for itself. */
+static lz_str
+decoded(struct request *r, lz_str s)
+{
+	char *out = arena_alloc(r->arena, s.len + 1);
+	size_t n = 0;
+
+	if (out == NULL)
+		return STR_NONE;
+	for (size_t i = 0; i < s.len; i++) {
+		bool is_code = s.ptr[i] == '%' && i + 2 < s.len &&
+			       hex_of(s.ptr[i + 1]) >= 0 && hex_of(s.ptr[i + 2]) >= 0;
+
+		out[n++] = is_code
+			       ? (char)(hex_of(s.ptr[i + 1]) * 16 + hex_of(s.ptr[i + 2]))
+			       : s.ptr[i];
+		i += is_code ? 2 : 0;
+	}
+	return lz_strn(out, n);
+}
+
 void
 models_show(struct request *r)
 {
 	lz_str path = r->x->head.path;
-	lz_str id = str_cut(path, strlen("/v1/models/"), path.len);
+	lz_str id = decoded(r, str_cut(path, strlen("/v1/models/"), path.len));
 	struct buf b;
 
 	buf_init(&b, 4096);
