@@ -363,19 +363,19 @@ read_name_header(struct request *r, const char *name, lz_str *out)
 static enum step
 check_no_header_twice(struct request *r)
 {
-	const struct http_head *h = &r->x->head;
+	const struct http_head *h = r->x != NULL ? &r->x->head : NULL;
 	char name[64];
 
-	for (size_t i = 0; i < h->field_count; i++) {
+	for (size_t i = 0; h != NULL && i < h->field_count; i++) {
 		if (!str_starts(h->field[i].name, "x-latenza-"))
 			continue;
-		for (size_t k = i + 1; k < h->field_count; k++)
-			if (str_eq(h->field[i].name, h->field[k].name)) {
-				snprintf(
-				    name, sizeof name, "%.*s", STR_ARG(h->field[i].name));
-				return request_fail(r, FAULT_BAD_REQUEST, name,
-				    "'%s' was sent more than once", name);
-			}
+		for (size_t k = i + 1; k < h->field_count; k++) {
+			if (!str_eq(h->field[i].name, h->field[k].name))
+				continue;
+			snprintf(name, sizeof name, "%.*s", STR_ARG(h->field[i].name));
+			return request_fail(r, FAULT_BAD_REQUEST, name,
+			    "'%s' was sent more than once", name);
+		}
 	}
 	return STEP_NEXT;
 }

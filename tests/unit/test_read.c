@@ -51,6 +51,7 @@ nonsense_is_refused_by_the_name_of_its_member(void **state)
 		{ "{\"model\":\"m\"}", "messages" },
 		{ "{\"model\":\"m\",\"messages\":{}}", "messages" },
 		{ "{\"model\":\"m\",\"messages\":[]}", "messages" },
+		{ "{\"model\":\"m\",\"messages\":[ \n]}", "messages" },
 		{ "{\"model\":\"m\",\"stream\":1," MESSAGES "}", "stream" },
 		{ "{\"model\":\"m\",\"stream_options\":{}," MESSAGES "}",
 		    "stream_options" },
