@@ -88,7 +88,7 @@ out_safe(const char *text, unsigned columns, char *out, size_t n)
 const char *
 out_money(int64_t nano_eur, char out[40])
 {
-	int64_t micro = (nano_eur + 500) / 1000;
+	int64_t micro = nano_eur / 1000 + (nano_eur % 1000 >= 500);
 	size_t n;
 
 	if (nano_eur < 0)
