@@ -14,7 +14,7 @@
 #include "base/mem.h"
 
 enum {
-	FIRST_BYTES = 8192,     /* a chat request of a few KB needs no second block */
+	FIRST_BYTES = 12288,    /* a chat request needs 9.5 KB, and so no second block */
 	BLOCK_BYTES_MAX = 65536 /* of the blocks that are shared */
 };
 
@@ -136,6 +136,32 @@ arena_copy(struct arena *a, lz_str s)
 	memcpy(p, s.ptr, s.len);
 	p[s.len] = '\0';
 	return lz_strn(p, s.len);
+}
+
+lz_str
+arena_join(struct arena *a, lz_str first, lz_str second)
+{
+	char *p;
+
+	if (first.len >= SIZE_MAX - second.len)
+		return STR_NONE;
+	p = take(a, first.len + second.len + 1);
+	if (p == NULL)
+		return STR_NONE;
+	if (first.len > 0)
+		memcpy(p, first.ptr, first.len);
+	if (second.len > 0)
+		memcpy(p + first.len, second.ptr, second.len);
+	p[first.len + second.len] = '\0';
+	return lz_strn(p, first.len + second.len);
+}
+
+lz_str
+arena_int(struct arena *a, int64_t v)
+{
+	char text[STR_INT_CHARS];
+
+	return arena_copy(a, str_from_int(v, text));
 }
 
 lz_str

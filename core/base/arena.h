@@ -22,6 +22,10 @@ void arena_reset(struct arena *a); /* forgets everything, keeps the first block 
 void *arena_alloc(struct arena *a, size_t n);
 /* A NUL-terminated copy; STR_NONE when out of memory. */
 lz_str arena_copy(struct arena *a, lz_str s);
+/* The two texts as one, and a number in decimal: a request writes many, and vsnprintf()
+ * costs ten times as much. */
+lz_str arena_join(struct arena *a, lz_str first, lz_str second);
+lz_str arena_int(struct arena *a, int64_t v);
 lz_str arena_printf(struct arena *a, const char *fmt, ...) PRINTF_LIKE(2, 3);
 size_t arena_used(const struct arena *a);
 

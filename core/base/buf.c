@@ -14,7 +14,6 @@
 
 enum {
 	FIRST_BYTES = 256,
-	INT_CHARS = 20, /* of INT64_MIN, and of UINT64_MAX */
 	NANO_PLACES = 9
 };
 
@@ -128,19 +127,16 @@ magnitude(int64_t v)
 void
 buf_add_int(struct buf *b, int64_t v)
 {
-	char text[INT_CHARS], *end = text + sizeof(text);
-	char *p = put_digits(end, magnitude(v));
+	char text[STR_INT_CHARS];
 
-	if (v < 0)
-		*--p = '-';
-	buf_add(b, p, (size_t)(end - p));
+	buf_add_str(b, str_from_int(v, text));
 }
 
 void
 buf_add_nano(struct buf *b, int64_t nano)
 {
 	/* sign, the digits, leading zeros of a small fraction, the point */
-	char text[INT_CHARS + NANO_PLACES + 2], *end = text + sizeof(text), *p = end;
+	char text[STR_INT_CHARS + NANO_PLACES + 2], *end = text + sizeof(text), *p = end;
 	uint64_t whole = magnitude(nano) / 1000000000,
 		 rest = magnitude(nano) % 1000000000;
 

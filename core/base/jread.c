@@ -14,8 +14,10 @@
 const struct jscan_member *
 jscan_find(const struct jscan *s, const char *key)
 {
+	const lz_str name = lz_strz(key);
+
 	for (size_t i = 0; i < s->count; i++) {
-		if (str_is(s->member[i].key, key))
+		if (str_eq(s->member[i].key, name))
 			return &s->member[i];
 	}
 	return NULL;
@@ -121,12 +123,15 @@ jscan_string(const struct jscan_member *m, char *room, lz_str *out)
 	return true;
 }
 
-/* Is a key, as written, this name? A nested key may have escapes. */
-static bool
-key_is(lz_str key, const char *name)
+/* A nested key may have escapes. */
+bool
+jscan_key_is(lz_str key, const char *name)
 {
 	const char *p = key.ptr, *end = p + key.len;
 	size_t left = strlen(name);
+
+	if (left == key.len)
+		return left == 0 || memcmp(p, name, left) == 0;
 
 	while (p < end) {
 		char c[4];
@@ -149,12 +154,10 @@ key_is(lz_str key, const char *name)
 static const char *
 skip_string(const char *p, const char *end)
 {
-	for (p++; p < end; p++) {
-		p = plain_skip(p, end);
-		if (p < end && *p == '"')
+	for (p++; (p = plain_to_quote(p, end)) < end;) {
+		if (*p == '"')
 			return p + 1;
-		if (p < end && *p == '\\')
-			p++;
+		p += end - p > 1 ? 2 : 1; /* with what is escaped */
 	}
 	return end;
 }
@@ -215,35 +218,57 @@ inner_member(lz_str key, const char *from, const char *to)
 }
 
 bool
-jscan_inner(lz_str object, const char *key, struct jscan_member *out)
+jscan_next(lz_str *rest, struct jscan_member *out)
 {
-	const char *p = object.ptr, *end = p + object.len, *value;
-	bool is_found = false;
-	lz_str name;
+	const char *p = rest->ptr, *end = p + rest->len, *value;
+	lz_str key;
 
 	p = jtext_skip_blanks(p, end);
-	if (p == end || *p != '{')
+	if (p == end || (*p != '{' && *p != ','))
 		return false;
-	for (;;) {
-		p = jtext_skip_blanks(p + 1, end);
-		if (p == end || *p != '"')
-			return is_found;
-		value = skip_string(p, end);
-		name =
-		    str_cut(lz_strn(p, (size_t)(value - p)), 1, (size_t)(value - p) - 1);
-		value = jtext_skip_blanks(value, end);
-		if (value == end || *value != ':')
-			return is_found;
-		value = jtext_skip_blanks(value + 1, end);
-		if (value == end)
-			return is_found;
-		p = skip_value(value, end);
-		if (key_is(name, key)) {
-			*out = inner_member(name, value, p);
+	p = jtext_skip_blanks(p + 1, end);
+	if (p == end || *p != '"')
+		return false;
+	value = skip_string(p, end);
+	key = str_cut(lz_strn(p, (size_t)(value - p)), 1, (size_t)(value - p) - 1);
+	value = jtext_skip_blanks(value, end);
+	if (value == end || *value != ':')
+		return false;
+	value = jtext_skip_blanks(value + 1, end);
+	if (value == end)
+		return false;
+	p = skip_value(value, end);
+	*out = inner_member(key, value, p);
+	*rest = lz_strn(p, (size_t)(end - p));
+	return true;
+}
+
+bool
+jscan_inner(lz_str object, const char *key, struct jscan_member *out)
+{
+	struct jscan_member m;
+	bool is_found = false;
+
+	while (jscan_next(&object, &m)) {
+		if (jscan_key_is(m.key, key)) {
+			*out = m;
 			is_found = true;
 		}
-		p = jtext_skip_blanks(p, end);
-		if (p == end || *p != ',')
-			return is_found;
 	}
+	return is_found;
+}
+
+bool
+jscan_next_string(lz_str *rest, lz_str *out)
+{
+	const char *end = rest->ptr + rest->len, *open, *behind;
+
+	open = rest->len > 0 ? memchr(rest->ptr, '"', rest->len) : NULL;
+	if (open == NULL)
+		return false;
+	behind = skip_string(open, end);
+	*out = str_cut(
+	    lz_strn(open, (size_t)(behind - open)), 1, (size_t)(behind - open) - 1);
+	*rest = lz_strn(behind, (size_t)(end - behind));
+	return true;
 }

@@ -32,6 +32,7 @@ struct scan {
 	unsigned depth;
 	uint32_t keys, items;
 	uint32_t text_bytes, media_items;
+	bool has_type;
 	enum status failed;
 	struct err *e;
 };
@@ -362,8 +363,12 @@ scan_to_value(struct scan *s)
 {
 	struct piece key;
 
-	if (is_in_object(s))
-		return scan_key(s, &key);
+	if (is_in_object(s)) {
+		if (!scan_key(s, &key))
+			return false;
+		s->has_type |= key.has_escape || str_eq(key.text, STR_LIT("type"));
+		return true;
+	}
 	if (++s->items > JSCAN_ITEMS)
 		return refuse_at(s, s->p, ST_LIMIT, "more than 500,000 array items");
 	return true;
@@ -515,6 +520,7 @@ scan_member(struct scan *s, struct jscan *out)
 	m = &out->member[out->count - 1];
 	s->text_bytes = 0;
 	s->media_items = 0;
+	s->has_type = false;
 	(void)peek(s);
 	from = s->p;
 	if (!scan_value(s, &m->type))
@@ -522,6 +528,7 @@ scan_member(struct scan *s, struct jscan *out)
 	m->value = lz_strn(from, (size_t)(s->p - from));
 	m->text_bytes = s->text_bytes;
 	m->media_items = s->media_items;
+	m->has_type = s->has_type;
 	m->has_escape =
 	    m->type == JSCAN_STRING && memchr(from, '\\', m->value.len) != NULL;
 	return true;

@@ -41,6 +41,9 @@ struct jscan_member {
 	uint32_t text_bytes;
 	/* Strings inside it that start with "data:" and are longer than 256 bytes. */
 	uint32_t media_items;
+	/* A key inside it is "type", or is written with an escape and may be: without
+	 * one, no part is of another kind than text. */
+	bool has_type;
 };
 
 struct jscan {
@@ -67,5 +70,13 @@ bool jscan_string(const struct jscan_member *m, char *room, lz_str *out);
  * that jscan_object passed. Later duplicates win; nothing is counted (text_bytes is 0).
  * false: absent or no object. */
 bool jscan_inner(lz_str object, const char *key, struct jscan_member *out);
+/* The members of such a text one after the other. *rest is the object's text at first,
+ * then what is left of it. false: there are no more. */
+bool jscan_next(lz_str *rest, struct jscan_member *out);
+/* Is a key, as written, this name? */
+bool jscan_key_is(lz_str key, const char *name);
+/* The strings of such a text one after the other, keys and values, without quotes and as
+ * written. *rest is moved behind each. */
+bool jscan_next_string(lz_str *rest, lz_str *out);
 
 #endif

@@ -45,6 +45,24 @@ plain_skip_wide(const char *p, const char *end)
 	}
 	return p;
 }
+
+static inline const char *
+plain_to_quote_wide(const char *p, const char *end)
+{
+	const __m128i quote = _mm_set1_epi8('"');
+	const __m128i backslash = _mm_set1_epi8('\\');
+
+	for (; end - p >= 16; p += 16) {
+		__m128i v = _mm_loadu_si128((const __m128i *)(const void *)p);
+		__m128i stop =
+		    _mm_or_si128(_mm_cmpeq_epi8(v, quote), _mm_cmpeq_epi8(v, backslash));
+		unsigned mask = (unsigned)_mm_movemask_epi8(stop);
+
+		if (mask != 0)
+			return p + __builtin_ctz(mask);
+	}
+	return p;
+}
 #else
 /* The high bit of each byte of the result is set where the byte of w is zero. A borrow
  * may set it in a byte above a true one too, which does no harm: the caller then looks
@@ -71,6 +89,23 @@ plain_skip_wide(const char *p, const char *end)
 	}
 	return p;
 }
+
+static inline const char *
+plain_to_quote_wide(const char *p, const char *end)
+{
+	const uint64_t ones = 0x0101010101010101u;
+
+	for (; end - p >= 8; p += 8) {
+		uint64_t w, stop;
+
+		memcpy(&w, p, sizeof(w));
+		stop = plain_zero_bytes(w ^ (ones * '"')) |
+		       plain_zero_bytes(w ^ (ones * '\\'));
+		if ((stop & (ones * 0x80)) != 0)
+			return p;
+	}
+	return p;
+}
 #endif
 
 /* The first byte at or after p that is a quote, a backslash, a control character or not
@@ -80,6 +115,16 @@ plain_skip(const char *p, const char *end)
 {
 	p = plain_skip_wide(p, end);
 	while (p < end && plain_is((unsigned char)*p))
+		p++;
+	return p;
+}
+
+/* The first quote or backslash at or after p; `end` if none. For strings that passed. */
+static inline const char *
+plain_to_quote(const char *p, const char *end)
+{
+	p = plain_to_quote_wide(p, end);
+	while (p < end && *p != '"' && *p != '\\')
 		p++;
 	return p;
 }

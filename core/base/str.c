@@ -104,6 +104,22 @@ str_to_int(lz_str s, int64_t max, int64_t *out)
 	return true;
 }
 
+lz_str
+str_from_int(int64_t v, char room[STR_INT_CHARS])
+{
+	/* -INT64_MIN is no int64_t. */
+	uint64_t rest = v < 0 ? 0 - (uint64_t)v : (uint64_t)v;
+	char *end = room + STR_INT_CHARS, *p = end;
+
+	do {
+		*--p = (char)('0' + rest % 10);
+		rest /= 10;
+	} while (rest > 0);
+	if (v < 0)
+		*--p = '-';
+	return lz_strn(p, (size_t)(end - p));
+}
+
 bool
 str_matches(lz_str s, lz_str pattern)
 {

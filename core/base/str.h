@@ -18,6 +18,10 @@
 #define STR_LIT(literal) ((lz_str){ (literal), sizeof(literal) - 1 })
 #define STR_NONE         ((lz_str){ NULL, 0 })
 
+enum {
+	STR_INT_CHARS = 20 /* of INT64_MIN, and of UINT64_MAX */
+};
+
 static inline bool
 str_eq(lz_str a, lz_str b)
 {
@@ -40,6 +44,8 @@ lz_str str_trim(lz_str s);                        /* blanks and tabs at both end
 ptrdiff_t str_find(lz_str s, char c);
 /* Digits only, at least one, no sign, no overflow past `max`; false otherwise. */
 bool str_to_int(lz_str s, int64_t max, int64_t *out);
+/* v in decimal, written at the end of room: a view into it. */
+lz_str str_from_int(int64_t v, char room[STR_INT_CHARS]);
 /* Does `s` match `pattern`, which may end in one '*' that stands for any rest? */
 bool str_matches(lz_str s, lz_str pattern);
 bool str_is_utf8(lz_str s);

@@ -175,8 +175,8 @@ complete_headers(struct call *c, const lz_http *built, struct upstream_request *
 	if (built->header_count == 0) {
 		h[n++] = lz_head(STR_LIT("content-type"), STR_LIT("application/json"));
 		if (c->a->credential.len > 0) {
-			lz_str v = arena_printf(
-			    r->arena, "Bearer %.*s", STR_ARG(c->a->credential));
+			lz_str v =
+			    arena_join(r->arena, STR_LIT("Bearer "), c->a->credential);
 
 			if (v.ptr == NULL)
 				return ST_NOMEM;
@@ -203,8 +203,7 @@ dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent
 			       would carry no body */
 	q->url = built->url;
 	if (built->url.ptr == base_url_sent)
-		q->url =
-		    arena_printf(r->arena, "%.*s/chat/completions", STR_ARG(built->url));
+		q->url = arena_join(r->arena, built->url, STR_LIT("/chat/completions"));
 	if (q->url.ptr == NULL)
 		return ST_NOMEM;
 	if (built->body.ptr != NULL) {
@@ -219,7 +218,8 @@ dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent
 lz_str
 dialect_string_after(lz_str text, const char *word)
 {
-	const char *end = text.ptr + text.len, *at, *p;
+	const char *end = text.ptr + text.len, *at;
+	lz_str rest, s;
 
 	at = text.len > 0 ? memmem(text.ptr, text.len, word, strlen(word)) : NULL;
 	if (at == NULL)
@@ -229,47 +229,66 @@ dialect_string_after(lz_str text, const char *word)
 		;
 	if (at >= end || *at != '"')
 		return STR_NONE;
-	for (p = ++at; p < end && *p != '"'; p++)
-		if (*p == '\\')
-			p++;
-	return p > at && p < end ? lz_strn(at, (size_t)(p - at)) : STR_NONE;
+	rest = lz_strn(at, (size_t)(end - at));
+	return jscan_next_string(&rest, &s) && s.len > 0 ? s : STR_NONE;
 }
 
-static int64_t
-count_of(lz_str object, const char *name)
+/* One member of a usage object. */
+struct count {
+	const char *name;
+	bool is_there;
+	int64_t value;  /* 0 when it is no integer */
+	lz_str details; /* its text, when it is an object */
+};
+
+static void
+read_counts(lz_str object, struct count *count, size_t n)
 {
 	struct jscan_member m;
-	int64_t v;
 
-	return jscan_inner(object, name, &m) && jscan_int(&m, &v) ? v : 0;
+	while (jscan_next(&object, &m))
+		for (size_t i = 0; i < n; i++) {
+			if (!jscan_key_is(m.key, count[i].name))
+				continue;
+			count[i].is_there = true;
+			if (!jscan_int(&m, &count[i].value))
+				count[i].value = 0;
+			count[i].details = m.type == JSCAN_OBJECT ? m.value : STR_NONE;
+		}
 }
 
 bool
 dialect_usage(lz_str object, struct record_usage *out)
 {
-	struct jscan_member m;
-	int64_t prompt, cached = 0, written = 0;
+	enum {
+		PROMPT,
+		COMPLETION,
+		PROMPT_DETAILS,
+		COMPLETION_DETAILS,
+		COUNTS
+	};
+	struct count all[COUNTS] = { [PROMPT] = { .name = "prompt_tokens" },
+		[COMPLETION] = { .name = "completion_tokens" },
+		[PROMPT_DETAILS] = { .name = "prompt_tokens_details" },
+		[COMPLETION_DETAILS] = { .name = "completion_tokens_details" } };
+	struct count cache[] = { { .name = "cached_tokens" },
+		{ .name = "cache_write_tokens" } };
+	struct count reasoning = { .name = "reasoning_tokens" };
 
-	if (!jscan_inner(object, "prompt_tokens", &m) &&
-	    !jscan_inner(object, "completion_tokens", &m))
+	read_counts(object, all, COUNTS);
+	if (!all[PROMPT].is_there && !all[COMPLETION].is_there)
 		return false;
+	read_counts(all[PROMPT_DETAILS].details, cache, 2);
+	read_counts(all[COMPLETION_DETAILS].details, &reasoning, 1);
 	memset(out, 0, sizeof *out);
-	prompt = count_of(object, "prompt_tokens");
-	out->output = count_of(object, "completion_tokens");
-	if (jscan_inner(object, "prompt_tokens_details", &m) && m.type == JSCAN_OBJECT) {
-		cached = count_of(m.value, "cached_tokens");
-		written = count_of(m.value, "cache_write_tokens");
-	}
-	if (jscan_inner(object, "completion_tokens_details", &m) &&
-	    m.type == JSCAN_OBJECT)
-		out->reasoning = count_of(m.value, "reasoning_tokens");
-	out->cache_read = cached;
-	out->cache_write = written;
-	out->input = prompt - cached - written;
-	if (out->input < 0) { /* a provider that does not count its cache in: take its
-				 words as disjoint */
-		out->input = prompt;
-	}
+	out->output = all[COMPLETION].value;
+	out->reasoning = reasoning.value;
+	out->cache_read = cache[0].value;
+	out->cache_write = cache[1].value;
+	out->input = all[PROMPT].value - out->cache_read - out->cache_write;
+	if (out->input < 0) /* a provider that does not count its cache in: take its words
+			       as disjoint */
+		out->input = all[PROMPT].value;
 	return true;
 }
 

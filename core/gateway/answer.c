@@ -34,7 +34,7 @@ add(struct fields *h, const char *name, lz_str value)
 static void
 add_int(struct fields *h, const char *name, int64_t v)
 {
-	add(h, name, arena_printf(h->r->arena, "%" PRId64, v));
+	add(h, name, arena_int(h->r->arena, v));
 }
 
 /* As OpenAI writes them: "500ms", "1s", "6m0s". */
@@ -42,9 +42,10 @@ static lz_str
 duration(struct request *r, int64_t ms)
 {
 	if (ms < 1000)
-		return arena_printf(r->arena, "%" PRId64 "ms", ms);
+		return arena_join(r->arena, arena_int(r->arena, ms), STR_LIT("ms"));
 	if (ms < 60000)
-		return arena_printf(r->arena, "%" PRId64 "s", (ms + 999) / 1000);
+		return arena_join(
+		    r->arena, arena_int(r->arena, (ms + 999) / 1000), STR_LIT("s"));
 	return arena_printf(
 	    r->arena, "%" PRId64 "m%" PRId64 "s", ms / 60000, ms / 1000 % 60);
 }

@@ -8,6 +8,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
+#include <math.h>
 #include "policy/policy.h"
 #include "request/live.h"
 #include "trace/cost.h"
@@ -256,6 +257,17 @@ policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str 
 	return is_anyone_left ? STEP_NEXT : fail_excluded(r, last);
 }
 
+/* Nine decimals are more than a reader wants; printf's way of finding them costs as much
+ * as the rest of the row. */
+static void
+add_score(struct buf *out, double score)
+{
+	if (fabs(score) < 1e9)
+		buf_add_nano(out, llround(score * 1e9));
+	else
+		buf_addf(out, "%.9g", score);
+}
+
 void
 policy_table(const struct request *r, struct buf *out)
 {
@@ -270,9 +282,13 @@ policy_table(const struct request *r, struct buf *out)
 		if (c->excluded != EXCLUDED_NOT)
 			buf_addf(
 			    out, ",\"excluded\":\"%s\"", exclusion_name(c->excluded));
-		buf_addf(out,
-		    ",\"rank\":%u,\"score\":%.9g,\"bound_nano_eur\":%" PRId64 ",\"why\":",
-		    c->rank, c->score, c->bound_nano_eur);
+		buf_add_z(out, ",\"rank\":");
+		buf_add_int(out, c->rank);
+		buf_add_z(out, ",\"score\":");
+		add_score(out, c->score);
+		buf_add_z(out, ",\"bound_nano_eur\":");
+		buf_add_int(out, c->bound_nano_eur);
+		buf_add_z(out, ",\"why\":");
 		buf_add_json(out, c->why);
 		buf_add_char(out, '}');
 	}

@@ -184,19 +184,24 @@ is_filled_array(const struct jscan_member *m)
 	return false;
 }
 
-/* Parts other than text are told by their type; inside a string the quotes would be
- * escaped, so that a prompt that talks about "image_url" is not taken for one. */
+/* Parts other than text are told by their type. Whole strings are compared, so that a
+ * prompt that talks about "image_url" is not taken for one. */
 static void
-read_part_kinds(struct request *r, lz_str messages)
+read_part_kinds(struct request *r, const struct jscan_member *messages)
 {
-	if (!holds(messages, "\"type\""))
+	static const struct {
+		const char *word;
+		uint32_t capability;
+	} kinds[] = { { "image_url", LZ_CAN_VISION }, { "input_audio", LZ_CAN_AUDIO },
+		{ "file_data", LZ_CAN_FILES }, { "file_id", LZ_CAN_FILES } };
+	lz_str rest = messages->value, s;
+
+	if (!messages->has_type)
 		return;
-	if (holds(messages, "\"image_url\""))
-		wants(r, LZ_CAN_VISION, "messages");
-	if (holds(messages, "\"input_audio\""))
-		wants(r, LZ_CAN_AUDIO, "messages");
-	if (holds(messages, "\"file_data\"") || holds(messages, "\"file_id\""))
-		wants(r, LZ_CAN_FILES, "messages");
+	while (jscan_next_string(&rest, &s))
+		for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
+			if (str_is(s, kinds[i].word))
+				wants(r, kinds[i].capability, "messages");
 }
 
 static enum step
@@ -208,7 +213,7 @@ read_capabilities(struct request *r)
 		return wrong(r, "messages", "must be an array of messages");
 	if (!is_filled_array(m))
 		return wrong(r, "messages", "must hold at least one message");
-	read_part_kinds(r, m->value);
+	read_part_kinds(r, m);
 	m = jscan_find(&r->scan, "tools");
 	if (!is_null(m) && m->type != JSCAN_ARRAY)
 		return wrong(r, "tools", "must be an array");

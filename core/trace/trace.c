@@ -7,7 +7,6 @@
  */
 #include "trace/trace.h"
 
-#include <inttypes.h>
 #include "base/metric.h"
 
 enum {
@@ -50,6 +49,15 @@ ms_between(int64_t from_us, int64_t to_us)
 }
 
 static void
+add_number(struct buf *b, const char *name, int64_t v)
+{
+	buf_add_z(b, ",\"");
+	buf_add_z(b, name);
+	buf_add_z(b, "\":");
+	buf_add_int(b, v);
+}
+
+static void
 add_attempt(struct buf *b, const struct attempt *a)
 {
 	buf_add_z(b, b->len > 1 ? ",{\"provider\":" : "{\"provider\":");
@@ -58,11 +66,13 @@ add_attempt(struct buf *b, const struct attempt *a)
 	buf_add_json(b, a->target->model->id);
 	buf_add_z(b, ",\"end\":");
 	buf_add_json(b, lz_strz(a->end != NULL ? a->end : "not_sent"));
-	buf_addf(b,
-	    ",\"state\":\"%s\",\"status\":%d,\"ms\":%" PRId64 ",\"ttft_ms\":%" PRId64
-	    ",\"cost_nano_eur\":%" PRId64,
-	    states[a->state], a->status, ms_between(a->sent_us, a->ended_us),
-	    ms_between(a->sent_us, a->first_token_us), a->cost_nano_eur);
+	buf_add_z(b, ",\"state\":\"");
+	buf_add_z(b, states[a->state]);
+	buf_add_char(b, '"');
+	add_number(b, "status", a->status);
+	add_number(b, "ms", ms_between(a->sent_us, a->ended_us));
+	add_number(b, "ttft_ms", ms_between(a->sent_us, a->first_token_us));
+	add_number(b, "cost_nano_eur", a->cost_nano_eur);
 	if (a->message.len > 0 && a->blame != LZ_UPSTREAM_OK) {
 		buf_add_z(b, ",\"error\":");
 		buf_add_json(b, str_cut(a->message, 0, 200));

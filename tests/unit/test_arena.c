@@ -179,6 +179,26 @@ the_allocator_refuses_sizes_that_wrap_and_copies_strings(void **state)
 	mem_free(NULL);
 }
 
+static void
+joined_texts_and_numbers_end_in_nul_and_respect_the_maximum(void **state)
+{
+	struct arena *a = arena_new(4096), *tiny = arena_new(8);
+	lz_str s = arena_join(a, STR_LIT("Bearer "), STR_LIT("sk"));
+
+	(void)state;
+	assert_int_equal(s.len, 9);
+	assert_string_equal(s.ptr, "Bearer sk");
+	assert_string_equal(arena_join(a, STR_NONE, STR_NONE).ptr, "");
+	assert_string_equal(arena_int(a, INT64_MIN).ptr, "-9223372036854775808");
+	assert_string_equal(arena_int(a, 0).ptr, "0");
+	assert_null(arena_join(tiny, STR_LIT("Bearer "), STR_LIT("sk")).ptr);
+	assert_null(
+	    arena_join(a, (lz_str){ "", SIZE_MAX - 1 }, (lz_str){ "", SIZE_MAX - 1 })
+		.ptr);
+	arena_free(a);
+	arena_free(tiny);
+}
+
 int
 main(void)
 {
@@ -189,6 +209,8 @@ main(void)
 		cmocka_unit_test(
 		    a_tiny_maximum_that_is_no_multiple_of_the_alignment_holds),
 		cmocka_unit_test(copies_end_in_nul_and_absent_stays_absent),
+		cmocka_unit_test(
+		    joined_texts_and_numbers_end_in_nul_and_respect_the_maximum),
 		cmocka_unit_test_teardown(
 		    each_failed_allocation_is_null_and_the_arena_goes_on, clear_fault),
 		cmocka_unit_test_teardown(

@@ -565,6 +565,67 @@ an_inner_member_is_found_and_the_last_of_duplicates_wins(void **state)
 	expect_inner("", "a", NULL);
 }
 
+static void
+inner_members_come_one_after_the_other_as_written(void **state)
+{
+	static const char *const expected[][2] = { { "a", "1" },
+		{ "b\\\"", "{\"a\":[2,\"}\"]}" }, { "", "\"\\\\\"" }, { "a", "null" } };
+	lz_str rest = lz_strz(" { \"a\" : 1 ,\"b\\\"\":{\"a\":[2,\"}\"]} , \"\":\"\\\\\""
+			      ",\"a\":null } ");
+	struct jscan_member m;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
+		assert_true(jscan_next(&rest, &m));
+		assert_true(str_is(m.key, expected[i][0]));
+		assert_true(str_is(m.value, expected[i][1]));
+	}
+	assert_false(jscan_next(&rest, &m));
+	assert_true(jscan_key_is(STR_LIT("b\\\""), "b\""));
+	assert_false(jscan_key_is(STR_LIT("ab"), "a"));
+	assert_false(jscan_key_is(STR_LIT("ab"), "ac"));
+}
+
+static void
+strings_come_one_after_the_other_keys_and_values(void **state)
+{
+	static const char *const expected[] = { "role", "h\xc3\xa4ll\xc3\xb6 \\\"x\\\\",
+		"", "0123456789abcdef0123456789abcdef\\n", "last" };
+	lz_str rest = lz_strz("[{\"role\":\"h\xc3\xa4ll\xc3\xb6 \\\"x\\\\\",\"\":["
+			      "\"0123456789abcdef0123456789abcdef\\n\",1]},\"last\"]");
+	lz_str s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
+		assert_true(jscan_next_string(&rest, &s));
+		assert_true(str_is(s, expected[i]));
+	}
+	assert_false(jscan_next_string(&rest, &s));
+	rest = STR_NONE;
+	assert_false(jscan_next_string(&rest, &s));
+}
+
+static void
+a_key_called_type_is_noticed_at_any_depth_but_in_no_value(void **state)
+{
+	static const struct {
+		const char *text;
+		bool has_type;
+	} cases[] = { { "{\"m\":[{\"a\":[{\"type\":1}]}],\"n\":{}}", true },
+		{ "{\"m\":[{\"t\\u0079pe\":1}]}", true },
+		{ "{\"m\":[{\"a\":\"type\"}],\"type\":{}}", false },
+		{ "{\"m\":{\"types\":1}}", false } };
+	struct jscan s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		assert_int_equal(jscan_object(lz_strz(cases[i].text), &s, NULL), ST_OK);
+		assert_int_equal(s.member[0].has_type, cases[i].has_type);
+		if (s.count > 1)
+			assert_false(s.member[1].has_type);
+	}
+}
+
 /* jscan_inner() is for texts that passed, but a caller's mistake must not read beyond the
  * text. */
 static void
@@ -577,10 +638,14 @@ an_inner_look_up_stays_inside_whatever_it_is_given(void **state)
 		for (int c = 0; c < 128; c++) {
 			char *copy = malloc(n > 0 ? n : 1);
 			struct jscan_member m;
+			lz_str rest, s;
 
 			memcpy(copy, text, n);
 			if (n > 0)
 				copy[n - 1] = (char)c;
+			for (rest = lz_strn(copy, n); jscan_next_string(&rest, &s);)
+				assert_in_range((uintptr_t)s.ptr + s.len, (uintptr_t)copy,
+				    (uintptr_t)copy + n);
 			if (jscan_inner(lz_strn(copy, n), "d", &m))
 				assert_in_range((uintptr_t)m.value.ptr, (uintptr_t)copy,
 				    (uintptr_t)copy + n);
@@ -709,6 +774,10 @@ main(void)
 		cmocka_unit_test(a_string_is_a_view_or_decoded),
 		cmocka_unit_test(
 		    an_inner_member_is_found_and_the_last_of_duplicates_wins),
+		cmocka_unit_test(inner_members_come_one_after_the_other_as_written),
+		cmocka_unit_test(strings_come_one_after_the_other_keys_and_values),
+		cmocka_unit_test(
+		    a_key_called_type_is_noticed_at_any_depth_but_in_no_value),
 		cmocka_unit_test(an_inner_look_up_stays_inside_whatever_it_is_given),
 		cmocka_unit_test(noise_is_never_read_beyond_its_end),
 		cmocka_unit_test(json_test_suite_agrees),

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <cmocka.h>
+#include <stdio.h>
 #include "request/request.h"
 
 static struct config config = { .timeout_ms = 60000 };
@@ -108,6 +109,39 @@ what_is_not_json_or_says_a_member_twice_is_refused(void **state)
 }
 
 static void
+parts_other_than_text_are_told_by_whole_strings(void **state)
+{
+	static const struct {
+		const char *content;
+		uint32_t capabilities;
+	} cases[] = {
+		{ "\"about \\\"image_url\\\" and \\\"type\\\"\"", 0 },
+		{ "[{\"type\":\"text\",\"text\":\"image_url\\\\\"}]", 0 },
+		{ "[{\"type\":\"image_url\",\"image_url\":{\"url\":\"https://x\"}}]",
+		    LZ_CAN_VISION },
+		{ "[{\"type\":\"text\",\"text\":\"\"},{\"type\":\"input_audio\",\"input_"
+		  "audio\":{}}]",
+		    LZ_CAN_AUDIO },
+		{ "[{\"type\":\"file\",\"file\":{\"file_id\":\"f\"}}]", LZ_CAN_FILES },
+		{ "[{\"type\":\"file\",\"file\":{\"file_data\":\"f\"}}]", LZ_CAN_FILES },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char text[256];
+		struct request *r;
+
+		snprintf(text, sizeof text,
+		    "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":%s}]}",
+		    cases[i].content);
+		r = make(text);
+		assert_int_equal(request_read(r), STEP_NEXT);
+		assert_int_equal(r->capabilities, cases[i].capabilities);
+		drop(r);
+	}
+}
+
+static void
 null_means_not_given(void **state)
 {
 	struct request *r = make("{\"model\":\"m\",\"stream\":null,\"stream_options\":"
@@ -196,6 +230,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(nonsense_is_refused_by_the_name_of_its_member),
 		cmocka_unit_test(what_is_not_json_or_says_a_member_twice_is_refused),
+		cmocka_unit_test(parts_other_than_text_are_told_by_whole_strings),
 		cmocka_unit_test(null_means_not_given),
 		cmocka_unit_test(the_lower_of_two_output_limits_counts),
 		cmocka_unit_test(
