@@ -1,6 +1,9 @@
 /* target.c - one spelling for each path, one grammar for each host.
  *
- * Paths are never decoded here, because one that would have to be decoded is refused.
+ * Paths are never decoded here. Of the escapes that steer a path only %2F is let through,
+ * since OpenAI's SDKs write the slash of a model's name so; it is judged as the slash it
+ * stands for, and routes compare the text as it came, so no fixed path can be reached by
+ * it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -94,24 +97,38 @@ segment_is_dots(const char *p, const char *end)
 	return dots > 0 && (p == end || *p == ';');
 }
 
+static bool
+is_slash_escape(const char *p)
+{
+	return p[1] == '2' && byte_lower(p[2]) == 'f';
+}
+
+/* How many bytes the character at p takes; 0: it may not stand in a path. */
+static size_t
+path_step(const char *p, const char *end)
+{
+	if (*p != '%')
+		return byte_is(*p, BYTE_PATH) ? 1 : 0;
+	if (end - p < 3 || !byte_is(p[1], BYTE_HEX) || !byte_is(p[2], BYTE_HEX))
+		return 0;
+	return is_slash_escape(p) || escape_is_harmless(p[1], p[2]) ? 3 : 0;
+}
+
 bool
 target_path_is_canonical(lz_str path)
 {
 	const char *p = path.ptr, *end = p + path.len, *segment = p + 1;
+	size_t step;
 
-	for (; p < end; p++) {
-		if (*p == '%') {
-			if (end - p < 3 || !byte_is(p[1], BYTE_HEX) ||
-			    !byte_is(p[2], BYTE_HEX) || !escape_is_harmless(p[1], p[2]))
-				return false;
-			p += 2;
-		} else if (!byte_is(*p, BYTE_PATH)) {
+	for (; p < end; p += step) {
+		step = path_step(p, end);
+		if (step == 0)
 			return false;
-		} else if (*p == '/' && p > path.ptr) {
-			if (p == segment || segment_is_dots(segment, p))
-				return false;
-			segment = p + 1;
-		}
+		if (p == path.ptr || (*p != '/' && (step == 1 || !is_slash_escape(p))))
+			continue;
+		if (p == segment || segment_is_dots(segment, p))
+			return false;
+		segment = p + step;
 	}
 	return !segment_is_dots(segment, end);
 }

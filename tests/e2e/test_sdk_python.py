@@ -77,6 +77,7 @@ def test_models_are_those_that_the_key_may_use(gateway, provider):
     listed = [m.id for m in client.models.list()]
     assert "fake-2" in listed and "fake-1" not in listed
     assert client.models.retrieve("fake-2").id == "fake-2"
+    assert client.models.retrieve("latenza/balanced").id == "latenza/balanced"  # the SDK writes the slash as %2F
 
 
 def test_a_wrong_key_is_an_authentication_error(gateway):
