@@ -1,0 +1,66 @@
+"""What README.md shows works as it stands there.
+
+SPDX-License-Identifier: MIT
+"""
+
+import json
+import pathlib
+import re
+import subprocess
+import sys
+
+import pytest
+
+README = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+
+
+def block(language, holding=""):
+    """The first code block of a language that holds a text."""
+    for text in re.findall(rf"```{language}\n(.*?)```", README, re.S):
+        if holding in text:
+            return text
+    raise AssertionError(f"README.md has no {language} block that holds {holding!r}")
+
+
+def test_the_configuration_passes_check_without_a_warning(gateway, tmp_path):
+    path = tmp_path / "latenza.yaml"
+    path.write_text(block("yaml"))
+    result = subprocess.run([gateway.program, "check", "--strict", path], cwd=tmp_path, text=True, capture_output=True,
+                            env=gateway.env | {"OPENAI_API_KEY": "sk-" + "x" * 40})
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_key_is_taken_as_it_stands(gateway):
+    secret = gateway.key("from-readme", **json.loads(block("json")))
+    assert secret.startswith("lz_live_")
+    shown = gateway.json("key", "show", "from-readme")
+    assert shown["settings"]["budget_monthly_eur"] == 250 and shown["settings"]["rate_limit"] == 120
+
+
+def test_the_commands_are_commands(gateway):
+    help_text = subprocess.run([gateway.program, "--help"], text=True, capture_output=True, check=True).stdout
+    words = [line.split("#")[0].split() for text in re.findall(r"```sh\n(.*?)```", README, re.S)
+             for line in text.splitlines() if line.startswith("latenza ")]
+    assert len(words) >= 5
+    for _, *command in words:
+        name = " ".join(w for w in command if re.fullmatch(r"[a-z]+", w))
+        assert re.search(rf"^  {name}\b", help_text, re.M), name
+
+
+def test_the_links_lead_somewhere():
+    top = pathlib.Path(__file__).parents[2]
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert links
+    for link in links:
+        assert (top / link).exists(), link
+
+
+def test_the_python_example_prints_an_answer(make_gateway, provider, tmp_path):
+    pytest.importorskip("openai", reason="the OpenAI SDK is not installed")
+    gateway = make_gateway(config={"providers": {"openai": {"base_url": provider.base_url, "api_keys": ["env:FAKE_KEY"]}}})
+    text = block("python").replace("http://127.0.0.1:8080/v1", gateway.base_url)
+    text = text.replace("lz_live_...", gateway.key("example"))
+    path = tmp_path / "example.py"
+    path.write_text(text)
+    result = subprocess.run([sys.executable, path], text=True, capture_output=True, timeout=60)
+    assert (result.returncode, result.stdout) == (0, "Explain AI routing in one sentence.\n"), result.stderr
