@@ -479,6 +479,64 @@ a_thousand_pending_visits_are_each_answered_exactly_once(void **state)
 	assert_true(done > STORM / 20);
 }
 
+/* ---- out of memory ---- */
+
+static int64_t allocations_left = -1; /* -1: as many as one likes */
+
+static int
+fail_once(size_t n, void *arg)
+{
+	(void)n;
+	(void)arg;
+	return allocations_left >= 0 && allocations_left-- == 0;
+}
+
+static void
+on_any_emit(void *arg, const json_t *j)
+{
+	(void)arg;
+	(void)j;
+}
+
+/* One visit whose k-th allocation fails. */
+static void
+visit_short_of_memory(const char *component, const char *act, int64_t k)
+{
+	static const struct visit_provider_ops ops = { on_any_emit, scene_on_usage };
+	struct scene s;
+
+	scene_open(&s, acting("provider", component, act, "http://127.0.0.1:1/"));
+	s.http = lz_http_to("POST", STR_LIT("http://base"));
+	allocations_left = k;
+	s.visit = visit_provider(&s.r, &s.r.attempt[0], &ops, &s);
+	if (s.visit != NULL) {
+		(void)visit_build(s.visit, &s.http, scene_on_done, &s);
+		(void)visit_event(s.visit, STR_LIT("x"), STR_LIT("{\"a\":[1,2]}"));
+	}
+	allocations_left = -1;
+	visit_end_all(s.visit);
+	s.visit = NULL;
+	for (int i = 0; i < 200 && s.r.holds > 0; i++)
+		scene_run_for(2);
+	scene_close(&s);
+}
+
+static void
+any_allocation_may_fail(void **state)
+{
+	static const char *const acts[] = { "answer", "url", "fail", "after", "offload",
+		"http", "two" };
+
+	(void)state;
+	mem_set_fault(fail_once, NULL);
+	for (int64_t k = 0; k < 60; k++) {
+		for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++)
+			visit_short_of_memory("acting", acts[i], k);
+		visit_short_of_memory("trees", "body", k);
+	}
+	mem_set_fault(NULL, NULL);
+}
+
 /* ---- routers ---- */
 
 static int32_t
@@ -610,6 +668,7 @@ main(void)
 		cmocka_unit_test(a_callout_that_finds_nobody_comes_home_with_an_error),
 		cmocka_unit_test(
 		    a_thousand_pending_visits_are_each_answered_exactly_once),
+		cmocka_unit_test(any_allocation_may_fail),
 		cmocka_unit_test(a_router_orders_the_candidates_and_lowers_the_limit),
 		cmocka_unit_test(a_router_that_fails_or_is_late_touches_nothing),
 		cmocka_unit_test(a_router_may_answer_later_or_refuse),

@@ -195,6 +195,8 @@ build(void *self, lz_call *c, lz_http *out)
 	if (lz_eq(do_, "url")) {
 		char *p = lz->alloc(c, 64);
 
+		if (p == NULL)
+			return LZ_E_NOMEM;
 		memcpy(p, "http://example.test/x", 21);
 		out->url = lz_strn(p, 21);
 		return lz->limit_as(c, lz_strz("max_completion_tokens"));
@@ -293,6 +295,8 @@ event(void *self, lz_call *c, lz_str name, lz_str data)
 	if (*slot == NULL)
 		*slot = lz->keep(c, sizeof(int));
 	seen = *slot;
+	if (seen == NULL)
+		return LZ_E_NOMEM;
 	(*seen)++;
 	if (lz_eq(name, "pending"))
 		return LZ_PENDING;
@@ -307,6 +311,8 @@ classify(void *self, lz_call *c, const lz_reply *r, lz_fault *out)
 
 	(void)self;
 	(void)r;
+	if (p == NULL)
+		return LZ_E_NOMEM;
 	memcpy(p, "copied", 6);
 	out->message = lz_strn(p, 6);
 	out->upstream = 4711;
