@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "base/metric.h"
+#include "plugin/registry.h"
 #include "net/server.h"
 #include "request/fault.h"
 
@@ -45,6 +46,7 @@ serve_metrics(struct admin_http *a, struct exchange *x)
 
 	buf_init(&out, METRICS_BYTES);
 	metric_print(&out);
+	registry_print_metrics(&out);
 	if (a->o.more_metrics != NULL)
 		a->o.more_metrics(a->o.arg, &out);
 	if (out.failed)
