@@ -6,14 +6,23 @@
 #define CALL_ATTEMPT_H
 
 #include "call/call.h"
-#include "net/sse.h"
 #include "net/upstream.h"
+#include "plugin/frame.h"
 #include "plugin/visit.h"
 
 enum {
-	CALL_FIELDS =
-	    40, /* fields of an answer kept for the provider's reply() and classify() */
-	CALL_HELD_BYTES = 65536 /* start-up events held back before the first content */
+	CALL_FIELDS = 40, /* fields of an answer kept for the provider's reply() and
+			     classify() */
+	CALL_HELD_BYTES = 65536, /* start-up events held back before the first content */
+	CALL_ERROR_BYTES = 256 << 10, /* of a refusal's body */
+	CALL_CHOICES = 128            /* as many as a request may ask for */
+};
+
+/* What is known of one choice of a stream. */
+enum {
+	CHOICE_SEEN = 1,
+	CHOICE_HAS_TOOLS = 2,
+	CHOICE_IS_FINISHED = 4
 };
 
 struct call {
@@ -25,47 +34,71 @@ struct call {
 	int status;
 	lz_header field[CALL_FIELDS]; /* arena */
 	size_t field_count;
-	struct buf body; /* a whole answer, or an error's */
+	struct buf body;  /* a whole answer, or an error's */
+	json_t *emitted;  /* a whole answer as the plugin gave it; owned */
+	lz_str answer_id; /* "chatcmpl-...", for answers that come without one */
+	/* Set as long as the call lives: the request's deadline until the client sees
+	 * bytes, and what a stream's end waits for at last. */
+	struct loop_timer limit;
+	bool is_hurried; /* the caller waits for less than the provider is used to */
+	bool is_over;    /* nothing more is taken from the provider */
+	enum step ended; /* how it ended, once is_over; STEP_WAIT: it has not */
 
 	/* streams */
-	bool is_stream;  /* the provider answers with events */
+	bool is_stream;  /* the answer comes as events */
 	bool is_feeding; /* inside a feed: out is flushed at its end */
-	bool has_done, has_finish, has_tool_calls;
+	bool has_done;   /* [DONE] came */
 	bool is_paused;
-	bool is_over; /* nothing more is taken from the provider */
-	bool sent_role;
-	bool is_answered; /* build() gave the answer itself */
-	json_t *emitted;  /* a whole answer as the provider's plugin gave it; owned */
-	enum step ended;  /* what to say when the feed is over; STEP_WAIT: not ended */
-	struct sse sse;
+	uint8_t choice[CALL_CHOICES];
+	struct frame frame;
 	struct buf out; /* events for the client since the last flush */
-	struct loop_timer ping, linger;
+	struct loop_timer ping;
 };
 
-/* ---- dialect.c: OpenAI's own wire, for providers that say nothing else ---- */
+/* ---- dialect.c: OpenAI's own requests, for providers that say nothing else ---- */
 /* Fills in what build() left empty: URL, headers, body with model, limits and usage
  * spliced. */
 enum status dialect_complete(struct call *c, const lz_http *built,
     const char *base_url_sent, struct upstream_request *q);
-/* Whose fault an answer of `status` is, as the host judges it: out is filled. */
-void dialect_judge(struct call *c, lz_fault *out);
-/* {"prompt_tokens":…} to disjoint buckets. false: not a usage object. */
-bool dialect_usage(lz_str object, struct record_usage *out);
-/* The text of the first JSON string that follows `word` (a key with its quotes), still
- * escaped; absent: null, empty or another type. Inside strings the quotes of such a word
- * would be escaped. */
-lz_str dialect_string_after(lz_str text, const char *word);
-lz_str call_field(const struct call *c, const char *name);
+
+/* ---- verdict.c: whose fault an error is ---- */
+/* How the host judges status, headers and body: out is filled. */
+void verdict_judge(struct call *c, lz_fault *out);
+/* An error object inside a 200: the status that it stands for. */
+int verdict_status(lz_str error);
+
+/* ---- chunk.c: what OpenAI's answers say ---- */
+struct chunk {
+	lz_str usage;       /* absent: none */
+	lz_str error;       /* likewise */
+	bool is_usage_only; /* no choices */
+	/* Content, a tool call, a refusal, a finish: the client has something to see. */
+	bool has_substance;
+};
+/* Reads one chunk of a stream and weighs what it brings. ST_INVALID, ST_LIMIT: it is not
+ * a JSON object. */
+enum status chunk_read(struct call *c, lz_str data, struct chunk *out) MUST_CHECK;
+/* {"prompt_tokens":...} to disjoint buckets. false: not a usage object. */
+bool chunk_usage(lz_str object, struct record_usage *out);
+/* Reads a whole answer's choices: the finish reason and what the text weighs. */
+void chunk_read_whole(struct call *c, lz_str choices);
+/* Is every choice that came finished, and did one come? */
+bool chunk_all_finished(const struct call *c);
 
 /* ---- answer.c: whole answers ---- */
 enum step answer_whole(struct call *c);
 /* The plugin gave its answer with emit(): the frame of an OpenAI answer around it. */
 enum step answer_framed(struct call *c);
 void answer_emit(struct call *c, const json_t *j);
-/* Sets a member unless it is there. The value is taken. */
-void answer_default(json_t *object, const char *key, json_t *value);
-void answer_default_string(json_t *object, const char *key, lz_str value);
-json_t *answer_usage(const struct record_usage *u); /* OpenAI's usage object; owned */
+/* The provider refused: by status, or by an error object under a 200. */
+enum step answer_refused(struct call *c);
+
+/* ---- shape.c: what a translation leaves to the host ---- */
+/* A translated answer, or chunk, with everything that OpenAI's has, in OpenAI's order. j:
+ * taken; NULL: out of memory. */
+json_t *shape_answer(struct call *c, json_t *j);
+json_t *shape_chunk(struct call *c, json_t *j);
+json_t *shape_usage(const struct record_usage *u); /* OpenAI's usage object; owned */
 
 /* ---- stream.c: streamed answers ---- */
 void stream_begin(struct call *c);
@@ -81,15 +114,21 @@ enum step stream_answered(struct call *c);
 void stream_stop(struct call *c); /* timers off, memory back */
 
 /* ---- call.c ---- */
-/* The attempt failed: notes how, tells the live cells. STEP_RETRY. */
+/* The attempt failed: notes how, tells the live cells. The message is copied. STEP_RETRY.
+ */
 enum step call_failed(struct call *c, const char *end, int32_t blame, lz_str message);
 /* Takes over what lz->fail() or classify() said. */
 enum step call_fault(struct call *c, const lz_fault *f, const char *end);
+/* It ended for a reason of ours: nothing is learnt of the provider. */
+void call_given_up(struct call *c, const char *end);
 /* It worked: tells the live cells. */
 void call_succeeded(struct call *c);
 /* The attempt is over: gives its memory back, then tells the stage table. From events
  * only. */
 void call_finish(struct call *c, enum step s);
+/* As call_finish() with c->ended; a connection that lingers is given up. */
+void call_stop(struct call *c);
+lz_str call_field(const struct call *c, const char *name);
 int64_t call_now_us(const struct call *c);
 
 #endif

@@ -12,6 +12,13 @@
 #include "call/attempt.h"
 #include "request/live.h"
 
+enum {
+	GIVEN_UP = LZ_UPSTREAM_UNABLE + 1, /* an outcome for metrics alone */
+	CONNECT_MS = 10000,
+	LOOK_AGAIN_US = 600 * 1000 * 1000,
+	GRACE_US = 20000 /* so that upstream's own clocks, which know more, are first */
+};
+
 int64_t
 call_now_us(const struct call *c)
 {
@@ -33,7 +40,7 @@ call_start(void)
 /* ---- how it ended ---- */
 
 static void
-ended(struct call *c, const char *end, int32_t blame)
+ended(struct call *c, const char *end, int32_t blame, unsigned outcome)
 {
 	struct attempt *a = c->a;
 
@@ -41,20 +48,33 @@ ended(struct call *c, const char *end, int32_t blame)
 	a->blame = blame;
 	a->ended_us = call_now_us(c);
 	c->is_over = true;
-	metric_add_label(METRIC_ATTEMPTS,
-	    blame >= 0 && blame <= LZ_UPSTREAM_UNABLE ? (unsigned)blame
-						      : LZ_UPSTREAM_DOWN,
-	    1);
+	metric_add_label(METRIC_ATTEMPTS, outcome, 1);
+}
+
+/* A caller in a hurry says nothing about a provider, nor does a failure on our side of
+ * the wire. */
+static void
+learn(struct call *c, const char *end)
+{
+	struct attempt *a = c->a;
+	bool is_fault = a->blame == LZ_UPSTREAM_DOWN;
+
+	if ((is_fault && c->is_hurried && strstr(end, "timeout") != NULL) ||
+	    (!is_fault && a->status == 0))
+		request_drop_attempt(a);
+	else if (a->is_live)
+		live_ended(a->live, a->ended_us, is_fault, c->r->is_stream, -1, -1, 0);
+	a->is_live = false;
 }
 
 enum step
 call_failed(struct call *c, const char *end, int32_t blame, lz_str message)
 {
-	bool is_fault = blame == LZ_UPSTREAM_DOWN;
-
-	ended(c, end, blame);
-	c->a->message = message;
-	live_ended(c->a->live, c->a->ended_us, is_fault, c->r->is_stream, -1, -1, 0);
+	if (blame <= LZ_UPSTREAM_OK || blame > LZ_UPSTREAM_UNABLE)
+		blame = LZ_UPSTREAM_DOWN;
+	ended(c, end, blame, (unsigned)blame);
+	c->a->message = arena_copy(c->r->arena, message);
+	learn(c, end);
 	return STEP_RETRY;
 }
 
@@ -68,26 +88,36 @@ call_fault(struct call *c, const lz_fault *f, const char *end)
 	a->retry_after_ms = f->retry_after_ms;
 	if (f->status >= 400 && f->status < 500)
 		a->status = f->status;
-	return call_failed(c, end, f->upstream, arena_copy(c->r->arena, f->message));
+	return call_failed(c, end, f->upstream, f->message);
+}
+
+void
+call_given_up(struct call *c, const char *end)
+{
+	ended(c, end, LZ_UPSTREAM_OK, GIVEN_UP);
+	request_drop_attempt(c->a);
 }
 
 void
 call_succeeded(struct call *c)
 {
 	struct attempt *a = c->a;
-	int64_t ttft = a->first_token_us > 0 ? a->first_token_us - a->sent_us
-					     : a->first_byte_us - a->sent_us;
+	int64_t first = a->first_token_us > 0 ? a->first_token_us : a->first_byte_us;
 
-	ended(c, "ok", LZ_UPSTREAM_OK);
+	ended(c, "ok", LZ_UPSTREAM_OK, LZ_UPSTREAM_OK);
 	if (a->first_token_us > 0)
-		metric_time(METRIC_TTFT_TIME, ttft);
-	live_ended(a->live, a->ended_us, false, c->r->is_stream,
-	    a->first_byte_us > 0 ? ttft : -1, a->ended_us - a->sent_us, a->usage.output);
+		metric_time(METRIC_TTFT_TIME, first - a->sent_us);
+	if (a->is_live)
+		live_ended(a->live, a->ended_us, false, c->r->is_stream,
+		    first > 0 ? first - a->sent_us : -1, a->ended_us - a->sent_us,
+		    a->usage.output);
+	a->is_live = false;
 }
 
 static void
 close_call(struct call *c)
 {
+	loop_timer_cancel(c->r->worker->loop, &c->limit);
 	visit_end_all(c->visit);
 	c->visit = NULL;
 	stream_stop(c);
@@ -96,23 +126,82 @@ close_call(struct call *c)
 	c->emitted = NULL;
 }
 
+/* Up to here somebody else was waited for, also for a connection that lingered. */
+static void
+stop_waiting(struct call *c)
+{
+	c->r->waited_us += call_now_us(c) - c->a->sent_us;
+	close_call(c);
+}
+
 void
 call_finish(struct call *c, enum step s)
 {
 	struct request *r = c->r;
 
-	r->waited_us += c->a->ended_us - c->a->sent_us;
-	close_call(c);
+	stop_waiting(c);
 	request_go_on(r, s);
 }
 
+/* The call may be under way: nobody can say how far it got. */
+static void
+cancel_upstream(struct call *c)
+{
+	if (c->upstream == NULL)
+		return;
+	c->a->was_sent = true;
+	upstream_cancel(c->upstream);
+	c->upstream = NULL;
+}
+
+void
+call_stop(struct call *c)
+{
+	cancel_upstream(c);
+	call_finish(c, c->ended);
+}
+
+static void
+out_of_time(void *arg)
+{
+	struct call *c = arg;
+
+	if (c->r->has_begun) { /* it stays set: a stream's end moves it */
+		enum status st = loop_timer_set(
+		    c->r->worker->loop, &c->limit, LOOK_AGAIN_US, out_of_time, c);
+
+		must(st == ST_OK);
+		return;
+	}
+	cancel_upstream(c);
+	call_finish(
+	    c, call_failed(c, upstream_end_name(UPSTREAM_TOTAL_TIMEOUT), LZ_UPSTREAM_DOWN,
+		   STR_LIT("the provider did not answer in time")));
+}
+
 /* ---- the answer's way in ---- */
+
+lz_str
+call_field(const struct call *c, const char *name)
+{
+	for (size_t i = 0; i < c->field_count; i++)
+		if (lz_eq(c->field[i].name, name))
+			return c->field[i].value;
+	return STR_NONE;
+}
+
+static bool
+is_event_stream(lz_str type)
+{
+	static const char wanted[] = "text/event-stream";
+
+	return str_is_nocase(str_cut(type, 0, sizeof(wanted) - 1), wanted);
+}
 
 static void
 got_head(void *arg, int status, const lz_header *h, size_t n)
 {
 	struct call *c = arg;
-	lz_str type;
 
 	c->status = c->a->status = status;
 	c->a->first_byte_us = call_now_us(c);
@@ -123,10 +212,19 @@ got_head(void *arg, int status, const lz_header *h, size_t n)
 		if (name.ptr != NULL && value.ptr != NULL)
 			c->field[c->field_count++] = lz_head(name, value);
 	}
-	type = call_field(c, "content-type");
-	if (status < 400 && c->r->is_stream &&
-	    (c->table->framing != LZ_SSE || str_starts(type, "text/event-stream")))
+	if (status >= 400)
+		buf_init(&c->body, CALL_ERROR_BYTES);
+	else if (status < 300 && c->r->is_stream &&
+		 (c->table->framing != LZ_SSE ||
+		     is_event_stream(call_field(c, "content-type"))))
 		stream_begin(c);
+}
+
+static enum step
+too_large(struct call *c)
+{
+	return call_failed(c, upstream_end_name(UPSTREAM_TOO_LARGE), LZ_UPSTREAM_UNABLE,
+	    STR_LIT("the provider's answer is larger than limits.answer_bytes"));
 }
 
 static void
@@ -142,24 +240,27 @@ got_data(void *arg, lz_str bytes)
 	}
 	upstream_alive(c->upstream);
 	buf_add_str(&c->body, bytes);
+	if (!c->body.failed)
+		return;
+	cancel_upstream(c);
+	call_finish(c, c->status >= 400 ? answer_refused(c) : too_large(c));
 }
 
 static int32_t
 blame_of_end(enum upstream_end end)
 {
-	return end == UPSTREAM_TOO_LARGE ? LZ_UPSTREAM_UNABLE : LZ_UPSTREAM_DOWN;
+	return end == UPSTREAM_TOO_LARGE || end == UPSTREAM_NOMEM ? LZ_UPSTREAM_UNABLE
+								  : LZ_UPSTREAM_DOWN;
 }
 
 static enum step
 whole_ended(struct call *c, const struct upstream_result *res)
 {
+	if (c->status >= 400) /* that much is certain, however it went on */
+		return answer_refused(c);
 	if (res->end != UPSTREAM_DONE)
 		return call_failed(c, upstream_end_name(res->end), blame_of_end(res->end),
 		    STR_LIT("the provider did not answer"));
-	if (c->body.failed)
-		return call_failed(c, upstream_end_name(UPSTREAM_TOO_LARGE),
-		    LZ_UPSTREAM_UNABLE,
-		    STR_LIT("the provider's answer is larger than limits.answer_bytes"));
 	return answer_whole(c);
 }
 
@@ -167,17 +268,12 @@ static void
 got_end(void *arg, const struct upstream_result *res)
 {
 	struct call *c = arg;
-	enum step s;
+	enum step s = c->ended; /* a stream's own end may have come first */
 
 	c->upstream = NULL;
 	c->a->was_sent = res->was_sent;
-	if (c->is_over) /* the stream's own end came first and waits for nothing but this
-			 */
-		s = c->ended;
-	else if (c->is_stream)
-		s = stream_end(c, res);
-	else
-		s = whole_ended(c, res);
+	if (!c->is_over)
+		s = c->is_stream ? stream_end(c, res) : whole_ended(c, res);
 	call_finish(c, s);
 }
 
@@ -191,25 +287,38 @@ or_else(unsigned value, unsigned otherwise)
 	return value > 0 ? value : otherwise;
 }
 
+static int64_t
+left_ms(const struct call *c)
+{
+	int64_t ms = (c->r->deadline_us - call_now_us(c)) / 1000;
+
+	return ms < 1 ? 1 : ms;
+}
+
+static unsigned
+first_byte_ms(const struct call *c)
+{
+	return or_else(c->a->target->provider->first_byte_timeout_ms,
+	    c->r->config->first_byte_timeout_ms);
+}
+
+static unsigned
+at_most(unsigned ms, int64_t most)
+{
+	return ms == 0 || ms > most ? (unsigned)most : ms;
+}
+
 /* Streams may take as long as tokens come; whole answers have the request's deadline. */
 static void
 set_deadlines(struct call *c, struct upstream_request *q, unsigned built_ms)
 {
-	const struct config *cfg = c->r->config;
 	const struct provider *p = c->a->target->provider;
-	int64_t left_ms = (c->r->deadline_us - call_now_us(c)) / 1000;
+	int64_t left = left_ms(c);
 
-	q->connect_timeout_ms = or_else(p->connect_timeout_ms, 10000);
-	q->first_byte_timeout_ms =
-	    or_else(p->first_byte_timeout_ms, cfg->first_byte_timeout_ms);
-	q->idle_timeout_ms = or_else(p->idle_timeout_ms, cfg->idle_timeout_ms);
-	if (left_ms < 1)
-		left_ms = 1;
-	if (q->first_byte_timeout_ms == 0 || q->first_byte_timeout_ms > left_ms)
-		q->first_byte_timeout_ms = (unsigned)left_ms;
-	q->total_timeout_ms = c->r->is_stream ? 0 : (unsigned)left_ms;
-	if (built_ms > 0 && (q->total_timeout_ms == 0 || built_ms < q->total_timeout_ms))
-		q->total_timeout_ms = built_ms;
+	q->connect_timeout_ms = at_most(or_else(p->connect_timeout_ms, CONNECT_MS), left);
+	q->first_byte_timeout_ms = at_most(first_byte_ms(c), left);
+	q->idle_timeout_ms = or_else(p->idle_timeout_ms, c->r->config->idle_timeout_ms);
+	q->total_timeout_ms = c->r->is_stream ? built_ms : at_most(built_ms, left);
 }
 
 static enum step
@@ -226,8 +335,7 @@ send_built(struct call *c, const lz_http *built)
 	c->a->sent_us = call_now_us(c);
 	c->upstream = upstream_send(c->r->worker->upstream, &q, &ops, c, &e);
 	if (c->upstream == NULL)
-		return call_failed(c, "not_sent", LZ_UPSTREAM_UNABLE,
-		    arena_copy(c->r->arena, lz_strz(e.text)));
+		return call_failed(c, "not_sent", LZ_UPSTREAM_UNABLE, lz_strz(e.text));
 	return STEP_WAIT;
 }
 
@@ -237,6 +345,8 @@ built(struct call *c, int32_t result, const lz_http *http)
 {
 	const lz_fault *f = visit_fault(c->visit);
 
+	if (c->is_over) /* what it emitted ended it already */
+		return c->ended;
 	if (result == LZ_OK)
 		return send_built(c, http);
 	if (result == LZ_ANSWERED && c->r->is_stream)
@@ -244,7 +354,8 @@ built(struct call *c, int32_t result, const lz_http *http)
 	if (result == LZ_ANSWERED)
 		return answer_framed(c);
 	if (c->r->has_begun)
-		return stream_fail(c, "plugin", LZ_UPSTREAM_DOWN,
+		return stream_fail(c, "plugin",
+		    f != NULL ? f->upstream : LZ_UPSTREAM_DOWN,
 		    f != NULL ? f->message : STR_LIT("the provider failed"));
 	if (f != NULL)
 		return call_fault(c, f, "refused");
@@ -308,33 +419,58 @@ decide_limit(struct request *r, struct attempt *a)
 	r->max_tokens_sent = a->lowers_output ? a->output_bound : -1;
 }
 
+static struct call *
+call_new(struct request *r, struct attempt *a)
+{
+	struct call *c = arena_alloc(r->arena, sizeof *c);
+
+	if (c == NULL)
+		return NULL;
+	c->r = r;
+	c->a = a;
+	c->ended = STEP_WAIT;
+	c->answer_id = arena_printf(r->arena, "chatcmpl-%s", r->id_hex);
+	buf_init(&c->body, (size_t)r->config->limits.answer_bytes);
+	c->visit = visit_provider(r, a, &provider_ops, c);
+	if (c->visit == NULL || c->answer_id.ptr == NULL) {
+		visit_end_all(c->visit);
+		return NULL;
+	}
+	c->table = visit_provider_table(c->visit);
+	a->call = c;
+	return c;
+}
+
+/* The deadline holds until the client sees the first byte, whatever is waited for: a
+ * plugin that thinks, a connection, a head, a stream's first content. */
+static enum step
+start(struct call *c, struct building *b)
+{
+	int64_t left_us = left_ms(c) * 1000 + GRACE_US;
+	int32_t result;
+
+	c->is_hurried = left_ms(c) < first_byte_ms(c) / 2;
+	if (loop_timer_set(c->r->worker->loop, &c->limit, left_us, out_of_time, c) !=
+	    ST_OK)
+		return request_fail(c->r, FAULT_OVERLOADED, NULL, "out of memory");
+	result = visit_build(c->visit, &b->http, build_came_home, b);
+	return result == LZ_PENDING ? STEP_WAIT : built(c, result, &b->http);
+}
+
 enum step
 call_attempt(struct request *r)
 {
 	struct attempt *a = request_attempt(r);
-	struct call *c = arena_alloc(r->arena, sizeof *c);
 	struct building *b = arena_alloc(r->arena, sizeof *b);
-	int32_t result;
+	struct call *c = b != NULL ? call_new(r, a) : NULL;
 	enum step s;
 
-	if (c == NULL || b == NULL)
+	if (c == NULL)
 		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
-	c->r = r;
-	c->a = a;
-	c->ended = STEP_WAIT;
-	a->call = c;
 	a->sent_us = call_now_us(c);
-	buf_init(&c->body, (size_t)r->config->limits.answer_bytes);
 	decide_limit(r, a);
-	c->visit = visit_provider(r, a, &provider_ops, c);
-	if (c->visit == NULL)
-		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
-	c->table = visit_provider_table(c->visit);
 	*b = (struct building){ c, lz_http_to("POST", a->target->provider->base_url) };
-	result = visit_build(c->visit, &b->http, build_came_home, b);
-	if (result == LZ_PENDING)
-		return STEP_WAIT;
-	s = built(c, result, &b->http);
+	s = start(c, b);
 	if (s != STEP_WAIT)
 		close_call(c);
 	return s;
@@ -343,25 +479,14 @@ call_attempt(struct request *r)
 void
 call_cancel(struct request *r)
 {
-	struct attempt *a;
-	struct call *c;
+	struct call *c = r->attempt_count > 0 ? request_attempt(r)->call : NULL;
 
-	if (r->attempt_count == 0)
-		return;
-	a = request_attempt(r);
-	c = a->call;
 	if (c == NULL || c->visit == NULL)
 		return;
-	if (c->upstream != NULL)
-		a->was_sent = true; /* nobody can say how far it got */
-	upstream_cancel(c->upstream);
-	c->upstream = NULL;
-	if (!c->is_over) {
-		ended(c, "client_gone", LZ_UPSTREAM_OK);
-		live_dropped(a->live);
-	}
-	r->waited_us += a->ended_us - a->sent_us;
-	close_call(c);
+	if (!c->is_over)
+		call_given_up(c, "client_gone");
+	cancel_upstream(c);
+	stop_waiting(c);
 }
 
 void

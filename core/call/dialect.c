@@ -11,8 +11,7 @@
 #include "call/attempt.h"
 
 enum {
-	EDITS = 4,
-	RETRY_AFTER_MOST_MS = 300000
+	EDITS = 4
 };
 
 /* One replaced range of the body. */
@@ -20,15 +19,6 @@ struct edit {
 	lz_str where; /* inside the body; empty range: insertion */
 	lz_str with;
 };
-
-lz_str
-call_field(const struct call *c, const char *name)
-{
-	for (size_t i = 0; i < c->field_count; i++)
-		if (lz_eq(c->field[i].name, name))
-			return c->field[i].value;
-	return STR_NONE;
-}
 
 static lz_str
 quoted(struct request *r, lz_str s)
@@ -53,77 +43,105 @@ after_brace(struct request *r)
 }
 
 static void
+replace(struct edit *e, size_t *n, lz_str where, lz_str with)
+{
+	e[*n].where = where;
+	e[(*n)++].with = with;
+}
+
+static void
+insert(struct call *c, struct edit *e, size_t *n, lz_str member)
+{
+	replace(e, n, after_brace(c->r), member);
+}
+
+static void
 edit_model(struct call *c, struct edit *e, size_t *n)
 {
 	const struct jscan_member *m = jscan_find(&c->r->scan, "model");
 
 	if (str_eq(c->r->model, c->a->target->upstream_model))
 		return;
-	e[*n].where = m->value;
-	e[*n].with = quoted(c->r, c->a->target->upstream_model);
-	(*n)++;
+	replace(e, n, m->value, quoted(c->r, c->a->target->upstream_model));
 }
 
-static const struct jscan_member *
-given(const struct request *r, const char *name)
+/* From behind the key's opening quote to the end of the value. */
+static lz_str
+member_text(const struct jscan_member *m)
 {
-	const struct jscan_member *m = jscan_find(&r->scan, name);
-
-	return m != NULL && m->type != JSCAN_NULL ? m : NULL;
+	return lz_strn(m->key.ptr, (size_t)(m->value.ptr + m->value.len - m->key.ptr));
 }
 
 /* A limit is sent only when a budget or the key binds, never above what was reserved. A
  * provider that wants the limit under another name (lz->limit_as) gets the caller's own
- * under that name too. */
+ * under that name too. Two names stand for it, and the caller may have used both, or said
+ * null: whatever came, one of them carries the limit, once, and the other says nothing
+ * else. */
 static void
 edit_limit(struct call *c, struct edit *e, size_t *n)
 {
+	static const char *const names[] = { "max_completion_tokens", "max_tokens" };
 	struct request *r = c->r;
-	lz_str name = visit_limit_name(c->visit);
-	const struct jscan_member *m = given(r, "max_completion_tokens");
+	const struct jscan_member *m[2] = { jscan_find(&r->scan, names[0]),
+		jscan_find(&r->scan, names[1]) };
+	bool is_said[2] = { m[0] != NULL && m[0]->type != JSCAN_NULL,
+		m[1] != NULL && m[1]->type != JSCAN_NULL };
+	lz_str name = visit_limit_name(c->visit), value;
+	unsigned at = is_said[0] || m[1] == NULL ? 0 : 1; /* the member that carries it */
 
-	if (m == NULL)
-		m = given(r, "max_tokens");
-	if (m == NULL) /* a null is replaced, not said twice */
-		m = jscan_find(&r->scan, "max_tokens");
-	if (m != NULL && name.ptr != NULL && !str_eq(name, m->key)) {
-		e[*n].where = m->key;
-		e[(*n)++].with = name;
-	}
-	if (!c->a->lowers_output)
+	if (name.ptr != NULL)
+		for (unsigned i = 0; i < 2; i++)
+			if (m[i] != NULL && str_eq(name, m[i]->key))
+				at = i;
+	if (!c->a->lowers_output && !is_said[0] && !is_said[1])
 		return;
-	if (m != NULL) {
-		e[*n].where = m->value;
-		e[*n].with =
-		    arena_printf(r->arena, "%lld", (long long)c->a->output_bound);
-	} else {
-		if (name.ptr == NULL)
-			name = STR_LIT("max_tokens");
-		e[*n].where = after_brace(r);
-		e[*n].with = arena_printf(r->arena, "\"%.*s\":%lld,", STR_ARG(name),
-		    (long long)c->a->output_bound);
+	value = arena_printf(r->arena, "%lld",
+	    (long long)(c->a->lowers_output ? c->a->output_bound : r->max_tokens));
+	if (m[at] == NULL) {
+		insert(c, e, n,
+		    arena_printf(r->arena, "\"%.*s\":%.*s,",
+			STR_ARG(name.ptr != NULL ? name : lz_strz(names[1])),
+			STR_ARG(value)));
+		return;
 	}
-	(*n)++;
+	if (name.ptr == NULL)
+		name = m[at]->key;
+	if (!str_eq(name, m[at]->key))
+		replace(e, n, member_text(m[at]),
+		    arena_printf(r->arena, "%.*s\":%.*s", STR_ARG(name), STR_ARG(value)));
+	else if (!str_eq(value, m[at]->value))
+		replace(e, n, m[at]->value, value);
+	if (is_said[1 - at])
+		replace(e, n, m[1 - at]->value, STR_LIT("null"));
 }
 
 /* The gateway always asks for usage; the chunk is withheld from callers who did not. */
 static void
 edit_usage(struct call *c, struct edit *e, size_t *n)
 {
-	static const char asked[] = "{\"include_usage\":true}";
 	struct request *r = c->r;
 	const struct jscan_member *m = jscan_find(&r->scan, "stream_options");
+	struct jscan_member asked;
+	lz_str inside;
 
 	if (!r->is_stream || r->wants_usage_chunk)
 		return;
-	if (m != NULL) {
-		e[*n].where = m->value;
-		e[*n].with = STR_LIT(asked);
-	} else {
-		e[*n].where = after_brace(r);
-		e[*n].with = STR_LIT("\"stream_options\":{\"include_usage\":true},");
+	if (m == NULL) {
+		insert(c, e, n, STR_LIT("\"stream_options\":{\"include_usage\":true},"));
+		return;
 	}
-	(*n)++;
+	if (m->type != JSCAN_OBJECT) {
+		replace(e, n, m->value, STR_LIT("{\"include_usage\":true}"));
+		return;
+	}
+	if (jscan_inner(m->value, "include_usage", &asked)) {
+		replace(e, n, asked.value, STR_LIT("true"));
+		return;
+	}
+	inside = str_cut(m->value, 1, m->value.len - 1);
+	replace(e, n, str_cut(inside, 0, 0),
+	    str_trim(inside).len > 0 ? STR_LIT("\"include_usage\":true,")
+				     : STR_LIT("\"include_usage\":true"));
 }
 
 static int
@@ -211,173 +229,4 @@ dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent
 		return ST_OK;
 	}
 	return splice(c, q);
-}
-
-/* ---- answers ---- */
-
-lz_str
-dialect_string_after(lz_str text, const char *word)
-{
-	const char *end = text.ptr + text.len, *at;
-	lz_str rest, s;
-
-	at = text.len > 0 ? memmem(text.ptr, text.len, word, strlen(word)) : NULL;
-	if (at == NULL)
-		return STR_NONE;
-	for (at += strlen(word); at < end && (*at == ' ' || *at == ':' || *at == '\t');
-	     at++)
-		;
-	if (at >= end || *at != '"')
-		return STR_NONE;
-	rest = lz_strn(at, (size_t)(end - at));
-	return jscan_next_string(&rest, &s) && s.len > 0 ? s : STR_NONE;
-}
-
-/* One member of a usage object. */
-struct count {
-	const char *name;
-	bool is_there;
-	int64_t value;  /* 0 when it is no integer */
-	lz_str details; /* its text, when it is an object */
-};
-
-static void
-read_counts(lz_str object, struct count *count, size_t n)
-{
-	struct jscan_member m;
-
-	while (jscan_next(&object, &m))
-		for (size_t i = 0; i < n; i++) {
-			if (!jscan_key_is(m.key, count[i].name))
-				continue;
-			count[i].is_there = true;
-			if (!jscan_int(&m, &count[i].value))
-				count[i].value = 0;
-			count[i].details = m.type == JSCAN_OBJECT ? m.value : STR_NONE;
-		}
-}
-
-bool
-dialect_usage(lz_str object, struct record_usage *out)
-{
-	enum {
-		PROMPT,
-		COMPLETION,
-		PROMPT_DETAILS,
-		COMPLETION_DETAILS,
-		COUNTS
-	};
-	struct count all[COUNTS] = { [PROMPT] = { .name = "prompt_tokens" },
-		[COMPLETION] = { .name = "completion_tokens" },
-		[PROMPT_DETAILS] = { .name = "prompt_tokens_details" },
-		[COMPLETION_DETAILS] = { .name = "completion_tokens_details" } };
-	struct count cache[] = { { .name = "cached_tokens" },
-		{ .name = "cache_write_tokens" } };
-	struct count reasoning = { .name = "reasoning_tokens" };
-
-	read_counts(object, all, COUNTS);
-	if (!all[PROMPT].is_there && !all[COMPLETION].is_there)
-		return false;
-	read_counts(all[PROMPT_DETAILS].details, cache, 2);
-	read_counts(all[COMPLETION_DETAILS].details, &reasoning, 1);
-	memset(out, 0, sizeof *out);
-	out->output = all[COMPLETION].value;
-	out->reasoning = reasoning.value;
-	out->cache_read = cache[0].value;
-	out->cache_write = cache[1].value;
-	out->input = all[PROMPT].value - out->cache_read - out->cache_write;
-	if (out->input < 0) /* a provider that does not count its cache in: take its words
-			       as disjoint */
-		out->input = all[PROMPT].value;
-	return true;
-}
-
-static int32_t
-blame_of(int status)
-{
-	switch (status) {
-	case 401:
-	case 403:
-		return LZ_UPSTREAM_AUTH;
-	case 402:
-		return LZ_UPSTREAM_QUOTA;
-	case 429:
-		return LZ_UPSTREAM_RATE;
-	case 408:
-	case 409:
-	case 425:
-		return LZ_UPSTREAM_DOWN;
-	default:
-		return status >= 400 && status < 500 ? LZ_UPSTREAM_CALLER
-						     : LZ_UPSTREAM_DOWN;
-	}
-}
-
-static unsigned
-retry_after_ms(const struct call *c)
-{
-	lz_str ms = call_field(c, "retry-after-ms"), s = call_field(c, "retry-after");
-	int64_t v = 0;
-
-	if (ms.ptr != NULL && str_to_int(ms, INT32_MAX, &v))
-		;
-	else if (s.ptr != NULL && str_to_int(s, INT32_MAX / 1000, &v))
-		v *= 1000;
-	return (unsigned)(v > RETRY_AFTER_MOST_MS ? RETRY_AFTER_MOST_MS : v);
-}
-
-/* A member of the error object, decoded into the arena; absent otherwise. */
-static lz_str
-error_text(struct call *c, lz_str object, const char *name)
-{
-	struct jscan_member m;
-	char *room;
-	lz_str s;
-
-	if (!jscan_inner(object, name, &m) || m.type != JSCAN_STRING)
-		return STR_NONE;
-	room = arena_alloc(c->r->arena, m.value.len + 1);
-	if (room == NULL || !jscan_string(&m, room, &s))
-		return STR_NONE;
-	return s.ptr == room ? s : arena_copy(c->r->arena, s);
-}
-
-void
-dialect_judge(struct call *c, lz_fault *out)
-{
-	struct jscan scan;
-	const struct jscan_member *m;
-
-	memset(out, 0, sizeof *out);
-	out->size = sizeof *out;
-	out->upstream = blame_of(c->status);
-	out->retry_after_ms = retry_after_ms(c);
-	out->status =
-	    out->upstream == LZ_UPSTREAM_CALLER || out->upstream == LZ_UPSTREAM_UNABLE
-		? c->status
-		: 0;
-	out->message = arena_printf(c->r->arena, "the provider answered %d", c->status);
-	if (jscan_object(buf_str(&c->body), &scan, NULL) != ST_OK)
-		return;
-	m = jscan_find(&scan, "error");
-	if (m == NULL)
-		return;
-	if (m->type == JSCAN_OBJECT) {
-		lz_str message = error_text(c, m->value, "message");
-
-		out->code = error_text(c, m->value, "code");
-		out->param = error_text(c, m->value, "param");
-		if (message.ptr != NULL)
-			out->message = message;
-	}
-	if (lz_eq(out->code, "context_length_exceeded"))
-		out->upstream = LZ_UPSTREAM_CONTEXT;
-	else if (lz_eq(
-		     out->code, "model_not_found")) /* here; another target may have it */
-		out->upstream = LZ_UPSTREAM_UNABLE;
-	else if (lz_eq(out->code, "insufficient_quota"))
-		out->upstream = LZ_UPSTREAM_QUOTA;
-	else if (lz_eq(out->code, "content_policy_violation") ||
-		 lz_eq(out->code, "content_filter"))
-		out->upstream = LZ_UPSTREAM_FILTERED;
 }

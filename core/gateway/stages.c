@@ -24,7 +24,6 @@
 #include "gateway/requests.h"
 #include "key/stage.h"
 #include "policy/policy.h"
-#include "request/live.h"
 #include "trace/trace.h"
 
 static enum step admit(struct request *r);
@@ -76,7 +75,7 @@ reserve(struct request *r)
 			return s;
 		a = request_attempt(r);
 		a->candidate->excluded = EXCLUDED_BUDGET;
-		live_dropped(a->live);
+		request_drop_attempt(a);
 		r->attempt_count--;
 		{
 			enum fault budget_fault = r->fault;
@@ -225,8 +224,10 @@ end(struct request *r)
 	must(!r->is_finished);
 	r->is_finished = true;
 	loop_timer_cancel(r->worker->loop, &r->timer);
-	for (unsigned i = 0; i < r->attempt_count; i++)
+	for (unsigned i = 0; i < r->attempt_count; i++) {
+		request_drop_attempt(&r->attempt[i]); /* one that never came to be sent */
 		key_settle(r, &r->attempt[i]);
+	}
 	if (r->key == NULL) {
 		if (r->x != NULL)
 			answer_send(r);

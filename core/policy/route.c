@@ -174,6 +174,7 @@ open_attempt(struct request *r, struct candidate *c, unsigned index)
 	a->target = c->target;
 	a->live = live_of(c->target);
 	live_began(a->live, loop_now(r->worker->loop)->mono_us);
+	a->is_live = true;
 	a->credential_index = index;
 	a->credential = credential(c->target->provider, index);
 	a->bound_nano_eur = c->bound_nano_eur;

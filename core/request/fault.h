@@ -48,6 +48,8 @@ enum fault_retry {
 	X(UPSTREAM_REFUSED, 400, "invalid_request_error", NULL, RETRY_NO,                \
 	    0) /* its own status and code */                                             \
 	X(ALL_ATTEMPTS, 502, "upstream_error", "all_attempts_failed", RETRY_UNSAID, 0)   \
+	X(STREAM_INTERRUPTED, 502, "upstream_error", "stream_interrupted", RETRY_UNSAID, \
+	    0)                                                                           \
 	X(UPSTREAM_CREDENTIALS, 502, "upstream_error", "upstream_credentials", RETRY_NO, \
 	    0)                                                                           \
 	X(NO_PROVIDER, 503, "server_error", "no_available_provider", RETRY_AFTER, 5)     \

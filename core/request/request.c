@@ -7,6 +7,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include "request/live.h"
 
 enum {
 	MESSAGE_BYTES = 600
@@ -69,6 +70,14 @@ request_attempt(struct request *r)
 {
 	must(r->attempt_count > 0);
 	return &r->attempt[r->attempt_count - 1];
+}
+
+void
+request_drop_attempt(struct attempt *a)
+{
+	if (a->is_live)
+		live_dropped(a->live);
+	a->is_live = false;
 }
 
 static void

@@ -84,6 +84,7 @@ struct attempt {
 	struct candidate *candidate;
 	const struct target *target;
 	struct live *live;
+	bool is_live; /* counted in flight there; see request_drop_attempt() */
 	lz_str credential;
 	unsigned credential_index;
 	int64_t bound_nano_eur, input_nano_eur, output_bound;
@@ -94,7 +95,9 @@ struct attempt {
 	bool lowers_output; /* a limit is sent upstream because a budget binds */
 	int64_t began_us, sent_us, first_byte_us, first_token_us,
 	    ended_us;    /* monotonic; 0: not reached */
-	int status;      /* the provider's HTTP status; 0 none */
+	/* The provider's HTTP status, or the one that an error inside a 200 stands for.
+	 * 0: none */
+	int status;
 	int32_t blame;   /* LZ_UPSTREAM_* */
 	const char *end; /* upstream_end_name() or "ok", for the trace */
 	struct record_usage usage;
@@ -203,6 +206,8 @@ enum step request_read(struct request *r);
 lz_str request_header(const struct request *r, const char *name);
 /* The current attempt; must exist. */
 struct attempt *request_attempt(struct request *r);
+/* Nothing was learnt of its target. Once it has ended, nothing happens. */
+void request_drop_attempt(struct attempt *a);
 /* {"error":{…}} of the fault, into out. */
 void request_fault_body(const struct request *r, struct buf *out);
 
