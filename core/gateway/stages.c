@@ -62,36 +62,46 @@ candidates(struct request *r)
 	    r, key_allows, r->key->is_test, r->key->budget_count > 0);
 }
 
-/* A candidate whose bound does not fit is passed over while a cheaper one may. */
+static bool
+is_budget_fault(enum fault f)
+{
+	return f == FAULT_BUDGET_SPENT || f == FAULT_BUDGET_RESERVED;
+}
+
+/* The attempt that could not be paid is none. */
+static void
+take_back(struct request *r)
+{
+	struct attempt *a = request_attempt(r);
+
+	a->candidate->excluded = EXCLUDED_BUDGET;
+	request_drop_attempt(a);
+	r->attempt_count--;
+	r->fault = FAULT_NONE;
+}
+
+/* A candidate whose bound does not fit is passed over while a cheaper one may. When
+ * nobody is left, the budget is why. */
 static enum step
 reserve(struct request *r)
 {
-	for (;;) {
-		enum step s = key_reserve(r);
-		struct attempt *a;
+	enum step s = key_reserve(r);
 
-		if (s != STEP_FAULT ||
-		    (r->fault != FAULT_BUDGET_SPENT && r->fault != FAULT_BUDGET_RESERVED))
+	while (s == STEP_FAULT && is_budget_fault(r->fault)) {
+		enum fault why = r->fault;
+		lz_str message = r->fault_message;
+
+		take_back(r);
+		s = policy_next(r);
+		if (s == STEP_NEXT)
+			s = key_reserve(r);
+		else if (r->fault == FAULT_NO_PROVIDER) {
+			r->fault = why;
+			r->fault_message = message;
 			return s;
-		a = request_attempt(r);
-		a->candidate->excluded = EXCLUDED_BUDGET;
-		request_drop_attempt(a);
-		r->attempt_count--;
-		{
-			enum fault budget_fault = r->fault;
-			lz_str message = r->fault_message;
-
-			r->fault = FAULT_NONE;
-			if (policy_next(r) == STEP_NEXT)
-				continue;
-			if (r->fault ==
-			    FAULT_NO_PROVIDER) { /* nobody was left: the budget is why */
-				r->fault = budget_fault;
-				r->fault_message = message;
-			}
-			return STEP_FAULT;
 		}
 	}
+	return s;
 }
 
 /* ---- from row to row ---- */

@@ -9,14 +9,11 @@
  */
 #include <inttypes.h>
 #include <math.h>
+#include "policy/bounds.h"
 #include "policy/policy.h"
 #include "request/live.h"
-#include "trace/cost.h"
 
 enum {
-	DEFAULT_OUTPUT =
-	    4096,          /* output bound when neither caller, model nor key says less */
-	LEAST_OUTPUT = 16, /* a budget that leaves less than this has nothing left */
 	NEAR_NAMES = 3
 };
 
@@ -27,59 +24,6 @@ struct filters {
 	bool names_strategy; /* latenza/<strategy>: the name itself needs no entry */
 	int64_t left_nano;   /* of the tightest budget; INT64_MAX without one */
 };
-
-static int64_t
-least(int64_t a, int64_t b) /* of two limits, -1 being none */
-{
-	if (a < 0)
-		return b;
-	return b < 0 || a < b ? a : b;
-}
-
-static int64_t
-cost_of(const struct price *p, int64_t input, int64_t output)
-{
-	struct record_usage u = { .input = input, .output = output };
-
-	return cost_nano_eur(p, &u);
-}
-
-/* Bound and estimates of one candidate. While a budget binds, the output bound shrinks to
- * what is affordable. */
-static void
-set_bounds(struct filters *f, struct candidate *c)
-{
-	struct request *r = f->r;
-	const struct model_facts *m = c->target->model;
-	int64_t out = least(r->max_tokens, r->output_limit);
-	int64_t likely;
-	struct price p;
-
-	if (out < 0)
-		out = least(m->max_output_tokens, DEFAULT_OUTPUT);
-	c->output_bound = out;
-	c->bound_nano_eur = c->input_nano_eur = c->estimate_nano_eur = -1;
-	if (!cost_price(r->config, c->target, &p))
-		return;
-	c->input_nano_eur = cost_of(&p, r->prompt_tokens, 0);
-	c->bound_nano_eur = cost_of(&p, r->prompt_bound, out * r->choices);
-	if (c->bound_nano_eur > f->left_nano) {
-		int64_t input = cost_of(&p, r->prompt_bound, 0);
-		int64_t per_1000 = cost_of(&p, 0, 1000 * r->choices);
-
-		if (per_1000 > 0 && f->left_nano > input) {
-			int64_t left = f->left_nano - input;
-
-			out = left / per_1000 * 1000 + left % per_1000 * 1000 / per_1000;
-			if (out >= LEAST_OUTPUT && out < c->output_bound)
-				c->output_bound = out;
-			c->bound_nano_eur =
-			    cost_of(&p, r->prompt_bound, c->output_bound * r->choices);
-		}
-	}
-	likely = c->output_bound < 512 ? c->output_bound : 512;
-	c->estimate_nano_eur = cost_of(&p, r->prompt_tokens, likely * r->choices);
-}
 
 static bool
 context_is_too_small(const struct request *r, const struct model_facts *m)
@@ -129,14 +73,31 @@ depth(enum exclusion x)
 	return 0;
 }
 
+/* Would somebody fit if nobody else held anything? */
+static bool
+only_others_are_in_the_way(struct request *r, const lz_budget *b)
+{
+	int64_t unspent = b->limit - b->spent;
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		struct candidate c = r->candidate[i];
+
+		if (c.excluded != EXCLUDED_BUDGET)
+			continue;
+		bounds_set(r, &c, unspent);
+		if (c.bound_nano_eur <= unspent)
+			return true;
+	}
+	return false;
+}
+
 static enum step
 fail_budget(struct request *r)
 {
 	lz_budget b = { .size = sizeof b };
-	bool others =
-	    r->ops->budget(r, LZ_OF_KEY, &b) && b.spent < b.limit && b.reserved > 0;
 
-	if (others)
+	if (r->ops->budget(r, LZ_OF_KEY, &b) && b.reserved > 0 &&
+	    only_others_are_in_the_way(r, &b))
 		return request_fail(r, FAULT_BUDGET_RESERVED, NULL,
 		    "the rest of this key's budget is held by requests in flight; try "
 		    "again in a moment");
@@ -230,7 +191,6 @@ policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str 
     bool is_test_key, bool has_budget)
 {
 	struct filters f = { r, allows, is_test_key, has_budget, false, INT64_MAX };
-	lz_budget b = { .size = sizeof b };
 	const struct target *target[REQUEST_CANDIDATES];
 	size_t n = find_targets(&f, target);
 	enum exclusion last = EXCLUDED_KIND;
@@ -238,8 +198,8 @@ policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str 
 
 	if (n == 0)
 		return fail_unknown(r);
-	if (has_budget && r->ops->budget(r, LZ_OF_KEY, &b))
-		f.left_nano = b.limit - b.spent - b.reserved;
+	if (has_budget)
+		f.left_nano = bounds_left(r);
 	r->candidate = arena_alloc(r->arena, n * sizeof *r->candidate);
 	if (r->candidate == NULL)
 		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
@@ -248,7 +208,7 @@ policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str 
 		struct candidate *c = &r->candidate[i];
 
 		c->target = target[i];
-		set_bounds(&f, c);
+		bounds_set(r, c, f.left_nano);
 		c->excluded = judge(&f, c);
 		is_anyone_left |= c->excluded == EXCLUDED_NOT;
 		if (depth(c->excluded) > depth(last))

@@ -3,6 +3,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "plugin/visit.h"
+#include "policy/bounds.h"
 #include "policy/policy.h"
 #include "request/live.h"
 
@@ -62,13 +63,29 @@ settle_order(struct request *r)
 	}
 }
 
+/* Money may have gone elsewhere since, and the router may have lowered the limit. */
+static void
+renew_bounds(struct request *r)
+{
+	int64_t left = bounds_left(r);
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		struct candidate *c = &r->candidate[i];
+
+		if (c->excluded == EXCLUDED_NOT)
+			bounds_set(r, c, left);
+	}
+}
+
 /* The router said something; its visit ends here, whatever it was. */
 static enum step
-routed(struct request *r, int32_t result, struct visit *v)
+routed(struct request *r, int32_t result, struct visit *v, int64_t limit_before)
 {
 	lz_str code, message;
 
 	settle_order(r);
+	if (r->output_limit != limit_before)
+		renew_bounds(r);
 	if (result != LZ_BLOCK) {
 		visit_end_all(v);
 		return STEP_NEXT;
@@ -88,7 +105,7 @@ came_home(void *arg, int32_t result)
 	struct visit *v = r->router_visit;
 
 	r->router_visit = NULL;
-	request_go_on(r, routed(r, result, v));
+	request_go_on(r, routed(r, result, v, INT64_MIN));
 }
 
 enum step
@@ -96,11 +113,12 @@ policy_route(struct request *r)
 {
 	struct visit *v = NULL;
 	int32_t result = LZ_OK;
+	int64_t limit = r->output_limit;
 
 	if (r->router != NULL)
 		result = visit_route(r, came_home, r, &v);
 	if (result != LZ_PENDING)
-		return routed(r, result, v);
+		return routed(r, result, v, limit);
 	r->router_visit = v;
 	return STEP_WAIT;
 }
@@ -123,6 +141,8 @@ next_credential(struct request *r, unsigned *index)
 	if (r->attempt_count == 0)
 		return NULL;
 	last = request_attempt(r);
+	if (last->candidate->excluded != EXCLUDED_NOT) /* it does not fit any more */
+		return NULL;
 	count = last->target->provider->api_key_count;
 	if (last->blame != LZ_UPSTREAM_AUTH && last->blame != LZ_UPSTREAM_RATE &&
 	    last->blame != LZ_UPSTREAM_QUOTA)
@@ -184,48 +204,95 @@ open_attempt(struct request *r, struct candidate *c, unsigned index)
 	a->cost_nano_eur = -1;
 }
 
+/* What the attempts ended in, counted by what the caller may be told of it. */
+struct story {
+	unsigned rate, credentials, late, retry_ms;
+};
+
+static struct story
+story_of(const struct request *r)
+{
+	struct story s = { 0, 0, 0, 0 };
+
+	for (unsigned i = 0; i < r->attempt_count; i++) {
+		const struct attempt *a = &r->attempt[i];
+
+		s.rate += a->blame == LZ_UPSTREAM_RATE;
+		s.credentials +=
+		    a->blame == LZ_UPSTREAM_AUTH || a->blame == LZ_UPSTREAM_QUOTA;
+		s.late += a->end != NULL && strstr(a->end, "timeout") != NULL;
+		if (a->retry_after_ms > s.retry_ms)
+			s.retry_ms = a->retry_after_ms;
+	}
+	return s;
+}
+
+/* Did the provider refuse the request itself? What a target could not do for reasons of
+ * its own (an answer too large, a redirect) is none of the caller's. */
+static bool
+is_callers(const struct attempt *a)
+{
+	switch (a->blame) {
+	case LZ_UPSTREAM_CALLER:
+	case LZ_UPSTREAM_CONTEXT:
+	case LZ_UPSTREAM_FILTERED:
+		return true;
+	default:
+		return a->blame == LZ_UPSTREAM_UNABLE && a->status >= 400 &&
+		       a->status < 500;
+	}
+}
+
+/* A status that tells the caller about its request, and not about the gateway's key or
+ * rate at the provider. */
+static int
+callers_status(int status)
+{
+	static const int shown[] = { 404, 413, 415, 422, 451 };
+
+	for (unsigned i = 0; i < sizeof shown / sizeof shown[0]; i++)
+		if (shown[i] == status)
+			return status;
+	return fault_row(FAULT_UPSTREAM_REFUSED)->status;
+}
+
+static enum step
+fail_refused(struct request *r, const struct attempt *a)
+{
+	if (a->blame == LZ_UPSTREAM_CONTEXT) {
+		request_fail(r, FAULT_CONTEXT_LENGTH, NULL, "%.*s", STR_ARG(a->message));
+	} else {
+		request_fail(
+		    r, FAULT_UPSTREAM_REFUSED, NULL, "%.*s", STR_ARG(a->message));
+		r->fault_status = callers_status(a->status);
+		r->fault_code = a->code;
+	}
+	r->fault_param = a->param;
+	return STEP_FAULT;
+}
+
 /* What to tell the caller when no attempt is left: the attempts' own story, the most
  * telling first. */
 static enum step
 fail_attempts(struct request *r)
 {
 	const struct attempt *last = request_attempt(r);
-	unsigned rate = 0, auth = 0, late = 0;
-	unsigned retry_ms = 0;
+	struct story s = story_of(r);
 
-	for (unsigned i = 0; i < r->attempt_count; i++) {
-		const struct attempt *a = &r->attempt[i];
-
-		rate += a->blame == LZ_UPSTREAM_RATE;
-		auth += a->blame == LZ_UPSTREAM_AUTH || a->blame == LZ_UPSTREAM_QUOTA;
-		late += a->end != NULL && strstr(a->end, "timeout") != NULL;
-		if (a->retry_after_ms > retry_ms)
-			retry_ms = a->retry_after_ms;
-	}
-	if (last->blame == LZ_UPSTREAM_CALLER || last->blame == LZ_UPSTREAM_CONTEXT ||
-	    last->blame == LZ_UPSTREAM_FILTERED || last->blame == LZ_UPSTREAM_UNABLE) {
-		enum fault f = last->blame == LZ_UPSTREAM_CONTEXT
-				   ? FAULT_CONTEXT_LENGTH
-				   : FAULT_UPSTREAM_REFUSED;
-
-		r->fault_status = f == FAULT_UPSTREAM_REFUSED ? last->status : 0;
-		r->fault_code = f == FAULT_UPSTREAM_REFUSED ? last->code : STR_NONE;
-		request_fail(r, f, NULL, "%.*s", STR_ARG(last->message));
-		r->fault_param = last->param;
-		return STEP_FAULT;
-	}
-	if (rate == r->attempt_count) {
-		r->retry_after_s = retry_ms == 0       ? 1
-				   : retry_ms >= 60000 ? 60
-						       : (retry_ms + 999) / 1000;
+	if (is_callers(last))
+		return fail_refused(r, last);
+	if (s.rate == r->attempt_count) {
+		r->retry_after_s = s.retry_ms == 0       ? 1
+				   : s.retry_ms >= 60000 ? 60
+							 : (s.retry_ms + 999) / 1000;
 		return request_fail(r, FAULT_UPSTREAM_RATE, NULL,
 		    "every provider of '%.*s' is limiting its rate", STR_ARG(r->model));
 	}
-	if (auth == r->attempt_count)
+	if (s.credentials == r->attempt_count)
 		return request_fail(r, FAULT_UPSTREAM_CREDENTIALS, NULL,
 		    "the provider refused the gateway's own credentials; tell the "
 		    "gateway's operator");
-	if (late == r->attempt_count)
+	if (s.late == r->attempt_count)
 		return request_fail(r, FAULT_UPSTREAM_TIMEOUT, NULL,
 		    "no provider of '%.*s' answered in time", STR_ARG(r->model));
 	return request_fail(r, FAULT_ALL_ATTEMPTS, NULL,
@@ -256,6 +323,8 @@ policy_next(struct request *r)
 
 	if (r->attempt_count > 0 && !may_try_again(r))
 		return fail_attempts(r);
+	if (r->attempt_count > 0)
+		renew_bounds(r);
 	c = next_credential(r, &index);
 	if (c == NULL) {
 		if (r->attempt_count > 0)

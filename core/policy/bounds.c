@@ -1,0 +1,92 @@
+/* bounds.c - the most that an attempt can cost, from prices and limits.
+ *
+ * The bound is what is reserved, so it has to hold: every byte of the prompt at the
+ * dearest price that a prompt's token can have, and every token of output that the
+ * provider may make.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "policy/bounds.h"
+
+#include "trace/cost.h"
+
+enum {
+	DEFAULT_OUTPUT = 4096, /* when neither caller, model nor key says less */
+	LEAST_OUTPUT = 16,     /* a budget that leaves less has nothing left */
+	LIKELY_OUTPUT = 512,
+	THOUSAND = 1000
+};
+
+int64_t
+bounds_left(struct request *r)
+{
+	lz_budget b = { .size = sizeof b };
+
+	return r->ops->budget(r, LZ_OF_KEY, &b) ? b.limit - b.spent - b.reserved
+						: INT64_MAX;
+}
+
+static int64_t
+least(int64_t a, int64_t b) /* of two limits, -1 being none */
+{
+	if (a < 0)
+		return b;
+	return b < 0 || a < b ? a : b;
+}
+
+static int64_t
+cost_of(const struct price *p, int64_t input, int64_t output)
+{
+	struct record_usage u = { .input = input, .output = output };
+
+	return cost_nano_eur(p, &u);
+}
+
+/* Nobody knows beforehand how much of a prompt will be written to a cache. */
+static int64_t
+cost_at_most(const struct price *p, int64_t input, int64_t output)
+{
+	struct price dearest = *p;
+
+	if (dearest.cache_write > dearest.input)
+		dearest.input = dearest.cache_write;
+	return cost_of(&dearest, input, output);
+}
+
+/* Tokens of output per choice that left_nano pays for behind the prompt. */
+static int64_t
+affordable(const struct request *r, const struct price *p, int64_t left_nano)
+{
+	int64_t left = left_nano - cost_at_most(p, r->prompt_bound, 0);
+	int64_t per_1000 = cost_of(p, 0, THOUSAND * r->choices);
+
+	if (left <= 0 || per_1000 <= 0)
+		return 0;
+	if (left > INT64_MAX / THOUSAND)
+		return left / (per_1000 / THOUSAND + 1);
+	return left * THOUSAND / per_1000;
+}
+
+void
+bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
+{
+	const struct model_facts *m = c->target->model;
+	int64_t out = least(r->max_tokens, r->output_limit), fits, likely;
+	struct price p;
+
+	if (out < 0)
+		out = least(m->max_output_tokens, DEFAULT_OUTPUT);
+	c->output_bound = out;
+	c->bound_nano_eur = c->input_nano_eur = c->estimate_nano_eur = -1;
+	if (!cost_price(r->config, c->target, &p))
+		return;
+	c->input_nano_eur = cost_of(&p, r->prompt_tokens, 0);
+	c->bound_nano_eur = cost_at_most(&p, r->prompt_bound, out * r->choices);
+	fits = c->bound_nano_eur > left_nano ? affordable(r, &p, left_nano) : out;
+	if (fits >= LEAST_OUTPUT && fits < out) {
+		c->output_bound = fits;
+		c->bound_nano_eur = cost_at_most(&p, r->prompt_bound, fits * r->choices);
+	}
+	likely = c->output_bound < LIKELY_OUTPUT ? c->output_bound : LIKELY_OUTPUT;
+	c->estimate_nano_eur = cost_of(&p, r->prompt_tokens, likely * r->choices);
+}

@@ -1,0 +1,17 @@
+/* bounds.h - what an attempt at a candidate may cost at most, and probably.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef POLICY_BOUNDS_H
+#define POLICY_BOUNDS_H
+
+#include "request/request.h"
+
+/* What is left of the key's tightest budget, in nano-EUR; INT64_MAX: it has none. */
+int64_t bounds_left(struct request *r);
+/* Output bound, bound and estimates of a candidate. While more than left_nano would be
+ * needed the output bound shrinks to what is affordable, if that is worth an answer;
+ * whether it fits, the bound says. */
+void bounds_set(const struct request *r, struct candidate *c, int64_t left_nano);
+
+#endif
