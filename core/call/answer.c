@@ -88,7 +88,7 @@ passed_on(struct call *c)
 	c->a->has_usage =
 	    m != NULL && m->type == JSCAN_OBJECT && chunk_usage(m->value, &c->a->usage);
 	m = jscan_find(&scan, "choices");
-	if (m == NULL || m->type != JSCAN_ARRAY)
+	if (m == NULL || !chunk_has_items(m))
 		return bad_answer(c, "the provider's answer has no choices");
 	return hand_over(c, &c->body, m->value);
 }

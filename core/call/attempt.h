@@ -66,6 +66,9 @@ enum status dialect_complete(struct call *c, const lz_http *built,
 void verdict_judge(struct call *c, lz_fault *out);
 /* An error object inside a 200: the status that it stands for. */
 int verdict_status(lz_str error);
+/* What a provider said, fit for callers and traces: one line of at most `max` bytes,
+ * without the credential that it was asked with. [worker], in the arena */
+lz_str verdict_words(struct call *c, lz_str said, size_t max);
 
 /* ---- chunk.c: what OpenAI's answers say ---- */
 struct chunk {
@@ -80,6 +83,7 @@ struct chunk {
 enum status chunk_read(struct call *c, lz_str data, struct chunk *out) MUST_CHECK;
 /* {"prompt_tokens":...} to disjoint buckets. false: not a usage object. */
 bool chunk_usage(lz_str object, struct record_usage *out);
+bool chunk_has_items(const struct jscan_member *array); /* false: no array, or empty */
 /* Reads a whole answer's choices: the finish reason and what the text weighs. */
 void chunk_read_whole(struct call *c, lz_str choices);
 /* Is every choice that came finished, and did one come? */

@@ -15,6 +15,8 @@
 enum {
 	GIVEN_UP = LZ_UPSTREAM_UNABLE + 1, /* an outcome for metrics alone */
 	CONNECT_MS = 10000,
+	MESSAGE_BYTES = 512,
+	WORD_BYTES = 128,
 	LOOK_AGAIN_US = 600 * 1000 * 1000,
 	GRACE_US = 20000 /* so that upstream's own clocks, which know more, are first */
 };
@@ -73,9 +75,22 @@ call_failed(struct call *c, const char *end, int32_t blame, lz_str message)
 	if (blame <= LZ_UPSTREAM_OK || blame > LZ_UPSTREAM_UNABLE)
 		blame = LZ_UPSTREAM_DOWN;
 	ended(c, end, blame, (unsigned)blame);
-	c->a->message = arena_copy(c->r->arena, message);
+	c->a->message = verdict_words(c, message, MESSAGE_BYTES);
+	if (c->a->message.len == 0)
+		c->a->message = STR_LIT("the provider gave no reason");
 	learn(c, end);
 	return STEP_RETRY;
+}
+
+/* A code or the name of a member; longer than such words are, it is neither. */
+static lz_str
+word(struct call *c, lz_str said)
+{
+	lz_str shown = said.len > 0 && said.len <= WORD_BYTES
+			   ? verdict_words(c, said, WORD_BYTES)
+			   : STR_NONE;
+
+	return shown.len > 0 ? shown : STR_NONE;
 }
 
 enum step
@@ -83,8 +98,8 @@ call_fault(struct call *c, const lz_fault *f, const char *end)
 {
 	struct attempt *a = c->a;
 
-	a->code = f->code.len > 0 ? arena_copy(c->r->arena, f->code) : STR_NONE;
-	a->param = f->param.len > 0 ? arena_copy(c->r->arena, f->param) : STR_NONE;
+	a->code = word(c, f->code);
+	a->param = word(c, f->param);
 	a->retry_after_ms = f->retry_after_ms;
 	if (f->status >= 400 && f->status < 500)
 		a->status = f->status;

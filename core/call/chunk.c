@@ -65,8 +65,8 @@ next_item(lz_str array, size_t *at, lz_str *item)
 	return true;
 }
 
-static bool
-has_items(const struct jscan_member *array)
+bool
+chunk_has_items(const struct jscan_member *array)
 {
 	size_t at = 0;
 	lz_str item;
@@ -150,7 +150,7 @@ weigh_tools(struct call *c, lz_str delta)
 
 	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (!jscan_inner(delta, names[i], &m) ||
-		    (m.type != JSCAN_OBJECT && !has_items(&m)))
+		    (m.type != JSCAN_OBJECT && !chunk_has_items(&m)))
 			continue;
 		is_any = true;
 		c->a->delivered_bytes += weight(m.value) / 2;
@@ -219,7 +219,7 @@ chunk_read(struct call *c, lz_str data, struct chunk *out)
 	if (m != NULL && m->type == JSCAN_OBJECT)
 		out->usage = m->value;
 	m = jscan_find(&scan, "choices");
-	if (m == NULL || !has_items(m)) {
+	if (m == NULL || !chunk_has_items(m)) {
 		out->is_usage_only = out->usage.ptr != NULL;
 		return ST_OK;
 	}

@@ -77,11 +77,27 @@ on_ping(void *arg)
 	arm_ping(c);
 }
 
+/* JSON that came in several data lines leaves in one: between its values a line's end is
+ * a blank, and inside them there is none. */
+static void
+make_one_line(char *p, size_t n)
+{
+	char *end = p + n;
+
+	while (n > 0 && (p = memchr(p, '\n', (size_t)(end - p))) != NULL)
+		*p++ = ' ';
+}
+
 static void
 put_event(struct buf *out, lz_str data)
 {
+	size_t at;
+
 	buf_add_z(out, "data: ");
+	at = out->len;
 	buf_add_str(out, data);
+	if (!out->failed)
+		make_one_line(out->ptr + at, out->len - at);
 	buf_add_z(out, "\n\n");
 }
 
@@ -335,8 +351,11 @@ pass_chunk(struct call *c, lz_str data)
 	if (k.usage.ptr != NULL && chunk_usage(k.usage, &c->a->usage))
 		c->a->has_usage = true;
 	if (k.is_usage_only) { /* it leaves with [DONE], if the caller asked */
-		if (r->wants_usage_chunk)
+		if (r->wants_usage_chunk) {
 			r->usage_chunk = arena_copy(r->arena, data);
+			make_one_line(
+			    (char *)(uintptr_t)r->usage_chunk.ptr, r->usage_chunk.len);
+		}
 		return;
 	}
 	put_event(&c->out, data);

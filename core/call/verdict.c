@@ -12,7 +12,8 @@
 
 enum {
 	RETRY_AFTER_MOST_MS = 300000,
-	UNSAID_STATUS = 500 /* of an error inside a 200 that names none */
+	UNSAID_STATUS = 500, /* of an error inside a 200 that names none */
+	SECRET_BYTES = 8     /* a shorter credential is a word, not a secret */
 };
 
 static int32_t
@@ -103,6 +104,35 @@ retry_after_ms(const struct call *c)
 }
 
 /* ---- the error object ---- */
+
+static bool
+begins_with(lz_str s, size_t at, lz_str word)
+{
+	return word.len <= s.len - at && memcmp(s.ptr + at, word.ptr, word.len) == 0;
+}
+
+lz_str
+verdict_words(struct call *c, lz_str said, size_t max)
+{
+	static const char hidden[] = "***";
+	lz_str secret = c->a->credential;
+	bool may_tell = secret.len < SECRET_BYTES;
+	char *out = arena_alloc(c->r->arena, max + sizeof hidden);
+	size_t n = 0, at = 0;
+
+	while (out != NULL && at < said.len && n < max) {
+		if (!may_tell && begins_with(said, at, secret)) {
+			memcpy(out + n, hidden, sizeof hidden - 1);
+			n += sizeof hidden - 1;
+			at += secret.len;
+		} else {
+			unsigned char byte = (unsigned char)said.ptr[at++];
+
+			out[n++] = byte < ' ' || byte == 0x7f ? ' ' : (char)byte;
+		}
+	}
+	return out == NULL ? STR_NONE : str_trim(lz_strn(out, n < max ? n : max));
+}
 
 /* A string, decoded into the arena; absent otherwise. */
 static lz_str
