@@ -258,6 +258,40 @@ jscan_inner(lz_str object, const char *key, struct jscan_member *out)
 	return is_found;
 }
 
+void
+jscan_pick(lz_str object, const char *const *name, size_t n, struct jscan_member *out)
+{
+	struct jscan_member m;
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = (struct jscan_member){ .value = STR_NONE };
+	while (jscan_next(&object, &m)) {
+		for (size_t i = 0; i < n; i++) {
+			if (jscan_key_is(m.key, name[i])) {
+				out[i] = m;
+				break;
+			}
+		}
+	}
+}
+
+bool
+jscan_next_item(lz_str *rest, lz_str *item)
+{
+	const char *p = rest->ptr, *end = p + rest->len, *value;
+
+	p = jtext_skip_blanks(p, end);
+	if (p == end || (*p != '[' && *p != ','))
+		return false;
+	value = jtext_skip_blanks(p + 1, end);
+	if (value == end || *value == ']')
+		return false;
+	p = skip_value(value, end);
+	*item = lz_strn(value, (size_t)(p - value));
+	*rest = lz_strn(p, (size_t)(end - p));
+	return true;
+}
+
 bool
 jscan_next_string(lz_str *rest, lz_str *out)
 {

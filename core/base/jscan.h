@@ -73,6 +73,12 @@ bool jscan_inner(lz_str object, const char *key, struct jscan_member *out);
 /* The members of such a text one after the other. *rest is the object's text at first,
  * then what is left of it. false: there are no more. */
 bool jscan_next(lz_str *rest, struct jscan_member *out);
+/* Several of them in one walk: out[i] is the last that is called name[i], with a
+ * value.ptr of NULL when there is none. */
+void jscan_pick(
+    lz_str object, const char *const *name, size_t n, struct jscan_member *out);
+/* The items of such an array's text one after the other, like jscan_next(). */
+bool jscan_next_item(lz_str *rest, lz_str *item);
 /* Is a key, as written, this name? */
 bool jscan_key_is(lz_str key, const char *name);
 /* The strings of such a text one after the other, keys and values, without quotes and as

@@ -587,6 +587,45 @@ inner_members_come_one_after_the_other_as_written(void **state)
 }
 
 static void
+several_members_are_picked_in_one_walk(void **state)
+{
+	static const char *const names[] = { "b", "x", "a" };
+	struct jscan_member m[3];
+
+	(void)state;
+	jscan_pick(STR_LIT("{\"a\":1,\"b\":[],\"\\u0061\":\"2\"}"), names, 3, m);
+	assert_true(str_is(m[0].value, "[]"));
+	assert_null(m[1].value.ptr);
+	assert_int_equal(m[1].type, JSCAN_NULL);
+	assert_true(str_is(m[2].value, "\"2\""));
+	jscan_pick(STR_LIT("[1]"), names, 3, m);
+	assert_null(m[0].value.ptr);
+	jscan_pick(STR_NONE, names, 3, m);
+	assert_null(m[2].value.ptr);
+}
+
+static void
+items_come_one_after_the_other(void **state)
+{
+	static const char *const expected[] = { "1", "{\"a\":[\"]\"]}", "[]", "\",\"",
+		"null" };
+	lz_str rest = lz_strz(" [ 1 ,{\"a\":[\"]\"]},[] , \",\",null ] "), item;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++) {
+		assert_true(jscan_next_item(&rest, &item));
+		assert_true(str_is(item, expected[i]));
+	}
+	assert_false(jscan_next_item(&rest, &item));
+	rest = STR_LIT(" [ ] ");
+	assert_false(jscan_next_item(&rest, &item));
+	rest = STR_LIT("{\"a\":1}");
+	assert_false(jscan_next_item(&rest, &item));
+	rest = STR_NONE;
+	assert_false(jscan_next_item(&rest, &item));
+}
+
+static void
 strings_come_one_after_the_other_keys_and_values(void **state)
 {
 	static const char *const expected[] = { "role", "h\xc3\xa4ll\xc3\xb6 \\\"x\\\\",
@@ -775,6 +814,8 @@ main(void)
 		cmocka_unit_test(
 		    an_inner_member_is_found_and_the_last_of_duplicates_wins),
 		cmocka_unit_test(inner_members_come_one_after_the_other_as_written),
+		cmocka_unit_test(several_members_are_picked_in_one_walk),
+		cmocka_unit_test(items_come_one_after_the_other),
 		cmocka_unit_test(strings_come_one_after_the_other_keys_and_values),
 		cmocka_unit_test(
 		    a_key_called_type_is_noticed_at_any_depth_but_in_no_value),
