@@ -1,0 +1,39 @@
+"""What a request costs in work that is counted, not timed: these alone may fail the build, 10 % above what is written
+down in counted.json.
+
+SPDX-License-Identifier: MIT
+"""
+
+import json
+import pathlib
+import shutil
+
+import pytest
+
+import bench
+
+ALLOWED = 1.10
+WRITTEN = json.loads((pathlib.Path(__file__).parent / "counted.json").read_text())
+
+
+def needs(program):
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+
+
+def check(name, got):
+    print(f"{name}: {got:.2f}, written down {WRITTEN[name]}")
+    assert got <= WRITTEN[name] * ALLOWED, f"{name}: {got:.2f}, more than 10 % above {WRITTEN[name]}"
+
+
+@pytest.mark.parametrize("log_content", ["full", "off"])
+def test_a_request_of_1_kb_takes_the_instructions_it_took(build, tmp_path, log_content):
+    needs("valgrind")
+    worker, everything = bench.instructions(build, tmp_path, log_content=log_content)
+    check(f"worker_instructions_{log_content}", worker)
+    check(f"instructions_{log_content}", everything)
+
+
+def test_a_request_of_1_kb_takes_the_system_calls_it_took(build, tmp_path):
+    needs("strace")
+    check("system_calls", bench.system_calls(build, tmp_path)["all"])

@@ -1,0 +1,33 @@
+"""Short runs beside HAProxy: every request must be answered; what it cost is printed and written to the build folder,
+and decides nothing.
+
+SPDX-License-Identifier: MIT
+"""
+
+import json
+import shutil
+
+import pytest
+
+import bench
+
+
+@pytest.mark.parametrize("log_content", ["full", "off"])
+def test_every_request_beside_haproxy_is_answered(build, tmp_path, full, log_content):
+    if shutil.which("haproxy") is None and not shutil.os.path.exists("/usr/sbin/haproxy"):
+        pytest.skip("haproxy is not installed")
+    found = bench.ratios(build, tmp_path, log_content, *((4, 3) if full else (1, 1)))
+    (build / "bench" / f"ratios-{log_content}.json").write_text(json.dumps(found, indent=1))
+    for name, row in found.items():
+        print(f"{name}: {row['ratio'][len(row['ratio']) // 2]:.2f}")
+    assert set(found) == set(bench.CASES)
+
+
+def test_thousands_of_keys_are_loaded_and_served(build, tmp_path, full):
+    found = bench.with_keys(build, tmp_path, 100000 if full else 10000, seconds=1, rounds=1)
+    print(found)
+    assert found["rss_kb"] > 0
+
+
+def test_a_thousand_idle_streams_stay_open(build, tmp_path):
+    print(f"{bench.idle_streams(build, tmp_path):.1f} KB each")
