@@ -10,79 +10,49 @@
 #include "call/attempt.h"
 
 enum {
-	ESCAPE_BYTES = 6
-}; /* \u0000 */
+	ESCAPE_BYTES = 6 /* \u0000 */
+};
+
+/* What a message or a delta may bring: texts first. */
+enum {
+	SAID_CONTENT,
+	SAID_TEXTS = 4,
+	SAID = 7
+};
+static const char *const said_names[SAID] = { [SAID_CONTENT] = "content",
+	"reasoning_content",
+	"reasoning",
+	"refusal",
+	[SAID_TEXTS] = "tool_calls",
+	"function_call",
+	"audio" };
 
 /* ---- walking ---- */
-
-static bool
-is_between_items(char c)
-{
-	return c == ' ' || c == '\t' || c == '\r' || c == '\n' || c == ',' || c == '[';
-}
-
-/* The end of the value that begins at `at`, in text that was scanned. */
-static size_t
-end_of_value(lz_str text, size_t at)
-{
-	unsigned depth = 0;
-	bool is_string = false;
-
-	for (; at < text.len; at++) {
-		char c = text.ptr[at];
-
-		if (is_string && c == '\\')
-			at++;
-		else if (c == '"')
-			is_string = !is_string;
-		else if (is_string)
-			continue;
-		else if (c == '{' || c == '[')
-			depth++;
-		else if (depth == 0 && (c == ',' || c == ']'))
-			return at;
-		else if (c == '}' || c == ']')
-			depth--;
-	}
-	return text.len;
-}
-
-/* Walks through an array; *at begins with 0. */
-static bool
-next_item(lz_str array, size_t *at, lz_str *item)
-{
-	size_t from = *at;
-
-	if (from == 0 && array.len > 0)
-		from = 1; /* its own bracket; those of its items are theirs */
-	while (from < array.len && array.ptr[from] != '[' &&
-	       is_between_items(array.ptr[from]))
-		from++;
-	if (from >= array.len || array.ptr[from] == ']')
-		return false;
-	*at = end_of_value(array, from);
-	*item = str_cut(array, from, *at);
-	return true;
-}
 
 bool
 chunk_has_items(const struct jscan_member *array)
 {
-	size_t at = 0;
-	lz_str item;
+	lz_str rest = array->value, item;
 
-	return array->type == JSCAN_ARRAY && next_item(array->value, &at, &item);
+	return array->type == JSCAN_ARRAY && jscan_next_item(&rest, &item);
 }
 
 /* A string without its quotes, still escaped; absent: null, empty, another type. */
 static lz_str
-text_of(lz_str object, const char *name)
+text_of(const struct jscan_member *m)
 {
-	struct jscan_member m;
-
-	if (!jscan_inner(object, name, &m) || m.type != JSCAN_STRING || m.value.len <= 2)
+	if (m->type != JSCAN_STRING || m->value.len <= 2)
 		return STR_NONE;
-	return str_cut(m.value, 1, m.value.len - 1);
+	return str_cut(m->value, 1, m->value.len - 1);
+}
+
+/* 0: absent, or no integer. */
+static int64_t
+count_of(const struct jscan_member *m)
+{
+	int64_t v;
+
+	return m->value.ptr != NULL && jscan_int(m, &v) ? v : 0;
 }
 
 /* ---- weighing ---- */
@@ -91,15 +61,16 @@ text_of(lz_str object, const char *name)
 static int64_t
 weight(lz_str escaped)
 {
-	int64_t n = 0;
+	const char *p = escaped.ptr, *end = p + escaped.len;
+	int64_t n = (int64_t)escaped.len;
 
-	for (size_t i = 0; i < escaped.len; i++, n++)
-		if (escaped.ptr[i] == '\\' && i + 1 < escaped.len) {
-			bool is_code = escaped.ptr[i + 1] == 'u';
+	while (
+	    p < end && (p = memchr(p, '\\', (size_t)(end - p))) != NULL && end - p > 1) {
+		bool is_code = p[1] == 'u';
 
-			n += is_code ? 2 : 0;
-			i += is_code ? ESCAPE_BYTES - 1 : 1;
-		}
+		n -= is_code ? ESCAPE_BYTES - 3 : 1;
+		p += is_code ? ESCAPE_BYTES : 2;
+	}
 	return n;
 }
 
@@ -119,22 +90,20 @@ keep_tools(struct request *r, lz_str choice)
 	buf_add_str(&r->answer_tools, choice);
 }
 
-/* What a delta (or a message) brings. false: nothing to see. */
+/* The texts of a delta (or a message). false: there are none. */
 static bool
-weigh(struct call *c, lz_str delta, int64_t index)
+weigh_texts(struct call *c, const struct jscan_member said[SAID], int64_t index)
 {
-	static const char *const texts[] = { "content", "reasoning_content", "reasoning",
-		"refusal" };
 	bool is_any = false;
 
-	for (unsigned i = 0; i < sizeof texts / sizeof texts[0]; i++) {
-		lz_str s = text_of(delta, texts[i]);
+	for (unsigned i = 0; i < SAID_TEXTS; i++) {
+		lz_str s = text_of(&said[i]);
 
 		if (s.ptr == NULL)
 			continue;
 		is_any = true;
 		c->a->delivered_bytes += weight(s);
-		if (i == 0)
+		if (i == SAID_CONTENT)
 			keep_text(c->r, s, index);
 	}
 	return is_any;
@@ -142,52 +111,43 @@ weigh(struct call *c, lz_str delta, int64_t index)
 
 /* Half of a call's JSON is names and punctuation, which cost nothing. */
 static bool
-weigh_tools(struct call *c, lz_str delta)
+weigh_tools(struct call *c, const struct jscan_member said[SAID])
 {
-	static const char *const names[] = { "tool_calls", "function_call", "audio" };
 	bool is_any = false;
-	struct jscan_member m;
 
-	for (unsigned i = 0; i < sizeof names / sizeof names[0]; i++) {
-		if (!jscan_inner(delta, names[i], &m) ||
-		    (m.type != JSCAN_OBJECT && !chunk_has_items(&m)))
+	for (unsigned i = SAID_TEXTS; i < SAID; i++) {
+		if (said[i].type != JSCAN_OBJECT && !chunk_has_items(&said[i]))
 			continue;
 		is_any = true;
-		c->a->delivered_bytes += weight(m.value) / 2;
+		c->a->delivered_bytes += weight(said[i].value) / 2;
 	}
 	return is_any;
 }
 
 /* ---- chunks ---- */
 
-static int64_t
-index_of(lz_str choice)
-{
-	struct jscan_member m;
-	int64_t i;
-
-	return jscan_inner(choice, "index", &m) && jscan_int(&m, &i) ? i : 0;
-}
-
 /* One choice. false: nothing to see in it. */
 static bool
 read_choice(struct call *c, lz_str choice)
 {
-	int64_t index = index_of(choice);
-	lz_str finish = text_of(choice, "finish_reason");
+	static const char *const names[] = { "index", "finish_reason", "delta" };
+	struct jscan_member m[3], said[SAID];
+	int64_t index;
+	lz_str finish;
 	uint8_t other, *known = &other;
-	struct jscan_member delta;
-	bool has_text = false, has_tools = false;
+	bool has_text, has_tools;
 
+	jscan_pick(choice, names, 3, m);
+	jscan_pick(m[2].value, said_names, SAID, said);
+	index = count_of(&m[0]);
+	finish = text_of(&m[1]);
 	if (index >= 0 && index < CALL_CHOICES)
 		known = &c->choice[index];
 	else
 		other = 0;
 	*known |= CHOICE_SEEN;
-	if (jscan_inner(choice, "delta", &delta)) {
-		has_text = weigh(c, delta.value, index);
-		has_tools = weigh_tools(c, delta.value);
-	}
+	has_text = weigh_texts(c, said, index);
+	has_tools = weigh_tools(c, said);
 	if (has_tools) {
 		*known |= CHOICE_HAS_TOOLS;
 		keep_tools(c->r, choice);
@@ -206,8 +166,7 @@ chunk_read(struct call *c, lz_str data, struct chunk *out)
 	struct jscan scan;
 	const struct jscan_member *m;
 	enum status st = jscan_object(data, &scan, NULL);
-	size_t at = 0;
-	lz_str choice;
+	lz_str choices, choice;
 
 	*out = (struct chunk){ .usage = STR_NONE, .error = STR_NONE };
 	if (st != ST_OK)
@@ -223,7 +182,7 @@ chunk_read(struct call *c, lz_str data, struct chunk *out)
 		out->is_usage_only = out->usage.ptr != NULL;
 		return ST_OK;
 	}
-	while (next_item(m->value, &at, &choice))
+	for (choices = m->value; jscan_next_item(&choices, &choice);)
 		out->has_substance |= read_choice(c, choice);
 	c->a->delivered_events += out->has_substance;
 	return ST_OK;
@@ -246,66 +205,44 @@ chunk_all_finished(const struct call *c)
 void
 chunk_read_whole(struct call *c, lz_str choices)
 {
-	size_t at = 0;
+	static const char *const names[] = { "finish_reason", "message" };
+	struct jscan_member m[2], said[SAID];
 	lz_str choice, finish;
-	struct jscan_member message;
 
-	while (next_item(choices, &at, &choice)) {
-		finish = text_of(choice, "finish_reason");
+	while (jscan_next_item(&choices, &choice)) {
+		jscan_pick(choice, names, 2, m);
+		finish = text_of(&m[0]);
 		if (c->r->finish.ptr == NULL && finish.ptr != NULL)
 			c->r->finish = arena_copy(c->r->arena, finish);
-		if (!jscan_inner(choice, "message", &message))
-			continue;
-		(void)weigh(c, message.value, -1);
-		(void)weigh_tools(c, message.value);
+		jscan_pick(m[1].value, said_names, SAID, said);
+		(void)weigh_texts(c, said, -1);
+		(void)weigh_tools(c, said);
 	}
 }
 
 /* ---- usage ---- */
 
-static int64_t
-count_of(lz_str object, const char *name)
-{
-	struct jscan_member m;
-	int64_t v;
-
-	return jscan_inner(object, name, &m) && jscan_int(&m, &v) ? v : 0;
-}
-
-/* Of an object inside the object. */
-static int64_t
-detail_of(lz_str object, const char *details, const char *name)
-{
-	struct jscan_member m;
-
-	return jscan_inner(object, details, &m) && m.type == JSCAN_OBJECT
-		   ? count_of(m.value, name)
-		   : 0;
-}
-
-static bool
-has_number(lz_str object, const char *name)
-{
-	struct jscan_member m;
-
-	return jscan_inner(object, name, &m) && m.type == JSCAN_NUMBER;
-}
-
 bool
 chunk_usage(lz_str object, struct record_usage *out)
 {
-	int64_t prompt = count_of(object, "prompt_tokens");
+	static const char *const names[] = { "prompt_tokens", "completion_tokens",
+		"prompt_tokens_details", "completion_tokens_details" };
+	static const char *const cache[] = { "cached_tokens", "cache_write_tokens" };
+	static const char *const reasoning[] = { "reasoning_tokens" };
+	struct jscan_member m[4], cached[2], reasoned;
+	int64_t prompt;
 
-	if (!has_number(object, "prompt_tokens") &&
-	    !has_number(object, "completion_tokens"))
+	jscan_pick(object, names, 4, m);
+	if (m[0].type != JSCAN_NUMBER && m[1].type != JSCAN_NUMBER)
 		return false;
+	jscan_pick(m[2].value, cache, 2, cached);
+	jscan_pick(m[3].value, reasoning, 1, &reasoned);
+	prompt = count_of(&m[0]);
 	*out = (struct record_usage){
-		.cache_read = detail_of(object, "prompt_tokens_details", "cached_tokens"),
-		.cache_write =
-		    detail_of(object, "prompt_tokens_details", "cache_write_tokens"),
-		.output = count_of(object, "completion_tokens"),
-		.reasoning =
-		    detail_of(object, "completion_tokens_details", "reasoning_tokens"),
+		.cache_read = count_of(&cached[0]),
+		.cache_write = count_of(&cached[1]),
+		.output = count_of(&m[1]),
+		.reasoning = count_of(&reasoned),
 	};
 	out->input = prompt - out->cache_read - out->cache_write;
 	if (out->input < 0) /* its cache is not counted in: its words are disjoint */
