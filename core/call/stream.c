@@ -145,7 +145,7 @@ keep_funded(struct call *c)
 
 	if (a->bound_nano_eur <= 0 || tokens < bound - bound / 8)
 		return true;
-	return top_up(c) || tokens < (is_told ? 2 * bound : bound);
+	return top_up(c) || tokens <= (is_told ? 2 * bound : bound);
 }
 
 /* ---- ends ---- */
@@ -331,11 +331,13 @@ pass_error(struct call *c, lz_str data, lz_str error)
 		close_stream(c, call_fault(c, &f, "error_event"));
 }
 
-/* One chunk of OpenAI's shape on its way out. */
+/* One chunk of OpenAI's shape on its way out. The one that there is no money for stays
+ * here, and weighs nothing. */
 static void
 pass_chunk(struct call *c, lz_str data)
 {
 	struct request *r = c->r;
+	int64_t bytes = c->a->delivered_bytes, events = c->a->delivered_events;
 	struct chunk k;
 
 	if (chunk_read(c, data, &k) != ST_OK) {
@@ -358,13 +360,17 @@ pass_chunk(struct call *c, lz_str data)
 		}
 		return;
 	}
+	if (!keep_funded(c)) {
+		c->a->delivered_bytes = bytes;
+		c->a->delivered_events = events;
+		close_stream(c, out_of_money(c));
+		return;
+	}
 	put_event(&c->out, data);
 	if (k.has_substance && c->a->first_token_us == 0)
 		c->a->first_token_us = call_now_us(c);
 	if (k.has_substance || c->out.len > CALL_HELD_BYTES)
 		begin(c);
-	if (!keep_funded(c))
-		close_stream(c, out_of_money(c));
 }
 
 static void

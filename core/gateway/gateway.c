@@ -30,20 +30,6 @@ cpu_count(void)
 	return n < 1 ? 1 : n > GATEWAY_WORKERS ? GATEWAY_WORKERS : (unsigned)n;
 }
 
-static void
-set_limits(struct server_limits *out, const struct config *c)
-{
-	server_limits_default(out);
-	out->head_bytes = (size_t)c->limits.head_bytes;
-	out->body_bytes = (size_t)c->limits.body_bytes;
-	out->connections = (unsigned)c->limits.connections;
-	out->per_address = (unsigned)c->limits.connections_per_address;
-	out->head_timeout_us = c->limits.head_timeout_ms * 1000;
-	out->body_timeout_us = c->limits.body_timeout_ms * 1000;
-	out->idle_timeout_us = c->limits.idle_timeout_ms * 1000;
-	out->write_timeout_us = c->limits.write_timeout_ms * 1000;
-}
-
 /* ---- start, step by step ---- */
 
 static enum status
@@ -56,7 +42,7 @@ start_config(struct gateway *g, struct err *e)
 	setenv("TZ", g->config->timezone.len > 0 ? g->config->timezone.ptr : "UTC",
 	    1); /* budget periods; before threads */
 	tzset();
-	set_limits(&g->limits, g->config);
+	atomic_store(&g->provider_count, g->config->provider_count);
 	g->worker_count = g->config->workers > 0 ? g->config->workers : cpu_count();
 	return ST_OK;
 }
@@ -268,6 +254,7 @@ gateway_reload(struct gateway *g, json_t **report, struct err *e)
 	set_refused(g, "");
 	log_set_level(next->log_level);
 	storage_set_retention(g->storage, next->keep_traces_ms, next->keep_content_ms);
+	atomic_store(&g->provider_count, next->provider_count);
 	workers_configure(g, next);
 	config_unref(before);
 	config_reap();
@@ -342,7 +329,7 @@ inside_is_ready(struct gateway *g, struct err *why)
 		err_fail(why, ST_GONE, "the gateway is shutting down");
 		return false;
 	}
-	if (g->config->provider_count == 0) {
+	if (atomic_load(&g->provider_count) == 0) {
 		err_fail(why, ST_NOT_FOUND,
 		    "no provider is configured; set OPENAI_API_KEY or run 'latenza "
 		    "demo'");

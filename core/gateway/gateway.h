@@ -26,7 +26,8 @@ struct gateway *gateway_start(
  * `done` runs on [main]. */
 void gateway_drain(struct gateway *g, unsigned drain_ms, loop_fn *done, void *arg);
 void gateway_stop(struct gateway *g); /* after `done` */
-/* All or nothing. *report (may be NULL): {"changes": text, one change a line}; owned. [main] */
+/* All or nothing. *report (may be NULL): {"changes": text, one change a line}; owned.
+ * [main] */
 enum status gateway_reload(struct gateway *g, json_t **report, struct err *e) MUST_CHECK;
 const struct config *gateway_config(const struct gateway *g);
 const struct datadir *gateway_datadir(const struct gateway *g);

@@ -5,6 +5,7 @@
 #ifndef GATEWAY_WHOLE_H
 #define GATEWAY_WHOLE_H
 
+#include <stdatomic.h>
 #include "gateway/inside.h"
 
 enum {
@@ -23,7 +24,7 @@ struct gateway {
 	struct ledger *ledger;
 	struct keys *keys;
 	struct pool *pool;
-	struct server_limits limits;
+	_Atomic size_t provider_count; /* of config, for workers */
 	unsigned worker_count;
 	struct worker *worker;
 	struct loop *loops[GATEWAY_WORKERS];
@@ -42,7 +43,7 @@ struct gateway {
 	struct loop_timer drain_timer;
 	loop_fn *drain_done;
 	void *drain_arg;
-	bool is_draining;
+	atomic_bool is_draining;
 };
 
 /* ---- workers.c ---- */

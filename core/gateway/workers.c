@@ -25,6 +25,20 @@ flush_spool(void *arg)
 	return st;
 }
 
+static void
+set_limits(struct server_limits *out, const struct config *c)
+{
+	server_limits_default(out);
+	out->head_bytes = (size_t)c->limits.head_bytes;
+	out->body_bytes = (size_t)c->limits.body_bytes;
+	out->connections = (unsigned)c->limits.connections;
+	out->per_address = (unsigned)c->limits.connections_per_address;
+	out->head_timeout_us = c->limits.head_timeout_ms * 1000;
+	out->body_timeout_us = c->limits.body_timeout_ms * 1000;
+	out->idle_timeout_us = c->limits.idle_timeout_ms * 1000;
+	out->write_timeout_us = c->limits.write_timeout_ms * 1000;
+}
+
 static enum status
 make_worker(struct gateway *g, unsigned i, struct err *e)
 {
@@ -39,6 +53,7 @@ make_worker(struct gateway *g, unsigned i, struct err *e)
 	w->pool = g->pool;
 	w->config = g->config;
 	config_ref(g->config);
+	set_limits(&w->limits, w->config);
 	crypto_random(&w->id_state, sizeof w->id_state);
 	w->loop = g->loops[i];
 	w->spool = g->spools[i];
@@ -46,7 +61,7 @@ make_worker(struct gateway *g, unsigned i, struct err *e)
 	w->upstream = upstream_new(w->loop, &upstream, e);
 	if (w->upstream == NULL)
 		return ST_NOMEM;
-	w->server = server_new(w->loop, &g->limits, &requests_ops, w);
+	w->server = server_new(w->loop, &w->limits, &requests_ops, w);
 	return w->server != NULL ? ST_OK
 				 : err_fail(e, ST_NOMEM, "workers: out of memory");
 }
@@ -151,6 +166,7 @@ take_config(void *arg)
 	struct config *old = h->worker->config;
 
 	h->worker->config = h->config;
+	set_limits(&h->worker->limits, h->config);
 	config_unref(old);
 	mem_free(h);
 }

@@ -192,16 +192,22 @@ read_part_kinds(struct request *r, const struct jscan_member *messages)
 	static const struct {
 		const char *word;
 		uint32_t capability;
-	} kinds[] = { { "image_url", LZ_CAN_VISION }, { "input_audio", LZ_CAN_AUDIO },
-		{ "file_data", LZ_CAN_FILES }, { "file_id", LZ_CAN_FILES } };
+		unsigned halves; /* its name is there as type and as member */
+	} kinds[] = { { "image_url", LZ_CAN_VISION, 1 },
+		{ "input_audio", LZ_CAN_AUDIO, 1 }, { "file_data", LZ_CAN_FILES, 2 },
+		{ "file_id", LZ_CAN_FILES, 2 } };
+	int64_t halves = 0;
 	lz_str rest = messages->value, s;
 
 	if (!messages->has_type)
 		return;
 	while (jscan_next_string(&rest, &s))
 		for (unsigned i = 0; i < sizeof kinds / sizeof kinds[0]; i++)
-			if (str_is(s, kinds[i].word))
+			if (str_is(s, kinds[i].word)) {
 				wants(r, kinds[i].capability, "messages");
+				halves += kinds[i].halves;
+			}
+	r->media_parts = (halves + 1) / 2;
 }
 
 static enum step
@@ -247,6 +253,8 @@ estimate_prompt(struct request *r)
 		bytes += m->media_items > 0 ? (int64_t)m->text_bytes * 5 / 4
 					    : (int64_t)m->value.len;
 	}
+	if (media < r->media_parts) /* what is only pointed at weighs as much */
+		media = r->media_parts;
 	r->prompt_bound = bytes + media * MEDIA_TOKENS;
 	r->prompt_tokens = (bytes + 3) / 4 + media * MEDIA_TOKENS / 2;
 }

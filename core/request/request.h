@@ -94,7 +94,7 @@ struct attempt {
 	bool has_usage;
 	bool lowers_output; /* a limit is sent upstream because a budget binds */
 	int64_t began_us, sent_us, first_byte_us, first_token_us,
-	    ended_us;    /* monotonic; 0: not reached */
+	    ended_us; /* monotonic; 0: not reached */
 	/* The provider's HTTP status, or the one that an error inside a 200 stands for.
 	 * 0: none */
 	int status;
@@ -144,6 +144,7 @@ struct request {
 	int64_t choices;              /* n, 1 */
 	uint32_t capabilities;        /* LZ_CAN_* asked for */
 	int64_t prompt_tokens;        /* estimate */
+	int64_t media_parts;          /* of messages: images, sounds, files */
 	int64_t prompt_bound;         /* no provider counts more */
 	int64_t deadline_us;          /* monotonic */
 	const char *capability_param; /* the member that asks for the dearest capability,

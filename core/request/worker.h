@@ -21,6 +21,7 @@ struct worker {
 	pthread_t thread;
 	struct loop *loop;
 	struct server *server;
+	struct server_limits limits; /* of w->config; the server looks at them */
 	struct upstream *upstream;
 	struct spool *spool;
 	struct storage *storage; /* content queue only */

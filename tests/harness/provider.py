@@ -5,6 +5,7 @@
     provider.script(chunks=["a", "b"], pace=0.05, end="cut")             a stream that breaks off
     provider.script(gate=threading.Event())                              answers when the test says so
     provider.script(chunks=[...], step=threading.Semaphore(0))           and so for every piece (from the step_from-th)
+    provider.script(events=[{...}, "[DONE]"], end="cut")                 a stream's events as they are; a number: a pause
 
 The first script whose model matches and whose times are not used up applies; else the answer repeats the last user
 message. One thread per connection: tests ask for hundreds of streams, not for thousands.
@@ -23,12 +24,14 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Script:
     def __init__(self, model=None, times=None, status=200, headers=None, body=None, raw=None, delay=0.0, chunks=None,
-                 pace=0.0, end="done", usage=(7, 5), tool_calls=None, finish="stop", gate=None, step=None, step_from=0):
+                 pace=0.0, end="done", usage=(7, 5), tool_calls=None, finish="stop", gate=None, step=None, step_from=0,
+                 events=None):
         self.model, self.times = model, times
         self.status, self.headers, self.body, self.raw = status, headers or {}, body, raw
         self.delay, self.chunks, self.pace, self.end = delay, chunks, pace, end
         self.usage, self.tool_calls, self.finish, self.gate = usage, tool_calls, finish, gate
         self.step, self.step_from = step, step_from
+        self.events = events
 
 
 class Server(ThreadingHTTPServer):
@@ -212,6 +215,8 @@ def make_handler(provider):
             self.send_header("content-type", "text/event-stream")
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
+            if script.events is not None:
+                return self.stream_events(script)
             self.event(body, {"role": "assistant", "content": ""})
             pieces = script.chunks if script.chunks is not None else [last_user_text(body)]
             for number, piece in enumerate(pieces):
@@ -232,6 +237,18 @@ def make_handler(provider):
                     self.event(body, {}, usage=usage_of(script), choices=False)
                 if script.end == "done":
                     self.send_chunk(b"data: [DONE]\n\n")
+            self.wfile.write(b"0\r\n\r\n")
+            self.wfile.flush()
+
+        def stream_events(self, script):
+            for event in script.events:
+                if isinstance(event, (int, float)):
+                    self.is_left(event)
+                else:
+                    text = event if isinstance(event, str) else json.dumps(event)
+                    self.send_chunk(f"data: {text}\n\n".encode())
+            if script.end in ("cut", "reset"):
+                return self.cut()
             self.wfile.write(b"0\r\n\r\n")
             self.wfile.flush()
 
