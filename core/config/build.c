@@ -10,6 +10,10 @@
 
 #include "base/mem.h"
 
+enum {
+	HIDDEN_BYTES = 8 /* shorter ones are numbers and words, which every text holds */
+};
+
 static bool
 complaints_grow(struct build *b)
 {
@@ -24,10 +28,63 @@ complaints_grow(struct build *b)
 }
 
 static void
+note_found(void *arg, lz_str value)
+{
+	struct build *b = arg;
+	struct found *f = arena_alloc(b->c->memory, sizeof(*f));
+
+	if (f == NULL) {
+		b->is_out_of_memory = true;
+		return;
+	}
+	*f = (struct found){ value, b->found };
+	b->found = f;
+}
+
+/* How much of the text at its beginning is what a reference led to; a sentence may have
+ * cut it short. 0: too little to tell, or nothing. */
+static size_t
+length_of_found(const struct build *b, const char *text)
+{
+	size_t longest = 0;
+
+	for (const struct found *f = b->found; f != NULL; f = f->next) {
+		size_t n = 0;
+
+		while (n < f->value.len && text[n] != '\0' && text[n] == f->value.ptr[n])
+			n++;
+		if (n >= HIDDEN_BYTES && n > longest)
+			longest = n;
+	}
+	return longest;
+}
+
+static lz_str
+without_found(const struct build *b, const char *sentence)
+{
+	char *copy = arena_alloc(b->c->memory, strlen(sentence) + 1);
+	size_t n = 0, hidden;
+
+	if (copy == NULL)
+		return STR_NONE;
+	while (*sentence != '\0') {
+		hidden = length_of_found(b, sentence);
+		if (hidden > 0) {
+			memcpy(copy + n, "***", 3);
+			n += 3;
+			sentence += hidden;
+		} else
+			copy[n++] = *sentence++;
+	}
+	copy[n] = '\0';
+	return lz_strn(copy, n);
+}
+
+static void
 complain(void *arg, enum options_severity how, const char *sentence)
 {
 	struct build *b = arg;
-	lz_str copy = arena_copy(b->c->memory, lz_strz(sentence));
+	lz_str copy = without_found(b, sentence);
 
 	if (copy.ptr == NULL ||
 	    (b->complaint_count == b->complaint_cap && !complaints_grow(b))) {
@@ -47,6 +104,7 @@ build_context(struct build *b, const char *where)
 		.source = b->source,
 		.folder = b->folder,
 		.report = complain,
+		.found = note_found,
 		.report_arg = b };
 }
 

@@ -28,11 +28,19 @@ struct complaint {
 	const char *text; /* in the configuration's arena */
 };
 
+/* What a reference led to. It may be a secret in the wrong place, so no complaint shows
+ * it. */
+struct found {
+	lz_str value; /* in the configuration's arena */
+	struct found *next;
+};
+
 struct build {
 	struct config *c;
 	const struct config_options *o;
 	struct yaml_source *source;
 	const char *folder; /* of the file; NULL: the working directory */
+	struct found *found;
 	struct complaint *complaint;
 	size_t complaint_count, complaint_cap;
 	bool is_out_of_memory;

@@ -157,7 +157,7 @@ build_parts(struct build *b, const json_t *root)
 	const json_t *keys = build_object(b, root, "keys");
 
 	if (!json_is_object(root)) {
-		build_wrong(b, NULL, NULL, NULL, "the file is not a map of sections");
+		build_wrong(b, NULL, root, NULL, "the file is not a map of sections");
 		return;
 	}
 	if (providers == NULL && json_object_get(root, "providers") != NULL)

@@ -120,7 +120,9 @@ add_listed(
 		return;
 	object = json_is_string(item) ? json_pack("{s:O}", "id", item)
 				      : json_incref((json_t *)(uintptr_t)item);
-	if (object == NULL || json_array_append_new(b->c->keep, object) != 0) {
+	if (object == NULL || json_array_append_new(b->c->keep, object) != 0 ||
+	    (object != item &&
+		!yaml_set_line(b->source, object, yaml_line(b->source, item, NULL)))) {
 		b->is_out_of_memory = true;
 		return;
 	}

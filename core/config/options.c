@@ -145,6 +145,8 @@ dereference(struct reading *r, const lz_option *row, const json_t *string, lz_st
 	}
 	text = options_absolute(text, r->c->folder, r->c->memory);
 	st = options_resolve(text, r->c->memory, out, is_literal, &why);
+	if (st == ST_OK && r->c->found != NULL)
+		r->c->found(r->c->report_arg, *out);
 	if (st == ST_OK)
 		return true;
 	if (st == ST_NOMEM)

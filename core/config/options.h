@@ -38,7 +38,9 @@ struct options_context {
 	/* Hears of everything that is wrong, "FILE:LINE: sentence" each, where otherwise
 	 * the first error ends the work and warnings are dropped. May be NULL. */
 	void (*report)(void *arg, enum options_severity how, const char *sentence);
-	void *report_arg;
+	/* Hears of every value that a reference led to. May be NULL. */
+	void (*found)(void *arg, lz_str value);
+	void *report_arg; /* of both */
 	/* An object that every value is added to as it is used, secrets too; or NULL. */
 	json_t *resolved;
 };

@@ -533,13 +533,29 @@ document(struct reader *r)
 	return j;
 }
 
+/* The first line that is not UTF-8; a character never goes over a line's end. */
+static unsigned
+line_of_bad_text(lz_str text)
+{
+	unsigned line = 1;
+	ptrdiff_t n;
+
+	while (
+	    (n = str_find(text, '\n')) >= 0 && str_is_utf8(str_cut(text, 0, (size_t)n))) {
+		text = str_cut(text, (size_t)n + 1, text.len);
+		line++;
+	}
+	return line;
+}
+
 static enum status
 check_text(lz_str text, const char *file, struct err *e)
 {
 	if (text.len > TEXT_BYTES)
 		return err_fail(e, ST_LIMIT, "%s: is larger than 1 MiB", file);
 	if (!str_is_utf8(text))
-		return err_fail(e, ST_INVALID, "%s: is not UTF-8", file);
+		return err_fail(
+		    e, ST_INVALID, "%s:%u: is not UTF-8", file, line_of_bad_text(text));
 	return ST_OK;
 }
 

@@ -201,7 +201,7 @@ nonsense_is_named_with_its_line(void **state)
 	static const struct {
 		const char *yaml, *sentence;
 	} cases[] = {
-		{ "[]", "latenza.yaml: the file is not a map" },
+		{ "[]", "latenza.yaml:1: the file is not a map" },
 		{ "just words", "the file is not a map" },
 		{ "a: [", "not YAML" },
 		{ "listen: nowhere", "latenza.yaml:1: listen: \"nowhere\" is not an "
