@@ -1,0 +1,533 @@
+/* test_candidates.c - who may serve a request: each filter, the answer when nobody may,
+ * and bounds that follow the money that is left.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <cmocka.h>
+#include <stdio.h>
+#include <string.h>
+#include "policy/bounds.h"
+#include "policy/policy.h"
+#include "request/live.h"
+#include "trace/cost.h"
+
+enum {
+	TARGETS = 3
+};
+
+static struct loop *loop;
+static struct worker worker;
+static struct config config;
+static struct provider provider[TARGETS];
+static struct model_facts model[TARGETS];
+static struct target target[TARGETS];
+static struct request request;
+static struct request *const r = &request;
+static lz_budget budget;
+static bool has_budget, is_test_key;
+static const char *forbidden; /* a model that the key may not use */
+
+static bool
+show_budget(struct request *of, uint32_t scope, lz_budget *out)
+{
+	(void)of;
+	(void)scope;
+	if (has_budget)
+		*out = budget;
+	return has_budget;
+}
+
+static const struct request_ops ops = { .budget = show_budget };
+
+static bool
+allows(const struct key *k, lz_str name)
+{
+	(void)k;
+	return forbidden == NULL || !str_is(name, forbidden);
+}
+
+/* $1 and $2 per million tokens, one euro per dollar: 1,000 and 2,000 nano-EUR a token. */
+static void
+set_target(unsigned i, const char *provider_name, const char *id)
+{
+	provider[i] = (struct provider){ .name = lz_strz(provider_name) };
+	model[i] = (struct model_facts){ .id = lz_strz(id),
+		.context_window = 10000,
+		.max_output_tokens = 1000,
+		.price_input = 1000000,
+		.price_output = 2000000,
+		.price_cache_read = -1,
+		.price_cache_write = -1,
+		.quality = -1 };
+	target[i].provider = &provider[i];
+	target[i].model = &model[i];
+	target[i].upstream_model = model[i].id;
+	atomic_store(&target[i].live, NULL);
+}
+
+/* Names are new for each scene: live cells are for ever. */
+static void
+set_scene(void)
+{
+	static char name[TARGETS][32];
+	static unsigned scenes;
+
+	scenes++;
+	for (unsigned i = 0; i < TARGETS; i++) {
+		(void)snprintf(name[i], sizeof(name[i]), "p%u-%u", scenes, i);
+		set_target(i, name[i], i == 0 ? "m0" : i == 1 ? "m1" : "m2");
+	}
+	config = (struct config){ .fx_nano_eur_per_usd = 1000000000, .attempts = 3 };
+	config.target = target;
+	config.target_count = TARGETS;
+	arena_free(request.arena);
+	request = (struct request){ .worker = &worker,
+		.ops = &ops,
+		.config = &config,
+		.arena = arena_new(REQUEST_ARENA_BYTES),
+		.model = STR_LIT("latenza/any"),
+		.choices = 1,
+		.max_tokens = -1,
+		.output_limit = -1,
+		.prompt_tokens = 25,
+		.prompt_bound = 100,
+		.capability_param = "tools",
+		.deadline_us = INT64_MAX };
+	has_budget = is_test_key = false;
+	forbidden = NULL;
+	budget = (lz_budget){ .size = sizeof budget, .limit = 1000000000 };
+}
+
+static enum step
+find(void)
+{
+	return policy_candidates(r, allows, is_test_key, has_budget);
+}
+
+static void
+expect_fault(enum fault f)
+{
+	assert_int_equal(find(), STEP_FAULT);
+	assert_int_equal(r->fault, f);
+	assert_true(r->fault_message.len > 0);
+}
+
+static void
+expect_only_the_last(enum exclusion why)
+{
+	assert_int_equal(find(), STEP_NEXT);
+	assert_int_equal(r->candidate_count, TARGETS);
+	assert_int_equal(r->candidate[0].excluded, why);
+	assert_int_equal(r->candidate[1].excluded, why);
+	assert_int_equal(r->candidate[2].excluded, EXCLUDED_NOT);
+}
+
+static void
+break_down(unsigned i)
+{
+	struct live *l = live_of(&target[i]);
+
+	for (unsigned n = 0; n < 5; n++) {
+		live_began(l, loop_now(loop)->mono_us);
+		live_ended(l, loop_now(loop)->mono_us, true, false, -1, -1, 0);
+	}
+}
+
+/* ---- filters, and what is said when nobody is left ---- */
+
+static void
+everybody_may_serve_who_is_not_filtered(void **state)
+{
+	(void)state;
+	set_scene();
+	assert_int_equal(find(), STEP_NEXT);
+	for (unsigned i = 0; i < TARGETS; i++)
+		assert_int_equal(r->candidate[i].excluded, EXCLUDED_NOT);
+}
+
+static void
+embedding_models_do_not_chat(void **state)
+{
+	(void)state;
+	set_scene();
+	model[0].is_embedding = model[1].is_embedding = true;
+	expect_only_the_last(EXCLUDED_KIND);
+	model[2].is_embedding = true;
+	expect_fault(FAULT_BAD_REQUEST);
+}
+
+static void
+a_test_key_reaches_test_providers_only(void **state)
+{
+	(void)state;
+	set_scene();
+	is_test_key = true;
+	provider[2].is_test = true;
+	expect_only_the_last(EXCLUDED_TEST);
+	provider[2].is_test = false;
+	expect_fault(FAULT_MODEL_NOT_ALLOWED);
+}
+
+static void
+the_allowlist_is_asked_for_every_candidate(void **state)
+{
+	(void)state;
+	set_scene();
+	forbidden = "m0";
+	assert_int_equal(find(), STEP_NEXT);
+	assert_int_equal(r->candidate[0].excluded, EXCLUDED_NOT_ALLOWED);
+	config.target_count = 1;
+	expect_fault(FAULT_MODEL_NOT_ALLOWED);
+}
+
+static void
+without_a_price_there_is_no_serving_a_budget(void **state)
+{
+	(void)state;
+	set_scene();
+	model[0].price_output = model[1].price_input = -1;
+	assert_int_equal(find(), STEP_NEXT);
+	assert_int_equal(r->candidate[0].excluded, EXCLUDED_NOT);
+	assert_int_equal(r->candidate[0].bound_nano_eur, -1);
+	has_budget = true;
+	expect_only_the_last(EXCLUDED_UNPRICED);
+	model[2].price_input = -1;
+	expect_fault(FAULT_MODEL_UNPRICED);
+}
+
+static void
+what_is_asked_for_must_be_known_to_be_possible(void **state)
+{
+	(void)state;
+	set_scene();
+	r->capabilities = LZ_CAN_TOOLS | LZ_CAN_STREAM;
+	model[0].knows_capabilities = model[1].knows_capabilities = true;
+	model[1].capabilities = LZ_CAN_VISION;
+	expect_only_the_last(EXCLUDED_CAPABILITY); /* of the last nothing is known */
+	model[2].knows_capabilities = true;
+	expect_fault(FAULT_UNSUPPORTED_CAPABILITY);
+	assert_true(str_is(r->fault_param, "tools"));
+	model[2].capabilities = LZ_CAN_TOOLS;
+	assert_int_equal(find(), STEP_NEXT);
+}
+
+static void
+prompt_and_answer_must_fit_the_window(void **state)
+{
+	(void)state;
+	set_scene();
+	r->prompt_tokens = 5000;
+	r->max_tokens = 5001;
+	model[2].context_window = -1;
+	expect_only_the_last(EXCLUDED_CONTEXT);
+	r->max_tokens = 5000;
+	assert_int_equal(find(), STEP_NEXT);
+	assert_int_equal(r->candidate[0].excluded, EXCLUDED_NOT);
+	r->prompt_tokens = 10001;
+	config.target_count = 2;
+	expect_fault(FAULT_CONTEXT_LENGTH);
+}
+
+static void
+who_is_down_is_passed_over(void **state)
+{
+	(void)state;
+	set_scene();
+	break_down(0);
+	break_down(1);
+	expect_only_the_last(EXCLUDED_HEALTH);
+	break_down(2);
+	expect_fault(FAULT_NO_PROVIDER);
+}
+
+static void
+the_filter_that_emptied_the_list_is_the_one_that_is_told(void **state)
+{
+	(void)state;
+	set_scene();
+	forbidden = "m0";
+	r->capabilities = LZ_CAN_TOOLS;
+	model[1].knows_capabilities = true;
+	r->prompt_tokens = 20000;
+	expect_fault(FAULT_CONTEXT_LENGTH); /* as far as m2 came */
+	model[2].knows_capabilities = true;
+	expect_fault(FAULT_UNSUPPORTED_CAPABILITY);
+}
+
+/* ---- bounds ---- */
+
+static void
+expect_bounds(int64_t output, int64_t nano)
+{
+	assert_int_equal(r->candidate[0].output_bound, output);
+	assert_int_equal(r->candidate[0].bound_nano_eur, nano);
+}
+
+static void
+the_output_bound_is_the_least_that_somebody_said(void **state)
+{
+	(void)state;
+	set_scene();
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(1000, 100 * 1000 + 1000 * 2000);
+	model[0].max_output_tokens = -1;
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(4096, 100 * 1000 + 4096 * 2000);
+	r->output_limit = 300;
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(300, 100 * 1000 + 300 * 2000);
+	r->max_tokens = 50;
+	r->choices = 2;
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(50, 100 * 1000 + 2 * 50 * 2000);
+}
+
+static void
+the_bound_expects_the_dearest_of_prices_for_a_prompt(void **state)
+{
+	(void)state;
+	set_scene();
+	model[0].price_cache_write = 1250000;
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(1000, 100 * 1250 + 1000 * 2000);
+}
+
+/* For any money that is left: the bound fits, and one token more would not. */
+static void
+a_budget_shrinks_the_bound_to_what_is_affordable(void **state)
+{
+	int64_t shrunk = 0;
+
+	(void)state;
+	set_scene();
+	has_budget = true;
+	model[0].price_output = 1999999;
+	config.target_count = 1;
+	for (int64_t left = 132001; left < 2200000; left += 9973) {
+		const struct candidate *c;
+
+		budget.spent = budget.limit - left - 7;
+		budget.reserved = 7;
+		r->fault = FAULT_NONE;
+		if (find() != STEP_NEXT) {
+			assert_int_equal(r->fault, FAULT_BUDGET_SPENT);
+			assert_true(left < 100 * 1000 + 16 * 2000);
+			continue;
+		}
+		c = &r->candidate[0];
+		assert_true(c->bound_nano_eur <= left);
+		assert_true(c->output_bound >= 16);
+		if (c->output_bound < 1000)
+			assert_true(c->bound_nano_eur + 2 * 2000 > left);
+		shrunk += c->output_bound < 1000;
+	}
+	assert_true(shrunk > 100);
+}
+
+static void
+waiting_is_advised_only_where_it_can_help(void **state)
+{
+	(void)state;
+	set_scene();
+	has_budget = true;
+	budget.reserved = budget.limit - 1000;
+	expect_fault(FAULT_BUDGET_RESERVED);
+	budget.spent = budget.limit - 2000;
+	budget.reserved = 1000;
+	expect_fault(FAULT_BUDGET_SPENT);
+}
+
+static void
+huge_numbers_do_not_wrap(void **state)
+{
+	(void)state;
+	set_scene();
+	has_budget = true;
+	budget.limit = INT64_MAX;
+	model[0].price_output = INT64_C(1000000000000000);
+	r->max_tokens = INT32_MAX;
+	r->choices = 128;
+	model[0].context_window = model[1].context_window = -1;
+	assert_int_equal(find(), STEP_NEXT);
+	assert_true(r->candidate[0].bound_nano_eur > 0);
+	assert_true(r->candidate[0].output_bound > 0);
+}
+
+/* ---- attempts ---- */
+
+static void
+fail_attempt(int32_t blame, int status)
+{
+	struct attempt *a = request_attempt(r);
+
+	a->blame = blame;
+	a->status = status;
+	a->end = blame == LZ_UPSTREAM_DOWN ? "reset" : "refused";
+	a->message = STR_LIT("no");
+	request_drop_attempt(a);
+}
+
+static void
+ranked(void)
+{
+	assert_int_equal(find(), STEP_NEXT);
+	for (unsigned i = 0; i < TARGETS; i++)
+		r->candidate[i].rank = TARGETS - i;
+}
+
+static void
+attempts_follow_the_order_and_end_at_their_number(void **state)
+{
+	(void)state;
+	set_scene();
+	ranked();
+	config.attempts = 2;
+	assert_int_equal(policy_next(r), STEP_NEXT);
+	assert_ptr_equal(request_attempt(r)->target, &target[2]);
+	fail_attempt(LZ_UPSTREAM_DOWN, 500);
+	assert_int_equal(policy_next(r), STEP_NEXT);
+	assert_ptr_equal(request_attempt(r)->target, &target[1]);
+	fail_attempt(LZ_UPSTREAM_DOWN, 500);
+	assert_int_equal(policy_next(r), STEP_FAULT);
+	assert_int_equal(r->fault, FAULT_ALL_ATTEMPTS);
+	assert_int_equal(atomic_load(&live_of(&target[2])->in_flight), 0);
+}
+
+static void
+a_credential_that_failed_is_changed_at_the_same_target(void **state)
+{
+	static const lz_str keys[] = { { "a", 1 }, { "b", 1 } };
+
+	(void)state;
+	set_scene();
+	ranked();
+	provider[2].api_keys = keys;
+	provider[2].api_key_count = 2;
+	config.attempts = 8;
+	assert_int_equal(policy_next(r), STEP_NEXT);
+	fail_attempt(LZ_UPSTREAM_AUTH, 401);
+	assert_int_equal(policy_next(r), STEP_NEXT);
+	assert_ptr_equal(request_attempt(r)->target, &target[2]);
+	assert_false(str_eq(r->attempt[0].credential, r->attempt[1].credential));
+	fail_attempt(LZ_UPSTREAM_RATE, 429);
+	assert_int_equal(policy_next(r), STEP_NEXT);
+	assert_ptr_equal(request_attempt(r)->target, &target[1]);
+	fail_attempt(LZ_UPSTREAM_AUTH, 403);
+	assert_int_equal(policy_next(r), STEP_NEXT);
+	fail_attempt(LZ_UPSTREAM_AUTH, 401);
+	assert_int_equal(policy_next(r), STEP_FAULT);
+	assert_int_equal(r->fault, FAULT_ALL_ATTEMPTS);
+}
+
+static void
+a_target_passed_over_for_its_price_is_not_taken_for_its_credential(void **state)
+{
+	static const lz_str keys[] = { { "a", 1 }, { "b", 1 } };
+
+	(void)state;
+	set_scene();
+	ranked();
+	provider[2].api_keys = keys;
+	provider[2].api_key_count = 2;
+	assert_int_equal(policy_next(r), STEP_NEXT);
+	fail_attempt(LZ_UPSTREAM_RATE, 429);
+	r->candidate[2].excluded = EXCLUDED_BUDGET;
+	assert_int_equal(policy_next(r), STEP_NEXT);
+	assert_ptr_equal(request_attempt(r)->target, &target[1]);
+	fail_attempt(LZ_UPSTREAM_DOWN, 0);
+}
+
+static void
+what_the_attempts_ended_in_is_what_the_caller_hears(void **state)
+{
+	static const struct {
+		int32_t blame;
+		int status;
+		const char *end;
+		enum fault fault;
+		int shown; /* 0: the row's own */
+	} cases[] = {
+		{ LZ_UPSTREAM_CALLER, 400, "refused", FAULT_UPSTREAM_REFUSED, 400 },
+		{ LZ_UPSTREAM_CALLER, 422, "refused", FAULT_UPSTREAM_REFUSED, 422 },
+		{ LZ_UPSTREAM_CALLER, 413, "refused", FAULT_UPSTREAM_REFUSED, 413 },
+		{ LZ_UPSTREAM_CALLER, 405, "refused", FAULT_UPSTREAM_REFUSED, 400 },
+		{ LZ_UPSTREAM_CALLER, 200, "refused", FAULT_UPSTREAM_REFUSED, 400 },
+		{ LZ_UPSTREAM_CONTEXT, 400, "refused", FAULT_CONTEXT_LENGTH, 0 },
+		{ LZ_UPSTREAM_FILTERED, 200, "refused", FAULT_UPSTREAM_REFUSED, 400 },
+		{ LZ_UPSTREAM_UNABLE, 404, "refused", FAULT_UPSTREAM_REFUSED, 404 },
+		{ LZ_UPSTREAM_UNABLE, 200, "too_large", FAULT_ALL_ATTEMPTS, 0 },
+		{ LZ_UPSTREAM_UNABLE, 302, "redirect", FAULT_ALL_ATTEMPTS, 0 },
+		{ LZ_UPSTREAM_UNABLE, 0, "not_sent", FAULT_ALL_ATTEMPTS, 0 },
+		{ LZ_UPSTREAM_RATE, 429, "refused", FAULT_UPSTREAM_RATE, 0 },
+		{ LZ_UPSTREAM_AUTH, 401, "refused", FAULT_UPSTREAM_CREDENTIALS, 0 },
+		{ LZ_UPSTREAM_QUOTA, 429, "refused", FAULT_UPSTREAM_CREDENTIALS, 0 },
+		{ LZ_UPSTREAM_DOWN, 0, "idle_timeout", FAULT_UPSTREAM_TIMEOUT, 0 },
+		{ LZ_UPSTREAM_DOWN, 500, "refused", FAULT_ALL_ATTEMPTS, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		set_scene();
+		config.target_count = 1;
+		assert_int_equal(find(), STEP_NEXT);
+		assert_int_equal(policy_next(r), STEP_NEXT);
+		fail_attempt(cases[i].blame, cases[i].status);
+		request_attempt(r)->end = cases[i].end;
+		assert_int_equal(policy_next(r), STEP_FAULT);
+		assert_int_equal(r->fault, cases[i].fault);
+		assert_int_equal(r->fault_status, cases[i].shown);
+	}
+}
+
+static int
+start(void **state)
+{
+	struct err e = { "" };
+
+	(void)state;
+	loop_start();
+	loop = loop_new(&e);
+	worker.loop = loop;
+	return loop != NULL ? 0 : -1;
+}
+
+static int
+stop(void **state)
+{
+	(void)state;
+	arena_free(request.arena);
+	loop_free(loop);
+	return 0;
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(everybody_may_serve_who_is_not_filtered),
+		cmocka_unit_test(embedding_models_do_not_chat),
+		cmocka_unit_test(a_test_key_reaches_test_providers_only),
+		cmocka_unit_test(the_allowlist_is_asked_for_every_candidate),
+		cmocka_unit_test(without_a_price_there_is_no_serving_a_budget),
+		cmocka_unit_test(what_is_asked_for_must_be_known_to_be_possible),
+		cmocka_unit_test(prompt_and_answer_must_fit_the_window),
+		cmocka_unit_test(who_is_down_is_passed_over),
+		cmocka_unit_test(
+		    the_filter_that_emptied_the_list_is_the_one_that_is_told),
+		cmocka_unit_test(the_output_bound_is_the_least_that_somebody_said),
+		cmocka_unit_test(the_bound_expects_the_dearest_of_prices_for_a_prompt),
+		cmocka_unit_test(a_budget_shrinks_the_bound_to_what_is_affordable),
+		cmocka_unit_test(waiting_is_advised_only_where_it_can_help),
+		cmocka_unit_test(huge_numbers_do_not_wrap),
+		cmocka_unit_test(attempts_follow_the_order_and_end_at_their_number),
+		cmocka_unit_test(a_credential_that_failed_is_changed_at_the_same_target),
+		cmocka_unit_test(
+		    a_target_passed_over_for_its_price_is_not_taken_for_its_credential),
+		cmocka_unit_test(what_the_attempts_ended_in_is_what_the_caller_hears),
+	};
+
+	return cmocka_run_group_tests(tests, start, stop);
+}
