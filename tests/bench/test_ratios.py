@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 """
 
 import json
+import os
 import shutil
 
 import pytest
@@ -14,7 +15,7 @@ import bench
 
 @pytest.mark.parametrize("log_content", ["full", "off"])
 def test_every_request_beside_haproxy_is_answered(build, tmp_path, full, log_content):
-    if shutil.which("haproxy") is None and not shutil.os.path.exists("/usr/sbin/haproxy"):
+    if shutil.which("haproxy") is None and not os.path.exists("/usr/sbin/haproxy"):
         pytest.skip("haproxy is not installed")
     found = bench.ratios(build, tmp_path, log_content, *((4, 3) if full else (1, 1)))
     (build / "bench" / f"ratios-{log_content}.json").write_text(json.dumps(found, indent=1))
