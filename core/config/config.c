@@ -10,8 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/crypto.h"
@@ -21,7 +23,8 @@
 
 enum {
 	FILE_BYTES = 1 << 20, /* the most that yaml_parse() takes */
-	PATH_BYTES = 4096
+	PATH_BYTES = 4096,
+	PIPE_MS = 5000
 };
 
 static _Atomic(struct config *) dead; /* linked by next */
@@ -90,6 +93,16 @@ config_reap(void)
 
 /* ---- the text ---- */
 
+/* A pipe may be slow, but nobody may be on its other end: opening it does not wait, and
+ * reading it not for long. */
+static bool
+waited(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	return errno == EAGAIN && poll(&p, 1, PIPE_MS) > 0;
+}
+
 static enum status
 read_fd(int fd, const char *path, struct buf *text, struct err *e)
 {
@@ -100,7 +113,7 @@ read_fd(int fd, const char *path, struct buf *text, struct err *e)
 		if (room == NULL)
 			return err_fail(e, ST_LIMIT, "%s: is larger than 1 MiB", path);
 		n = io.read(fd, room, 16384);
-		if (n < 0 && errno == EINTR)
+		if (n < 0 && (errno == EINTR || waited(fd)))
 			continue;
 		if (n < 0)
 			return err_fail(
@@ -115,12 +128,15 @@ static enum status
 read_text(const char *path, struct buf *text, struct err *e)
 {
 	enum status st;
-	int fd = io.open(path, O_RDONLY, 0);
+	int fd = io.open(path, O_RDONLY | O_NONBLOCK, 0);
+	struct stat is;
 
 	if (fd < 0)
 		return err_fail(
 		    e, ST_IO, "%s: cannot be opened: %s", path, strerror(errno));
 	st = read_fd(fd, path, text, e);
+	if (st == ST_OK && text->len == 0 && fstat(fd, &is) == 0 && S_ISFIFO(is.st_mode))
+		st = err_fail(e, ST_IO, "%s: nothing came through this pipe", path);
 	(void)io.close(fd);
 	return st;
 }
