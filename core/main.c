@@ -3,6 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 
 #include "base/json.h"
@@ -16,11 +18,22 @@
 
 #include <stdio.h>
 
+/* A standard stream that came closed would be the next file opened, the database for one,
+ * and a table printed into it. So its place is taken, by what can only fail. */
+static void
+hold_standard_streams(void)
+{
+	for (int fd = 0; fd <= 2; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+			(void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct err e;
 
+	hold_standard_streams();
 	/* A reader that left is an error of write(), not a death. */
 	signal(SIGPIPE, SIG_IGN);
 	json_start();

@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/io.h"
 #include "base/json.h"
+#include "cli/out.h"
 #include "config/yaml.h"
 
 enum {
@@ -30,7 +31,7 @@ enum {
 int
 backend_fail(const struct err *e, int code)
 {
-	fprintf(stderr, "latenza: %s\n", e->text);
+	out_error("%s", e->text);
 	return code;
 }
 
@@ -44,7 +45,7 @@ backend_config_path(const struct cli *c, char *out, size_t n)
 	if (config_find(given, out, n))
 		return CLI_DONE;
 	if (given != NULL) {
-		fprintf(stderr, "latenza: %s: there is no such file\n", given);
+		out_error("%s: there is no such file", given);
 		return CLI_CONFIG;
 	}
 	*out = '\0';
@@ -86,7 +87,7 @@ read_tree(const char *path)
 	struct buf text;
 	char *room;
 	ssize_t n = 0;
-	int fd = io.open(path, O_RDONLY, 0);
+	int fd = io.open(path, O_RDONLY | O_NONBLOCK, 0); /* it may be a pipe */
 
 	if (fd < 0)
 		return NULL;

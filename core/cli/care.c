@@ -64,7 +64,7 @@ db_backup_run(struct cli *c)
 
 	if (!absolute(c->operand[0], to, sizeof(to))) {
 		json_decref(args);
-		fprintf(stderr, "latenza: %s: the path is too long\n", c->operand[0]);
+		out_error("%s: the path is too long", c->operand[0]);
 		return CLI_FAILED;
 	}
 	json_object_set_new(args, "to", json_string(to));

@@ -77,7 +77,7 @@ check_run(struct cli *c)
 
 	if (!config_find(given, path, sizeof(path))) {
 		json_decref(report);
-		fprintf(stderr, "latenza: there is no configuration at %s\n", path);
+		out_error("there is no configuration at %s", path);
 		return CLI_CONFIG;
 	}
 	buf_init(&errors, ERRORS_BYTES);

@@ -56,19 +56,21 @@ overview(int argc, const char *noun)
 static int
 run(struct cli *c)
 {
-	int code;
-
 	if (c->wants_help || cli_has(c, "help")) {
 		help_command(stdout, c->command);
 		return CLI_DONE;
 	}
-	code = c->command->run(c);
-	/* Output that did not arrive is a failure, whatever the command thinks. */
-	if (fflush(stdout) != 0 && errno != EPIPE && code == CLI_DONE) {
-		fprintf(stderr, "latenza: standard output: %s\n", strerror(errno));
-		code = CLI_FAILED;
-	}
-	return code;
+	return c->command->run(c);
+}
+
+/* Output that did not arrive is a failure, whatever the command thinks. */
+static int
+delivered(int code)
+{
+	if (fflush(stdout) == 0 || errno == EPIPE || code != CLI_DONE)
+		return code;
+	fprintf(stderr, "latenza: standard output: %s\n", strerror(errno));
+	return CLI_FAILED;
 }
 
 int
@@ -82,12 +84,12 @@ cli_main(int argc, char **argv)
 	    (strcmp(argv[1], "--version") == 0 || strcmp(argv[1], "-V") == 0))
 		argv[1] = (char *)(uintptr_t) "version";
 	if (wants_overview(argc, argv, &noun))
-		return overview(argc, noun);
+		return delivered(overview(argc, noun));
 	c.wants_help = is_help(argv[1]);
 	code =
 	    c.wants_help ? cli_parse(&c, argc - 1, argv + 1) : cli_parse(&c, argc, argv);
 	if (code == CLI_DONE)
-		code = run(&c);
+		code = delivered(run(&c));
 	json_decref(c.options);
 	return code;
 }

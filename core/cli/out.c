@@ -13,6 +13,10 @@
 
 #include "base/str.h"
 
+enum {
+	ERROR_BYTES = 2000
+};
+
 /* ---- colour ---- */
 
 static bool
@@ -56,6 +60,18 @@ out_json_line(FILE *f, const json_t *j)
 }
 
 /* ---- text ---- */
+
+void
+out_error(const char *fmt, ...)
+{
+	char text[ERROR_BYTES], safe[ERROR_BYTES];
+	va_list args;
+
+	va_start(args, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	fprintf(stderr, "latenza: %s\n", out_safe(text, ERROR_BYTES, safe, sizeof(safe)));
+}
 
 const char *
 out_safe(const char *text, unsigned columns, char *out, size_t n)

@@ -49,6 +49,8 @@ const char *out_money(int64_t nano_eur, char out[40]);
 const char *out_ms(double ms, char out[40]);
 /* The text without control characters, at most `columns` of it. */
 const char *out_safe(const char *text, unsigned columns, char *out, size_t n);
+/* One line on standard error, "latenza: ..."; what was typed or stored may be in it. */
+void out_error(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* Members of results. Absent or null: "-", -1. */
 const char *out_text(const json_t *object, const char *member);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/json.h"
+#include "cli/out.h"
 #include "config/options.h"
 
 enum {
@@ -38,10 +39,12 @@ consider(struct nearest *n, const char *typed, const char *name)
 static int
 usage(const char *problem, const char *what, const struct nearest *near, const char *see)
 {
-	fprintf(stderr, "latenza: %s \"%s\"", problem, what);
 	if (near != NULL && near->name != NULL)
-		fprintf(stderr, "; did you mean \"%s\"?", near->name);
-	fprintf(stderr, "\nTry `latenza %s%s--help`.\n", see, *see == '\0' ? "" : " ");
+		out_error(
+		    "%s \"%.200s\"; did you mean \"%s\"?", problem, what, near->name);
+	else
+		out_error("%s \"%.200s\"", problem, what);
+	fprintf(stderr, "Try `latenza %s%s--help`.\n", see, *see == '\0' ? "" : " ");
 	return CLI_USAGE;
 }
 
@@ -243,8 +246,8 @@ set_option(struct cli *c, const struct cli_option *o, const char *text)
 	json_t *value = read_value(c, o, text);
 
 	if (value == NULL || json_object_set_new(c->options, o->name, value) != 0) {
-		fprintf(stderr, "latenza: --%s: \"%.100s\" is not %s\n", o->name, text,
-		    kind_wants(o->kind));
+		out_error(
+		    "--%s: \"%.100s\" is not %s", o->name, text, kind_wants(o->kind));
 		return CLI_USAGE;
 	}
 	return CLI_DONE;
@@ -298,8 +301,7 @@ check_output(struct cli *c)
 
 	if (output != NULL && strcmp(output, "json") != 0 &&
 	    strcmp(output, "text") != 0) {
-		fprintf(
-		    stderr, "latenza: --output: \"%.60s\" is not text or json\n", output);
+		out_error("--output: \"%.60s\" is not text or json", output);
 		return CLI_USAGE;
 	}
 	c->wants_json = output != NULL && strcmp(output, "json") == 0;

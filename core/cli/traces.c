@@ -224,12 +224,12 @@ traces_export_run(struct cli *c)
 	int code;
 
 	if (out == NULL) {
-		fprintf(stderr, "latenza: %s: %s\n", to, strerror(errno));
+		out_error("%s: %s", to, strerror(errno));
 		return CLI_FAILED;
 	}
 	code = export_to(c, out);
 	if (out != stdout && fclose(out) != 0) {
-		fprintf(stderr, "latenza: %s: %s\n", to, strerror(errno));
+		out_error("%s: %s", to, strerror(errno));
 		code = CLI_FAILED;
 	}
 	return code;

@@ -138,7 +138,7 @@ check_version(const char *path, int64_t application, int64_t version, struct err
 		    "0x%08x; name another file or data directory",
 		    path, (unsigned long long)application & 0xffffffffu,
 		    (unsigned)DB_APPLICATION_ID);
-	if (version > db_schema_version())
+	if (version < 0 || version > db_schema_version())
 		return err_fail(e, ST_INVALID,
 		    "%s: its schema is version %lld, this program knows version %d; run "
 		    "the newer Latenza that "
@@ -307,6 +307,10 @@ prepare_file(const char *path, enum db_mode mode, struct err *e)
 		if (errno != ENOENT)
 			return err_fail(
 			    e, ST_IO, "%s: cannot be opened: %s", path, strerror(errno));
+		/* A database on a disk that is not mounted is not to be made anew. */
+		if (lstat(path, &st) == 0)
+			return err_fail(
+			    e, ST_INVALID, "%s: is a link that leads nowhere", path);
 		if (mode != DB_CREATE)
 			return err_fail(e, ST_NOT_FOUND,
 			    "%s: there is no database; `latenza init` or `latenza serve` "
