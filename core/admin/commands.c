@@ -104,6 +104,14 @@ has_type(const json_t *value, json_type type)
 	return type == JSON_TRUE ? json_is_boolean(value) : json_typeof(value) == type;
 }
 
+/* Rows hand strings to whoever reads them up to their NUL. */
+static bool
+holds_nul(const json_t *value)
+{
+	return json_is_string(value) &&
+	       strlen(json_string_value(value)) != json_string_length(value);
+}
+
 static const char *
 type_name(json_type type)
 {
@@ -147,6 +155,9 @@ command_check(const struct command *row, const json_t *args, struct err *e)
 		if (!has_type(value, a->type))
 			return err_fail(e, ST_INVALID, "%s: argument \"%s\" must be %s",
 			    row->name, name, type_name(a->type));
+		if (holds_nul(value))
+			return err_fail(e, ST_INVALID, "%s: argument \"%s\" holds a NUL",
+			    row->name, name);
 	}
 	for (const struct command_arg *a = row->args; a->name != NULL; a++)
 		if (a->is_required && json_object_get(args, a->name) == NULL)

@@ -19,6 +19,7 @@ enum {
 	HINT_HEAD = 8, /* "lz_live_" */
 	HINT_TAIL = 4
 };
+static const int64_t keep_old_max_ms = INT64_C(366) * 86400 * 1000;
 
 /* A row of the database, copied out of it. */
 struct found_key {
@@ -421,8 +422,10 @@ key_roll(struct command_context *c, const json_t *args, json_t *result, struct e
 
 	if (n.memory == NULL)
 		return err_fail(e, ST_NOMEM, "key: out of memory");
-	if (keep_ms < 0)
-		st = err_fail(e, ST_INVALID, "keep_old_ms: must not be negative");
+	if (keep_ms < 0 || keep_ms > keep_old_max_ms)
+		st = err_fail(e, ST_INVALID,
+		    "keep_old_ms: must be 0 to 366 days, got %lld ms",
+		    (long long)keep_ms);
 	else
 		st = find_own(c, args, n.memory, &k, e);
 	if (st == ST_OK) {
