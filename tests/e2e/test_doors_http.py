@@ -4,11 +4,11 @@ SPDX-License-Identifier: MIT
 """
 
 import json
-import re
 import socket
+from random import Random
 
 import pytest
-from harness.doors import Doors, chat_body, check_error, post, read_answer, rows, send, unescape
+from harness.doors import Doors, chat_body, check_error, mutate, post, read_answer, rows, send, unescape
 from harness.provider import Provider
 
 MODELS = ["fake-1", "m", "allowed", "forbidden"]
@@ -364,6 +364,28 @@ def test_a_request_that_a_proxy_could_read_differently(doors, case):
         assert handled == [200], (name, statuses)
     elif expect != "either":
         assert handled == [], (name, statuses)
+
+
+def test_requests_with_bytes_changed_at_random(doors):
+    random = Random(20261122)
+    plain = post(doors.keys["plain"], chat_body(max_tokens=5, metadata={"a": "b"}), b'x-latenza-metadata: {"c":"d"}', b"x-latenza-user: u", b"Expect: 100-continue")
+    streamed = post(doors.keys["plain"], chat_body(stream=True, stream_options={"include_usage": True}))
+    chunked = plain.replace(b"Content-Length: ", b"X-Was: ").replace(b"\r\n\r\n{", b"\r\nTransfer-Encoding: chunked\r\n\r\n1\r\n{\r\n") + b"\r\n0\r\n\r\n"
+    seen = set()
+    for i in range(1500):
+        with socket.create_connection(("127.0.0.1", doors.port), timeout=5) as s, s.makefile("rb") as file:
+            try:
+                s.sendall(mutate((plain, streamed, chunked)[i % 3], random))
+                s.shutdown(socket.SHUT_WR)
+                while (answer := read_answer(file)) is not None:
+                    seen.add(answer.status)
+                    doors.bodies.append(answer.body)
+                    if answer.status >= 400:
+                        check_error(answer)
+            except ConnectionError:
+                pass
+        assert doors.process.poll() is None, doors.logs()
+    assert {200, 400, 401} <= seen and 500 not in seen, seen
 
 
 def test_excess_is_refused(doors):

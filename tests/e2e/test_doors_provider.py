@@ -9,10 +9,11 @@ SPDX-License-Identifier: MIT
 import json
 import socket
 import time
+from random import Random
 
 import pytest
 from harness.doors import (PROVIDER_SECRET, RESET, STREAM_HEAD, Doors, RawProvider, chat_body, check_error, chunk, completion, event,
-                           post, whole)
+                           mutate, post, whole)
 from harness.gateway import PRICES, free_port
 from harness.provider import Provider
 
@@ -240,6 +241,16 @@ ODD_CHUNKS = [{"choices": c} for c in [None, 5, "x", {}, *CHOICES]] + [{"choices
     {}, {"usage": 5}, {"choices": [], "usage": "x"}, *({"choices": [], "usage": u} for u in USAGES if isinstance(u, dict))]
 
 
+def mutants(seed):
+    """Answers with bytes changed at random, whole or streamed as it was asked."""
+    random = Random(seed)
+    whole_answer, stream_answer = whole(FINE), b"".join(stream(event({"role": "assistant", "content": ""}), TEXT, FINISH, USAGE, DONE))
+
+    def answer(body):
+        return [mutate(stream_answer if body.get("stream") else whole_answer, random, times=1)]
+    return answer
+
+
 def models():
     tables = {"good": GOOD, "bad": BAD, "stream good": GOOD_STREAMS, "stream bad": BAD_STREAMS, "stream cut": CUT_STREAMS}
     out = {f"{kind} {name}": pieces for kind, table in tables.items() for name, pieces in table.items()}
@@ -258,6 +269,8 @@ def models():
     for i, odd in enumerate(ODD_CHUNKS):
         out[f"odd chunk {i}"] = stream(TEXT, line(f"data: {json.dumps(odd)}\n\n"), FINISH, DONE)
         out[f"odd first {i}"] = stream(line(f"data: {json.dumps(odd)}\n\n"), TEXT, FINISH, DONE)
+    out |= {f"o {name}": pieces for name, pieces in out.items() if name.startswith(("error", "stream bad", "bad"))}
+    out |= {f"mutant {i}": mutants(i) for i in range(600)}  # a breaker that is open would tell nothing
     return {name.replace(" ", "_").replace("/", "_").replace("%", "_"): pieces for name, pieces in out.items()}
 
 
@@ -277,7 +290,9 @@ def doors(build, tmp_path_factory):
     facts = {"context_window": 32768, "max_output_tokens": 4096, **PRICES}
     with raw, Provider(["sane-1"]) as sane:
         providers = {"raw": {"plugin": "compatible", "base_url": raw.base_url, "api_keys": ["env:FAKE_KEY"],
-                             "models": [{"id": m, **facts} for m in MODELS]},
+                             "models": [{"id": m, **facts} for m in MODELS if not m.startswith("o_")]},
+                     "official": {"plugin": "openai", "base_url": raw.base_url, "api_keys": ["env:FAKE_KEY"],
+                                  "models": [{"id": m, **facts} for m in MODELS if m.startswith("o_")]},
                      "fake": {"plugin": "compatible", "base_url": sane.base_url, "api_keys": ["env:FAKE_KEY"], "models": [{"id": "sane-1", **facts}]}}
         for name, url in hosts.items():
             providers[name] = {"plugin": "compatible", "base_url": url, "connect_timeout_ms": 1000, "models": [{"id": f"at-{name}", **facts}]}
@@ -455,6 +470,28 @@ def test_a_chunk_of_any_shape_leaves_one_honest_end(doors, model):
     check_end(read_events(answer))
     cost = doors.trace(answer.headers["x-request-id"])["cost_nano_eur"]
     assert 0 <= cost <= (32768 * 1 + 32768 * 2) * 500, cost
+
+
+@pytest.mark.parametrize("streams", [False, True])
+def test_answers_with_bytes_changed_at_random(doors, streams):
+    good = 0
+    for i in range(300):
+        answer = ask(doors, f"mutant_{2 * i + streams}", stream=streams)
+        if answer.status != 200:
+            assert answer.status in (400, 401, 403, 404, 429, 502, 503, 504) or 400 <= answer.status < 500, answer
+            check_error(answer)
+        elif streams:
+            good += check_end(read_events(answer))
+        else:
+            json.loads(answer.body.decode())
+            good += 1
+    assert good > 25
+
+
+@pytest.mark.parametrize("model", named("o_"))
+def test_the_plugin_of_openai_takes_any_error(doors, model):
+    answer = ask(doors, model, stream="stream" in model)
+    assert answer.status >= 400 and check_error(answer) and PROVIDER_SECRET not in answer.body.decode(), answer
 
 
 def test_a_client_that_leaves_leaves_nothing_behind(doors):

@@ -36,6 +36,25 @@ def rows(name):
     return [line.split("\t") for line in lines if line and not line.startswith("#")]
 
 
+def mutate(data, random, times=3):
+    """A few bytes changed, taken out, put in, doubled, or all cut off."""
+    data = bytearray(data)
+    for _ in range(random.randint(1, times)):
+        at, n = random.randrange(len(data) + 1), random.randint(1, 8)
+        kind = random.randrange(5)
+        if kind == 0:
+            data[at:at + n] = random.randbytes(n)
+        elif kind == 1:
+            del data[at:at + n]
+        elif kind == 2:
+            data[at:at] = random.choice([b"\r\n", b"\n", b"\0", b"\xff", b" ", b",", b"\"", b"}", b"[", b":", b"-", b"0", b"data: ", random.randbytes(n)])
+        elif kind == 3:
+            data[at:at] = data[at:at + 40]
+        else:
+            del data[at + random.randrange(200):]
+    return bytes(data)
+
+
 # ---- the client's side ----
 
 class Answer:
@@ -214,6 +233,7 @@ class Doors(Gateway):
     """A gateway with marked secrets, and a provider beside it that remains sane."""
 
     def __init__(self, build, folder, provider, **more):
+        more["config"] = {"log": {"level": "debug"}, **more.get("config", {})}
         super().__init__(build, folder, provider, env={"FAKE_KEY": PROVIDER_SECRET, **more.pop("env", {})}, **more)
         self.secrets = [PROVIDER_SECRET.encode()]
         self.bodies = []
