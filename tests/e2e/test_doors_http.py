@@ -388,6 +388,22 @@ def test_requests_with_bytes_changed_at_random(doors):
     assert {200, 400, 401} <= seen and 500 not in seen, seen
 
 
+def test_the_admin_listener_takes_garbage(doors):
+    random = Random(1)
+    plain = b"GET /metrics HTTP/1.1\r\nHost: x\r\nAccept: text/plain; version=0.0.4\r\nConnection: close\r\n\r\n"
+    for data in [b"", b"\0" * 100, b"A" * 100000, plain.replace(b"GET", b"POST"), plain.replace(b"/metrics", b"/../metrics"), plain * 500,
+                 *[mutate(plain, random) for _ in range(200)]]:
+        with socket.create_connection(("127.0.0.1", doors.admin_port), timeout=5) as s, s.makefile("rb") as file:
+            try:
+                s.sendall(data)
+                s.shutdown(socket.SHUT_WR)
+                while (answer := read_answer(file)) is not None:
+                    doors.bodies.append(answer.body)
+            except ConnectionError:
+                pass
+    assert doors.metrics()
+
+
 def test_excess_is_refused(doors):
     get = b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n"
     for data in (b"GET /healthz HTTP/1.1\r\nHost: x\r\nX: " + b"a" * 100000 + b"\r\n\r\n",
