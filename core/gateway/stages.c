@@ -59,7 +59,7 @@ static enum step
 candidates(struct request *r)
 {
 	return policy_candidates(
-	    r, key_allows, r->key->is_test, r->key->budget_count > 0);
+	    r, key_allows, r->caller.is_test, r->key->budget_count > 0);
 }
 
 static bool
@@ -220,10 +220,9 @@ written(void *arg, enum status st)
 static void
 record(struct request *r)
 {
-	struct trace_names names = { r->key->id, r->key->is_test };
 	struct record_trace t;
 
-	trace_record(r, &names, &t);
+	trace_record(r, &t);
 	if (spool_trace(r->worker->spool, &t) != ST_OK)
 		log_error("trace.unwritten", "request=%s", r->id_hex);
 }

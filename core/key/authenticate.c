@@ -188,6 +188,8 @@ key_authenticate(struct request *r, struct keys *keys)
 	}
 	note_use(k->live, now);
 	r->key = k;
+	r->caller = (struct caller){ k->id, STR_LIT("default"), k->settings.metadata,
+		k->is_test };
 	r->log_content = log_content(r);
 	return STEP_NEXT;
 }

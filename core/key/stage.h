@@ -9,8 +9,8 @@
 #include "request/request.h"
 
 /* Finds the key that the head names (Authorization: Bearer, x-api-key, api-key,
- * x-goog-api-key: exactly one), checks expiry, disabled, address. Sets r->key and
- * r->log_content. 401. Runs before the body is read. */
+ * x-goog-api-key: exactly one), checks expiry, disabled, address. Sets r->key,
+ * r->caller and r->log_content. 401. Runs before the body is read. */
 enum step key_authenticate(struct request *r, struct keys *keys);
 /* Rate, concurrency, budgets already spent, tokens per minute, the allowlist against the
  * model asked for. 429, 403. */

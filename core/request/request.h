@@ -9,6 +9,7 @@
 #ifndef REQUEST_REQUEST_H
 #define REQUEST_REQUEST_H
 
+#include <jansson.h>
 #include "base/arena.h"
 #include "base/jscan.h"
 #include "request/fault.h"
@@ -110,6 +111,15 @@ struct attempt {
 	void *call; /* call/'s own state */
 };
 
+/* Who asks, as other rooms, the trace and plugins may know it: never the secret. Borrowed
+ * of the key, which the request holds. */
+struct caller {
+	lz_str key;             /* its id; absent: not authenticated */
+	lz_str organization;    /* absent with the key */
+	const json_t *metadata; /* of the key: a flat object of strings; or NULL */
+	bool is_test;
+};
+
 struct request {
 	struct worker *worker;
 	struct exchange *x; /* NULL: the client left, or has its answer */
@@ -127,6 +137,7 @@ struct request {
 
 	/* key */
 	struct key *key;       /* a reference; NULL: not authenticated */
+	struct caller caller;  /* what of it others see */
 	bool counts_in_flight; /* of the key */
 	int64_t tokens_held;   /* of the key's tokens_per_minute */
 	bool shows_budget;     /* x-latenza-budget-remaining-eur */

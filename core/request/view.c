@@ -19,6 +19,8 @@ enum {
 static const char *const secret_headers[] = { "authorization", "proxy-authorization",
 	"cookie", "x-api-key", "api-key", "x-goog-api-key" };
 
+static const char key_prefix[] = "key."; /* of metadata that is the key's */
+
 static int64_t
 deadline_left_ms(const struct request *r)
 {
@@ -54,6 +56,8 @@ request_view(struct request *r, lz_request *out, uint32_t phase)
 	out->route = STR_LIT(
 	    "chat"); /* the one route there is; the route's row will carry its word */
 	out->model = r->model;
+	out->key = r->caller.key;
+	out->organization = r->caller.organization;
 	out->user = r->user;
 	out->session = r->session;
 	view_attempt(r, out);
@@ -126,6 +130,18 @@ request_view_header(const struct request *r, lz_str name)
 	return request_header(r, lower);
 }
 
+/* The key's own, as it was configured. Whoever sends a "key.NAME" of their own does not
+ * reach this: what begins like that is asked of the key alone. */
+static lz_str
+key_metadata(const struct request *r, lz_str name)
+{
+	const json_t *value = json_object_getn(r->caller.metadata, name.ptr, name.len);
+
+	return json_is_string(value)
+		   ? lz_strn(json_string_value(value), json_string_length(value))
+		   : STR_NONE;
+}
+
 lz_str
 request_view_metadata(const struct request *r, lz_str key, struct arena *memory)
 {
@@ -133,6 +149,8 @@ request_view_metadata(const struct request *r, lz_str key, struct arena *memory)
 	const json_t *value;
 	lz_str found = STR_NONE;
 
+	if (str_starts(key, key_prefix))
+		return key_metadata(r, str_cut(key, sizeof(key_prefix) - 1, key.len));
 	if (r->metadata.len == 0 || key.len == 0 || memory == NULL)
 		return STR_NONE;
 	tree = json_parse(r->metadata, NULL);

@@ -11,7 +11,8 @@
 /* A header of the client's, by any case of its name; absent for those that may carry a
  * secret. */
 lz_str request_view_header(const struct request *r, lz_str name);
-/* A member of the request's metadata, decoded into memory; absent if there is none. */
+/* A member of the request's metadata, decoded into memory; absent if there is none.
+ * "key.NAME" is NAME of the key's own, and of nobody else's; it lives as long as r. */
 lz_str request_view_metadata(const struct request *r, lz_str key, struct arena *memory);
 /* Adds or replaces a member of the metadata that the trace carries. ST_INVALID: not
  * UTF-8, or too long. ST_LIMIT: there are too many. */

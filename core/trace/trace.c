@@ -98,7 +98,7 @@ attempt_list(struct request *r)
 }
 
 static uint32_t
-flags(const struct request *r, const struct trace_names *names)
+flags(const struct request *r)
 {
 	uint32_t f = 0;
 
@@ -108,7 +108,7 @@ flags(const struct request *r, const struct trace_names *names)
 		f |= TRACE_CLIENT_GONE;
 	if (r->max_tokens_sent > 0)
 		f |= TRACE_LOWERED;
-	if (names->is_test)
+	if (r->caller.is_test)
 		f |= TRACE_TEST;
 	for (unsigned i = 0; i < r->attempt_count; i++)
 		if (r->attempt[i].state == CHARGE_ESTIMATED)
@@ -144,7 +144,7 @@ count(const struct request *r, const struct record_trace *t)
 }
 
 void
-trace_record(struct request *r, const struct trace_names *names, struct record_trace *out)
+trace_record(struct request *r, struct record_trace *out)
 {
 	const struct attempt *last = r->attempt_count > 0 ? request_attempt(r) : NULL;
 
@@ -162,13 +162,13 @@ trace_record(struct request *r, const struct trace_names *names, struct record_t
 	out->cost_nano_eur = trace_cost(r);
 	for (unsigned i = 0; i < r->attempt_count; i++)
 		add_usage(&out->usage, &r->attempt[i].usage);
-	out->flags = flags(r, names);
+	out->flags = flags(r);
 	out->status = (uint16_t)status_of(r);
 	out->attempts = (uint8_t)r->attempt_count;
 	out->code = code_of(r);
 	out->finish = r->finish;
-	out->key = names->key;
-	out->organization = STR_LIT("default");
+	out->key = r->caller.key;
+	out->organization = r->caller.organization;
 	out->user = r->user;
 	out->session = r->session;
 	out->model_asked = r->model;

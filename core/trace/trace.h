@@ -7,15 +7,9 @@
 
 #include "request/request.h"
 
-struct trace_names { /* what the key room knows and this one may not look up */
-	lz_str key;
-	bool is_test;
-};
-
 /* Sums the attempts, fills the record, counts. All attempts are settled. Strings live in
  * the request. */
-void trace_record(
-    struct request *r, const struct trace_names *names, struct record_trace *out);
+void trace_record(struct request *r, struct record_trace *out);
 /* Sum over attempts; -1 when one has no price. */
 int64_t trace_cost(const struct request *r);
 /* Offers prompt, answer and candidate table for storage, as r->log_content allows.

@@ -89,6 +89,17 @@ def test_the_example_provider_and_router_serve_a_request(make_gateway, compile_p
     assert provider.last()["headers"]["x-acme-key"] == "acme-secret"
 
 
+def test_a_plugin_sees_which_key_asks_and_the_keys_own_metadata(make_gateway, compile_plugin, provider):
+    plugin = compile_plugin(TOP / "tests/abi/asker.c")
+    gateway = make_gateway(args=["--plugin", plugin], provider=provider)
+    key = gateway.key("billing-app", metadata={"team": "billing"})
+    forged = {"x-latenza-strategy": "asker", "x-latenza-metadata": json.dumps({"key.team": "x", "key.forged": "x"})}
+    assert gateway.chat(key, headers=forged)[0] == 200
+    seen = gateway.trace(gateway.traces()[0]["id"])["metadata"]
+    assert seen["seen-key"] == "billing-app" and seen["seen-organization"] == "default"
+    assert seen["seen-team"] == "billing" and seen["seen-forged"] == "(absent)"
+
+
 @pytest.mark.parametrize("kind", sorted(WITHOUT_HOST))
 def test_a_kind_without_a_host_yet_is_refused_by_check_with_a_sentence(build, compile_plugin, tmp_path, kind):
     plugin = compile_plugin(TOP / f"examples/plugins/{kind}.c")

@@ -358,6 +358,26 @@ behind_trusted_proxies_the_last_untrusted_hop_counts(void **state)
 }
 
 static void
+a_request_knows_whose_it_is_and_only_once_that_is_certain(void **state)
+{
+	(void)state;
+	put_key("a", "sesame", "{\"metadata\":{\"team\":\"billing\"}}", true, false);
+	new_request();
+	field("x-api-key", "wrong");
+	assert_int_equal(key_authenticate(r, keys), STEP_FAULT);
+	assert_null(r->caller.key.ptr);
+	assert_null(r->caller.metadata);
+	new_request();
+	field("x-api-key", "sesame");
+	assert_int_equal(key_authenticate(r, keys), STEP_NEXT);
+	assert_true(lz_eq(r->caller.key, "a"));
+	assert_true(lz_eq(r->caller.organization, "default"));
+	assert_true(r->caller.is_test);
+	assert_string_equal(
+	    json_string_value(json_object_get(r->caller.metadata, "team")), "billing");
+}
+
+static void
 logging_may_only_be_lowered(void **state)
 {
 	(void)state;
@@ -1001,6 +1021,7 @@ main(void)
 		TEST(a_disabled_or_expired_key_is_refused_and_says_so),
 		TEST(a_key_may_be_bound_to_addresses),
 		TEST(behind_trusted_proxies_the_last_untrusted_hop_counts),
+		TEST(a_request_knows_whose_it_is_and_only_once_that_is_certain),
 		TEST(logging_may_only_be_lowered),
 		TEST(a_rate_is_counted_shown_and_refused),
 		TEST(places_in_flight_are_given_back_once),

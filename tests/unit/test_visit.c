@@ -111,6 +111,29 @@ fail_is_kept_with_sane_numbers(void **state)
 	scene_close(&s);
 }
 
+/* What a caller writes under "key." does not pass for the key's. */
+static void
+a_component_sees_who_asks_and_the_keys_own_metadata(void **state)
+{
+	struct scene s;
+	json_t *metadata = json_pack("{s:s}", "team", "billing");
+
+	(void)state;
+	scene_open(&s, acting("provider", "acting", "who", ""));
+	s.r.metadata = STR_LIT("{\"key.team\":\"mine\",\"key.mine\":\"mine\"}");
+	assert_int_equal(scene_build(&s), LZ_ANSWERED);
+	assert_string_equal(said(&s), "-/- team=- mine=- - -");
+	scene_close(&s);
+	scene_open(&s, acting("provider", "acting", "who", ""));
+	s.r.metadata = STR_LIT("{\"key.team\":\"mine\",\"key.mine\":\"mine\"}");
+	s.r.caller =
+	    (struct caller){ STR_LIT("backend"), STR_LIT("default"), metadata, false };
+	assert_int_equal(scene_build(&s), LZ_ANSWERED);
+	assert_string_equal(said(&s), "backend/default team=billing mine=- - -");
+	scene_close(&s);
+	json_decref(metadata);
+}
+
 static void
 finish_inside_the_call_is_heard_after_it(void **state)
 {
@@ -648,6 +671,7 @@ main(void)
 		cmocka_unit_test(what_build_sets_lives_as_long_as_the_visit),
 		cmocka_unit_test(an_answer_at_once_or_later_reaches_emit_and_then_done),
 		cmocka_unit_test(fail_is_kept_with_sane_numbers),
+		cmocka_unit_test(a_component_sees_who_asks_and_the_keys_own_metadata),
 		cmocka_unit_test(finish_inside_the_call_is_heard_after_it),
 		cmocka_unit_test(pending_with_nothing_under_way_is_an_error_not_a_hang),
 		cmocka_unit_test(an_unknown_result_is_an_error),

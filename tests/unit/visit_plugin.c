@@ -184,6 +184,27 @@ use_nulls(lz_call *c)
 	return lz->extension("nothing/1") == NULL ? LZ_OK : LZ_E_FAIL;
 }
 
+/* "KEY/ORGANIZATION team=TEAM mine=MINE NAMELESS ASSISTANT", with "-" for what is absent.
+ */
+static void
+say_who_asks(lz_call *c)
+{
+	const lz_request *r = lz->request(c);
+	lz_str shown[] = { r->key, r->organization, lz->metadata(c, lz_strz("key.team")),
+		lz->metadata(c, lz_strz("key.mine")), lz->metadata(c, lz_strz("key.")),
+		r->assistant };
+	char text[256];
+
+	for (size_t i = 0; i < sizeof(shown) / sizeof(shown[0]); i++)
+		if (shown[i].ptr == NULL)
+			shown[i] = lz_strz("-");
+	(void)snprintf(text, sizeof(text), "%.*s/%.*s team=%.*s mine=%.*s %.*s %.*s",
+	    (int)shown[0].len, shown[0].ptr, (int)shown[1].len, shown[1].ptr,
+	    (int)shown[2].len, shown[2].ptr, (int)shown[3].len, shown[3].ptr,
+	    (int)shown[4].len, shown[4].ptr, (int)shown[5].len, shown[5].ptr);
+	say(c, text);
+}
+
 static int32_t
 build(void *self, lz_call *c, lz_http *out)
 {
@@ -203,6 +224,10 @@ build(void *self, lz_call *c, lz_http *out)
 	}
 	if (lz_eq(do_, "answer")) {
 		say(c, "at once");
+		return LZ_ANSWERED;
+	}
+	if (lz_eq(do_, "who")) {
+		say_who_asks(c);
 		return LZ_ANSWERED;
 	}
 	if (lz_eq(do_, "fail")) {
