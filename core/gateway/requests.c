@@ -210,6 +210,14 @@ on_head(void *arg, struct exchange *x)
 	return !x->is_over;
 }
 
+/* Reading the body is the client's time, also where it never came. */
+static void
+stop_reading(struct request *r)
+{
+	if (r->read_us == 0)
+		r->read_us = loop_now(r->worker->loop)->mono_us;
+}
+
 static void
 on_request(void *arg, struct exchange *x)
 {
@@ -224,7 +232,7 @@ on_request(void *arg, struct exchange *x)
 		return;
 	r->body = x->body; /* moved: the request owns the bytes from here on */
 	buf_init(&x->body, x->body.max_bytes);
-	r->read_us = loop_now(r->worker->loop)->mono_us;
+	stop_reading(r);
 	if (r->route->stages != NULL)
 		stages_start(r);
 	else {
@@ -237,8 +245,24 @@ static void
 on_gone(void *arg, struct exchange *x)
 {
 	(void)arg;
-	if (x->user != NULL)
-		stages_client_gone(x->user);
+	if (x->user == NULL)
+		return;
+	stop_reading(x->user);
+	stages_client_gone(x->user);
+}
+
+/* A refusal that is on its way already is what the client hears, and what is traced. */
+static void
+on_body_failed(void *arg, struct exchange *x, const struct http_refusal *why)
+{
+	struct request *r = x->user;
+
+	(void)arg;
+	if (r->is_finished)
+		return;
+	stop_reading(r);
+	request_fail(r, fault_of_wire(why->status), NULL, "%s", why->why);
+	stages_end(r);
 }
 
 static void
@@ -271,4 +295,4 @@ on_refuse(void *arg, const struct http_refusal *why, struct buf *body, struct bu
 }
 
 const struct server_ops requests_ops = { on_head, on_request, on_gone, on_drained,
-	on_refuse };
+	on_refuse, on_body_failed };

@@ -238,11 +238,28 @@ conn_next(struct conn *c)
 		conn_poke(c);
 }
 
+/* The exchange is its user's to answer; what still comes of the body is kept from it. */
+static void
+tell_body_failed(struct conn *c, const struct http_refusal *why)
+{
+	struct talk *t = c->talk;
+
+	metric_add(METRIC_HTTP_REFUSED, 1);
+	c->must_close = c->must_linger = true;
+	buf_free(&t->x.body);
+	conn_enter(c, CONN_BUSY);
+	c->s->ops.body_failed(c->s->arg, &t->x, why);
+}
+
 void
 conn_fail(struct conn *c, int status, const char *sentence)
 {
 	struct http_refusal why = { .status = status, .why = sentence };
 
+	if (c->talk != NULL && c->talk->is_shown && c->s->ops.body_failed != NULL) {
+		tell_body_failed(c, &why);
+		return;
+	}
 	drop_talk(c);
 	conn_refuse(c, &why);
 }

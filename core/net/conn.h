@@ -123,7 +123,8 @@ enum status conn_new(struct server *s, int fd, const struct net_addr *peer,
     struct tally_entry *tally) MUST_CHECK;
 void conn_close(struct conn *c); /* with gone(), if something was going on */
 void conn_reset(struct conn *c); /* the same, and the client sees a RST */
-/* The same, and the client is told why. */
+/* What came is not to be served, and the client is told why: by the exchange's user if
+ * there is one that can, else by the server. */
 void conn_fail(struct conn *c, int status, const char *sentence);
 void conn_enter(struct conn *c, enum conn_state state);
 void conn_set_idle(struct conn *c, bool is_idle);

@@ -19,6 +19,8 @@ enum {
 	LINGER_BYTES = 1 << 20
 };
 
+static const char too_large[] = "The request's body is too large.";
+
 /* Requests. */
 
 static lz_str
@@ -83,7 +85,11 @@ begin_body(struct conn *c, size_t at_hand)
 		goes_on = s->ops.head(s->arg, &t->x);
 		must(goes_on || t->x.is_over);
 	}
-	if (c->state == CONN_BODY && h->expects_continue && at_hand == 0)
+	if (c->state != CONN_BODY)
+		return;
+	if (h->content_length > (int64_t)s->limits->body_bytes)
+		conn_fail(c, 413, too_large);
+	else if (h->expects_continue && at_hand == 0)
 		conn_continue(c);
 }
 
@@ -95,10 +101,6 @@ begin_request(struct conn *c, const char *bytes, size_t used, size_t behind)
 	conn_set_idle(c, false);
 	c->searched = 0;
 	c->must_close = c->must_linger = false;
-	if (h->content_length > (int64_t)c->s->limits->body_bytes) {
-		conn_fail(c, 413, "The request's body is too large.");
-		return;
-	}
 	c->talk = talk_new(c);
 	if (c->talk == NULL || !copy_head(c->talk, h, bytes, used)) {
 		conn_fail(c, 503, "The gateway is out of memory.");
@@ -171,8 +173,10 @@ take_chunked(struct conn *c, const char *p, size_t len)
 			return len;
 		}
 		at += used;
-		if (run.len > c->s->limits->body_bytes - t->x.body.len) {
-			conn_fail(c, 413, "The request's body is too large.");
+		/* A chunk counts as soon as its size is known, not when it is here. */
+		if (run.len + t->chunked.left >
+		    c->s->limits->body_bytes - t->x.body.len) {
+			conn_fail(c, 413, too_large);
 			return len;
 		}
 		buf_add_str(&t->x.body, run);
@@ -273,6 +277,7 @@ conn_take_fin(struct conn *c)
 	if (c->state == CONN_BODY) {
 		c->is_half = true;
 		conn_fail(c, 400, "The request's body is shorter than announced.");
+		conn_watch(c, 0);
 	} else if (c->state == CONN_FLUSH ||
 		   (c->state == CONN_BUSY &&
 		       now - c->since_us < c->s->limits->half_close_us)) {

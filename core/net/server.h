@@ -53,10 +53,10 @@ struct server_ops {
 	bool (*head)(void *arg, struct exchange *x);
 	/* Everything is here. Answer now or later. */
 	void (*request)(void *arg, struct exchange *x);
-	/* The client left, took nothing for too long, or its body turned out wrong (the
-	 * server answers that itself), after head() or request() and before the answer
-	 * was whole. x dies when this returns, and nothing can be written any more. Never
-	 * called inside exchange_*(), nor for what is_over already. */
+	/* The client left or took nothing for too long, after head() or request() and
+	 * before the answer was whole. x dies when this returns, and nothing can be
+	 * written any more. Never called inside exchange_*(), nor for what is_over
+	 * already. */
 	void (*gone)(void *arg, struct exchange *x);
 	/* Unsent bytes fell below out_low_bytes after exchange_write() said full. */
 	void (*drained)(void *arg, struct exchange *x);
@@ -64,6 +64,13 @@ struct server_ops {
 	 * of the error answer (content type application/json). NULL: empty body. */
 	void (*refuse)(void *arg, const struct http_refusal *why, struct buf *body,
 	    struct buf *extra_headers);
+	/* After head(): the body will never be whole. It was malformed, too large, too
+	 * slow or cut short; `why` has the status that says so. Answer now or later, as
+	 * after request(), or go on with an answer that is on its way; the connection
+	 * ends with it. x->body is empty. NULL: gone(), and the server answers as it does
+	 * before head(). */
+	void (*body_failed)(
+	    void *arg, struct exchange *x, const struct http_refusal *why);
 };
 
 struct server;

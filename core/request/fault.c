@@ -45,6 +45,8 @@ fault_start(void)
 enum fault
 fault_of_wire(int status)
 {
+	if (status == fault_row(FAULT_OVERLOADED)->status) /* the first is another */
+		return FAULT_OVERLOADED;
 	for (unsigned i = 1; i < FAULT_COUNT; i++)
 		if (rows[i].status == status)
 			return (enum fault)i;

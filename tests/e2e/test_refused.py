@@ -5,8 +5,11 @@ SPDX-License-Identifier: MIT
 
 import json
 import socket
+import struct
+import time
 
 import pytest
+from harness.doors import check_error, read_answer
 from harness.sse import Stream
 
 BODY = {"model": "fake-1", "messages": [{"role": "user", "content": "Go"}]}
@@ -33,6 +36,54 @@ def test_a_large_body_of_the_wrong_kind_is_answered_before_it_is_whole(gateway):
         s.sendall(b"POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Type: text/plain\r\n"
                   b"Authorization: Bearer %s\r\nContent-Length: 1000000\r\n\r\n" % key.encode())
         assert s.recv(100).startswith(b"HTTP/1.1 415 ")
+
+
+# ---- bodies that end wrongly: the client hears what the trace says ----
+
+def head_of(key, fields):
+    return (f"POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {key}\r\n{fields}\r\n\r\n").encode()
+
+
+CHUNKED, SIZED = "Transfer-Encoding: chunked", "Content-Length: 500"
+
+
+@pytest.mark.parametrize("fields,body,ends,status,code", [
+    (SIZED, b'{"model"', False, 408, "request_timeout"),
+    (CHUNKED, b"8\r\n{\"model\"\r\n", False, 408, "request_timeout"),
+    ("Content-Length: 70000", b"", False, 413, "request_too_large"),
+    (CHUNKED, b"11170\r\n", False, 413, "request_too_large"),
+    (CHUNKED, b"10000\r\n" + b" " * 65536 + b"\r\n1\r\n", False, 413, "request_too_large"),
+    (CHUNKED, b"8\r\n{\"model\"xx", False, 400, None),
+    (SIZED, b'{"model"', True, 400, None)])
+def test_a_body_that_ends_wrongly_is_traced_as_what_its_sender_is_told(make_gateway, provider, fields, body, ends, status, code):
+    """Only the first two wait, for the 200 ms that the file allows; the others are answered without any deadline's help."""
+    gateway = make_gateway(provider=provider, config={"limits": {
+        "body_bytes": "64KiB", "body_timeout_ms": "200ms" if status == 408 else "1h"}})
+    key = gateway.key()
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as s:
+        s.sendall(head_of(key, fields) + body)
+        if ends:
+            s.shutdown(socket.SHUT_WR)
+        with s.makefile("rb") as file:
+            answer = read_answer(file)
+    assert (answer.status, check_error(answer)["code"]) == (status, code)
+    trace = one_trace(gateway, answer.headers)
+    assert (trace["status"], len(gateway.traces())) == (status, 1)
+    if status == 408:
+        assert trace["total_ms"] - trace["overhead_ms"] >= 190, "the wait for a body is its sender's time"
+    assert gateway.chat(key)[0] == 200 and provider.calls() == 1
+
+
+def test_a_client_that_leaves_within_its_body_is_traced_as_gone(gateway):
+    key = gateway.key()
+    with socket.create_connection(("127.0.0.1", gateway.port), timeout=20) as s:
+        s.sendall(head_of(key, SIZED) + b'{"model"')
+        s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    end = time.monotonic() + 10
+    while not gateway.traces() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert [t["status"] for t in gateway.traces()] == [499]
 
 
 def test_more_than_the_gateway_may_serve_is_refused_and_health_still_answers(make_gateway, provider):

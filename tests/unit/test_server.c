@@ -56,6 +56,7 @@ static atomic_llong mono_us;
 static sem_t arrived, left, room_again, done;
 static struct exchange *held;
 static atomic_uint requests, gone_count;
+static int failed_status;     /* what on_body_failed() heard */
 static atomic_bool is_inside; /* an exchange_*() call */
 static char text[ROOM];       /* what a client read */
 
@@ -228,16 +229,30 @@ connections(void)
 	return counted;
 }
 
-static int
-set_up(void **state)
+/* A user that answers for bodies that fail: now, or, for /hold, when the test lets it. */
+static void
+on_body_failed(void *arg, struct exchange *x, const struct http_refusal *why)
 {
-	static const struct server_ops ops = { on_head, on_request, on_gone, on_drained,
-		on_refuse };
+	const struct http_field f = { STR_LIT("x-user"), STR_LIT("1") };
+
+	(void)arg;
+	assert_false(x->is_over);
+	assert_int_equal(x->body.len, 0);
+	failed_status = why->status;
+	if (str_is(x->head.path, "/hold")) {
+		held = x;
+		(void)sem_post(&arrived);
+	} else
+		exchange_reply(x, why->status, &f, 1, lz_strz(why->why));
+}
+
+static int
+start_server(const struct server_ops *ops)
+{
 	struct net_addr a;
 	struct err e;
 	int fd;
 
-	(void)state;
 	atomic_store(&mono_us, SECOND);
 	atomic_store(&requests, 0);
 	atomic_store(&gone_count, 0);
@@ -252,10 +267,33 @@ set_up(void **state)
 	(void)getsockname(fd, (struct sockaddr *)&a.sa, &a.len);
 	port = net_addr_port(&a);
 	loop = loop_new(&e);
-	server = loop == NULL ? NULL : server_new(loop, &limits, &ops, NULL);
+	server = loop == NULL ? NULL : server_new(loop, &limits, ops, NULL);
 	if (server == NULL || server_listen(server, fd, &e) != ST_OK)
 		return 1;
 	return pthread_create(&thread, NULL, run_loop, NULL);
+}
+
+static int
+set_up(void **state)
+{
+	static const struct server_ops ops = { .head = on_head,
+		.request = on_request,
+		.gone = on_gone,
+		.drained = on_drained,
+		.refuse = on_refuse };
+
+	(void)state;
+	return start_server(&ops);
+}
+
+static int
+set_up_answering(void **state)
+{
+	static const struct server_ops ops = { on_head, on_request, on_gone, on_drained,
+		on_refuse, on_body_failed };
+
+	(void)state;
+	return start_server(&ops);
 }
 
 static void
@@ -681,7 +719,149 @@ a_body_that_is_too_large_is_refused_before_it_is_read(void **state)
 	say(fd, "POST /echo HTTP/1.1\r\n" HOST "Content-Length: 33554433\r\n\r\n");
 	hears_refusal(fd, "HTTP/1.1 413 Content Too Large\r\n");
 	(void)close(fd);
+	assert_int_equal(atomic_load(&gone_count), 1);
+	assert_int_equal(atomic_load(&requests), 0);
+}
+
+static void
+no_hundred_continue_invites_a_body_that_is_too_large(void **state)
+{
+	int fd = client();
+
+	(void)state;
+	say(fd, "POST /echo HTTP/1.1\r\n" HOST
+		"Expect: 100-continue\r\nContent-Length: 33554433\r\n\r\n");
+	hears_refusal(fd, "HTTP/1.1 413 Content Too Large\r\n");
+	(void)close(fd);
+}
+
+/* The clock stands still: no deadline helps. */
+static void
+a_chunk_that_is_too_large_is_refused_by_its_size_alone(void **state)
+{
+	static const char *const sizes[] = { "5\r\n", "5;a=b\r\n", "ffffffff\r\n",
+		"2\r\nab\r\n3\r\n", "1000" };
+
+	(void)state;
+	limits.body_bytes = 4;
+	settle();
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		int fd = client();
+
+		say(fd,
+		    "POST /echo HTTP/1.1\r\n" HOST "Transfer-Encoding: chunked\r\n\r\n");
+		say(fd, sizes[i]);
+		hears_refusal(fd, "HTTP/1.1 413 Content Too Large\r\n");
+		(void)close(fd);
+	}
+}
+
+/* Bodies that fail in the hands of a user that answers for it. */
+
+static void
+hears_user(int fd, const char *status_line)
+{
+	(void)hear(fd, sizeof(text) - 1);
+	assert_memory_equal(text, status_line, strlen(status_line));
+	assert_non_null(strstr(text, "x-user: 1\r\n"));
+	assert_non_null(strstr(text, "connection: close\r\n"));
+	assert_null(strstr(text, "x-request-id"));
+	(void)close(fd);
 	assert_int_equal(atomic_load(&gone_count), 0);
+	assert_int_equal(atomic_load(&requests), 0);
+}
+
+#define POSTS(path, fields) "POST " path " HTTP/1.1\r\n" HOST fields "\r\n\r\n"
+
+static void
+a_user_answers_for_a_body_that_is_wrong_and_hears_why(void **state)
+{
+	static const struct {
+		const char *sent;
+		int status;
+		const char *line;
+	} rows[] = {
+		{ POSTS("/echo", "Content-Length: 33554433"), 413, "HTTP/1.1 413 " },
+		{ POSTS("/echo", "Transfer-Encoding: chunked") "2000001\r\n", 413,
+		    "HTTP/1.1 413 " },
+		{ POSTS("/echo", "Transfer-Encoding: chunked") "3\r\nabcd\r\n", 400,
+		    "HTTP/1.1 400 " },
+		{ POSTS("/echo", "Transfer-Encoding: chunked") "x", 400,
+		    "HTTP/1.1 400 " },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		int64_t before = metric_sum(METRIC_HTTP_REFUSED);
+		int fd = client();
+
+		say(fd, rows[i].sent);
+		hears_user(fd, rows[i].line);
+		assert_int_equal(failed_status, rows[i].status);
+		assert_int_equal(metric_sum(METRIC_HTTP_REFUSED), before + 1);
+	}
+}
+
+static void
+a_user_answers_for_a_body_that_is_late_or_cut_short(void **state)
+{
+	int fd = client();
+
+	(void)state;
+	say(fd, POSTS("/echo", "Content-Length: 50000") "abc");
+	settle();
+	advance(11 * SECOND);
+	hears_user(fd, "HTTP/1.1 408 ");
+	assert_int_equal(failed_status, 408);
+	fd = client();
+	say(fd, POSTS("/echo", "Content-Length: 5") "abc");
+	(void)shutdown(fd, SHUT_WR);
+	hears_user(fd, "HTTP/1.1 400 ");
+	assert_int_equal(failed_status, 400);
+}
+
+static void
+let_go(void)
+{
+	exchange_reply(held, 413, NULL, 0, STR_LIT("at last"));
+}
+
+/* What the client goes on sending is neither body nor another request, and no deadline
+ * of the body's ends the wait. */
+static void
+a_user_may_answer_later_for_a_body_that_failed(void **state)
+{
+	int fd = client();
+
+	(void)state;
+	say(fd,
+	    POSTS("/hold", "Transfer-Encoding: chunked") "ffffff00\r\nabc" GET("/echo"));
+	await(&arrived);
+	say(fd, GET("/echo"));
+	settle();
+	advance(60 * SECOND);
+	assert_false(held->is_over);
+	there(let_go);
+	(void)hear(fd, sizeof(text) - 1);
+	assert_memory_equal(text, "HTTP/1.1 413 ", 13);
+	assert_string_equal(strstr(text, "\r\n\r\n"), "\r\n\r\nat last");
+	(void)close(fd);
+	assert_int_equal(atomic_load(&requests), 0);
+	assert_int_equal(atomic_load(&gone_count), 0);
+}
+
+static void
+a_client_may_leave_before_it_hears_why_its_body_failed(void **state)
+{
+	int fd = client();
+
+	(void)state;
+	say(fd, POSTS("/hold", "Content-Length: 33554433"));
+	await(&arrived);
+	advance(SECOND);
+	(void)close(fd);
+	await(&left);
+	assert_int_equal(atomic_load(&gone_count), 1);
 }
 
 static void
@@ -1396,7 +1576,8 @@ any_allocation_may_fail_and_the_server_goes_on(void **state)
 	(void)close(fd);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f)           cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST_ANSWERING(f) cmocka_unit_test_setup_teardown(f, set_up_answering, tear_down)
 
 int
 main(void)
@@ -1415,6 +1596,12 @@ main(void)
 		TEST(a_malformed_request_is_answered_counted_and_closed),
 		TEST(a_body_that_is_too_large_is_refused_before_it_is_read),
 		TEST(a_chunked_body_is_refused_once_it_is_too_large),
+		TEST(no_hundred_continue_invites_a_body_that_is_too_large),
+		TEST(a_chunk_that_is_too_large_is_refused_by_its_size_alone),
+		TEST_ANSWERING(a_user_answers_for_a_body_that_is_wrong_and_hears_why),
+		TEST_ANSWERING(a_user_answers_for_a_body_that_is_late_or_cut_short),
+		TEST_ANSWERING(a_user_may_answer_later_for_a_body_that_failed),
+		TEST_ANSWERING(a_client_may_leave_before_it_hears_why_its_body_failed),
 		TEST(broken_chunks_are_refused_and_their_user_told),
 		TEST(a_body_that_ends_early_is_refused_and_its_user_told),
 		TEST(a_flood_of_pipelined_requests_is_refused_before_the_first_is_served),
