@@ -169,8 +169,11 @@ str_utf8_step(const char *p, size_t n)
 bool
 str_is_utf8(lz_str s)
 {
-	const char *p = s.ptr, *end = p + s.len;
+	const char *p = s.ptr, *end;
 
+	if (s.len == 0)
+		return true; /* ptr may be NULL, to which not even 0 may be added */
+	end = p + s.len;
 	while (p < end) {
 		uint64_t w;
 		size_t n;

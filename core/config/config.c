@@ -247,12 +247,12 @@ build_config(
 	if (json_is_null(c->tree)) {
 		json_decref(c->tree);
 		c->tree = json_object();
+		b->is_out_of_memory =
+		    c->tree == NULL || !yaml_set_line(b->source, c->tree, 1);
 	}
 	crypto_sha256(text, c->digest);
 	if (b->o->path != NULL && b->o->text.ptr == NULL)
-		b->is_out_of_memory = (c->path = mem_strdup(b->o->path)) == NULL;
-	if (c->tree == NULL)
-		b->is_out_of_memory = true;
+		b->is_out_of_memory |= (c->path = mem_strdup(b->o->path)) == NULL;
 	if (!b->is_out_of_memory)
 		build_parts(b, c->tree);
 	st = conclude(b, errors, e);

@@ -45,7 +45,8 @@ sse_free(struct sse *s)
 bool
 sse_is_pending(const struct sse *s)
 {
-	return (s->flags & HAS_DATA) != 0 || s->line.len > 0 || s->name_len > 0;
+	return (s->flags & HAS_DATA) != 0 || s->line.len > 0 || s->name_len > 0 ||
+	       (s->bom > 0 && s->bom < BOM_DONE);
 }
 
 /* Text. */

@@ -52,7 +52,7 @@ an_empty_file_has_the_published_defaults(void **state)
 	assert_true(str_is(c->timezone, "UTC"));
 	assert_int_equal(c->router_count, 2);
 	assert_int_equal(c->provider_count, 0);
-	expect_warning(c, "providers: there are none");
+	expect_warning(c, "latenza.yaml:1: providers: there are none");
 	drop(c);
 }
 
