@@ -131,7 +131,9 @@ def run_programs(o, variable):
 
 
 def suite_unit(o):
-    return run_programs(o, "UNIT_TESTS")
+    count = run_programs(o, "UNIT_TESTS")
+    count += run_programs(o, "UPSTREAM_TESTS")
+    return count
 
 
 # ---- lint ----

@@ -16,7 +16,7 @@ done
 for file in $(find plugins -name '*.[ch]'); do
 	listed "$file" plugins/plugins.am
 done
-for file in tests/unit/test_*.c tests/abi/test_*.c tests/fuzz/fuzz_*.c; do
+for file in tests/unit/test_*.c tests/upstream/test_*.c tests/abi/test_*.c tests/fuzz/fuzz_*.c; do
 	[ ! -f "$file" ] || listed "${file%.c}" tests/tests.am
 done
 for file in tests/lint/*.sh tests/e2e/*.py tests/faults/*.py tests/harness/*.py; do
