@@ -86,12 +86,22 @@ repeat(const char *what, int n)
 		fputs(what, stdout);
 }
 
+/* `ms` of `total` in columns, rounded by `up`; a trace may say anything. */
+static int
+columns_of(double ms, double total, double up)
+{
+	double columns = total > 0 ? ms / total * BAR_COLUMNS + up : 0;
+
+	if (!(columns > 0))
+		return 0;
+	return columns < BAR_COLUMNS ? (int)columns : BAR_COLUMNS;
+}
+
 /* A bar from `at` to `at + ms` of `total`; something that took time at all is seen. */
 static void
 draw_bar(double at, double ms, double total)
 {
-	int from = total > 0 ? (int)(at / total * BAR_COLUMNS) : 0;
-	int n = total > 0 ? (int)(ms / total * BAR_COLUMNS + 0.5) : 0;
+	int from = columns_of(at, total, 0), n = columns_of(ms, total, 0.5);
 
 	if (from >= BAR_COLUMNS)
 		from = BAR_COLUMNS - 1;
@@ -132,8 +142,8 @@ attempt_note(const json_t *a, char *out, size_t n)
 	    has_error ? ": " : "", has_error ? out_text(a, "error") : "");
 }
 
-/* Attempts follow each other; what is left of the whole is the gateway's own and the
- * client's. */
+/* Attempts stand where they were sent; those of traces that do not say so yet follow each
+ * other. What is left of the whole is the gateway's own and the client's. */
 static void
 view_time(const json_t *t)
 {

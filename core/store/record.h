@@ -106,7 +106,8 @@ struct record_trace {
 	lz_str metadata; /* flat JSON object text */
 	lz_str
 	    attempt_list; /* JSON array text:
-			     [{"provider","model","status","end","ms","ttft_ms","cost_nano_eur",...}]
+			     [{"provider","model","status","end","at_ms","ms","ttft_ms","cost_nano_eur",...}];
+			     what was written before at_ms was has none
 			   */
 };
 

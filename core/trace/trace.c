@@ -7,10 +7,11 @@
  */
 #include "trace/trace.h"
 
+#include <inttypes.h>
 #include "base/metric.h"
 
 enum {
-	ATTEMPT_LIST_BYTES = 4096
+	ATTEMPT_LIST_BYTES = 16384 /* as many attempts as there may be, with errors */
 };
 
 static const char *const states[] = { "open", "actual", "estimated", "released",
@@ -43,9 +44,9 @@ add_usage(struct record_usage *sum, const struct record_usage *u)
 }
 
 static int64_t
-ms_between(int64_t from_us, int64_t to_us)
+us_between(int64_t from_us, int64_t to_us)
 {
-	return from_us > 0 && to_us > from_us ? (to_us - from_us) / 1000 : 0;
+	return from_us > 0 && to_us > from_us ? to_us - from_us : 0;
 }
 
 static void
@@ -58,8 +59,18 @@ add_number(struct buf *b, const char *name, int64_t v)
 }
 
 static void
-add_attempt(struct buf *b, const struct attempt *a)
+add_ms(struct buf *b, const char *name, int64_t us)
 {
+	buf_addf(b, ",\"%s\":%" PRId64 ".%03d", name, us / 1000, (int)(us % 1000));
+}
+
+/* at_ms: from the request's first byte to when this attempt was sent, or, if it never
+ * was, chosen. The times behind it count from there. */
+static void
+add_attempt(struct buf *b, const struct request *r, const struct attempt *a)
+{
+	int64_t at_us = a->sent_us > 0 ? a->sent_us : a->began_us;
+
 	buf_add_z(b, b->len > 1 ? ",{\"provider\":" : "{\"provider\":");
 	buf_add_json(b, a->target->provider->name);
 	buf_add_z(b, ",\"model\":");
@@ -70,8 +81,9 @@ add_attempt(struct buf *b, const struct attempt *a)
 	buf_add_z(b, states[a->state]);
 	buf_add_char(b, '"');
 	add_number(b, "status", a->status);
-	add_number(b, "ms", ms_between(a->sent_us, a->ended_us));
-	add_number(b, "ttft_ms", ms_between(a->sent_us, a->first_token_us));
+	add_ms(b, "at_ms", us_between(r->began.mono_us, at_us));
+	add_ms(b, "ms", us_between(a->sent_us, a->ended_us));
+	add_ms(b, "ttft_ms", us_between(a->sent_us, a->first_token_us));
 	add_number(b, "cost_nano_eur", a->cost_nano_eur);
 	if (a->message.len > 0 && a->blame != LZ_UPSTREAM_OK) {
 		buf_add_z(b, ",\"error\":");
@@ -89,7 +101,7 @@ attempt_list(struct request *r)
 	buf_init(&b, ATTEMPT_LIST_BYTES);
 	buf_add_char(&b, '[');
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		add_attempt(&b, &r->attempt[i]);
+		add_attempt(&b, r, &r->attempt[i]);
 	buf_add_char(&b, ']');
 	if (!b.failed)
 		copy = arena_copy(r->arena, buf_str(&b));

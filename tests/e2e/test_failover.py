@@ -3,10 +3,13 @@
 SPDX-License-Identifier: MIT
 """
 
+import json
+import socket
 import threading
 import time
 
 import pytest
+from harness.doors import read_answer
 from harness.gateway import PRICES
 from harness.provider import Provider
 from harness.sse import Stream, text_of
@@ -47,6 +50,43 @@ def test_another_provider_serves_when_the_first_breaks(two, provider, script):
     provider.script(**script)
     code, head, _ = two.chat(two.key())
     assert (code, head["x-latenza-provider"]) == (200, "b")
+
+
+def bar(line):
+    """The columns of a row's bar: where it begins and where it ends."""
+    drawn = line[14:54]
+    marks = [i for i, c in enumerate(drawn) if c != " "]
+    return marks[0], marks[-1]
+
+
+def test_a_trace_says_and_shows_when_each_attempt_began(two, provider, second):
+    provider.script(status=500, delay=0.3)
+    second.script(delay=0.3)
+    assert two.chat(two.key())[0] == 200
+    id = two.traces()[0]["id"]
+    trace = two.trace(id)
+    first, other = trace["attempts"]
+    assert 0 <= first["at_ms"] and first["ms"] >= 300 and other["ms"] >= 300
+    assert other["at_ms"] >= first["at_ms"] + first["ms"]
+    assert other["at_ms"] + other["ms"] <= trace["total_ms"]
+    drawn = two.run("traces", "show", id).stdout.split("Where time went")[1].split("\n\n")[0].splitlines()
+    bars = {line[2:11]: bar(line) for line in drawn if line.startswith("  attempt ")}
+    assert bars["attempt 1"][1] <= bars["attempt 2"][0], "one after the other"
+    exported = [json.loads(line) for line in two.run("traces", "export").stdout.splitlines()]
+    assert [a["at_ms"] for a in exported[0]["attempts"]] == [first["at_ms"], other["at_ms"]]
+
+
+def test_an_attempts_beginning_counts_from_the_requests_first_byte(two):
+    head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Type: application/json\r\n"
+            f"Authorization: Bearer {two.key()}\r\nConnection: close\r\n")
+    body = json.dumps({"model": "fake-1", "messages": [{"role": "user", "content": "Hi"}]})
+    with socket.create_connection(("127.0.0.1", two.port), timeout=20) as s, s.makefile("rb") as file:
+        s.sendall(f"{head}Content-Length: {len(body)}\r\n\r\n".encode())
+        time.sleep(0.25)
+        s.sendall(body.encode())
+        assert read_answer(file).status == 200
+    attempt = two.trace(two.traces()[0]["id"])["attempts"][0]
+    assert attempt["at_ms"] >= 250 and attempt["ms"] >= 0
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
