@@ -444,7 +444,7 @@ call_new(struct request *r, struct attempt *a)
 	c->r = r;
 	c->a = a;
 	c->ended = STEP_WAIT;
-	c->answer_id = arena_printf(r->arena, "chatcmpl-%s", r->id_hex);
+	c->answer_id = arena_join(r->arena, STR_LIT("chatcmpl-"), lz_strz(r->id_hex));
 	buf_init(&c->body, (size_t)r->config->limits.answer_bytes);
 	c->visit = visit_provider(r, a, &provider_ops, c);
 	if (c->visit == NULL || c->answer_id.ptr == NULL) {

@@ -32,9 +32,15 @@ static const char *const said_names[SAID] = { [SAID_CONTENT] = "content",
 bool
 chunk_has_items(const struct jscan_member *array)
 {
-	lz_str rest = array->value, item;
+	const char *p = array->value.ptr;
 
-	return array->type == JSCAN_ARRAY && jscan_next_item(&rest, &item);
+	if (array->type != JSCAN_ARRAY)
+		return false;
+	/* Scanned text: what follows the bracket is white space, an item, or its twin. */
+	do
+		p++;
+	while (*p == ' ' || *p == '\t' || *p == '\n' || *p == '\r');
+	return *p != ']';
 }
 
 /* A string without its quotes, still escaped; absent: null, empty, another type. */
