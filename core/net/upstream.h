@@ -59,7 +59,8 @@ enum upstream_end {
 	UPSTREAM_NO_NAME, /* DNS */
 	UPSTREAM_REFUSED, /* no connection */
 	UPSTREAM_TLS,     /* certificate, handshake */
-	UPSTREAM_STALE,   /* a kept connection closed under the request, no answer byte */
+	UPSTREAM_STALE,   /* a kept connection closed under the request, before a line of
+			     an answer */
 	UPSTREAM_RESET,   /* the connection broke, before the answer or inside it */
 	UPSTREAM_CONNECT_TIMEOUT,
 	UPSTREAM_FIRST_BYTE_TIMEOUT,

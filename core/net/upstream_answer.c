@@ -333,6 +333,11 @@ end_of(const struct upstream_call *c)
 	 * nonsense. */
 	if (c->code == CURLE_RECV_ERROR && strstr(c->h.error, "chunked-encoding") != NULL)
 		return UPSTREAM_BAD;
+	/* It counts the kept connections that closed under a handle, over all calls, and
+	 * at every sixth gives up before it asks us. */
+	if (c->code == CURLE_SEND_ERROR &&
+	    str_starts(lz_strz(c->h.error), "Connection died"))
+		return UPSTREAM_STALE;
 	for (i = 0; i < sizeof(ends) / sizeof(ends[0]); i++)
 		if (ends[i].code == c->code)
 			return is_sent ? ends[i].after : ends[i].before;

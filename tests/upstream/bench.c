@@ -45,6 +45,10 @@ bench_open(
 void
 bench_close(struct bench *b)
 {
+	unsigned requests = atomic_load(&b->p->requests);
+
+	if (requests > b->calls)
+		fail_msg("%u calls became %u requests", b->calls, requests);
 	upstream_free(b->u);
 	loop_free(b->loop);
 	provider_stop(b->p);
@@ -80,6 +84,13 @@ bench_rest(struct bench *b, unsigned ms)
 	    loop_timer_set(b->loop, &b->timer, (int64_t)ms * 1000, stop_loop, b), ST_OK);
 	loop_post(b->loop, &b->task, do_nothing, NULL);
 	loop_run(b->loop);
+}
+
+void
+bench_await(struct bench *b, atomic_uint *what, unsigned value)
+{
+	while (atomic_load(what) < value)
+		bench_rest(b, 1);
 }
 
 void
@@ -207,6 +218,7 @@ send_call(struct got *g, const struct upstream_request *q)
 	g->call = upstream_send(g->b->u, q, &ops, g, &e);
 	if (g->call == NULL)
 		fail_msg("upstream_send: %s", e.text);
+	g->b->calls++;
 }
 
 void

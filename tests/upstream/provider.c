@@ -191,7 +191,7 @@ void
 provider_await_quiet(struct provider *p)
 {
 	while (atomic_load(&p->open) > 0)
-		nap_ms(1);
+		(void)usleep(100);
 }
 
 void

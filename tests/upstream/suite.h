@@ -88,6 +88,7 @@ struct provider {
 	void (*script)(struct line *l);
 	const char *text; /* for scripts */
 	size_t number;
+	unsigned mode;
 	struct tls *tls; /* NULL: plain */
 	/* open: lines whose script still runs. requests: that began to arrive. */
 	atomic_uint lines, open, requests, gate;
@@ -161,7 +162,8 @@ struct bench {
 	struct provider *p;
 	struct loop_task task;
 	struct loop_timer watchdog, timer;
-	unsigned left; /* calls until the loop stops */
+	unsigned left;  /* calls until the loop stops */
+	unsigned calls; /* that were sent: no more requests may arrive */
 };
 
 struct got {
@@ -191,6 +193,8 @@ void bench_close(struct bench *b);
 /* Runs until `calls` more of them are over. */
 void bench_run(struct bench *b, unsigned calls);
 void bench_rest(struct bench *b, unsigned ms);
+/* Turns the loop until a script has moved it up to there. */
+void bench_await(struct bench *b, atomic_uint *what, unsigned value);
 void one_less(struct bench *b);
 
 lz_str url_of(const struct bench *b, char out[64]);

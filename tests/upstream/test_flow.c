@@ -295,6 +295,7 @@ test_a_callback_may_cancel_another_call_and_send_a_new_one(void **state)
 	pair.q = post(&b, url, "again");
 	pair.a.call = upstream_send(b.u, &pair.q, &wild, &pair, &e);
 	pair.b.call = upstream_send(b.u, &pair.q, &ops, &pair.b, &e);
+	b.calls += 2;
 	upstream_pause(pair.b.call); /* so that it cannot end by itself */
 	bench_run(&b, 3);
 	assert_true(pair.b.is_cancelled);

@@ -89,6 +89,7 @@ chain_next(struct chain *k)
 	struct err e;
 
 	k->sent++;
+	k->b.calls++;
 	assert_non_null(upstream_send(k->b.u, &k->q, &quiet, k, &e));
 }
 
@@ -198,6 +199,7 @@ call_without_memory(struct bench *b, unsigned nth)
 	assert_non_null(buf_room(&g.body, 4096));
 	fail_in = nth;
 	g.call = upstream_send(b->u, &q, &ops, &g, &e);
+	b->calls++;
 	if (g.call != NULL)
 		bench_run(b, 1);
 	reached = fail_in == 0;

@@ -165,6 +165,7 @@ on_tick(void *arg)
 			t->call = upstream_send(k->b.u, &k->q, &wild, t, &e);
 			assert_non_null(t->call);
 			k->sent++;
+			k->b.calls++;
 		} else if (t->call != NULL && k->sent == MOODY_CALLS) {
 			upstream_resume(t->call);
 		}
