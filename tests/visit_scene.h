@@ -41,7 +41,7 @@ static struct loop *scene_loop;
 static struct pool *scene_pool;
 static struct upstream *scene_upstream;
 
-static inline void
+static inline int32_t
 scene_on_emit(void *arg, const json_t *j)
 {
 	struct scene *s = arg;
@@ -49,6 +49,7 @@ scene_on_emit(void *arg, const json_t *j)
 	assert_int_equal(json_array_append_new(s->emitted, json_deep_copy(j)), 0);
 	if (s->ends_in_emit)
 		visit_end_all(s->visit);
+	return LZ_OK;
 }
 
 static inline void

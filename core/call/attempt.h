@@ -109,7 +109,8 @@ void stream_begin(struct call *c);
 void stream_data(struct call *c, lz_str bytes);
 /* The transport ended. */
 enum step stream_end(struct call *c, const struct upstream_result *res);
-void stream_emit(struct call *c, const json_t *j);
+/* false: it is over, nothing more is taken. */
+bool stream_emit(struct call *c, const json_t *j);
 /* Ends a stream that cannot go on: error object when something went out, else a failed
  * attempt. */
 enum step stream_fail(struct call *c, const char *end, int32_t blame, lz_str message);
@@ -132,6 +133,8 @@ void call_succeeded(struct call *c);
 void call_finish(struct call *c, enum step s);
 /* As call_finish() with c->ended; a connection that lingers is given up. */
 void call_stop(struct call *c);
+/* The client does not keep up: provider and plugin wait until call_drained(). */
+void call_pause(struct call *c);
 lz_str call_field(const struct call *c, const char *name);
 int64_t call_now_us(const struct call *c);
 

@@ -129,6 +129,16 @@ call_succeeded(struct call *c)
 	a->is_live = false;
 }
 
+void
+call_pause(struct call *c)
+{
+	c->is_paused = true;
+	if (c->upstream != NULL)
+		upstream_pause(c->upstream);
+	else
+		visit_pause(c->visit);
+}
+
 static void
 close_call(struct call *c)
 {
@@ -395,15 +405,15 @@ build_came_home(void *arg, int32_t result)
 		call_finish(b->call, s);
 }
 
-static void
+static int32_t
 on_emit(void *arg, const json_t *j)
 {
 	struct call *c = arg;
 
 	if (c->r->is_stream)
-		stream_emit(c, j);
-	else
-		answer_emit(c, j);
+		return stream_emit(c, j) ? LZ_OK : LZ_E_GONE;
+	answer_emit(c, j);
+	return LZ_OK;
 }
 
 static void
@@ -509,8 +519,11 @@ call_drained(struct request *r)
 {
 	struct call *c = r->attempt_count > 0 ? request_attempt(r)->call : NULL;
 
-	if (c == NULL || !c->is_paused || c->upstream == NULL)
+	if (c == NULL || !c->is_paused)
 		return;
 	c->is_paused = false;
-	upstream_resume(c->upstream);
+	if (c->upstream != NULL) /* it was sent, so the plugin waits for nothing else */
+		upstream_resume(c->upstream);
+	else if (c->visit != NULL)
+		visit_go_on(c->visit);
 }

@@ -16,7 +16,9 @@
 #include "call/attempt.h"
 
 enum {
-	OUT_BYTES = 4 << 20,        /* events waiting for one flush */
+	OUT_BYTES = 4 << 20, /* events waiting for one flush */
+	/* Unsent, of a plugin that goes on within one call: nobody can hold it up. */
+	AHEAD_BYTES = 8 << 20,
 	LAST_BYTES = 64 << 10,      /* what may wait for the trace; the rest goes ahead */
 	ANSWER_TEXT_BYTES = 262144, /* of an answer kept for the trace */
 	/* A comment keeps proxies in between from cutting a silent stream. */
@@ -59,10 +61,8 @@ flush(struct call *c)
 		return;
 	goes_on = exchange_write(r->x, buf_str(&c->out));
 	buf_reset(&c->out);
-	if (goes_on || c->is_paused || c->upstream == NULL)
-		return;
-	c->is_paused = true;
-	upstream_pause(c->upstream);
+	if (!goes_on)
+		call_pause(c);
 }
 
 static void
@@ -488,14 +488,26 @@ stream_end(struct call *c, const struct upstream_result *res)
 
 /* ---- in: chunks that a plugin translated ---- */
 
-void
+/* Does the client keep up? One call of a plugin may be ahead of it by so much. */
+static bool
+is_taken(struct call *c)
+{
+	if (c->r->x == NULL || exchange_unsent(c->r->x) <= AHEAD_BYTES)
+		return true;
+	close_stream(c, stream_fail(c, "too_fast", LZ_UPSTREAM_UNABLE,
+			    STR_LIT("the provider's plugin wrote more at once than the "
+				    "client takes")));
+	return false;
+}
+
+bool
 stream_emit(struct call *c, const json_t *emitted)
 {
 	json_t *j;
 	struct buf text;
 
-	if (c->is_over)
-		return;
+	if (c->is_over || !is_taken(c))
+		return false;
 	stream_begin(c);
 	j = shape_chunk(c, json_deep_copy(emitted));
 	buf_init(&text, SSE_EVENT_BYTES);
@@ -508,6 +520,7 @@ stream_emit(struct call *c, const json_t *emitted)
 		flush(c);
 	buf_free(&text);
 	json_decref(j);
+	return !c->is_over;
 }
 
 enum step

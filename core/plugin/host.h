@@ -24,7 +24,8 @@ enum {
 	PLUGIN_PROBE_MS = 2000,        /* what a child process gets to open one */
 	VISIT_MEMORY_BYTES = 64 << 20, /* lz->alloc(), lz->keep(): each */
 	VISIT_VALUES = 1 << 20,        /* JSON values one call may hold */
-	VISIT_OPS = 64, /* callouts, offloads, timers of one call under way at once */
+	VISIT_OPS = 64,     /* callouts, offloads, timers of one call under way at once */
+	VISIT_POSTS = 1024, /* posted to one call and not run yet */
 	VISIT_REASONS = 16,
 	VISIT_TREE_BYTES = 65536, /* larger bodies are parsed off the loop */
 	VISIT_ROUTE_MS = 200
@@ -191,6 +192,8 @@ struct visit {
 	bool is_closed;  /* the call is over: nothing new may be asked for */
 	bool has_result; /* lz->finish() was called */
 	int32_t result;
+	bool is_paused;   /* callbacks wait */
+	uint64_t turns;   /* of callbacks that had to wait */
 	bool is_over;     /* visit_end_all() was called */
 	bool is_ending;   /* ... and is at work */
 	bool is_settling; /* later_node is on its way */
@@ -240,6 +243,8 @@ int32_t later_offload(lz_call *c, lz_task_fn *work, lz_call_fn *fn, void *ud);
 int32_t later_after(lz_call *c, uint32_t ms, lz_call_fn *fn, void *ud);
 /* Parses r's body in the pool, then calls v->first. */
 int32_t later_parse(struct visit *v, bool wants_body, bool wants_edit);
+/* Calls back what came home while v was paused. visit_settle() is the caller's. */
+void later_go_on(struct visit *v);
 /* Cancels what can be; what a pool thread holds comes home by itself. */
 void later_cancel(struct visit *v);
 /* fn runs on v's loop with `error`, or LZ_E_GONE if v is over by then. */

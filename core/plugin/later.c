@@ -6,6 +6,9 @@
  * never from inside the function that asked. What a pool thread or a posting thread holds
  * cannot be cancelled, only marked; the visit stays until it comes home.
  *
+ * While the visit is paused nothing is called back: what came home stays in the list with
+ * its turn, and is called in that order when the visit goes on.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include "base/json.h"
@@ -27,6 +30,8 @@ struct op {
 	enum op_kind kind;
 	atomic_bool is_gone; /* read by the pool's thread */
 	unsigned call;       /* the entry it belongs to */
+	uint64_t turn;       /* came home while the visit was paused; 0: it did not */
+	int32_t error;       /* of http, once it is home */
 	union {
 		lz_reply_fn *reply;
 		lz_call_fn *call;
@@ -136,10 +141,10 @@ deliver_call(struct op *o)
 }
 
 static void
-deliver_reply(struct op *o, int32_t error)
+deliver_reply(struct op *o)
 {
 	struct visit *v = o->v;
-	lz_reply r = { .size = sizeof(r), .error = error, .status = o->status };
+	lz_reply r = { .size = sizeof(r), .error = o->error, .status = o->status };
 
 	r.elapsed_ms = (uint32_t)((loop_now(v->loop)->mono_us - o->began_us) / 1000);
 	r.body = buf_str(&o->reply);
@@ -150,18 +155,63 @@ deliver_reply(struct op *o, int32_t error)
 	visit_leave(v);
 }
 
+/* The callback, once; o is gone when it returns. */
+static void
+deliver(struct op *o)
+{
+	op_remove(o);
+	if (o->kind == OP_POST)
+		token_post_home(o->v);
+	if (o->kind == OP_HTTP)
+		deliver_reply(o);
+	else
+		deliver_call(o);
+	op_free(o);
+}
+
+/* It happened: the callback runs now, or when the visit goes on. */
+static void
+come_home(struct op *o)
+{
+	struct visit *v = o->v;
+
+	if (v->is_paused && outcome(o) == LZ_OK) {
+		o->turn = ++v->turns;
+		if (o->link == NULL)
+			op_add(o);
+		return;
+	}
+	deliver(o);
+	visit_settle(v);
+}
+
+static struct op *
+next_in_turn(const struct visit *v)
+{
+	struct op *first = NULL;
+
+	for (struct op *o = v->op; o != NULL; o = o->next)
+		if (o->turn > 0 && (first == NULL || o->turn < first->turn))
+			first = o;
+	return first;
+}
+
+void
+later_go_on(struct visit *v)
+{
+	struct op *o;
+
+	while (!v->is_paused && !v->is_over && !v->has_result &&
+	       (o = next_in_turn(v)) != NULL)
+		deliver(o);
+}
+
 /* ---- lz->after() ---- */
 
 static void
 timer_due(void *arg)
 {
-	struct op *o = arg;
-	struct visit *v = o->v;
-
-	op_remove(o);
-	deliver_call(o);
-	op_free(o);
-	visit_settle(v);
+	come_home(arg);
 }
 
 int32_t
@@ -206,13 +256,7 @@ offload_work(void *arg)
 static void
 offload_home(void *arg)
 {
-	struct op *o = arg;
-	struct visit *v = o->v;
-
-	op_remove(o);
-	deliver_call(o);
-	op_free(o);
-	visit_settle(v);
+	come_home(arg);
 }
 
 static enum status
@@ -373,13 +417,10 @@ static void
 http_done(void *arg, const struct upstream_result *result)
 {
 	struct op *o = arg;
-	struct visit *v = o->v;
 
 	o->upstream = NULL;
-	op_remove(o);
-	deliver_reply(o, o->reply.failed ? LZ_E_NOMEM : error_of_end(result->end));
-	op_free(o);
-	visit_settle(v);
+	o->error = o->reply.failed ? LZ_E_NOMEM : error_of_end(result->end);
+	come_home(o);
 }
 
 static const struct upstream_ops http_ops = { http_head, http_data, http_done };
@@ -466,10 +507,7 @@ post_home(void *arg)
 
 	if (v->is_closed || v->is_over || o->call != v->calls)
 		atomic_store_explicit(&o->is_gone, true, memory_order_relaxed);
-	token_post_home(v);
-	deliver_call(o);
-	op_free(o);
-	visit_settle(v);
+	come_home(o);
 }
 
 struct op *
@@ -493,7 +531,7 @@ later_post_run(struct op *o)
 static bool
 is_held_elsewhere(const struct op *o)
 {
-	return o->kind == OP_OFFLOAD || o->kind == OP_PARSE;
+	return o->turn == 0 && (o->kind == OP_OFFLOAD || o->kind == OP_PARSE);
 }
 
 void
@@ -509,15 +547,11 @@ later_cancel(struct visit *v)
 		}
 		/* A callback may change the list: start over after each. What is asked
 		 * for meanwhile is refused. */
-		op_remove(o);
 		atomic_store_explicit(&o->is_gone, true, memory_order_relaxed);
+		o->error = LZ_E_GONE;
 		loop_timer_cancel(v->loop, &o->timer);
 		upstream_cancel(o->upstream);
-		if (o->kind == OP_HTTP)
-			deliver_reply(o, LZ_E_GONE);
-		else
-			deliver_call(o);
-		op_free(o);
+		deliver(o);
 		o = v->op;
 	}
 }

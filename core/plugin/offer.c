@@ -310,13 +310,14 @@ static int32_t
 offer_emit(lz_call *c, const lz_json *j)
 {
 	struct visit *v = provider_of(c);
+	int32_t result;
 
 	if (v == NULL || !json_is_object((const json_t *)(const void *)j))
 		return LZ_E_INVALID;
 	if (v->is_closed || v->is_over)
 		return LZ_E_GONE;
-	v->ops->emit(v->ops_arg, (const json_t *)(const void *)j);
-	return v->is_over ? LZ_E_GONE : LZ_OK;
+	result = v->ops->emit(v->ops_arg, (const json_t *)(const void *)j);
+	return v->is_over ? LZ_E_GONE : result;
 }
 
 static int64_t

@@ -109,7 +109,9 @@ token_post(lz_token t, lz_call_fn *fn, void *ud)
 		return LZ_E_INVALID;
 	(void)pthread_mutex_lock(&lock);
 	s = slot_of(t);
-	if (s != NULL) {
+	if (s != NULL && s->v->posts >= VISIT_POSTS) {
+		result = LZ_E_LIMIT;
+	} else if (s != NULL) {
 		struct op *o = later_post_new(s->v, fn, ud);
 
 		result = o != NULL ? LZ_OK : LZ_E_NOMEM;

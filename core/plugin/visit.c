@@ -187,6 +187,20 @@ visit_settle(struct visit *v)
 	deliver_done(v);
 }
 
+void
+visit_pause(struct visit *v)
+{
+	v->is_paused = true;
+}
+
+void
+visit_go_on(struct visit *v)
+{
+	v->is_paused = false;
+	later_go_on(v);
+	visit_settle(v);
+}
+
 static void
 settle_now(void *arg)
 {

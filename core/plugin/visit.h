@@ -37,7 +37,8 @@ void visit_reason(const struct visit *v, lz_str *code, lz_str *message);
 
 /* ---- providers: one visit per attempt ---- */
 struct visit_provider_ops {
-	void (*emit)(void *arg, const json_t *j);    /* lz->emit(); j is borrowed */
+	/* lz->emit(); j is borrowed. LZ_OK; LZ_E_GONE: nothing more is taken. */
+	int32_t (*emit)(void *arg, const json_t *j);
 	void (*usage)(void *arg, const lz_usage *u); /* lz->usage() */
 };
 /* Makes the visit of attempt `a`. NULL: out of memory. */
@@ -61,6 +62,13 @@ int32_t visit_end(struct visit *v, int32_t clean);
 int32_t visit_classify(struct visit *v, const lz_reply *r, lz_fault *io);
 /* What lz->fail() said in the last call, or NULL. Texts live as long as the visit. */
 const lz_fault *visit_fault(const struct visit *v);
+
+/* While a visit is paused, no callback of what its component waits for runs: whoever
+ * emits from callbacks stops. They run, in the order in which they would have, when it
+ * goes on; `done` may run, and end the visit, before visit_go_on() returns. visit_pause()
+ * also from inside emit(), visit_go_on() from events only. */
+void visit_pause(struct visit *v);
+void visit_go_on(struct visit *v);
 
 /* Ends the visit: pending work is cancelled (its callbacks hear LZ_E_GONE, as a rule
  * before this returns), `done` does not run any more. NULL is fine. */

@@ -11,7 +11,10 @@
 
 enum {
 	BYTES_PER_TOKEN = 4,
-	PIECES_MAX = 1000,   /* of a stream; longer texts come in longer pieces */
+	PIECES_MAX = 1000,   /* of a stream; longer texts come in longer pieces, */
+	PIECE_BYTES = 4096,  /* up to this, and then in more of them */
+	STEP_BYTES = 65536,  /* of one callback; the host holds the next one back */
+	CHUNK_BYTES = 256,   /* about what a chunk has beside its piece */
 	ARGUMENT_PIECE = 12, /* bytes of a tool's arguments per event */
 	STOPS_MAX = 4,
 	CHOICES_MAX = 128,
@@ -396,6 +399,16 @@ emit_whole(lz_call *c, const struct answer *a)
 
 /* ---- streams ---- */
 
+/* As much of the text from `at` on, but no half character. */
+static lz_str
+piece_of(const struct answer *a, size_t most)
+{
+	lz_str rest = lz_strn(a->text.ptr + a->at, a->text.len - a->at);
+
+	rest.len = cut_at(rest, most);
+	return rest;
+}
+
 /* A word with the blanks behind it; more words at once when the text is long. */
 static lz_str
 next_piece(const struct answer *a)
@@ -403,9 +416,7 @@ next_piece(const struct answer *a)
 	size_t least = a->text.len / PIECES_MAX, end = a->at;
 
 	if (a->tool.len > 0)
-		return lz_strn(a->text.ptr + a->at,
-		    cut_at(lz_strn(a->text.ptr + a->at, a->text.len - a->at),
-			ARGUMENT_PIECE));
+		return piece_of(a, ARGUMENT_PIECE);
 	do {
 		while (end < a->text.len && a->text.ptr[end] != ' ' &&
 		       a->text.ptr[end] != '\n')
@@ -413,8 +424,8 @@ next_piece(const struct answer *a)
 		while (end < a->text.len &&
 		       (a->text.ptr[end] == ' ' || a->text.ptr[end] == '\n'))
 			end++;
-	} while (end < a->text.len && end - a->at < least);
-	return lz_strn(a->text.ptr + a->at, end - a->at);
+	} while (end < a->text.len && end - a->at < least && end - a->at < PIECE_BYTES);
+	return piece_of(a, end - a->at < PIECE_BYTES ? end - a->at : PIECE_BYTES);
 }
 
 static int32_t
@@ -473,18 +484,40 @@ emit_next(lz_call *c, struct answer *a)
 	return result == LZ_OK ? LZ_ANSWERED : result;
 }
 
+/* As many pieces as one callback may write; results as above. */
 static int32_t
-emit_rest(lz_call *c, struct answer *a)
+emit_some(lz_call *c, struct answer *a)
 {
+	size_t bytes = 0, at;
 	int32_t result;
 
-	do
+	do {
+		at = a->at;
 		result = emit_next(c, a);
-	while (result == LZ_PENDING);
+		bytes += (a->at - at + CHUNK_BYTES) * (size_t)a->choices;
+	} while (result == LZ_PENDING && bytes < STEP_BYTES);
 	return result;
 }
 
-/* ---- slowly ---- */
+/* ---- from callbacks: slowly, or as fast as the caller reads ---- */
+
+static int
+is_slow(const struct answer *a)
+{
+	return a->model->does == SLOW || a->model->does == CUT;
+}
+
+static void tick(lz_call *c, int32_t error, void *ud);
+
+/* LZ_PENDING: tick() follows. */
+static int32_t
+go_on(lz_call *c, struct answer *a)
+{
+	uint32_t ms = is_slow(a) ? (uint32_t)a->self->next_token : 0;
+	int32_t result = lz->after(c, ms, tick, a);
+
+	return result == LZ_OK ? LZ_PENDING : result;
+}
 
 static void
 tick(lz_call *c, int32_t error, void *ud)
@@ -495,15 +528,23 @@ tick(lz_call *c, int32_t error, void *ud)
 	if (error != LZ_OK)
 		return; /* the caller left */
 	if (lz->request(c)->stream)
-		result = emit_next(c, a);
+		result = is_slow(a) ? emit_next(c, a) : emit_some(c, a);
 	else if (a->model->does == CUT)
 		result = break_off(c);
 	else
 		result = emit_whole(c, a) == LZ_OK ? LZ_ANSWERED : LZ_E_FAIL;
 	if (result == LZ_PENDING)
-		result = lz->after(c, (uint32_t)a->self->next_token, tick, a);
-	if (result != LZ_OK)
+		result = go_on(c, a);
+	if (result != LZ_PENDING)
 		(void)lz->finish(c, result);
+}
+
+static int32_t
+answer_fast(lz_call *c, struct answer *a)
+{
+	int32_t result = emit_some(c, a);
+
+	return result == LZ_PENDING ? go_on(c, a) : result;
 }
 
 static int32_t
@@ -563,10 +604,10 @@ build(void *self, lz_call *c, lz_http *out)
 	a->finish = "stop";
 	if (!compose(c, a))
 		return LZ_E_NOMEM;
-	if (m->does == SLOW || m->does == CUT)
+	if (is_slow(a))
 		return answer_slowly(c, a);
 	if (lz->request(c)->stream)
-		return emit_rest(c, a);
+		return answer_fast(c, a);
 	return emit_whole(c, a) == LZ_OK ? LZ_ANSWERED : LZ_E_FAIL;
 }
 

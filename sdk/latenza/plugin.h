@@ -247,7 +247,8 @@ typedef struct lz_host {
     lz_str   (*credential)(lz_call *c);                          /* its key; rotation is the host's */
     int32_t  (*emit)(lz_call *c, const lz_json *j);              /* OpenAI-shaped: in reply() the answer, in event() and
             end() a chunk. The host fills in id, object, created, model, the first role, index 0, logprobs, refusal, usage,
-            [DONE]; members it does not know (reasoning_content, extra_content) pass both ways. Embeddings: floats */
+            [DONE]; members it does not know (reasoning_content, extra_content) pass both ways. Embeddings: floats.
+            LZ_E_GONE: nothing more is taken. A caller who reads slowly holds your callbacks back; see later */
     int32_t  (*usage)(lz_call *c, const lz_usage *u);            /* cumulative; the last one counts */
     int32_t  (*limit_as)(lz_call *c, lz_str name); /* in build(): the body that the host makes carries the output limit
                                                     under this name, whatever the caller called it */
@@ -255,13 +256,14 @@ typedef struct lz_host {
                                                                     inside a 200; return what it returns */
 
     /* later: return LZ_PENDING, then finish() exactly once. A callback never runs inside the call
-     * that asked for it, and runs exactly once even when the call is cancelled (LZ_E_GONE). */
+     * that asked for it, and runs exactly once even when the call is cancelled (LZ_E_GONE). While a stream's caller does
+     * not keep up with emit(), callbacks wait; emit() a little in each. */
     int32_t  (*http)(lz_call *c, const lz_http *q, lz_reply_fn *fn, void *ud);   /* [worker] replies of up to 4 MiB */
     int32_t  (*offload)(lz_call *c, lz_task_fn *work, lz_call_fn *fn, void *ud); /* [worker] */
     int32_t  (*after)(lz_call *c, uint32_t ms, lz_call_fn *fn, void *ud);        /* [worker] */
     int32_t  (*finish)(lz_call *c, int32_t result);                              /* [worker] */
     lz_token (*token)(lz_call *c);                                               /* [worker] */
-    int32_t  (*post)(lz_token t, lz_call_fn *fn, void *ud);      /* [any] LZ_E_GONE: fn won't run */
+    int32_t  (*post)(lz_token t, lz_call_fn *fn, void *ud);      /* [any] < 0: fn won't run. LZ_E_GONE; LZ_E_LIMIT: too many wait */
 } lz_host;
 
 /* ---- what you offer ---------------------------------------------------------------------- */

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 
 import pytest
+from harness.sse import Stream
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 EXAMPLES = sorted((TOP / "examples/plugins").glob("*.c"))
@@ -87,6 +88,24 @@ def test_the_example_provider_and_router_serve_a_request(make_gateway, compile_p
     assert status == 200, body
     assert (head["x-latenza-provider"], head["x-latenza-strategy"]) == ("mine", "near")
     assert provider.last()["headers"]["x-acme-key"] == "acme-secret"
+
+
+def test_a_plugin_that_does_not_wait_for_the_caller_is_bounded_by_the_host(make_gateway, compile_plugin):
+    gateway = make_gateway(args=["--plugin", compile_plugin(TOP / "tests/abi/flood.c")],
+                           config={"providers": {"flood": {"plugin": "flood", "base_url": "http://nowhere.test", "price": "free",
+                                                           "models": [{"id": "flood-1"}]}}})
+    key, status = gateway.key(), f"/proc/{gateway.process.pid}/status"
+
+    def peak_mib():
+        return int(pathlib.Path(status).read_text().split("VmHWM:")[1].split()[0]) >> 10
+    before = peak_mib()
+    stream = Stream(gateway.port, key, {"model": "flood-1", "messages": [{"role": "user", "content": "Go"}]})
+    events = stream.rest()
+    assert "error" in json.loads(events[-1]) and stream.ended == "whole"
+    assert peak_mib() - before < 32
+    trace = gateway.trace(gateway.traces()[0]["id"])
+    assert [a["end"] for a in trace["attempts"]] == ["too_fast"]
+    stream.close()
 
 
 def test_a_plugin_sees_which_key_asks_and_the_keys_own_metadata(make_gateway, compile_plugin, provider):

@@ -105,6 +105,33 @@ def test_a_stream_without_done_gets_one_when_it_ended_properly(gateway, provider
     assert text_of(events) == "all" and events[-1] == "[DONE]"
 
 
+def test_a_slow_reader_holds_up_a_provider_that_answers_by_itself(gateway):
+    """The echo of 100 choices is some 20 MB, more than sockets take. Were it written into memory, it would end at once."""
+    key, text = gateway.key(test=True), "word " * 12000
+    stream = Stream(gateway.port, key, {"model": "echo-large", "n": 100, "messages": [{"role": "user", "content": text}]})
+    time.sleep(2)  # as much time to run ahead as it likes
+    assert gateway.traces() == [], "it waits for its caller"
+    size, said, last = 0, 0, None
+    for last in stream.events():
+        size += len(last)
+        if last != "[DONE]":
+            said += sum(len(c["delta"].get("content") or "") for c in json.loads(last)["choices"])
+    assert (last, stream.ended) == ("[DONE]", "whole") and said == 100 * 4096 * 4, "of each choice what was reserved"
+    assert size > 16 << 20 and [t["status"] for t in gateway.traces()] == [200]
+    stream.close()
+
+
+def test_a_client_that_leaves_a_stalled_echo_is_noticed(gateway):
+    key = gateway.key(test=True)
+    stream = Stream(gateway.port, key, {"model": "echo-large", "n": 64,
+                                        "messages": [{"role": "user", "content": "word " * 12000}]})
+    stream.close()
+    end = time.monotonic() + 10
+    while not gateway.traces() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert [t["status"] for t in gateway.traces()] == [499]
+
+
 def test_a_slow_reader_holds_the_provider_up_and_not_the_gateways_memory(gateway, provider):
     """64 MB are offered to a client that reads nothing."""
     provider.script(chunks=["y" * 65536] * 1000)

@@ -188,6 +188,94 @@ what_finish_leaves_under_way_is_cancelled(void **state)
 	scene_close(&s);
 }
 
+/* However the component waits: what comes home while it is paused is not called. */
+static void
+a_paused_visit_hears_nothing_until_it_goes_on(void **state)
+{
+	static const char *const later[] = { "after", "offload", "post" };
+	struct scene s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
+		int64_t before = counted("called.ok");
+
+		assert_int_equal(build(&s, "acting", later[i]), LZ_PENDING);
+		visit_pause(s.visit);
+		scene_run_for(60);
+		assert_int_equal(counted("called.ok"), before);
+		assert_int_equal(s.done, 0);
+		visit_go_on(s.visit);
+		assert_int_equal(s.done, 1);
+		assert_int_equal(s.result, LZ_ANSWERED);
+		assert_int_equal(counted("called.ok"), before + 1);
+		scene_close(&s);
+	}
+	scene_open(&s, acting("provider", "acting", "http", "http://127.0.0.1:1/"));
+	assert_int_equal(scene_build(&s), LZ_PENDING);
+	visit_pause(s.visit);
+	scene_run_for(60);
+	assert_int_equal(s.done, 0);
+	visit_go_on(s.visit);
+	if (s.done == 0) /* the network took longer than the pause */
+		assert_int_equal(scene_wait(&s), LZ_ANSWERED);
+	assert_string_equal(said(&s), "http -1 0");
+	scene_close(&s);
+}
+
+static int32_t
+emit_and_pause(void *arg, const json_t *j)
+{
+	struct scene *s = arg;
+
+	(void)scene_on_emit(s, j);
+	visit_pause(s->visit);
+	return LZ_OK;
+}
+
+/* One callback for each time that the client has room, in the order of their due. */
+static void
+callbacks_that_had_to_wait_keep_their_order_and_may_pause_again(void **state)
+{
+	static const struct visit_provider_ops ops = { emit_and_pause, scene_on_usage };
+	static const char *const words[] = { "first", "second", "third" };
+	struct scene s;
+
+	(void)state;
+	scene_open(&s, acting("provider", "acting", "number", ""));
+	s.visit = visit_provider(&s.r, &s.r.attempt[0], &ops, &s);
+	assert_int_equal(visit_build(s.visit, &s.http, scene_on_done, &s), LZ_PENDING);
+	visit_pause(s.visit);
+	scene_run_for(40);
+	for (size_t i = 0; i < 3; i++) {
+		assert_int_equal(json_array_size(s.emitted), i);
+		assert_int_equal(s.done, 0);
+		visit_go_on(s.visit);
+		assert_string_equal(said(&s), words[i]);
+	}
+	assert_int_equal(s.done, 1);
+	assert_int_equal(s.result, LZ_ANSWERED);
+	scene_close(&s);
+}
+
+static void
+what_a_paused_visit_holds_hears_gone_once_when_it_ends(void **state)
+{
+	static const char *const acts[] = { "after", "offload", "post" };
+	struct scene s;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(acts) / sizeof(acts[0]); i++) {
+		int64_t gone = counted("called.gone"), ok = counted("called.ok");
+
+		assert_int_equal(build(&s, "acting", acts[i]), LZ_PENDING);
+		visit_pause(s.visit);
+		scene_run_for(60);
+		scene_close(&s);
+		assert_int_equal(counted("called.gone"), gone + 1);
+		assert_int_equal(counted("called.ok"), ok);
+	}
+}
+
 static void
 the_number_of_things_under_way_is_bounded(void **state)
 {
@@ -514,11 +602,12 @@ fail_once(size_t n, void *arg)
 	return allocations_left >= 0 && allocations_left-- == 0;
 }
 
-static void
+static int32_t
 on_any_emit(void *arg, const json_t *j)
 {
 	(void)arg;
 	(void)j;
+	return LZ_OK;
 }
 
 /* One visit whose k-th allocation fails. */
@@ -676,6 +765,10 @@ main(void)
 		cmocka_unit_test(pending_with_nothing_under_way_is_an_error_not_a_hang),
 		cmocka_unit_test(an_unknown_result_is_an_error),
 		cmocka_unit_test(what_finish_leaves_under_way_is_cancelled),
+		cmocka_unit_test(a_paused_visit_hears_nothing_until_it_goes_on),
+		cmocka_unit_test(
+		    callbacks_that_had_to_wait_keep_their_order_and_may_pause_again),
+		cmocka_unit_test(what_a_paused_visit_holds_hears_gone_once_when_it_ends),
 		cmocka_unit_test(the_number_of_things_under_way_is_bounded),
 		cmocka_unit_test(ending_a_visit_cancels_each_callback_exactly_once),
 		cmocka_unit_test(work_in_the_pool_holds_the_request_until_it_is_home),

@@ -141,6 +141,28 @@ ask_http(const struct own *o, lz_call *c)
 	return e == LZ_OK ? LZ_PENDING : e;
 }
 
+/* Three callbacks and a reply, of which the last one finishes. */
+static void
+numbered(lz_call *c, int32_t error, void *ud)
+{
+	count(error == LZ_OK ? "numbered.ok" : "numbered.gone");
+	if (error != LZ_OK)
+		return;
+	say(c, ud);
+	if (strcmp(ud, "third") == 0)
+		(void)lz->finish(c, LZ_ANSWERED);
+}
+
+static int32_t
+number(lz_call *c)
+{
+	static char first[] = "first", second[] = "second", third[] = "third";
+
+	(void)lz->after(c, 9, numbered, third);
+	(void)lz->after(c, 5, numbered, second);
+	return lz->after(c, 1, numbered, first) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
+}
+
 static int32_t
 use_nulls(lz_call *c)
 {
@@ -242,6 +264,8 @@ build(void *self, lz_call *c, lz_http *out)
 	}
 	if (lz_eq(do_, "after"))
 		return lz->after(c, 5, called, NULL) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
+	if (lz_eq(do_, "number"))
+		return number(c);
 	if (lz_eq(do_, "forever"))
 		return lz->after(c, 3600000, called, NULL) == LZ_OK ? LZ_PENDING
 								    : LZ_E_FAIL;
