@@ -57,20 +57,19 @@ fixture_path(const char *name)
 	return p;
 }
 
-/* Compiles a source of the tree to NAME.so in the directory; flags may hold -D. The
- * sanitizers of the test's own build are not wanted in the plugin: they would have to be
- * first in the process. */
+/* Compiles sources of the tree, blanks between them, to NAME.so in the directory; flags
+ * may hold -D and -l. The sanitizers of the test's own build are not wanted in the
+ * plugin: they would have to be first in the process. */
 static inline const char *
 fixture_compile(const char *source, const char *name, const char *flags)
 {
-	const char *tree = fixture_env("srcdir", ".");
 	const char *out = fixture_path(name);
-	char command[3 * PATH_MAX];
+	char command[4 * PATH_MAX];
 
 	(void)snprintf(command, sizeof(command),
-	    "%s -std=c11 -O1 -g -fPIC -shared -fvisibility=hidden -I'%s/sdk' %s -o '%s' "
-	    "'%s/%s'",
-	    fixture_env("CC", "cc"), tree, flags, out, tree, source);
+	    "cd '%s' && %s -std=c11 -O1 -g -fPIC -shared -fvisibility=hidden -Isdk "
+	    "-o '%s' %s %s",
+	    fixture_env("srcdir", "."), fixture_env("CC", "cc"), out, source, flags);
 	if (system(command) != 0)
 		fail_msg("cannot compile %s", source);
 	return out;

@@ -30,7 +30,7 @@ struct scan {
 	const char *start, *p, *end;
 	uint64_t is_object; /* bit n: what bracket n + 1 opened */
 	unsigned depth;
-	uint32_t keys, items;
+	uint32_t keys, items, max_items;
 	uint32_t text_bytes, media_items;
 	bool has_type;
 	enum status failed;
@@ -369,7 +369,7 @@ scan_to_value(struct scan *s)
 		s->has_type |= key.has_escape || str_eq(key.text, STR_LIT("type"));
 		return true;
 	}
-	if (++s->items > JSCAN_ITEMS)
+	if (++s->items > s->max_items)
 		return refuse_at(s, s->p, ST_LIMIT, "more than 500,000 array items");
 	return true;
 }
@@ -466,9 +466,11 @@ scan_end(struct scan *s)
 static bool
 scan_start(struct scan *s, lz_str text, struct err *e)
 {
-	*s = (struct scan){
-		.start = text.ptr, .p = text.ptr, .end = text.ptr + text.len, .e = e
-	};
+	*s = (struct scan){ .start = text.ptr,
+		.p = text.ptr,
+		.end = text.ptr + text.len,
+		.max_items = JSCAN_ITEMS,
+		.e = e };
 	if (text.len > UINT32_MAX)
 		return refuse_at(s, s->p, ST_LIMIT, "more than 4 GiB");
 	if (peek(s) == '\0' && s->p == s->end)
@@ -558,15 +560,28 @@ scan_object(struct scan *s, struct jscan *out)
 	return scan_end(s);
 }
 
-enum status
-jscan_object(lz_str text, struct jscan *out, struct err *e)
+static enum status
+scan_members(lz_str text, uint32_t max_items, struct jscan *out, struct err *e)
 {
 	struct scan s;
 
 	out->count = 0;
-	if (!scan_start(&s, text, e) || !scan_object(&s, out))
+	if (!scan_start(&s, text, e))
 		return s.failed;
-	return ST_OK;
+	s.max_items = max_items;
+	return scan_object(&s, out) ? ST_OK : s.failed;
+}
+
+enum status
+jscan_object(lz_str text, struct jscan *out, struct err *e)
+{
+	return scan_members(text, JSCAN_ITEMS, out, e);
+}
+
+enum status
+jscan_object_of_any_size(lz_str text, struct jscan *out, struct err *e)
+{
+	return scan_members(text, UINT32_MAX, out, e);
 }
 
 enum status

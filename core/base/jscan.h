@@ -56,6 +56,10 @@ struct jscan {
  * integer or real out of range, bytes after the end. ST_LIMIT: too deep, too many
  * members. text: borrowed, and the ranges point into it. [any] */
 enum status jscan_object(lz_str text, struct jscan *out, struct err *e) MUST_CHECK;
+/* The same with as many array items as there are, for texts that are only looked through,
+ * and whose bytes are bounded: vectors. [any] */
+enum status jscan_object_of_any_size(
+    lz_str text, struct jscan *out, struct err *e) MUST_CHECK;
 /* Any JSON value, validated only (JSONTestSuite). */
 enum status jscan_value(lz_str text, struct err *e) MUST_CHECK;
 

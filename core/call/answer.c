@@ -67,6 +67,15 @@ translated(struct call *c)
 	return bad_answer(c, "the provider's answer could not be translated");
 }
 
+/* A million numbers are an answer; a million of anything else are none. */
+static enum status
+scan_answer(const struct call *c, const struct buf *text, struct jscan *scan)
+{
+	return c->r->kind == REQUEST_EMBEDDINGS
+		   ? jscan_object_of_any_size(buf_str(text), scan, NULL)
+		   : jscan_object(buf_str(text), scan, NULL);
+}
+
 /* OpenAI's own shape, passed on byte for byte. */
 static enum step
 passed_on(struct call *c)
@@ -74,7 +83,7 @@ passed_on(struct call *c)
 	struct jscan scan;
 	const struct jscan_member *m;
 
-	if (jscan_object(buf_str(&c->body), &scan, NULL) != ST_OK)
+	if (scan_answer(c, &c->body, &scan) != ST_OK)
 		return bad_answer(c, "the provider's answer is not JSON");
 	m = jscan_find(&scan, "error");
 	if (m != NULL && m->type == JSCAN_OBJECT) {
@@ -87,6 +96,8 @@ passed_on(struct call *c)
 	m = jscan_find(&scan, "usage");
 	c->a->has_usage =
 	    m != NULL && m->type == JSCAN_OBJECT && chunk_usage(m->value, &c->a->usage);
+	if (c->r->kind == REQUEST_EMBEDDINGS)
+		return vectors_taken(c, &c->body, &scan);
 	m = jscan_find(&scan, "choices");
 	if (m == NULL || !chunk_has_items(m))
 		return bad_answer(c, "the provider's answer has no choices");
@@ -114,21 +125,24 @@ answer_emit(struct call *c, const json_t *j)
 enum step
 answer_framed(struct call *c)
 {
-	struct request *r = c->r;
+	bool is_chat = c->r->kind == REQUEST_CHAT;
 	struct jscan scan;
 	struct buf text;
+	enum step s;
 
-	if (!json_is_array(json_object_get(c->emitted, "choices")))
+	if (!json_is_array(json_object_get(c->emitted, is_chat ? "choices" : "data")))
 		return call_failed(c, "no_answer", LZ_UPSTREAM_DOWN,
 		    STR_LIT("the provider gave no answer"));
-	c->emitted = shape_answer(c, c->emitted);
-	buf_init(&text, (size_t)r->config->limits.answer_bytes);
-	if (!json_print(c->emitted, &text) ||
-	    jscan_object(buf_str(&text), &scan, NULL) != ST_OK) {
-		buf_free(&text);
-		return call_failed(c, "bad_answer", LZ_UPSTREAM_UNABLE,
+	c->emitted = is_chat ? shape_answer(c, c->emitted) : shape_vectors(c, c->emitted);
+	buf_init(&text, call_answer_max(c->r));
+	if (!json_print(c->emitted, &text) || scan_answer(c, &text, &scan) != ST_OK)
+		s = call_failed(c, "bad_answer", LZ_UPSTREAM_UNABLE,
 		    STR_LIT("the provider's answer is larger than limits.answer_bytes, "
 			    "or deeper than JSON may be"));
-	}
-	return hand_over(c, &text, jscan_find(&scan, "choices")->value);
+	else if (is_chat)
+		s = hand_over(c, &text, jscan_find(&scan, "choices")->value);
+	else
+		s = vectors_taken(c, &text, &scan);
+	buf_free(&text);
+	return s;
 }

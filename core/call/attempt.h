@@ -15,7 +15,10 @@ enum {
 			     classify() */
 	CALL_HELD_BYTES = 65536, /* start-up events held back before the first content */
 	CALL_ERROR_BYTES = 256 << 10, /* of a refusal's body */
-	CALL_CHOICES = 128            /* as many as a request may ask for */
+	CALL_CHOICES = 128,           /* as many as a request may ask for */
+	/* Of a vector in an answer: 4,096 numbers of 16 bytes, or 3,072 that are indented
+	 * line by line. */
+	CALL_VECTOR_BYTES = 64 << 10
 };
 
 /* What is known of one choice of a stream. */
@@ -97,11 +100,17 @@ void answer_emit(struct call *c, const json_t *j);
 /* The provider refused: by status, or by an error object under a 200. */
 enum step answer_refused(struct call *c);
 
+/* ---- vectors.c: answers of embeddings ---- */
+/* A whole answer in OpenAI's shape, scanned: takes the text over, with its vectors as the
+ * caller wants them written. */
+enum step vectors_taken(struct call *c, struct buf *text, const struct jscan *scan);
+
 /* ---- shape.c: what a translation leaves to the host ---- */
 /* A translated answer, or chunk, with everything that OpenAI's has, in OpenAI's order. j:
  * taken; NULL: out of memory. */
 json_t *shape_answer(struct call *c, json_t *j);
 json_t *shape_chunk(struct call *c, json_t *j);
+json_t *shape_vectors(struct call *c, json_t *j);
 json_t *shape_usage(const struct record_usage *u); /* OpenAI's usage object; owned */
 
 /* ---- stream.c: streamed answers ---- */
@@ -136,6 +145,9 @@ void call_stop(struct call *c);
 /* The client does not keep up: provider and plugin wait until call_drained(). */
 void call_pause(struct call *c);
 lz_str call_field(const struct call *c, const char *name);
+/* Bytes of a whole answer at most: limits.answer_bytes, and as much as the vectors that
+ * were asked for may take. */
+size_t call_answer_max(const struct request *r);
 int64_t call_now_us(const struct call *c);
 
 #endif

@@ -436,12 +436,20 @@ decide_limit(struct request *r, struct attempt *a)
 	int64_t model = a->target->model->max_output_tokens;
 	int64_t asked = r->max_tokens > 0 ? r->max_tokens : model;
 	lz_budget b = { .size = sizeof b };
-	bool binds = asked < 0 || a->output_bound < asked;
+	bool binds = r->kind == REQUEST_CHAT && (asked < 0 || a->output_bound < asked);
 	bool is_limited = r->output_limit >= 0 || r->max_tokens > 0;
 
 	a->lowers_output =
 	    binds && (is_limited || (!r->is_stream && r->ops->budget(r, LZ_OF_KEY, &b)));
 	r->max_tokens_sent = a->lowers_output ? a->output_bound : -1;
+}
+
+size_t
+call_answer_max(const struct request *r)
+{
+	size_t most = (size_t)r->config->limits.answer_bytes;
+
+	return most + (size_t)r->inputs * CALL_VECTOR_BYTES;
 }
 
 static struct call *
@@ -455,7 +463,7 @@ call_new(struct request *r, struct attempt *a)
 	c->a = a;
 	c->ended = STEP_WAIT;
 	c->answer_id = arena_join(r->arena, STR_LIT("chatcmpl-"), lz_strz(r->id_hex));
-	buf_init(&c->body, (size_t)r->config->limits.answer_bytes);
+	buf_init(&c->body, call_answer_max(r));
 	c->visit = visit_provider(r, a, &provider_ops, c);
 	if (c->visit == NULL || c->answer_id.ptr == NULL) {
 		visit_end_all(c->visit);

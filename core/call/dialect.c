@@ -161,8 +161,10 @@ splice(struct call *c, struct upstream_request *q)
 	const char *end = at + c->r->body.len;
 
 	edit_model(c, e, &n);
-	edit_limit(c, e, &n);
-	edit_usage(c, e, &n);
+	if (c->r->kind == REQUEST_CHAT) {
+		edit_limit(c, e, &n);
+		edit_usage(c, e, &n);
+	}
 	qsort(e, n, sizeof e[0], by_place);
 	for (size_t i = 0; i < n; i++) {
 		if (e[i].with.ptr == NULL)
@@ -221,7 +223,7 @@ dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent
 			       would carry no body */
 	q->url = built->url;
 	if (built->url.ptr == base_url_sent)
-		q->url = arena_join(r->arena, built->url, STR_LIT("/chat/completions"));
+		q->url = arena_join(r->arena, built->url, request_kind(r)->path);
 	if (q->url.ptr == NULL)
 		return ST_NOMEM;
 	if (built->body.ptr != NULL) {

@@ -13,6 +13,9 @@ static const char *const top_last[] = { "choices", "usage", NULL };
 static const char *const choice_first[] = { "index", "message", "delta", NULL };
 static const char *const choice_last[] = { "logprobs", "finish_reason", NULL };
 static const char *const message_first[] = { "role", "content", "refusal", NULL };
+static const char *const vectors_first[] = { "object", "data", NULL };
+static const char *const vectors_last[] = { "model", "usage", NULL };
+static const char *const vector_first[] = { "object", "index", NULL };
 static const char *const none[] = { NULL };
 
 static void
@@ -117,6 +120,29 @@ shape_chunk(struct call *c, json_t *j)
 		put_in_order(choice, choice_first, choice_last);
 	}
 	return shape(c, j, "chat.completion.chunk");
+}
+
+json_t *
+shape_vectors(struct call *c, json_t *j)
+{
+	int64_t prompt = c->a->usage.input + c->a->usage.cache_read;
+	json_t *item;
+	size_t i;
+
+	json_array_foreach(json_object_get(j, "data"), i, item)
+	{
+		set_default_string(item, "object", STR_LIT("embedding"));
+		set_default(item, "index", json_integer((json_int_t)i));
+		put_in_order(item, vector_first, none);
+	}
+	set_default_string(j, "object", STR_LIT("list"));
+	set_default_string(j, "model", c->a->target->upstream_model);
+	if (c->a->has_usage)
+		set_default(j, "usage",
+		    json_pack("{s:I, s:I}", "prompt_tokens", (json_int_t)prompt,
+			"total_tokens", (json_int_t)prompt));
+	put_in_order(j, vectors_first, vectors_last);
+	return j;
 }
 
 json_t *

@@ -28,6 +28,7 @@ struct model_facts {
 	bool knows_capabilities; /* false: nothing is excluded for a capability */
 	double quality;          /* 0..1; -1 unknown */
 	bool is_embedding;
+	bool is_any_mode; /* nobody described it: it may chat, and it may embed */
 };
 
 struct provider {
@@ -157,6 +158,8 @@ size_t config_targets(const struct config *c, lz_str model, const struct target 
     size_t max, struct target *made, struct arena *memory);
 /* Names that are served and close to `model`, nearest first: up to max. [any] */
 size_t config_near_models(const struct config *c, lz_str model, lz_str *out, size_t max);
+/* Does the provider's plugin serve this route: "chat", "embeddings"? [any] */
+bool config_serves(const struct provider *p, lz_str route);
 /* NULL: none of that name. [any] */
 const struct part *config_router(const struct config *c, lz_str name);
 

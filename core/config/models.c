@@ -285,7 +285,8 @@ make_target(const struct config *c, const struct provider *p, lz_str asked, lz_s
 		.price_output = -1,
 		.price_cache_read = -1,
 		.price_cache_write = -1,
-		.quality = -1 };
+		.quality = -1,
+		.is_any_mode = true };
 	if (known != NULL)
 		*f = known->facts;
 	if (p->is_free)
@@ -398,6 +399,23 @@ config_near_models(const struct config *c, lz_str model, lz_str *out, size_t max
 			n = keep_nearest(out, distance, n, max, name, d);
 	}
 	return n;
+}
+
+bool
+config_serves(const struct provider *p, lz_str route)
+{
+	const char *words = p->info != NULL ? p->info->routes : NULL;
+	lz_str rest = words != NULL ? lz_strz(words) : STR_LIT("chat");
+
+	while (rest.len > 0) {
+		ptrdiff_t blank = str_find(rest, ' ');
+		size_t n = blank < 0 ? rest.len : (size_t)blank;
+
+		if (str_eq(str_cut(rest, 0, n), route))
+			return true;
+		rest = str_trim(str_cut(rest, n, rest.len));
+	}
+	return false;
 }
 
 const struct part *

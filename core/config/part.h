@@ -27,8 +27,9 @@ struct part_info {
 	uint32_t option_count, option_size;
 	/* Of a provider: where its vendor is found; NULL: the file must say it. */
 	const char *base_url;
-	bool has_host;   /* false: this build has no host for the kind yet */
-	void *component; /* plugin/'s own */
+	const char *routes; /* likewise: what it serves, by word; NULL: chat */
+	bool has_host;      /* false: this build has no host for the kind yet */
+	void *component;    /* plugin/'s own */
 };
 
 struct part {

@@ -183,7 +183,8 @@ with_latenza(struct request *r, lz_str text, struct buf *room)
 	const struct jscan_member *m;
 	const char *at;
 
-	if (!r->wants_latenza_usage || jscan_object(text, &scan, NULL) != ST_OK)
+	if (!r->wants_latenza_usage ||
+	    jscan_object_of_any_size(text, &scan, NULL) != ST_OK)
 		return text;
 	m = jscan_find(&scan, "usage");
 	if (m == NULL || m->type != JSCAN_OBJECT)

@@ -175,6 +175,7 @@ open_request(struct request *r)
 	if (r->route == NULL)
 		return request_fail(r, f, NULL, "unknown request URL: %.*s",
 		    STR_ARG(str_cut(r->x->head.path, 0, 200)));
+	r->kind = r->route->kind;
 	if (r->route->needs_key)
 		s = key_authenticate(r, inside_keys(r->worker->gateway));
 	if (s == STEP_NEXT && r->route->needs_key) /* who asks for health is answered */

@@ -8,7 +8,7 @@
 #include "gateway/inside.h"
 #include "gateway/models.h"
 
-extern const struct stage stages_chat[];
+extern const struct stage stages_chat[], stages_embeddings[];
 
 static void
 answer_healthz(struct request *r)
@@ -45,11 +45,18 @@ answer_readyz(struct request *r)
 }
 
 static const struct route routes[] = {
-	{ "chat", HTTP_POST, "/v1/chat/completions", true, true, stages_chat, NULL },
-	{ "models", HTTP_GET, "/v1/models", true, false, NULL, models_list },
-	{ "model", HTTP_GET, "/v1/models/", true, false, NULL, models_show },
-	{ "healthz", HTTP_GET, "/healthz", false, false, NULL, answer_healthz },
-	{ "readyz", HTTP_GET, "/readyz", false, false, NULL, answer_readyz },
+	{ "chat", HTTP_POST, "/v1/chat/completions", REQUEST_CHAT, true, true,
+	    stages_chat, NULL },
+	{ "embeddings", HTTP_POST, "/v1/embeddings", REQUEST_EMBEDDINGS, true, true,
+	    stages_embeddings, NULL },
+	{ "models", HTTP_GET, "/v1/models", REQUEST_CHAT, true, false, NULL,
+	    models_list },
+	{ "model", HTTP_GET, "/v1/models/", REQUEST_CHAT, true, false, NULL,
+	    models_show },
+	{ "healthz", HTTP_GET, "/healthz", REQUEST_CHAT, false, false, NULL,
+	    answer_healthz },
+	{ "readyz", HTTP_GET, "/readyz", REQUEST_CHAT, false, false, NULL,
+	    answer_readyz },
 };
 enum {
 	ROUTES = sizeof routes / sizeof routes[0]

@@ -19,6 +19,7 @@ struct route {
 	const char *name; /* in traces: "chat" */
 	enum http_method method;
 	const char *path; /* exact; ending in '/': any rest */
+	enum request_kind kind;
 	bool needs_key, needs_json;
 	const struct stage
 	    *stages; /* ended by a NULL run; NULL: `answer` answers at once */

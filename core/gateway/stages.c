@@ -30,17 +30,18 @@ static enum step admit(struct request *r);
 static enum step candidates(struct request *r);
 static enum step reserve(struct request *r);
 
-const struct stage stages_chat[] = {
-	{ "read", request_read, NULL },
-	{ "admit", admit, NULL },
-	{ "profile", policy_profile, NULL },
-	{ "candidates", candidates, NULL },
-	{ "route", policy_route, NULL },
-	{ "next", policy_next, NULL },
-	{ "reserve", reserve, key_reserve_failed },
-	{ "attempt", call_attempt, NULL },
-	{ NULL, NULL, NULL },
-};
+#define STAGES(read)                                                                     \
+	{                                                                                \
+		{ "read", read, NULL }, { "admit", admit, NULL },                        \
+		    { "profile", policy_profile, NULL },                                 \
+		    { "candidates", candidates, NULL }, { "route", policy_route, NULL }, \
+		    { "next", policy_next, NULL },                                       \
+		    { "reserve", reserve, key_reserve_failed },                          \
+		    { "attempt", call_attempt, NULL }, { NULL, NULL, NULL },             \
+	}
+
+const struct stage stages_chat[] = STAGES(request_read);
+const struct stage stages_embeddings[] = STAGES(request_read_embeddings);
 
 /* ---- rows that need two rooms ---- */
 
@@ -223,6 +224,7 @@ record(struct request *r)
 	struct record_trace t;
 
 	trace_record(r, &t);
+	t.route = lz_strz(r->route->name);
 	if (spool_trace(r->worker->spool, &t) != ST_OK)
 		log_error("trace.unwritten", "request=%s", r->id_hex);
 }

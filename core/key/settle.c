@@ -108,7 +108,8 @@ make_plausible(const struct request *r, const struct attempt *a, struct record_u
 {
 	int64_t window = a->target->model->context_window;
 	int64_t most = window > 0 && window < window_max ? window : window_max;
-	bool input = make_input_plausible(r, most, u);
+	int64_t texts = r->inputs > 1 ? r->inputs : 1; /* each has a window of its own */
+	bool input = make_input_plausible(r, most * texts, u);
 
 	return make_output_plausible(r, a, most, u) && input;
 }

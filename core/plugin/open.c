@@ -243,6 +243,7 @@ describe(struct component *c, const struct kind *k, struct plugin *p)
 		.option_size = c->self.option_size,
 		.base_url =
 		    k->check == check_provider ? c->table.provider.base_url : NULL,
+		.routes = k->check == check_provider ? c->table.provider.routes : NULL,
 		.has_host = k->has_host,
 		.component = c };
 }

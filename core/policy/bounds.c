@@ -67,15 +67,23 @@ affordable(const struct request *r, const struct price *p, int64_t left_nano)
 	return left * THOUSAND / per_1000;
 }
 
+static int64_t
+output_wanted(const struct request *r, const struct model_facts *m)
+{
+	int64_t out = least(r->max_tokens, r->output_limit);
+
+	if (r->kind == REQUEST_EMBEDDINGS) /* vectors are no tokens */
+		return 0;
+	return out < 0 ? least(m->max_output_tokens, DEFAULT_OUTPUT) : out;
+}
+
 void
 bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 {
 	const struct model_facts *m = c->target->model;
-	int64_t out = least(r->max_tokens, r->output_limit), fits, likely;
+	int64_t out = output_wanted(r, m), fits, likely;
 	struct price p;
 
-	if (out < 0)
-		out = least(m->max_output_tokens, DEFAULT_OUTPUT);
 	c->output_bound = out;
 	c->bound_nano_eur = c->input_nano_eur = c->estimate_nano_eur = -1;
 	if (!cost_price(r->config, c->target, &p))

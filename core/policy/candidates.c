@@ -30,7 +30,19 @@ context_is_too_small(const struct request *r, const struct model_facts *m)
 {
 	int64_t output = r->max_tokens > 0 ? r->max_tokens : 0;
 
-	return m->context_window > 0 && r->prompt_tokens + output > m->context_window;
+	if (m->context_window <= 0)
+		return false;
+	if (r->kind == REQUEST_EMBEDDINGS) /* each text has a window of its own */
+		return r->longest_input > m->context_window;
+	return r->prompt_tokens + output > m->context_window;
+}
+
+static bool
+is_of_kind(const struct request *r, const struct target *t)
+{
+	return (t->model->is_any_mode ||
+		   t->model->is_embedding == (r->kind == REQUEST_EMBEDDINGS)) &&
+	       config_serves(t->provider, request_kind(r)->name);
 }
 
 static enum exclusion
@@ -39,7 +51,7 @@ judge(struct filters *f, struct candidate *c)
 	struct request *r = f->r;
 	const struct target *t = c->target;
 
-	if (t->model->is_embedding)
+	if (!is_of_kind(r, t))
 		return EXCLUDED_KIND;
 	if (f->is_test_key && !t->provider->is_test)
 		return EXCLUDED_TEST;
@@ -128,15 +140,17 @@ fail_excluded(struct request *r, enum exclusion x)
 		    "no model that '%.*s' may be served by can do what '%s' asks for",
 		    STR_ARG(r->model), r->capability_param);
 	case EXCLUDED_CONTEXT:
-		return request_fail(r, FAULT_CONTEXT_LENGTH, "messages",
+		return request_fail(r, FAULT_CONTEXT_LENGTH, request_kind(r)->input,
 		    "about %" PRId64
 		    " tokens of input are too long for every candidate for '%.*s'",
-		    r->prompt_tokens, STR_ARG(r->model));
+		    r->kind == REQUEST_EMBEDDINGS ? r->longest_input : r->prompt_tokens,
+		    STR_ARG(r->model));
 	case EXCLUDED_BUDGET:
 		return fail_budget(r);
 	case EXCLUDED_KIND:
-		return request_fail(r, FAULT_BAD_REQUEST, "model",
-		    "'%.*s' is not a chat model", STR_ARG(r->model));
+		return request_fail(r, FAULT_UNSUPPORTED_CAPABILITY, "model",
+		    "'%.*s' is not %s, or its provider has no %.*s", STR_ARG(r->model),
+		    request_kind(r)->model, STR_ARG(request_kind(r)->name));
 	default:
 		return request_fail(r, FAULT_NO_PROVIDER, NULL,
 		    "no provider of '%.*s' is healthy at present; try again in a moment",

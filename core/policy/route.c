@@ -32,6 +32,10 @@ policy_profile(struct request *r)
 		if (config_router(r->config, name) == NULL)
 			return request_fail(r, FAULT_MODEL_NOT_FOUND, "model",
 			    "there is no routing strategy '%.*s'", STR_ARG(name));
+		if (r->kind == REQUEST_EMBEDDINGS)
+			return request_fail(r, FAULT_UNSUPPORTED_CAPABILITY, "model",
+			    "embeddings need a model by its name: vectors of different "
+			    "models cannot be compared");
 		return set_strategy(r, name, "model");
 	}
 	if (r->strategy_asked.ptr != NULL)

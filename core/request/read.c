@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include "base/crypto.h"
 #include "base/json.h"
-#include "request/request.h"
+#include "request/read.h"
 
 enum {
 	MODEL_BYTES = 256,
@@ -24,32 +24,26 @@ enum {
 	    2000 /* bound of one inline image, file or sound, whatever its bytes */
 };
 
-static enum step
-wrong(struct request *r, const char *param, const char *wanted)
+enum step
+read_wrong(struct request *r, const char *param, const char *wanted)
 {
 	return request_fail(r, FAULT_BAD_REQUEST, param, "'%s' %s", param, wanted);
 }
 
-static bool
-is_null(const struct jscan_member *m)
-{
-	return m == NULL || m->type == JSCAN_NULL;
-}
-
 /* A string member, decoded into the arena; absent and null leave *out alone. */
-static enum step
+enum step
 read_string(struct request *r, const char *name, size_t max, lz_str *out)
 {
 	const struct jscan_member *m = jscan_find(&r->scan, name);
 	char *room;
 
-	if (is_null(m))
+	if (read_is_null(m))
 		return STEP_NEXT;
 	room = m->has_escape ? arena_alloc(r->arena, m->value.len) : NULL;
 	if ((m->has_escape && room == NULL) || !jscan_string(m, room, out))
-		return wrong(r, name, "must be a string");
+		return read_wrong(r, name, "must be a string");
 	if (out->len > max)
-		return wrong(r, name, "is too long");
+		return read_wrong(r, name, "is too long");
 	return STEP_NEXT;
 }
 
@@ -58,21 +52,21 @@ read_bool(struct request *r, const char *name, bool *out)
 {
 	const struct jscan_member *m = jscan_find(&r->scan, name);
 
-	if (is_null(m))
+	if (read_is_null(m))
 		return STEP_NEXT;
 	if (m->type != JSCAN_TRUE && m->type != JSCAN_FALSE)
-		return wrong(r, name, "must be true or false");
+		return read_wrong(r, name, "must be true or false");
 	*out = m->type == JSCAN_TRUE;
 	return STEP_NEXT;
 }
 
-static enum step
+enum step
 read_count(struct request *r, const char *name, int64_t max, int64_t *out)
 {
 	const struct jscan_member *m = jscan_find(&r->scan, name);
 	int64_t v;
 
-	if (is_null(m))
+	if (read_is_null(m))
 		return STEP_NEXT;
 	if (!jscan_int(m, &v) || v < 1 || v > max)
 		return request_fail(r, FAULT_BAD_REQUEST, name,
@@ -111,7 +105,7 @@ read_model(struct request *r)
 {
 	enum step s;
 
-	if (is_null(jscan_find(&r->scan, "model")))
+	if (read_is_null(jscan_find(&r->scan, "model")))
 		return request_fail(r, FAULT_BAD_REQUEST, "model",
 		    "you must provide a 'model' parameter");
 	s = read_string(r, "model", MODEL_BYTES, &r->model);
@@ -130,17 +124,18 @@ read_stream(struct request *r)
 	struct jscan_member inner;
 	enum step s = read_bool(r, "stream", &r->is_stream);
 
-	if (s != STEP_NEXT || is_null(m))
+	if (s != STEP_NEXT || read_is_null(m))
 		return s;
 	if (m->type != JSCAN_OBJECT)
-		return wrong(r, "stream_options", "must be an object");
+		return read_wrong(r, "stream_options", "must be an object");
 	if (!r->is_stream)
-		return wrong(
+		return read_wrong(
 		    r, "stream_options", "is only allowed when 'stream' is true");
 	if (!jscan_inner(m->value, "include_usage", &inner) || inner.type == JSCAN_NULL)
 		return STEP_NEXT;
 	if (inner.type != JSCAN_TRUE && inner.type != JSCAN_FALSE)
-		return wrong(r, "stream_options.include_usage", "must be true or false");
+		return read_wrong(
+		    r, "stream_options.include_usage", "must be true or false");
 	r->wants_usage_chunk = inner.type == JSCAN_TRUE;
 	return STEP_NEXT;
 }
@@ -216,18 +211,18 @@ read_capabilities(struct request *r)
 	const struct jscan_member *m = jscan_find(&r->scan, "messages");
 
 	if (m == NULL || m->type != JSCAN_ARRAY)
-		return wrong(r, "messages", "must be an array of messages");
+		return read_wrong(r, "messages", "must be an array of messages");
 	if (!is_filled_array(m))
-		return wrong(r, "messages", "must hold at least one message");
+		return read_wrong(r, "messages", "must hold at least one message");
 	read_part_kinds(r, m);
 	m = jscan_find(&r->scan, "tools");
-	if (!is_null(m) && m->type != JSCAN_ARRAY)
-		return wrong(r, "tools", "must be an array");
+	if (!read_is_null(m) && m->type != JSCAN_ARRAY)
+		return read_wrong(r, "tools", "must be an array");
 	if (is_filled_array(m) || is_filled_array(jscan_find(&r->scan, "functions")))
 		wants(r, LZ_CAN_TOOLS, "tools");
 	m = jscan_find(&r->scan, "response_format");
-	if (!is_null(m) && m->type != JSCAN_OBJECT)
-		return wrong(r, "response_format", "must be an object");
+	if (!read_is_null(m) && m->type != JSCAN_OBJECT)
+		return read_wrong(r, "response_format", "must be an object");
 	if (m != NULL && holds(m->value, "\"json_schema\""))
 		wants(r, LZ_CAN_SCHEMA, "response_format");
 	if (r->is_stream)
@@ -339,10 +334,10 @@ read_metadata(struct request *r)
 
 	if (!is_traceparent(parent))
 		parent = STR_NONE;
-	if (is_null(m) && header.ptr == NULL && parent.ptr == NULL)
+	if (read_is_null(m) && header.ptr == NULL && parent.ptr == NULL)
 		return STEP_NEXT;
 	all = json_object();
-	if (!is_null(m))
+	if (!read_is_null(m))
 		s = merge_metadata(r, m->value, "metadata", all);
 	if (s == STEP_NEXT && header.ptr != NULL)
 		s = merge_metadata(r, header, "x-latenza-metadata", all);
@@ -436,19 +431,37 @@ read_user(struct request *r)
 }
 
 enum step
-request_read(struct request *r)
+read_begin(struct request *r)
 {
-	static enum step (*const parts[])(struct request * r) = { read_model, read_stream,
-		read_limits, read_capabilities, check_no_header_twice, read_headers,
-		read_user, read_metadata };
 	struct err e;
-	enum step s = STEP_NEXT;
 
 	r->max_tokens = -1;
 	r->choices = 1;
 	if (jscan_object(buf_str(&r->body), &r->scan, &e) != ST_OK)
 		return request_fail(r, FAULT_BAD_REQUEST, NULL,
 		    "the request body is not valid: %s", e.text);
+	return read_model(r);
+}
+
+enum step
+read_around(struct request *r)
+{
+	static enum step (*const parts[])(struct request * r) = { check_no_header_twice,
+		read_headers, read_user, read_metadata };
+	enum step s = STEP_NEXT;
+
+	for (unsigned i = 0; i < sizeof parts / sizeof parts[0] && s == STEP_NEXT; i++)
+		s = parts[i](r);
+	return s;
+}
+
+enum step
+request_read(struct request *r)
+{
+	static enum step (*const parts[])(struct request * r) = { read_begin, read_stream,
+		read_limits, read_capabilities, read_around };
+	enum step s = STEP_NEXT;
+
 	for (unsigned i = 0; i < sizeof parts / sizeof parts[0] && s == STEP_NEXT; i++)
 		s = parts[i](r);
 	if (s == STEP_NEXT)

@@ -27,6 +27,20 @@ static const char *const exclusion_names[EXCLUSION_COUNT] = {
 	[EXCLUDED_TRIED] = "failed_already",
 };
 
+static const struct request_kind_row kinds[REQUEST_KINDS] = {
+	[REQUEST_CHAT] = { STR_LIT("chat"), STR_LIT("/chat/completions"), "a chat model",
+	    "messages" },
+	[REQUEST_EMBEDDINGS] = { STR_LIT("embeddings"), STR_LIT("/embeddings"),
+	    "an embedding model", "input" },
+};
+
+const struct request_kind_row *
+request_kind(const struct request *r)
+{
+	must(r->kind < REQUEST_KINDS);
+	return &kinds[r->kind];
+}
+
 const char *
 exclusion_name(enum exclusion x)
 {

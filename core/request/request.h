@@ -33,6 +33,19 @@ enum step {
 		     them */
 };
 
+/* What is asked for: the routes that call providers. */
+enum request_kind {
+	REQUEST_CHAT,
+	REQUEST_EMBEDDINGS,
+	REQUEST_KINDS
+};
+struct request_kind_row {
+	lz_str name;       /* as plugins and their routes call it: "chat" */
+	lz_str path;       /* at a provider, behind its base_url */
+	const char *model; /* what serves it: "a chat model" */
+	const char *input; /* the member that is the prompt */
+};
+
 struct key;   /* key/keys.h */
 struct route; /* gateway/routes.h */
 struct visit; /* plugin/visit.h */
@@ -127,6 +140,7 @@ struct request {
 	struct arena *arena;
 	struct config *config; /* a reference */
 	const struct route *route;
+	enum request_kind kind;
 	uint8_t id[RECORD_ID_BYTES];
 	char id_hex[2 * RECORD_ID_BYTES + 1];
 	struct moment began;
@@ -157,6 +171,9 @@ struct request {
 	int64_t prompt_tokens;        /* estimate */
 	int64_t media_parts;          /* of messages: images, sounds, files */
 	int64_t prompt_bound;         /* no provider counts more */
+	int64_t inputs;               /* embeddings: texts, a vector for each */
+	int64_t longest_input;        /* of them, in tokens; at least so many */
+	bool wants_base64;            /* vectors, instead of lists of numbers */
 	int64_t deadline_us;          /* monotonic */
 	const char *capability_param; /* the member that asks for the dearest capability,
 					 for faults */
@@ -214,6 +231,10 @@ void request_go_on(struct request *r, enum step s);
 /* Reads head and body: model, stream, limits, capabilities, metadata, user ... (read.c).
  * STEP_NEXT or STEP_FAULT. */
 enum step request_read(struct request *r);
+/* The same of a request for embeddings (read_embeddings.c). */
+enum step request_read_embeddings(struct request *r);
+/* The row of r->kind. */
+const struct request_kind_row *request_kind(const struct request *r);
 /* Header value by lower-case name; STR_NONE: absent. */
 lz_str request_header(const struct request *r, const char *name);
 /* The current attempt; must exist. */

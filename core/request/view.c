@@ -53,8 +53,7 @@ request_view(struct request *r, lz_request *out, uint32_t phase)
 	out->prompt_tokens = r->prompt_tokens;
 	out->max_output_tokens = r->max_tokens;
 	out->id = lz_strz(r->id_hex);
-	out->route = STR_LIT(
-	    "chat"); /* the one route there is; the route's row will carry its word */
+	out->route = request_kind(r)->name;
 	out->model = r->model;
 	out->key = r->caller.key;
 	out->organization = r->caller.organization;

@@ -222,9 +222,12 @@ trace_offer_content(struct request *r, lz_str candidates)
 	buf_init(&joined, 1 << 20);
 	if (r->log_content == LOG_CONTENT_FULL) {
 		request = buf_str(&r->body);
-		answer = r->answer.len > 0             ? buf_str(&r->answer)
-			 : streamed_answer(r, &joined) ? buf_str(&joined)
-						       : STR_NONE;
+		if (r->kind == REQUEST_EMBEDDINGS) /* nobody reads vectors */
+			answer = STR_NONE;
+		else if (r->answer.len > 0)
+			answer = buf_str(&r->answer);
+		else if (streamed_answer(r, &joined))
+			answer = buf_str(&joined);
 	}
 	if (r->log_content != LOG_CONTENT_OFF &&
 	    (request.len > 0 || answer.len > 0 || candidates.len > 2))

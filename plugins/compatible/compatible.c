@@ -39,13 +39,13 @@ static const lz_option options[] = {
 static const lz_provider provider = {
 	.size = sizeof(provider),
 	.framing = LZ_SSE,
-	.routes = "chat",
+	.routes = "chat embeddings",
 	.build = build,
 };
 static const lz_component parts[] = { {
     .kind = LZ_PROVIDER,
     .name = "compatible",
-    .summary = "Any server that speaks OpenAI's chat completions",
+    .summary = "Any server that speaks OpenAI's chat completions or embeddings",
     .vtable = &provider,
     LZ_OPTIONS_OF(options),
     .instance_size = sizeof(struct compatible),

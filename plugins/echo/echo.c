@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <latenza/plugin.h>
+#include "embed.h"
 
 enum {
 	BYTES_PER_TOKEN = 4,
@@ -34,7 +34,7 @@ enum behaviour {
 	TOOLS,
 	FAIL_RATE,
 	FAIL_DOWN,
-	NO_CHAT
+	EMBED
 };
 
 static const struct model {
@@ -48,7 +48,7 @@ static const struct model {
 	{ "echo-tools", TOOLS },
 	{ "echo-fail-429", FAIL_RATE },
 	{ "echo-fail-500", FAIL_DOWN },
-	{ "echo-embed", NO_CHAT },
+	{ "echo-embed", EMBED },
 };
 
 /* One answer on its way. Lives in lz->keep(): as long as the attempt. */
@@ -593,9 +593,11 @@ build(void *self, lz_call *c, lz_http *out)
 	if (m->does == FAIL_DOWN)
 		return fail(c, LZ_UPSTREAM_DOWN, 0, "server_error",
 		    "echo-fail-500 is down, as it always is");
-	if (m->does == NO_CHAT)
+	if ((m->does == EMBED) != lz_eq(lz->request(c)->route, "embeddings"))
 		return fail(c, LZ_UPSTREAM_CALLER, 400, NULL,
-		    "echo-embed makes embeddings; it does not chat");
+		    "echo-embed makes embeddings, and the others chat");
+	if (m->does == EMBED)
+		return embed_answer(c);
 	a = lz->keep(c, sizeof(*a));
 	if (a == NULL)
 		return LZ_E_NOMEM;
@@ -620,7 +622,7 @@ static const lz_option options[] = {
 static const lz_provider provider = {
 	.size = sizeof(provider),
 	.needs = LZ_NEEDS_BODY,
-	.routes = "chat",
+	.routes = "chat embeddings",
 	.build = build,
 	.base_url = "echo:",
 };

@@ -52,7 +52,9 @@ class Gateway:
         if provider is not None:
             providers["fake"] = {"plugin": "compatible", "base_url": provider.base_url, "api_keys": ["env:FAKE_KEY"],
                                  "models": [{"id": m, "context_window": 32768, "max_output_tokens": 4096, **PRICES}
-                                            for m in provider.models]}
+                                            for m in provider.models] +
+                                           [{"id": m, "mode": "embedding", "context_window": 8191,
+                                             "price_input_per_mtok": 1.0} for m in provider.embedding_models]}
         return {"listen": f"127.0.0.1:{self.port}", "admin": {"listen": f"127.0.0.1:{self.admin_port}"},
                 "data": str(self.data), "fx": {"eur_per_usd": EUR_PER_USD, "date": "2026-11-20"},
                 "providers": providers}

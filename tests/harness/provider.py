@@ -6,6 +6,7 @@
     provider.script(gate=threading.Event())                              answers when the test says so
     provider.script(chunks=[...], step=threading.Semaphore(0))           and so for every piece (from the step_from-th)
     provider.script(events=[{...}, "[DONE]"], end="cut")                 a stream's events as they are; a number: a pause
+    provider.script(vectors="float")                                     embeddings in this form, whatever was asked for
 
 The first script whose model matches and whose times are not used up applies; else the answer repeats the last user
 message. One thread per connection: tests ask for hundreds of streams, not for thousands.
@@ -13,25 +14,28 @@ message. One thread per connection: tests ask for hundreds of streams, not for t
 SPDX-License-Identifier: MIT
 """
 
+import base64
 import contextlib
 import json
 import socket
 import struct
 import threading
 import time
+import zlib
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Script:
     def __init__(self, model=None, times=None, status=200, headers=None, body=None, raw=None, delay=0.0, chunks=None,
                  pace=0.0, end="done", usage=(7, 5), tool_calls=None, finish="stop", gate=None, step=None, step_from=0,
-                 events=None):
+                 events=None, vectors=None):
         self.model, self.times = model, times
         self.status, self.headers, self.body, self.raw = status, headers or {}, body, raw
         self.delay, self.chunks, self.pace, self.end = delay, chunks, pace, end
         self.usage, self.tool_calls, self.finish, self.gate = usage, tool_calls, finish, gate
         self.step, self.step_from = step, step_from
         self.events = events
+        self.vectors = vectors
 
 
 class Server(ThreadingHTTPServer):
@@ -45,8 +49,8 @@ class Server(ThreadingHTTPServer):
 
 
 class Provider:
-    def __init__(self, models=("fake-1", "fake-2")):
-        self.models = list(models)
+    def __init__(self, models=("fake-1", "fake-2"), embedding_models=("fake-embed",)):
+        self.models, self.embedding_models = list(models), list(embedding_models)
         self.scripts, self.requests, self.lock = [], [], threading.Lock()
         self.cancelled = 0  # connections that the gateway closed before the answer was whole
         self.server = Server(("127.0.0.1", 0), make_handler(self))
@@ -78,10 +82,10 @@ class Provider:
                     return s
         return Script()
 
-    def calls(self, model=None):
-        """How many chat completions arrived."""
+    def calls(self, model=None, path="/chat/completions"):
+        """How many chat completions arrived, or embeddings."""
         with self.lock:
-            return sum(1 for r in self.requests if r["path"].endswith("/chat/completions") and
+            return sum(1 for r in self.requests if r["path"].endswith(path) and
                        (model is None or r["body"].get("model") == model))
 
     def last(self):
@@ -97,6 +101,23 @@ def last_user_text(body):
                 return "".join(part.get("text", "") for part in content)
             return content or ""
     return ""
+
+
+def vector_of(text, dimensions):
+    """Numbers that a float32 holds exactly, told by the text."""
+    seed = zlib.crc32(json.dumps(text).encode())
+    return [((seed * (k + 1)) % 2001 - 1000) / 1024 for k in range(dimensions)]
+
+
+def embeddings_of(body, form):
+    texts = body["input"] if isinstance(body["input"], list) else [body["input"]]
+    if texts and isinstance(texts[0], int):
+        texts = [texts]
+    vectors = [vector_of(text, body.get("dimensions") or 3) for text in texts]
+    if form == "base64":
+        vectors = [base64.b64encode(struct.pack(f"<{len(v)}f", *v)).decode() for v in vectors]
+    return {"object": "list", "model": body["model"], "usage": {"prompt_tokens": 7, "total_tokens": 7},
+            "data": [{"object": "embedding", "index": i, "embedding": v} for i, v in enumerate(vectors)]}
 
 
 def usage_of(script):
@@ -187,6 +208,8 @@ def make_handler(provider):
                 return self.send_json(script.status, error, script.headers)
             if body.get("stream"):
                 return self.stream(body, script)
+            if self.path.endswith("/embeddings") and script.body is None:
+                return self.send_json(200, embeddings_of(body, script.vectors or body.get("encoding_format")))
             self.send_json(200, script.body or self.whole(body, script), script.headers)
 
         def whole(self, body, script):

@@ -156,7 +156,68 @@ embedding_models_do_not_chat(void **state)
 	model[0].is_embedding = model[1].is_embedding = true;
 	expect_only_the_last(EXCLUDED_KIND);
 	model[2].is_embedding = true;
-	expect_fault(FAULT_BAD_REQUEST);
+	expect_fault(FAULT_UNSUPPORTED_CAPABILITY);
+	assert_true(str_is(r->fault_param, "model"));
+}
+
+static void
+set_embeddings_scene(void)
+{
+	static const struct part_info info = { .routes = "chat embeddings" };
+
+	set_scene();
+	r->kind = REQUEST_EMBEDDINGS;
+	r->inputs = 3;
+	r->longest_input = 40;
+	for (unsigned i = 0; i < TARGETS; i++) {
+		model[i].is_embedding = true;
+		provider[i].info = &info;
+	}
+}
+
+static void
+chat_models_and_plugins_without_embeddings_make_none(void **state)
+{
+	static const struct part_info chats = { .routes = NULL };
+
+	(void)state;
+	set_embeddings_scene();
+	assert_int_equal(find(), STEP_NEXT);
+	model[0].is_embedding = false;
+	provider[1].info = &chats;
+	expect_only_the_last(EXCLUDED_KIND);
+	model[2].is_embedding = false;
+	expect_fault(FAULT_UNSUPPORTED_CAPABILITY);
+	model[2].is_any_mode = true; /* nobody described it */
+	expect_only_the_last(EXCLUDED_KIND);
+}
+
+static void
+embeddings_reserve_their_texts_and_no_output(void **state)
+{
+	(void)state;
+	set_embeddings_scene();
+	r->output_limit = 500;
+	assert_int_equal(find(), STEP_NEXT);
+	assert_int_equal(r->candidate[0].output_bound, 0);
+	assert_int_equal(r->candidate[0].bound_nano_eur, 100 * 1000);
+	assert_int_equal(r->candidate[0].estimate_nano_eur, 25 * 1000);
+	has_budget = true;
+	budget.limit = 100 * 1000 - 1;
+	expect_fault(FAULT_BUDGET_SPENT);
+}
+
+static void
+each_text_has_a_window_of_its_own(void **state)
+{
+	(void)state;
+	set_embeddings_scene();
+	r->prompt_tokens = 100000;
+	r->longest_input = 10000;
+	assert_int_equal(find(), STEP_NEXT);
+	r->longest_input = 10001;
+	expect_fault(FAULT_CONTEXT_LENGTH);
+	assert_true(str_is(r->fault_param, "input"));
 }
 
 static void
@@ -509,6 +570,9 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(everybody_may_serve_who_is_not_filtered),
 		cmocka_unit_test(embedding_models_do_not_chat),
+		cmocka_unit_test(chat_models_and_plugins_without_embeddings_make_none),
+		cmocka_unit_test(embeddings_reserve_their_texts_and_no_output),
+		cmocka_unit_test(each_text_has_a_window_of_its_own),
 		cmocka_unit_test(a_test_key_reaches_test_providers_only),
 		cmocka_unit_test(the_allowlist_is_asked_for_every_candidate),
 		cmocka_unit_test(without_a_price_there_is_no_serving_a_budget),

@@ -217,6 +217,29 @@ a_body_that_needs_nothing_goes_as_it_came(void **state)
 }
 
 static void
+embeddings_go_to_their_own_path_with_their_model_and_nothing_else(void **state)
+{
+	static const char body[] = "{\"model\":\"m\",\"input\":[\"a\"]}";
+	lz_http built = lz_http_to("POST", STR_LIT("http://base/v1"));
+	struct upstream_request q = { .part_count = 0 };
+	struct fixture *f = make();
+
+	(void)state;
+	f->r.kind = REQUEST_EMBEDDINGS;
+	f->r.output_limit = 5;
+	f->c.a->lowers_output = true;
+	buf_init(&f->r.body, 4096);
+	buf_add_z(&f->r.body, body);
+	assert_int_equal(request_read_embeddings(&f->r), STEP_NEXT);
+	assert_int_equal(dialect_complete(&f->c, &built, built.url.ptr, &q), ST_OK);
+	assert_true(str_is(q.url, "http://base/v1/embeddings"));
+	assert_int_equal(q.part_count, 3);
+	assert_true(str_is(q.part[1], "\"up\\\"stream\""));
+	assert_true(str_is(q.part[2], ",\"input\":[\"a\"]}"));
+	drop(f);
+}
+
+static void
 the_credential_is_sent_unless_the_plugin_made_its_own_headers(void **state)
 {
 	static const lz_header own[] = { { { "x-own", 5 }, { "1", 1 } } };
@@ -509,6 +532,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(whatever_is_spliced_the_body_says_each_thing_once),
 		cmocka_unit_test(a_body_that_needs_nothing_goes_as_it_came),
+		cmocka_unit_test(
+		    embeddings_go_to_their_own_path_with_their_model_and_nothing_else),
 		cmocka_unit_test(
 		    the_credential_is_sent_unless_the_plugin_made_its_own_headers),
 		cmocka_unit_test(usage_falls_into_disjoint_buckets),

@@ -279,6 +279,74 @@ models_that_fail_fail_as_their_names_say(void **state)
 	}
 }
 
+/* Of the i-th vector that was emitted. */
+static double
+component(const struct scene *s, size_t i, size_t k)
+{
+	const json_t *item =
+	    json_array_get(json_object_get(scene_emitted(s, 0), "data"), i);
+
+	return json_number_value(json_array_get(json_object_get(item, "embedding"), k));
+}
+
+static double
+likeness(const struct scene *s, size_t a, size_t b)
+{
+	double sum = 0;
+
+	for (size_t k = 0; k < 256; k++)
+		sum += component(s, a, k) * component(s, b, k);
+	return sum;
+}
+
+static void
+embed(struct scene *s, const char *body)
+{
+	scene_open(s, scene_part("provider", "echo", json_object()));
+	s->target[0].upstream_model = STR_LIT("echo-embed");
+	s->r.kind = REQUEST_EMBEDDINGS;
+	scene_body(s, body, strlen(body));
+}
+
+static void
+texts_that_share_words_are_near_each_other(void **state)
+{
+	struct scene s;
+
+	(void)state;
+	embed(&s, "{\"model\":\"x\",\"input\":[\"the cat sat down\",\"The CAT, down\","
+		  "\"prices rose again\",\"\"]}");
+	assert_int_equal(scene_build(&s), LZ_ANSWERED);
+	assert_true(likeness(&s, 0, 0) > 0.999 && likeness(&s, 0, 0) < 1.001);
+	assert_true(likeness(&s, 0, 1) > 0.6);
+	assert_true(likeness(&s, 0, 1) > likeness(&s, 0, 2) + 0.3);
+	assert_true(likeness(&s, 3, 3) > 0.999);
+	assert_int_equal(s.usage.input, 4 + 4 + 5 + 0);
+	assert_int_equal(s.usage.output, 0);
+	scene_close(&s);
+}
+
+static void
+tokens_are_a_text_too_and_dimensions_are_obeyed(void **state)
+{
+	const json_t *data;
+	struct scene s;
+
+	(void)state;
+	embed(&s, "{\"model\":\"x\",\"dimensions\":8,\"input\":[1,2,3]}");
+	assert_int_equal(scene_build(&s), LZ_ANSWERED);
+	data = json_object_get(scene_emitted(&s, 0), "data");
+	assert_int_equal(json_array_size(data), 1);
+	assert_int_equal(
+	    json_array_size(json_object_get(json_array_get(data, 0), "embedding")), 8);
+	assert_int_equal(s.usage.input, 3);
+	scene_close(&s);
+	embed(&s, "{\"model\":\"x\",\"dimensions\":257,\"input\":[[1,2],[3]]}");
+	assert_true(scene_build(&s) < 0);
+	assert_true(str_is(visit_fault(s.visit)->param, "dimensions"));
+	scene_close(&s);
+}
+
 static void
 a_cut_stream_breaks_off_half_way(void **state)
 {
@@ -317,7 +385,8 @@ start(void **state)
 	(void)state;
 	return scene_start() != 0
 		   ? -1
-		   : scene_open_plugin("plugins/echo/echo.c", "echo.so", "-Wall -Wextra");
+		   : scene_open_plugin("plugins/echo/echo.c plugins/echo/embed.c",
+			 "echo.so", "-Wall -Wextra -lm");
 }
 
 static int
@@ -340,6 +409,8 @@ main(void)
 		cmocka_unit_test(tools_are_called_with_arguments_that_fit_their_schema),
 		cmocka_unit_test(after_a_tools_result_there_is_text),
 		cmocka_unit_test(models_that_fail_fail_as_their_names_say),
+		cmocka_unit_test(texts_that_share_words_are_near_each_other),
+		cmocka_unit_test(tokens_are_a_text_too_and_dimensions_are_obeyed),
 		cmocka_unit_test(a_cut_stream_breaks_off_half_way),
 		cmocka_unit_test(a_caller_that_leaves_stops_a_slow_answer),
 	};

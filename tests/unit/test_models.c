@@ -204,6 +204,33 @@ a_free_provider_costs_nothing_whatever_the_catalogue_says(void **state)
 }
 
 static void
+a_plugin_serves_the_routes_that_it_names(void **state)
+{
+	static const struct {
+		const char *routes, *asked;
+		bool does;
+	} cases[] = {
+		{ NULL, "chat", true },
+		{ NULL, "embeddings", false },
+		{ "chat embeddings", "chat", true },
+		{ "chat embeddings", "embeddings", true },
+		{ " embeddings  models ", "models", true },
+		{ "chat embeddings", "embed", false },
+		{ "embeddings", "chat", false },
+		{ "", "chat", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct part_info info = { .routes = cases[i].routes };
+		struct provider p = { .info = &info };
+
+		assert_int_equal(
+		    config_serves(&p, lz_strz(cases[i].asked)), cases[i].does);
+	}
+}
+
+static void
 provider_slash_model_reaches_what_nobody_listed(void **state)
 {
 	struct arena *memory = arena_new(65536);
@@ -222,6 +249,7 @@ provider_slash_model_reaches_what_nobody_listed(void **state)
 	assert_true(str_is(made.upstream_model, "Qwen/Qwen2.5"));
 	assert_true(str_is(made.model->id, "local/Qwen/Qwen2.5"));
 	assert_true(str_is(made.provider->name, "local"));
+	assert_true(made.model->is_any_mode);
 	assert_int_equal(made.model->context_window, -1);
 	assert_int_equal(made.model->price_input, -1);
 	assert_false(made.model->knows_capabilities);
@@ -351,6 +379,7 @@ main(void)
 		cmocka_unit_test(a_star_in_the_list_adds_the_catalogues),
 		cmocka_unit_test(
 		    a_free_provider_costs_nothing_whatever_the_catalogue_says),
+		cmocka_unit_test(a_plugin_serves_the_routes_that_it_names),
 		cmocka_unit_test(provider_slash_model_reaches_what_nobody_listed),
 		cmocka_unit_test(a_listed_name_may_hold_a_slash),
 		cmocka_unit_test(a_known_name_is_looked_up_without_an_allocation),

@@ -224,6 +224,107 @@ the_bound_of_a_prompt_is_never_below_its_bytes(void **state)
 	drop(r);
 }
 
+/* ---- embeddings ---- */
+
+static void
+texts_are_counted_whatever_form_they_have(void **state)
+{
+	static const struct {
+		const char *input;
+		int64_t inputs, tokens, bound, longest;
+	} cases[] = {
+		{ "\"twelve bytes\"", 1, 3, 14, 1 },
+		{ "\"\"", 1, 1, 2, 0 },
+		{ "[\"a\", \"sixteen bytes...\"]", 2, 5, 3 + 18, 2 },
+		{ "[1,2,3]", 1, 3, 5, 3 },
+		{ "[ [1,2] , [3],[4,5,6,4294967295] ]", 3, 7, 4 + 3 + 6, 4 },
+		{ "[\"[1,2\",\"]\"]", 2, 2, 6 + 3, 0 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char body[200];
+		struct request *r;
+
+		(void)snprintf(
+		    body, sizeof body, "{\"model\":\"m\",\"input\":%s}", cases[i].input);
+		r = make(body);
+		assert_int_equal(request_read_embeddings(r), STEP_NEXT);
+		assert_int_equal(r->inputs, cases[i].inputs);
+		assert_int_equal(r->prompt_tokens, cases[i].tokens);
+		assert_int_equal(r->prompt_bound, cases[i].bound);
+		assert_int_equal(r->longest_input, cases[i].longest);
+		assert_false(r->wants_base64 || r->is_stream);
+		drop(r);
+	}
+}
+
+static void
+what_is_no_text_is_refused_by_the_name_of_its_member(void **state)
+{
+	static const struct {
+		const char *members, *param;
+	} cases[] = {
+		{ "\"user\":\"u\"", "input" },
+		{ "\"input\":null", "input" },
+		{ "\"input\":5", "input" },
+		{ "\"input\":{}", "input" },
+		{ "\"input\":[]", "input" },
+		{ "\"input\":[[]]", "input" },
+		{ "\"input\":[[1],[]]", "input" },
+		{ "\"input\":[null]", "input" },
+		{ "\"input\":[\"a\",1]", "input" },
+		{ "\"input\":[1,\"a\"]", "input" },
+		{ "\"input\":[[1],\"a\"]", "input" },
+		{ "\"input\":[[\"a\"]]", "input" },
+		{ "\"input\":[1.5]", "input" },
+		{ "\"input\":[-1]", "input" },
+		{ "\"input\":[1e3]", "input" },
+		{ "\"input\":[12345678901]", "input" },
+		{ "\"input\":\"a\",\"encoding_format\":\"int8\"", "encoding_format" },
+		{ "\"input\":\"a\",\"encoding_format\":1", "encoding_format" },
+		{ "\"input\":\"a\",\"dimensions\":0", "dimensions" },
+		{ "\"input\":\"a\",\"dimensions\":\"3\"", "dimensions" },
+		{ "\"input\":\"a\",\"user\":1", "user" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char body[200];
+		struct request *r;
+
+		(void)snprintf(
+		    body, sizeof body, "{\"model\":\"m\",%s}", cases[i].members);
+		r = make(body);
+		if (request_read_embeddings(r) != STEP_FAULT ||
+		    r->fault != FAULT_BAD_REQUEST ||
+		    !str_is(r->fault_param, cases[i].param))
+			fail_msg("%s: param %.*s, %.*s", body, STR_ARG(r->fault_param),
+			    STR_ARG(r->fault_message));
+		drop(r);
+	}
+}
+
+static void
+a_list_holds_2048_texts_at_most(void **state)
+{
+	struct request *r;
+
+	(void)state;
+	for (size_t n = 2048; n <= 2049; n++) {
+		r = make("{\"model\":\"m\",\"encoding_format\":\"base64\","
+			 "\"dimensions\":null,\"input\":[\"a\"");
+		for (size_t i = 1; i < n; i++)
+			buf_add_z(&r->body, ",\"b\"");
+		buf_add_z(&r->body, "]}");
+		assert_int_equal(
+		    request_read_embeddings(r), n == 2048 ? STEP_NEXT : STEP_FAULT);
+		assert_int_equal(r->inputs, 2048);
+		assert_int_equal(r->wants_base64, n == 2048);
+		drop(r);
+	}
+}
+
 int
 main(void)
 {
@@ -237,6 +338,9 @@ main(void)
 		    capabilities_are_told_from_parts_and_not_from_what_a_prompt_talks_about),
 		cmocka_unit_test(an_inline_image_counts_as_an_item_and_not_by_its_bytes),
 		cmocka_unit_test(the_bound_of_a_prompt_is_never_below_its_bytes),
+		cmocka_unit_test(texts_are_counted_whatever_form_they_have),
+		cmocka_unit_test(what_is_no_text_is_refused_by_the_name_of_its_member),
+		cmocka_unit_test(a_list_holds_2048_texts_at_most),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
