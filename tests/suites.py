@@ -19,7 +19,8 @@ import time
 import xml.etree.ElementTree as ET
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
-UNIT_SECONDS = 180  # one program
+UNIT_SECONDS = 180  # one program; ten times that with --full
+UNIT_FULL = {"LATENZA_KILLS": "1000", "LATENZA_POWER": "20"}  # the long versions, see test_storage and test_power
 LINT_SECONDS = 300
 FUZZ_SECONDS = 120
 FUZZ_FULL_RUNS = 10_000_000  # executions of each target with --full
@@ -118,7 +119,8 @@ def run_programs(o, variable):
         program = o.build / name
         if not program.exists():
             continue
-        code, out = run([program], UNIT_SECONDS, cwd=TOP, env={**environment(o.build), "CMOCKA_MESSAGE_OUTPUT": "TAP"})
+        code, out = run([program], UNIT_SECONDS * (10 if o.full else 1), cwd=TOP,
+                        env={**environment(o.build), "CMOCKA_MESSAGE_OUTPUT": "TAP", **(UNIT_FULL if o.full else {})})
         one = count_tap(program.name, out)
         if code != 0 and not one.failed:
             one.add(program.name, "failed", why_of(code))

@@ -33,6 +33,7 @@ struct io_calls io = {
 	.ftruncate = ftruncate,
 	.rename = rename,
 	.unlink = unlink,
+	.mkdir = mkdir,
 	.recv = recv,
 	.sendmsg = sendmsg,
 	.accept = system_accept,

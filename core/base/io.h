@@ -27,6 +27,7 @@ struct io_calls {
 	int (*ftruncate)(int fd, off_t n);
 	int (*rename)(const char *from, const char *to);
 	int (*unlink)(const char *path);
+	int (*mkdir)(const char *path, mode_t mode);
 	ssize_t (*recv)(int fd, void *p, size_t n, int flags);
 	ssize_t (*sendmsg)(int fd, const struct msghdr *m, int flags);
 	int (*accept)(

@@ -33,25 +33,45 @@ datadir_file(const struct datadir *d, const char *name, char *out, size_t n)
 	return len > 0 && (size_t)len < n ? ST_OK : ST_LIMIT;
 }
 
+/* Makes one directory, and its name durable: what is in it is worth nothing without. */
+static enum status
+make_directory(const char *path, struct err *e)
+{
+	char parent[PATH_BYTES];
+	const char *slash = strrchr(path, '/');
+
+	if (io.mkdir(path, 0700) != 0) {
+		if (errno == EEXIST)
+			return ST_OK;
+		return err_fail(e, ST_IO,
+		    "%s: directory cannot be made: %s; make it, or choose another "
+		    "`data`",
+		    path, strerror(errno));
+	}
+	if (slash == NULL)
+		(void)snprintf(parent, sizeof(parent), ".");
+	else
+		(void)snprintf(parent, sizeof(parent), "%.*s",
+		    slash == path ? 1 : (int)(slash - path), path);
+	return segment_sync_dir(parent, e);
+}
+
 /* Makes every directory of the path that is missing. Those that exist are not touched. */
 static enum status
 make_directories(const char *path, struct err *e)
 {
 	char part[PATH_BYTES];
 	size_t len = strlen(path);
+	enum status st = ST_OK;
 
-	for (size_t i = 1; i <= len; i++) {
+	for (size_t i = 1; st == ST_OK && i <= len; i++) {
 		if (path[i] != '/' && path[i] != '\0')
 			continue;
 		memcpy(part, path, i);
 		part[i] = '\0';
-		if (mkdir(part, 0700) != 0 && errno != EEXIST)
-			return err_fail(e, ST_IO,
-			    "%s: directory cannot be made: %s; make it, or choose "
-			    "another `data`",
-			    part, strerror(errno));
+		st = make_directory(part, e);
 	}
-	return ST_OK;
+	return st;
 }
 
 static enum status
@@ -141,10 +161,7 @@ make_spool(const struct datadir *d, char path[PATH_BYTES], struct err *e)
 {
 	if (datadir_file(d, "spool", path, PATH_BYTES) != ST_OK)
 		return err_fail(e, ST_LIMIT, "%s: the path is too long", d->path);
-	if (mkdir(path, 0700) != 0 && errno != EEXIST)
-		return err_fail(
-		    e, ST_IO, "%s: cannot be made: %s", path, strerror(errno));
-	return ST_OK;
+	return make_directory(path, e);
 }
 
 /* The highest boot number that a segment still bears, for a boot file that was lost. */

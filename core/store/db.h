@@ -73,8 +73,9 @@ enum status db_spend_get(
 enum status db_apply(struct db *d, const struct record *r, struct err *e) MUST_CHECK;
 enum status db_position_set(
     struct db *d, lz_str segment, uint64_t offset, struct err *e) MUST_CHECK;
+/* Of a segment that is not known: 0. */
 enum status db_position_get(struct db *d, lz_str segment, uint64_t *offset,
-    struct err *e) MUST_CHECK; /* 0: new */
+    bool *is_known, struct err *e) MUST_CHECK;
 enum status db_position_forget(struct db *d, lz_str segment, struct err *e) MUST_CHECK;
 enum status db_position_clear(
     struct db *d, struct err *e) MUST_CHECK; /* no segment is left */

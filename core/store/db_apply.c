@@ -110,7 +110,8 @@ enum status
 db_apply(struct db *d, const struct record *r, struct err *e)
 {
 	must(d->is_open);
-	metric_add(METRIC_DB_ROWS, r->type == RECORD_RESERVE ? 0 : 1);
+	if (r->type == RECORD_SETTLE || r->type == RECORD_TRACE)
+		metric_add(METRIC_DB_ROWS, 1);
 	switch (r->type) {
 	case RECORD_RESERVE:
 		return db_pending_reserve(d, &r->reserve, e);
@@ -118,6 +119,8 @@ db_apply(struct db *d, const struct record *r, struct err *e)
 		return apply_settle(d, &r->settle, e);
 	case RECORD_TRACE:
 		return apply_trace(d, &r->trace, e);
+	case RECORD_FOLLOWS:
+		return ST_OK;
 	}
 	return err_fail(
 	    e, ST_INVALID, "%s: a record of unknown type %d", d->path, (int)r->type);
@@ -163,19 +166,22 @@ db_position_set(struct db *d, lz_str segment, uint64_t offset, struct err *e)
 }
 
 enum status
-db_position_get(struct db *d, lz_str segment, uint64_t *offset, struct err *e)
+db_position_get(
+    struct db *d, lz_str segment, uint64_t *offset, bool *is_known, struct err *e)
 {
 	struct db_cursor c = { db_statement(d, DB_POSITION_GET, e), 0 };
-	int64_t number;
 	enum status st;
 
 	if (c.s == NULL)
 		return ST_NOMEM;
 	db_bind_str(&c, segment);
-	st = db_next_number(d, &c, &number, e);
-	if (st == ST_OK)
-		*offset = (uint64_t)number;
-	return st;
+	st = db_next(d, c.s, "read the spool's position", e);
+	if (st != ST_OK && st != ST_NOT_FOUND)
+		return st;
+	*is_known = st == ST_OK;
+	*offset = st == ST_OK ? (uint64_t)sqlite3_column_int64(c.s, 0) : 0;
+	(void)sqlite3_reset(c.s);
+	return ST_OK;
 }
 
 enum status

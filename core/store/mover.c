@@ -55,6 +55,19 @@ find_end(struct mover *m, struct source *one, uint64_t *end, bool *is_last, stru
 	return st != ST_OK || *is_last ? st : replay_size(&one->replay, end, e);
 }
 
+/* With the end of a segment, in one transaction: recovery then knows that the next one
+ * follows, though this one was deleted. */
+static enum status
+announce_next(struct mover *m, const struct source *one, struct err *e)
+{
+	struct segment next = one->replay.segment;
+	char name[SEGMENT_NAME_BYTES];
+
+	next.seq++;
+	segment_name(&next, name);
+	return db_position_set(m->db, lz_strz(name), 0, e);
+}
+
 /* A step of one source. *more: it has more to move. */
 static enum status
 move_source(struct mover *m, struct source *one, bool *more, struct err *e)
@@ -73,8 +86,10 @@ move_source(struct mover *m, struct source *one, bool *more, struct err *e)
 	if (st != ST_OK)
 		return st;
 	one->is_finished = !is_last && r->offset == end;
+	if (one->is_finished)
+		st = announce_next(m, one, e);
 	*more = *more || one->is_finished || r->offset < end;
-	return ST_OK;
+	return st;
 }
 
 bool

@@ -234,6 +234,9 @@ code_record(struct codec *c, struct record *r)
 	case RECORD_TRACE:
 		code_trace(c, &r->trace);
 		break;
+	case RECORD_FOLLOWS:
+		code_i64(c, &r->follows.bytes);
+		break;
 	default:
 		c->is_bad = true;
 	}
@@ -338,6 +341,14 @@ record_put_trace(struct buf *b, const struct record_trace *r)
 	struct record copy = { .type = RECORD_TRACE, .trace = *r };
 
 	return put_record(b, &copy, cut_trace(&copy));
+}
+
+bool
+record_put_follows(struct buf *b, const struct record_follows *r)
+{
+	struct record copy = { .type = RECORD_FOLLOWS, .follows = *r };
+
+	return put_record(b, &copy, measure(&copy));
 }
 
 enum status

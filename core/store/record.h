@@ -1,5 +1,4 @@
-/* record.h - what is written ahead: the three records of the spool, as structs and as
- * bytes.
+/* record.h - what is written ahead: the records of the spool, as structs and as bytes.
  *
  * Encoded: u32 length of what follows the checksum, u32 CRC32C of it, u8 type, then the
  * fields in the order of the struct, little endian, strings as u16 length (0xffff:
@@ -23,7 +22,8 @@ enum {
 enum record_type {
 	RECORD_RESERVE = 1,
 	RECORD_SETTLE = 2,
-	RECORD_TRACE = 3
+	RECORD_TRACE = 3,
+	RECORD_FOLLOWS = 4
 };
 
 /* One budget: whose ("key:backend") and which period of it ("month:2026-11"). */
@@ -111,6 +111,11 @@ struct record_trace {
 			   */
 };
 
+/* The first record of a segment that follows another: how long that one is. */
+struct record_follows {
+	int64_t bytes;
+};
+
 /* Append one encoded record. false: out of memory, over the buffer's maximum (`b->failed`
  * is set), or larger than RECORD_BYTES. Before a trace is refused for its size, its free
  * texts give way: metadata and attempt_list are dropped, session, finish, model_asked and
@@ -118,6 +123,7 @@ struct record_trace {
 bool record_put_reserve(struct buf *b, const struct record_reserve *r);
 bool record_put_settle(struct buf *b, const struct record_settle *r);
 bool record_put_trace(struct buf *b, const struct record_trace *r);
+bool record_put_follows(struct buf *b, const struct record_follows *r);
 
 struct record {
 	enum record_type type;
@@ -125,6 +131,7 @@ struct record {
 		struct record_reserve reserve;
 		struct record_settle settle;
 		struct record_trace trace;
+		struct record_follows follows;
 	};
 };
 /* Reads the record at the front of `bytes`. ST_OK: *used bytes belong to it, strings

@@ -14,7 +14,7 @@
 enum status
 replay_rewind(struct replay *r, struct db *d, struct err *e)
 {
-	return db_position_get(d, lz_strz(r->name), &r->offset, e);
+	return db_position_get(d, lz_strz(r->name), &r->offset, &r->is_known, e);
 }
 
 enum status
@@ -187,6 +187,52 @@ keep_aside(const struct replay *r, uint64_t from, uint64_t to, char *room, struc
 		    e, ST_IO, "%s: cannot be created: %s", path, strerror(errno));
 	st = copy_range(r, from, to, path, fd, room, e);
 	(void)io.close(fd);
+	return st;
+}
+
+/* What a segment begins with; another type of record, if it follows none. */
+static enum status
+read_first(
+    const struct replay *r, uint64_t end, char *room, struct record *out, struct err *e)
+{
+	size_t n = at_most(end, RECORD_BYTES), used;
+	enum status st = read_at(r, 0, room, n, e);
+
+	if (st == ST_OK && record_get(lz_strn(room, n), out, &used) != ST_OK)
+		out->type = RECORD_RESERVE;
+	return st;
+}
+
+enum status
+replay_follows(const struct replay *r, const struct replay_end *before, uint64_t end,
+    char room[REPLAY_ROOM], bool *is_next, struct err *e)
+{
+	const struct segment *s = &r->segment, *b = &before->segment;
+	struct record first;
+	enum status st;
+
+	*is_next = true;
+	if (r->is_known || s->seq == 0)
+		return ST_OK;
+	st = read_first(r, end, room, &first, e);
+	if (st == ST_OK && first.type == RECORD_FOLLOWS)
+		*is_next = b->worker == s->worker && b->boot == s->boot &&
+			   b->seq + 1 == s->seq &&
+			   before->bytes >= (uint64_t)first.follows.bytes;
+	return st;
+}
+
+enum status
+replay_set_aside(struct replay *r, uint64_t end, char room[REPLAY_ROOM], struct err *e)
+{
+	enum status st = keep_aside(r, r->offset, end, room, e);
+
+	log_error("store.gap",
+	    "segment=%s bytes=%llu kept_in=%s.damaged reason=\"the end of the segment "
+	    "before it is lost, as after a power loss; nothing of this one was applied\"",
+	    r->name, (unsigned long long)(end - r->offset), r->path);
+	if (st == ST_OK)
+		r->offset = end;
 	return st;
 }
 

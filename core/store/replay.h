@@ -21,6 +21,13 @@ struct replay {
 	char path[SEGMENT_PATH_BYTES];
 	int fd;          /* -1: closed */
 	uint64_t offset; /* what lies before it was applied */
+	bool is_known;   /* the database had a position of it */
+};
+
+/* How far a segment was whole. */
+struct replay_end {
+	struct segment segment;
+	uint64_t bytes;
 };
 
 /* Opens the segment where the database left it. */
@@ -33,6 +40,13 @@ enum status replay_size(
  * the position. *is_whole false: at r->offset, before `end`, there is no whole record. */
 enum status replay_step(struct replay *r, struct db *d, uint64_t end,
     char room[REPLAY_ROOM], bool *is_whole, struct err *e) MUST_CHECK;
+/* Whether nothing is missing between the end of the segment before and this one, which
+ * was not begun. */
+enum status replay_follows(const struct replay *r, const struct replay_end *before,
+    uint64_t end, char room[REPLAY_ROOM], bool *is_next, struct err *e) MUST_CHECK;
+/* In a transaction: all up to `end` goes to SEGMENT.damaged and into the log. */
+enum status replay_set_aside(
+    struct replay *r, uint64_t end, char room[REPLAY_ROOM], struct err *e) MUST_CHECK;
 /* After a rollback: back to what the database has. */
 enum status replay_rewind(struct replay *r, struct db *d, struct err *e) MUST_CHECK;
 /* Passes over what is no whole record, up to `end`. The torn tail of a last write is cut

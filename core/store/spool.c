@@ -5,6 +5,10 @@
  * write. So what it sees is whole flushes only, and a write that is being undone is never
  * read.
  *
+ * A segment that follows another begins with how long that one is. So recovery sees what
+ * a power loss took of the one while it left the other, and stops there: a worker's
+ * records count up to some instant, never with a gap.
+ *
  * Invariant: unless `must_cut`, the current segment is exactly `written` bytes long.
  * While `must_cut`, bytes of a failed write may lie behind `written`, and nothing is
  * written before they are cut off.
@@ -37,6 +41,7 @@ enum {
 struct spool {
 	struct spool_options o;
 	struct buf unwritten;
+	struct buf head;  /* what the current segment begins with; empty in the first */
 	uint64_t written; /* bytes of the current segment */
 	uint32_t seq;
 	bool must_cut;
@@ -118,6 +123,7 @@ spool_open(const struct spool_options *o, struct err *e)
 		return NULL;
 	}
 	buf_init(&s->unwritten, o->buffer_bytes);
+	buf_init(&s->head, RECORD_BYTES);
 	s->is_dir_dirty = true;
 	must(pthread_mutex_init(&s->lock, NULL) == 0);
 	return s;
@@ -136,6 +142,7 @@ spool_close(struct spool *s)
 	(void)io.close(s->fd);
 	must(pthread_mutex_destroy(&s->lock) == 0);
 	buf_free(&s->unwritten);
+	buf_free(&s->head);
 	mem_free(s);
 }
 
@@ -200,9 +207,13 @@ leave_segment(struct spool *s, int new_fd)
 static void
 rotate(struct spool *s)
 {
-	struct err why;
-	int fd = create_segment(s, s->seq + 1, &why);
+	struct record_follows follows = { .bytes = (int64_t)s->written };
+	struct err why = { "out of memory" };
+	int fd = -1;
 
+	buf_reset(&s->head);
+	if (record_put_follows(&s->head, &follows))
+		fd = create_segment(s, s->seq + 1, &why);
 	if (fd < 0) {
 		log_warn("spool.no_new_segment", "worker=%u reason=\"%s\"", s->o.worker,
 		    why.text);
@@ -283,6 +294,18 @@ note_failure(struct spool *s, enum status st, int error)
 	return st;
 }
 
+/* What was appended, and before it what a new segment begins with. */
+static enum status
+write_unwritten(struct spool *s, int *error)
+{
+	enum status st = ST_OK;
+
+	if (s->written == 0)
+		st = write_all(s->fd, s->head.ptr, s->head.len, error);
+	return st == ST_OK ? write_all(s->fd, s->unwritten.ptr, s->unwritten.len, error)
+			   : st;
+}
+
 enum status
 spool_flush(struct spool *s)
 {
@@ -295,12 +318,14 @@ spool_flush(struct spool *s)
 		return note_failure(s, ST_IO, errno);
 	if (s->written >= s->o.segment_bytes)
 		rotate(s);
-	st = write_all(s->fd, s->unwritten.ptr, s->unwritten.len, &error);
+	st = write_unwritten(s, &error);
 	if (st != ST_OK) {
 		(void)cut_back(s);
 		return note_failure(s, st, error);
 	}
 	metric_add(METRIC_SPOOL_BYTES, (int64_t)s->unwritten.len);
+	if (s->written == 0)
+		s->written = s->head.len;
 	s->written += s->unwritten.len;
 	publish(s);
 	buf_reset(&s->unwritten);

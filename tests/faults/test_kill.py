@@ -148,6 +148,7 @@ def kill_at_random(gateway, crew, dice, kills):
         crew.judge()
 
 
+@pytest.mark.timeout(1200)
 def test_kills_at_random_instants_lose_nothing_and_double_nothing(make_gateway, provider, full, capsys):
     """Whole answers and streams, a fifth of them failing over; the gateway is also killed while it starts."""
     kills, seed = KILLS_FULL if full else KILLS, random.randrange(1 << 32)

@@ -17,6 +17,8 @@ put(struct buf *b, const struct record *r)
 		return record_put_reserve(b, &r->reserve);
 	case RECORD_SETTLE:
 		return record_put_settle(b, &r->settle);
+	case RECORD_FOLLOWS:
+		return record_put_follows(b, &r->follows);
 	case RECORD_TRACE:
 		return record_put_trace(b, &r->trace);
 	}

@@ -634,20 +634,23 @@ static void
 positions_are_kept_and_forgotten(void **state)
 {
 	uint64_t at;
+	bool is_known;
 
 	(void)state;
-	assert_ok(db_position_get(db, STR_LIT("0.1.0"), &at, &e));
+	assert_ok(db_position_get(db, STR_LIT("0.1.0"), &at, &is_known, &e));
 	assert_int_equal(at, 0);
 	assert_ok(db_position_set(db, STR_LIT("0.1.0"), 4711, &e));
 	assert_ok(db_position_set(db, STR_LIT("0.1.0"), 4712, &e));
 	assert_ok(db_position_set(db, STR_LIT("1.1.0"), 5, &e));
-	assert_ok(db_position_get(db, STR_LIT("0.1.0"), &at, &e));
+	assert_ok(db_position_get(db, STR_LIT("0.1.0"), &at, &is_known, &e));
+	assert_true(is_known);
 	assert_int_equal(at, 4712);
 	assert_ok(db_position_forget(db, STR_LIT("0.1.0"), &e));
-	assert_ok(db_position_get(db, STR_LIT("0.1.0"), &at, &e));
+	assert_ok(db_position_get(db, STR_LIT("0.1.0"), &at, &is_known, &e));
 	assert_int_equal(at, 0);
 	assert_ok(db_position_clear(db, &e));
-	assert_ok(db_position_get(db, STR_LIT("1.1.0"), &at, &e));
+	assert_ok(db_position_get(db, STR_LIT("1.1.0"), &at, &is_known, &e));
+	assert_false(is_known);
 	assert_int_equal(at, 0);
 }
 

@@ -153,11 +153,12 @@ trace(uint64_t number)
 	return spool_trace(spool, &t);
 }
 
-/* "R1 S1 T1 " of a file, by type and number; every byte must belong to a record. */
+/* "R1 S1 T1 " of a file, by type and number, "F800 " of a segment that follows one of 800
+ * bytes; every byte must belong to a record. */
 static const char *
 letters(const char *name)
 {
-	static const char letter[] = "?RST";
+	static const char letter[] = "?RSTF";
 	static char text[4000], room[1 << 20];
 	size_t n = read_whole(in_dir(name), room, sizeof(room)), used, at = 0;
 	lz_str rest = lz_strn(room, n);
@@ -168,7 +169,9 @@ letters(const char *name)
 		assert_int_equal(record_get(rest, &r, &used), ST_OK);
 		/* the id comes first in every record */
 		at += (size_t)snprintf(text + at, sizeof(text) - at, "%c%u ",
-		    letter[r.type], r.reserve.trace_id[15]);
+		    letter[r.type],
+		    r.type == RECORD_FOLLOWS ? (unsigned)r.follows.bytes
+					     : r.reserve.trace_id[15]);
 		rest = str_cut(rest, used, rest.len);
 	}
 	return text;
@@ -348,8 +351,8 @@ a_full_segment_is_followed_by_the_next(void **state)
 		assert_int_equal(spool_flush(spool), ST_OK);
 	}
 	assert_string_equal(letters("4.17.0"), "S1 S1 S1 S1 ");
-	assert_string_equal(letters("4.17.1"), "S2 S2 S2 S2 ");
-	assert_string_equal(letters("4.17.2"), "S3 S3 S3 S3 ");
+	assert_string_equal(letters("4.17.1"), "F868 S2 S2 S2 S2 ");
+	assert_string_equal(letters("4.17.2"), "F885 S3 S3 S3 S3 ");
 	spool_position(spool, &seq, &bytes);
 	assert_int_equal(seq, 2);
 	spool_segment(spool, seq, &name);
@@ -377,7 +380,7 @@ without_a_next_segment_the_old_one_grows(void **state)
 	device.open_error = 0;
 	assert_int_equal(settle(3), ST_OK);
 	assert_int_equal(spool_flush(spool), ST_OK);
-	assert_string_equal(letters("4.17.1"), "S3 ");
+	assert_string_equal(letters("4.17.1"), "F1085 S3 ");
 }
 
 static void
