@@ -201,8 +201,8 @@ def fuzz_one(build, name):
     grown = build / "grown" / short
     grown.mkdir(parents=True, exist_ok=True)
     began = time.monotonic()
-    code, out = run([build / name, f"-runs={FUZZ_FULL_RUNS}", f"-max_total_time={FUZZ_FULL_SECONDS}", "-timeout=20", "-print_final_stats=1",
-                     grown, TOP / "tests/fuzz/corpus" / short], FUZZ_FULL_SECONDS + 300, cwd=build)
+    code, out = run([build / name, f"-runs={FUZZ_FULL_RUNS}", f"-max_total_time={FUZZ_FULL_SECONDS}", "-timeout=20", "-max_len=4096",
+                     "-print_final_stats=1", grown, TOP / "tests/fuzz/corpus" / short], FUZZ_FULL_SECONDS + 300, cwd=build)
     found = re.search(r"stat::number_of_executed_units: (\d+)", out)
     done = int(found.group(1)) if found else 0
     print(f"  fuzz: {short}: {done:,} executions in {time.monotonic() - began:.0f} s", flush=True)

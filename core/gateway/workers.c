@@ -25,13 +25,21 @@ flush_spool(void *arg)
 	return st;
 }
 
+/* A worker's share. The kernel spreads connections over workers by their addresses, so a
+ * full worker may refuse while its neighbour has room; together they never hold more. */
+static unsigned
+share_of(int64_t whole, unsigned workers)
+{
+	return (unsigned)(whole / workers + (whole % workers != 0));
+}
+
 static void
-set_limits(struct server_limits *out, const struct config *c)
+set_limits(struct server_limits *out, const struct config *c, unsigned workers)
 {
 	server_limits_default(out);
 	out->head_bytes = (size_t)c->limits.head_bytes;
 	out->body_bytes = (size_t)c->limits.body_bytes;
-	out->connections = (unsigned)c->limits.connections;
+	out->connections = share_of(c->limits.connections, workers);
 	out->per_address = (unsigned)c->limits.connections_per_address;
 	out->head_timeout_us = c->limits.head_timeout_ms * 1000;
 	out->body_timeout_us = c->limits.body_timeout_ms * 1000;
@@ -53,7 +61,7 @@ make_worker(struct gateway *g, unsigned i, struct err *e)
 	w->pool = g->pool;
 	w->config = g->config;
 	config_ref(g->config);
-	set_limits(&w->limits, w->config);
+	set_limits(&w->limits, w->config, g->worker_count);
 	crypto_random(&w->id_state, sizeof w->id_state);
 	w->loop = g->loops[i];
 	w->spool = g->spools[i];
@@ -62,8 +70,9 @@ make_worker(struct gateway *g, unsigned i, struct err *e)
 	if (w->upstream == NULL)
 		return ST_NOMEM;
 	w->server = server_new(w->loop, &w->limits, &requests_ops, w);
-	return w->server != NULL ? ST_OK
-				 : err_fail(e, ST_NOMEM, "workers: out of memory");
+	if (w->server == NULL || (i > 0 && !server_share(w->server, g->worker[0].server)))
+		return err_fail(e, ST_NOMEM, "workers: out of memory");
+	return ST_OK;
 }
 
 enum status
@@ -166,7 +175,7 @@ take_config(void *arg)
 	struct config *old = h->worker->config;
 
 	h->worker->config = h->config;
-	set_limits(&h->worker->limits, h->config);
+	set_limits(&h->worker->limits, h->config, h->worker->gateway->worker_count);
 	config_unref(old);
 	mem_free(h);
 }

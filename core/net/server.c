@@ -28,6 +28,7 @@ enum {
 	NOTSENT_BYTES = 131072, /* unsent bytes the kernel takes for one client */
 	ANSWER_HEAD_BYTES = 65536,
 	FREE_TALKS = 128,
+	PASSED_OVER = 16,
 	KEPT_HEAD_BYTES = 4096
 };
 
@@ -222,6 +223,28 @@ count_address(struct server *s, const struct net_addr *peer, struct tally_entry 
 	return *entry != NULL;
 }
 
+/* Whose request is here already, and only not read yet, is not idle. */
+static bool
+asks_something(const struct conn *c)
+{
+	char byte;
+
+	return io.recv(c->fd, &byte, 1, MSG_PEEK) > 0;
+}
+
+/* The longest idle one, which makes room; the first few that ask something are passed
+ * over, because a flood of connections makes everybody the longest idle soon. */
+static struct conn *
+idlest(struct server *s)
+{
+	struct conn *c = TAILQ_FIRST(&s->idle);
+	unsigned i;
+
+	for (i = 0; i < PASSED_OVER && c != NULL && asks_something(c); i++)
+		c = TAILQ_NEXT(c, link);
+	return c != NULL ? c : TAILQ_FIRST(&s->idle);
+}
+
 static void
 take_client(struct server *s, int fd, const struct net_addr *peer)
 {
@@ -241,7 +264,7 @@ take_client(struct server *s, int fd, const struct net_addr *peer)
 	metric_add(METRIC_CONNECTIONS, 1);
 	/* The newest is the last of the idle ones, and has_room() saw another or room. */
 	if (s->connections > s->limits->connections)
-		conn_close(TAILQ_FIRST(&s->idle));
+		conn_close(idlest(s));
 }
 
 /* A failure of the one connection that was to be accepted, not of accepting. */
@@ -341,6 +364,18 @@ server_new(struct loop *l, const struct server_limits *limits,
 	return s;
 }
 
+bool
+server_share(struct server *s, struct server *with)
+{
+	if (with->tally == NULL)
+		with->tally = tally_new();
+	if (with->tally == NULL)
+		return false;
+	tally_unref(s->tally);
+	s->tally = tally_ref(with->tally);
+	return true;
+}
+
 unsigned
 server_connections(const struct server *s)
 {
@@ -379,7 +414,7 @@ server_bury(void *arg)
 		buf_free(&t->head);
 		mem_free(t);
 	}
-	tally_free(s->tally);
+	tally_unref(s->tally);
 	buf_free(&s->text);
 	mem_free(s->scratch);
 	mem_free(s);

@@ -17,12 +17,14 @@
 
 /* Of one server, that is of one worker. */
 struct server_limits {
-	size_t head_bytes;        /* 16 KiB */
-	size_t body_bytes;        /* 32 MiB */
-	size_t out_high_bytes;    /* 256 KiB: exchange_write() says "full" above it */
-	size_t out_low_bytes;     /* 64 KiB: drained() is called below it */
-	unsigned connections;     /* 10,000; above it the oldest idle one makes room */
-	unsigned per_address;     /* connections from one address; 0: no limit */
+	size_t head_bytes;     /* 16 KiB */
+	size_t body_bytes;     /* 32 MiB */
+	size_t out_high_bytes; /* 256 KiB: exchange_write() says "full" above it */
+	size_t out_low_bytes;  /* 64 KiB: drained() is called below it */
+	unsigned connections;  /* 10,000; above it the oldest idle one makes room */
+	/* Connections from one address, to this server and those it shares the count
+	 * with; 0: no limit. */
+	unsigned per_address;
 	int64_t head_timeout_us;  /* first byte of a head to its end, 10 s, absolute */
 	int64_t body_timeout_us;  /* longest silence between body bytes, 10 s */
 	size_t body_min_rate;     /* bytes per second after a grace of 5 s, 1,024 */
@@ -80,6 +82,9 @@ struct server *server_new(struct loop *l, const struct server_limits *limits,
 /* Takes a listening, non-blocking socket (closed at the end). May be called for several
  * sockets. */
 enum status server_listen(struct server *s, int fd, struct err *e) MUST_CHECK;
+/* per_address counts together with another server's, which may be on another thread.
+ * Before either listens. false: out of memory. */
+bool server_share(struct server *s, struct server *with) MUST_CHECK;
 /* Stops accepting and keep-alive; `done` runs when the last connection has gone. */
 void server_drain(struct server *s, loop_fn *done, void *arg);
 void server_free(struct server *s); /* cuts what is left (gone() is called) */

@@ -154,7 +154,7 @@ read_by_lines(struct outcome *o, lz_str data)
 /* ---- the real one ---- */
 
 /* cut 0: one piece; 1: byte by byte; else pieces end behind bytes divisible by it. Each
- * piece is memory of its own. */
+ * piece of a short body is memory of its own. */
 static size_t
 piece_from(lz_str data, size_t at, unsigned cut)
 {
@@ -200,12 +200,13 @@ read_in_pieces(struct outcome *o, lz_str data, unsigned cut)
 	o->verdict = HTTP_MORE;
 	while (at < data.len && o->verdict == HTTP_MORE) {
 		size_t n = piece_from(data, at, cut);
-		char *piece = malloc(n);
+		const char *from = data.ptr + at;
+		char *own = data.len <= SINGLE_BYTES ? malloc(n) : NULL;
 
-		must(piece != NULL);
-		memcpy(piece, data.ptr + at, n);
-		o->verdict = feed(o, &c, piece, n);
-		free(piece);
+		if (own != NULL)
+			from = memcpy(own, from, n);
+		o->verdict = feed(o, &c, from, n);
+		free(own);
 		at += n;
 	}
 	must(c.total == o->body.len || o->verdict == HTTP_BAD);

@@ -143,7 +143,8 @@ write_down(void *arg, const struct sse_event *ev)
 	return true;
 }
 
-/* cut: pieces end where a byte of the input is divisible by it; 0: one piece. */
+/* cut: pieces end where a byte of the input is divisible by it; 0: one piece. Those of a
+ * short stream are memory of their own. */
 static enum status
 feed(const uint8_t *data, size_t size, unsigned cut, size_t event_bytes,
     struct buf *events, bool *is_pending)
@@ -154,16 +155,17 @@ feed(const uint8_t *data, size_t size, unsigned cut, size_t event_bytes,
 
 	sse_init(&s, event_bytes);
 	while (from < size && st == ST_OK) {
-		char *piece;
+		const char *piece = (const char *)data + from;
+		char *own;
 
 		to = from + 1;
 		while (to < size && (cut == 0 || data[to] % cut != 0))
 			to++;
-		piece = malloc(to - from);
-		must(piece != NULL);
-		memcpy(piece, data + from, to - from);
+		own = size <= SINGLE_BYTES ? malloc(to - from) : NULL;
+		if (own != NULL)
+			piece = memcpy(own, piece, to - from);
 		st = sse_feed(&s, lz_strn(piece, to - from), write_down, events);
-		free(piece);
+		free(own);
 		from = to;
 	}
 	*is_pending = sse_is_pending(&s);

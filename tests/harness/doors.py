@@ -17,6 +17,7 @@ import time
 from harness.gateway import Gateway
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data/doors"
+CORPORA = pathlib.Path(os.environ.get("LATENZA_CORPORA", DATA.parent.parent.parent.parent / "shared/corpora"))
 PROVIDER_SECRET = "sk-MARKED-provider-secret-0123456789"
 RESET = object()  # in a raw answer: end the connection as a crash would
 
@@ -106,6 +107,26 @@ def send(port, data, timeout=15):
         except (ConnectionError, TimeoutError, socket.timeout):
             pass
     return answers
+
+
+def handled(port, key, expect, raw):
+    """The statuses from 200 to 399 that bytes of a smuggling corpus get, with a key in them."""
+    filled = raw.replace(b"Host: gw.test\r\n", b"Host: gw.test\r\nAuthorization: Bearer %s\r\n" % key.encode())
+    if expect == "accept":  # what is served must be a whole request: the corpus asks without messages
+        body = b'{"model":"m","messages":[{"role":"user","content":"x"}]}'
+        filled = filled.replace(b'{"model":"m","messages":[]}', body).replace(b"Content-Length: 27", b"Content-Length: %d" % len(body))
+        filled = filled.replace(b"\r\n1b\r\n", b"\r\n%x\r\n" % len(body)).replace(b"\r\n1B\r\n", b"\r\n%X\r\n" % len(body))
+    statuses = []
+    with socket.create_connection(("127.0.0.1", port), timeout=0.5) as s, s.makefile("rb") as file:
+        try:
+            s.sendall(filled)
+            while (answer := read_answer(file)) is not None:
+                statuses.append(answer.status)
+                if answer.status >= 400 and "'messages'" in check_error(answer)["message"]:
+                    statuses[-1] = 200  # somebody read the body: the wire was accepted
+        except (OSError, ValueError):
+            pass
+    return [x for x in statuses if 200 <= x < 400]
 
 
 def post(key, body, *fields, path="/v1/chat/completions", media=b"application/json"):

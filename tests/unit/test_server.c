@@ -1415,6 +1415,48 @@ a_full_server_closes_its_oldest_idle_connection_for_a_new_one(void **state)
 	(void)close(c);
 }
 
+static sem_t is_held, may_go_on;
+
+static void
+hold_the_loop(void *arg)
+{
+	(void)arg;
+	(void)sem_post(&is_held);
+	(void)sem_wait(&may_go_on);
+}
+
+/* The loop finds a new client and, behind it, the request of its oldest connection. */
+static void
+a_connection_whose_request_is_there_is_not_idle(void **state)
+{
+	int asking, idle, newest;
+	struct loop_task task;
+
+	(void)state;
+	limits.connections = 2;
+	settle();
+	asking = client();
+	say(asking, GET("/echo"));
+	hears(asking, ECHOED("0", ""));
+	idle = client();
+	say(idle, GET("/echo"));
+	hears(idle, ECHOED("0", ""));
+	(void)sem_init(&is_held, 0, 0);
+	(void)sem_init(&may_go_on, 0, 0);
+	loop_post(loop, &task, hold_the_loop, NULL);
+	(void)sem_wait(&is_held);
+	newest = client();
+	say(asking, GET("/echo"));
+	(void)sem_post(&may_go_on);
+	hears(asking, ECHOED("0", ""));
+	hears_the_end(idle);
+	say(newest, GET("/echo"));
+	hears(newest, ECHOED("0", ""));
+	(void)close(asking);
+	(void)close(idle);
+	(void)close(newest);
+}
+
 static void
 a_full_server_with_nothing_idle_lets_new_clients_wait(void **state)
 {
@@ -1634,6 +1676,7 @@ main(void)
 		TEST(without_file_descriptors_accepting_pauses_and_goes_on),
 		TEST(a_connection_that_fails_while_it_is_accepted_harms_no_other),
 		TEST(a_full_server_closes_its_oldest_idle_connection_for_a_new_one),
+		TEST(a_connection_whose_request_is_there_is_not_idle),
 		TEST(a_full_server_with_nothing_idle_lets_new_clients_wait),
 		TEST(one_address_cannot_take_more_than_its_share),
 		TEST(draining_answers_what_is_going_on_and_closes_the_rest),
