@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <sys/resource.h>
 
 #include "base/json.h"
 #include "cli/cli.h"
@@ -28,12 +29,27 @@ hold_standard_streams(void)
 			(void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
+/* A core holds providers' keys and people's prompts. One byte is no core's size, and for a
+ * handler behind a pipe it is the kernel's word for "none". Only the soft limit moves, so
+ * that prlimit(1) can allow a core for a while. */
+static void
+leave_no_core(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_CORE, &limit) != 0 || limit.rlim_cur <= 1)
+		return;
+	limit.rlim_cur = 1;
+	(void)setrlimit(RLIMIT_CORE, &limit);
+}
+
 int
 main(int argc, char **argv)
 {
 	struct err e;
 
 	hold_standard_streams();
+	leave_no_core();
 	/* A reader that left is an error of write(), not a death. */
 	signal(SIGPIPE, SIG_IGN);
 	json_start();

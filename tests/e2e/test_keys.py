@@ -127,7 +127,7 @@ def test_the_clients_key_never_reaches_the_provider(gateway, provider):
     key = gateway.key("secret")
     gateway.chat(key, headers={"Cookie": "a=b", "X-Forwarded-For": "1.2.3.4"})
     sent = provider.last()["headers"]
-    assert sent["authorization"] == "Bearer sk-fake"
+    assert sent["authorization"] == f"Bearer {gateway.env['FAKE_KEY']}"
     assert key not in json.dumps(sent) and "cookie" not in sent and "x-forwarded-for" not in sent
 
 

@@ -14,7 +14,7 @@ import struct
 import threading
 import time
 
-from harness.gateway import Gateway
+from harness.gateway import Gateway, forms
 
 DATA = pathlib.Path(__file__).resolve().parent.parent / "data/doors"
 CORPORA = pathlib.Path(os.environ.get("LATENZA_CORPORA", DATA.parent.parent.parent.parent / "shared/corpora"))
@@ -256,13 +256,7 @@ class Doors(Gateway):
     def __init__(self, build, folder, provider, **more):
         more["config"] = {"log": {"level": "debug"}, **more.get("config", {})}
         super().__init__(build, folder, provider, env={"FAKE_KEY": PROVIDER_SECRET, **more.pop("env", {})}, **more)
-        self.secrets = [PROVIDER_SECRET.encode()]
         self.bodies = []
-
-    def key(self, *words, **settings):
-        secret = super().key(*words, **settings)
-        self.secrets.append(secret.encode())
-        return secret
 
     def ask(self, data, timeout=15):
         """The one answer to a request."""
@@ -284,7 +278,7 @@ class Doors(Gateway):
         exported = self.run("traces", "export").stdout.encode()
         keyring = (self.data / "keyring").read_bytes()
         assert self.stop() == 0, self.logs()
-        secrets = self.secrets + [form for at in (8, 40) for form in (keyring[at:at + 32], keyring[at:at + 32].hex().encode())]
+        secrets = [form for secret in self.secrets for form in forms(secret)] + [form for at in (8, 40) for form in (keyring[at:at + 32], keyring[at:at + 32].hex().encode())]
         written = {str(p): p.read_bytes() for p in self.data.rglob("*") if p.is_file() and p.name != "keyring"}
         written |= {"log": self.log_path.read_bytes(), "traces export": exported, "answers": b"\n".join(self.bodies)}
         for name, data in written.items():

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import base64
 import http.client
 import json
 import os
@@ -12,9 +13,11 @@ import signal
 import socket
 import subprocess
 import time
+import urllib.parse
 
 PRICES = {"price_input_per_mtok": 1.0, "price_output_per_mtok": 2.0}
 EUR_PER_USD = 0.5  # a rate with which sums are easily done by hand
+PROVIDER_KEY = "sk-fake-kestrel/9+74=0951"  # marked: it may stand nowhere but on the wire to its provider
 
 
 def free_port():
@@ -31,6 +34,18 @@ class Failed(Exception):
         self.code, self.stdout, self.stderr = result.returncode, result.stdout, result.stderr
 
 
+def forms(secret):
+    """What a secret looks like when something wrote it down: as it is, in JSON, in a URL, in hex, in base64 (at each of
+    its three alignments, without the characters that neighbours change)."""
+    raw = secret.encode()
+    out = {raw, json.dumps(secret)[1:-1].encode(), secret.replace("/", "\\/").encode(), raw.hex().encode(), raw.hex().upper().encode(),
+           urllib.parse.quote(secret, safe="").encode()}
+    for skipped in range(3):
+        whole = raw[skipped:][: (len(raw) - skipped) // 3 * 3]
+        out |= {base64.b64encode(whole), base64.urlsafe_b64encode(whole)}
+    return out
+
+
 class Gateway:
     def __init__(self, build, folder, provider=None, config=None, env=None, must_end_well=True, args=()):
         self.program = pathlib.Path(build) / "latenza"
@@ -40,9 +55,11 @@ class Gateway:
         self.data = self.folder / "data"
         self.config_path = self.folder / "latenza.yaml"
         self.env = {**{k: v for k, v in os.environ.items() if not k.startswith("LATENZA_")}, "NO_COLOR": "1",
-                    "FAKE_KEY": "sk-fake", **(env or {})}
+                    "FAKE_KEY": PROVIDER_KEY, **(env or {})}
         self.process, self.log_path = None, self.folder / "log"
         self.must_end_well, self.args = must_end_well, list(args)
+        self.secrets = {self.env["FAKE_KEY"]}
+        self.said = []  # where a secret was met in an answer
         self.write_config(self.standard(provider) | (config or {}))
 
     # ---- configuration ----
@@ -111,6 +128,10 @@ class Gateway:
         return code
 
     def close(self):
+        self.end()
+        self.look_for_secrets()
+
+    def end(self):
         if self.process is None or self.process.poll() is not None:
             ended = None if self.process is None else self.process.returncode
             if self.must_end_well and ended not in (None, 0, -signal.SIGKILL):
@@ -119,6 +140,20 @@ class Gateway:
         code = self.stop()
         if self.must_end_well:
             assert code == 0, f"the gateway ended with {code}:\n{self.logs()}"
+
+    def look_for_secrets(self):
+        """No secret of this gateway may stand in what it wrote: log, database, journal, spool, core."""
+        found = list(self.said)
+        for path in self.folder.rglob("*"):
+            if path.is_file() and path.name not in ("latenza.yaml", "latenza.new", "key.json"):
+                text = path.read_bytes()
+                found += [path.name for secret in self.secrets if any(form in text for form in forms(secret))]
+        assert not found, f"a secret stands in {found}"
+
+    def listen_for_secrets(self, where, text):
+        """A provider's key is nobody's business; a virtual key is told once, to whoever mints it."""
+        if any(form in text for form in forms(self.env["FAKE_KEY"])):
+            self.said.append(where)
 
     def logs(self):
         return self.log_path.read_text(errors="replace")[-8000:]
@@ -138,6 +173,7 @@ class Gateway:
     def run(self, *words, check=True, stdin=None):
         result = subprocess.run([self.program, *map(str, words), "-c", self.config_path], env=self.env, text=True,
                                 input=stdin, capture_output=True, timeout=120, cwd=self.folder)
+        self.listen_for_secrets(f"the output of {words}", (result.stdout + result.stderr).encode())
         if check and result.returncode != 0:
             raise Failed(result)
         return result
@@ -150,7 +186,9 @@ class Gateway:
         path = self.folder / "key.json"
         path.write_text(json.dumps({"name": id or "Test key", **settings}))
         words = ["key", "create", "-f", path] + (["--id", id] if id else []) + (["--test"] if test else [])
-        return self.run(*words).stdout.strip()
+        secret = self.run(*words).stdout.strip()
+        self.secrets.add(secret)
+        return secret
 
     def traces(self, *words):
         return self.json("traces", "list", "--limit", 500, *words)
@@ -181,7 +219,9 @@ class Gateway:
                 head.setdefault("Content-Type", "application/json")
             connection.request(method, path, data, head)
             answer = connection.getresponse()
-            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, answer.read()
+            raw = answer.read()
+            self.listen_for_secrets(f"the answer to {method} {path}", str(answer.headers).encode() + raw)
+            return answer.status, {k.lower(): v for k, v in answer.getheaders()}, raw
         finally:
             connection.close()
 
