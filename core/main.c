@@ -29,9 +29,9 @@ hold_standard_streams(void)
 			(void)open("/dev/null", fd == 0 ? O_WRONLY : O_RDONLY);
 }
 
-/* A core holds providers' keys and people's prompts. One byte is no core's size, and for a
- * handler behind a pipe it is the kernel's word for "none". Only the soft limit moves, so
- * that prlimit(1) can allow a core for a while. */
+/* A core holds providers' keys and people's prompts. One byte is no core's size, and for
+ * a handler behind a pipe it is the kernel's word for "none". Only the soft limit moves,
+ * so that prlimit(1) can allow a core for a while. */
 static void
 leave_no_core(void)
 {
