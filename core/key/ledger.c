@@ -116,6 +116,17 @@ ledger_top_up(struct reservation *r, int64_t nano_eur)
 }
 
 void
+ledger_top_down(struct reservation *r, int64_t nano_eur)
+{
+	if (nano_eur <= 0)
+		return;
+	must(nano_eur <= r->nano_eur);
+	for (size_t i = 0; i < r->count; i++)
+		atomic_fetch_sub(&r->cell[i]->used, nano_eur);
+	r->nano_eur -= nano_eur;
+}
+
+void
 ledger_settle(struct reservation *r, int64_t nano_eur)
 {
 	int64_t charged = clamp_amount(nano_eur);

@@ -64,6 +64,8 @@ enum status ledger_reserve(struct budget *const *budgets, size_t count, int64_t 
     int64_t now_unix_ms, struct reservation *out, struct budget **who) MUST_CHECK;
 /* Grows a reservation. false: no room. [worker] */
 bool ledger_top_up(struct reservation *r, int64_t nano_eur);
+/* Takes back what the last top-up added. [worker] */
+void ledger_top_down(struct reservation *r, int64_t nano_eur);
 /* Ends it: charges `nano_eur` (0: releases) in its own periods. What exceeds the
  * reservation is booked and counted as overspend. Tells thresholds. Again: nothing
  * happens. [worker] */

@@ -99,15 +99,36 @@ key_reserve_failed(struct request *r)
 	return refuse_for_storage(r);
 }
 
+/* After a crash the attempt is charged by what the spool says it may owe, so it says it
+ * before more is delivered. */
+static enum status
+append_raise(struct request *r, const struct attempt *a, int64_t bound)
+{
+	struct record_raise record = {
+		.attempt = (uint8_t)a->number,
+		.bound_nano_eur = bound,
+	};
+
+	memcpy(record.trace_id, r->id, sizeof(record.trace_id));
+	loop_want_flush(r->worker->loop);
+	return spool_raise(r->worker->spool, &record);
+}
+
 bool
 key_top_up(struct request *r, int64_t nano_eur)
 {
 	struct attempt *a = request_attempt(r);
+	int64_t bound;
 
 	if (!a->is_open || !ledger_top_up(a->reservation, nano_eur))
 		return false;
+	bound = at_least_zero(a->bound_nano_eur) + at_least_zero(nano_eur);
+	if (nano_eur > 0 && append_raise(r, a, bound) != ST_OK) {
+		ledger_top_down(a->reservation, nano_eur);
+		return false;
+	}
 	if (a->bound_nano_eur >= 0)
-		a->bound_nano_eur += at_least_zero(nano_eur);
+		a->bound_nano_eur = bound;
 	return true;
 }
 

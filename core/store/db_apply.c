@@ -121,6 +121,8 @@ db_apply(struct db *d, const struct record *r, struct err *e)
 		return apply_trace(d, &r->trace, e);
 	case RECORD_FOLLOWS:
 		return ST_OK;
+	case RECORD_RAISE:
+		return db_pending_raise(d, &r->raise, e);
 	}
 	return err_fail(
 	    e, ST_INVALID, "%s: a record of unknown type %d", d->path, (int)r->type);

@@ -112,6 +112,8 @@ void db_pending_free(struct db *d);
 void db_pending_forget(struct db *d); /* a transaction ended */
 enum status db_pending_reserve(
     struct db *d, const struct record_reserve *r, struct err *e) MUST_CHECK;
+enum status db_pending_raise(
+    struct db *d, const struct record_raise *r, struct err *e) MUST_CHECK;
 enum status db_pending_settle(
     struct db *d, const struct record_settle *r, struct err *e) MUST_CHECK;
 enum status db_pending_trace(

@@ -130,6 +130,44 @@ db_pending_reserve(struct db *d, const struct record_reserve *r, struct err *e)
 	return record_put_reserve(&d->reserves, r) ? ST_OK : no_memory(d, e);
 }
 
+/* Reserved in this transaction: the reservation is written anew, with the larger bound.
+ */
+static enum status
+raise_here(struct db *d, struct db_attempt *a, int64_t bound, struct err *e)
+{
+	lz_str bytes = str_cut(buf_str(&d->reserves), a->reserve_at, d->reserves.len);
+	char copy[RECORD_BYTES];
+	struct record r;
+	size_t used;
+
+	(void)record_peek(bytes, &used);
+	memcpy(copy, bytes.ptr, used); /* the buffer may move */
+	must(record_get(lz_strn(copy, used), &r, &used) == ST_OK);
+	if (bound > r.reserve.bound_nano_eur)
+		r.reserve.bound_nano_eur = bound;
+	a->reserve_at = d->reserves.len;
+	return record_put_reserve(&d->reserves, &r.reserve) ? ST_OK : no_memory(d, e);
+}
+
+enum status
+db_pending_raise(struct db *d, const struct record_raise *r, struct err *e)
+{
+	const struct db_request *q =
+	    table_get(&d->requests, lz_strn((const char *)r->trace_id, RECORD_ID_BYTES));
+	struct db_attempt *a = q != NULL ? find_attempt(d, q, r->attempt) : NULL;
+	struct db_cursor c;
+
+	if (a != NULL && a->is_reserved)
+		return raise_here(d, a, r->bound_nano_eur, e);
+	c = (struct db_cursor){ db_statement(d, DB_OPEN_RAISE, e), 0 };
+	if (c.s == NULL)
+		return ST_NOMEM;
+	db_bind_id(&c, r->trace_id);
+	db_bind_int(&c, r->attempt);
+	db_bind_int(&c, r->bound_nano_eur);
+	return db_run(d, c.s, "raise a reservation", e);
+}
+
 enum status
 db_pending_settle(struct db *d, const struct record_settle *r, struct err *e)
 {

@@ -69,6 +69,9 @@
 	    "INSERT OR REPLACE INTO reservation (trace_id, attempt, is_settled, is_traced, " \
 	    "at_unix_ms, bound_nano_eur, input_nano_eur, key, provider, model, scope_set) " \
 	    "VALUES (?,?,?,?,?,?,?,?,?,?,?)") \
+	X(OPEN_RAISE, \
+	    "UPDATE reservation SET bound_nano_eur = max(bound_nano_eur, ?3) " \
+	    "WHERE trace_id = ?1 AND attempt = ?2") \
 	X(OPEN_SETTLED, \
 	    "UPDATE reservation SET is_settled = 1 WHERE trace_id = ? AND attempt = ?") \
 	X(OPEN_REMOVE, "DELETE FROM reservation WHERE trace_id = ? AND attempt = ?") \

@@ -218,6 +218,14 @@ code_trace(struct codec *c, struct record_trace *r)
 }
 
 static void
+code_raise(struct codec *c, struct record_raise *r)
+{
+	code_bytes(c, r->trace_id, RECORD_ID_BYTES);
+	code_u8(c, &r->attempt);
+	code_i64(c, &r->bound_nano_eur);
+}
+
+static void
 code_record(struct codec *c, struct record *r)
 {
 	uint8_t type = (uint8_t)r->type;
@@ -236,6 +244,9 @@ code_record(struct codec *c, struct record *r)
 		break;
 	case RECORD_FOLLOWS:
 		code_i64(c, &r->follows.bytes);
+		break;
+	case RECORD_RAISE:
+		code_raise(c, &r->raise);
 		break;
 	default:
 		c->is_bad = true;
@@ -297,6 +308,14 @@ bool
 record_put_settle(struct buf *b, const struct record_settle *r)
 {
 	struct record copy = { .type = RECORD_SETTLE, .settle = *r };
+
+	return put_record(b, &copy, measure(&copy));
+}
+
+bool
+record_put_raise(struct buf *b, const struct record_raise *r)
+{
+	struct record copy = { .type = RECORD_RAISE, .raise = *r };
 
 	return put_record(b, &copy, measure(&copy));
 }

@@ -23,7 +23,8 @@ enum record_type {
 	RECORD_RESERVE = 1,
 	RECORD_SETTLE = 2,
 	RECORD_TRACE = 3,
-	RECORD_FOLLOWS = 4
+	RECORD_FOLLOWS = 4,
+	RECORD_RAISE = 5
 };
 
 /* One budget: whose ("key:backend") and which period of it ("month:2026-11"). */
@@ -46,6 +47,13 @@ struct record_reserve {
 	lz_str key, provider, model;
 	uint8_t scope_count;
 	struct record_scope scope[RECORD_SCOPES];
+};
+
+/* More was set aside for an attempt under way: what it may owe at most from here on. */
+struct record_raise {
+	uint8_t trace_id[RECORD_ID_BYTES];
+	uint8_t attempt;
+	int64_t bound_nano_eur;
 };
 
 enum charge_state {
@@ -124,6 +132,7 @@ bool record_put_reserve(struct buf *b, const struct record_reserve *r);
 bool record_put_settle(struct buf *b, const struct record_settle *r);
 bool record_put_trace(struct buf *b, const struct record_trace *r);
 bool record_put_follows(struct buf *b, const struct record_follows *r);
+bool record_put_raise(struct buf *b, const struct record_raise *r);
 
 struct record {
 	enum record_type type;
@@ -132,6 +141,7 @@ struct record {
 		struct record_settle settle;
 		struct record_trace trace;
 		struct record_follows follows;
+		struct record_raise raise;
 	};
 };
 /* Reads the record at the front of `bytes`. ST_OK: *used bytes belong to it, strings

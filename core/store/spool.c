@@ -156,12 +156,32 @@ why_refused(struct spool *s)
 	return was_room ? ST_NOMEM : ST_INVALID;
 }
 
+/* ST_OK: the device works, or its last failure was long enough ago to try again. */
+static enum status
+health(const struct spool *s)
+{
+	return s->failing != ST_OK && clock_mono_us() < s->probe_at_us ? s->failing
+								       : ST_OK;
+}
+
 enum status
 spool_reserve(struct spool *s, const struct record_reserve *r)
 {
-	if (s->failing != ST_OK && clock_mono_us() < s->probe_at_us)
-		return s->failing;
+	enum status st = health(s);
+
+	if (st != ST_OK)
+		return st;
 	return record_put_reserve(&s->unwritten, r) ? ST_OK : why_refused(s);
+}
+
+enum status
+spool_raise(struct spool *s, const struct record_raise *r)
+{
+	enum status st = health(s);
+
+	if (st != ST_OK)
+		return st;
+	return record_put_raise(&s->unwritten, r) ? ST_OK : why_refused(s);
 }
 
 enum status

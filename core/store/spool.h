@@ -30,10 +30,11 @@ struct spool *spool_open(
 void spool_close(
     struct spool *s); /* flushes what it can. [main], after the worker ended */
 /* Append a record to what the next flush writes. ST_NOMEM: the buffer is full.
- * ST_INVALID: the record is larger than RECORD_BYTES. Reservations only: ST_FULL / ST_IO
- * while the device fails; one is let through every 100 ms to see whether it still does.
- * Nothing was appended unless ST_OK. [worker] */
+ * ST_INVALID: the record is larger than RECORD_BYTES. Reservations and raises only:
+ * ST_FULL / ST_IO while the device fails; one is let through every 100 ms to see whether
+ * it still does. Nothing was appended unless ST_OK. [worker] */
 enum status spool_reserve(struct spool *s, const struct record_reserve *r) MUST_CHECK;
+enum status spool_raise(struct spool *s, const struct record_raise *r) MUST_CHECK;
 enum status spool_settle(struct spool *s, const struct record_settle *r) MUST_CHECK;
 enum status spool_trace(struct spool *s, const struct record_trace *r) MUST_CHECK;
 /* Writes what was appended, in one write(). ST_FULL / ST_IO: nothing of it is in the

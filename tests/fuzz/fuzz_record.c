@@ -21,6 +21,8 @@ put(struct buf *b, const struct record *r)
 		return record_put_follows(b, &r->follows);
 	case RECORD_TRACE:
 		return record_put_trace(b, &r->trace);
+	case RECORD_RAISE:
+		return record_put_raise(b, &r->raise);
 	}
 	return false;
 }

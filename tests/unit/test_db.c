@@ -723,6 +723,38 @@ an_open_reservation_is_charged_as_the_option_says(void **state)
 }
 
 static void
+apply_raise(uint64_t n, int64_t bound)
+{
+	struct record r = { .type = RECORD_RAISE, .raise = { .bound_nano_eur = bound } };
+	struct record_reserve reserved = make_reserve(n, 0);
+
+	memcpy(r.raise.trace_id, reserved.trace_id, RECORD_ID_BYTES);
+	assert_ok(db_apply(db, &r, &e));
+}
+
+static void
+a_raised_reservation_is_charged_by_its_last_bound(void **state)
+{
+	(void)state;
+	begin();
+	apply_reserve(1, 0);
+	apply_raise(1, 9500);
+	apply_raise(1, 9400); /* never lowered */
+	apply_reserve(2, 0);
+	commit();
+	begin();
+	apply_raise(2, 10000);
+	apply_raise(3, 77); /* of a reservation that was not written: nobody's */
+	commit();
+	begin();
+	apply_raise(2, 10001);
+	commit();
+	settle_open(DB_UNCERTAIN_BOUND, 2);
+	assert_int_equal(spent(0), 9500 + 10001);
+	assert_holds(2, 2, 0);
+}
+
+static void
 an_interrupted_request_has_one_trace_of_all_its_attempts(void **state)
 {
 	(void)state;
@@ -1325,6 +1357,7 @@ main(void)
 		TEST(spend_is_listed_until_the_caller_has_enough),
 		TEST(positions_are_kept_and_forgotten),
 		TEST(an_open_reservation_is_charged_as_the_option_says),
+		TEST(a_raised_reservation_is_charged_by_its_last_bound),
 		TEST(an_interrupted_request_has_one_trace_of_all_its_attempts),
 		TEST(a_charge_without_a_trace_gets_one),
 		TEST(a_traced_request_keeps_its_trace_when_an_attempt_was_left_open),

@@ -745,6 +745,33 @@ a_top_up_raises_the_bound_while_there_is_money(void **state)
 }
 
 static void
+a_top_up_is_written_and_given_back_if_it_cannot_be(void **state)
+{
+	struct attempt *a;
+	struct record rec;
+
+	(void)state;
+	entered("{\"budget_monthly_eur\":0.001}");
+	a = reserved(400000, 0);
+	assert_true(key_top_up(r, 100000));
+	rec = last_record();
+	assert_int_equal(rec.type, RECORD_RAISE);
+	assert_memory_equal(rec.raise.trace_id, r->id, RECORD_ID_BYTES);
+	assert_int_equal(rec.raise.attempt, a->number);
+	assert_int_equal(rec.raise.bound_nano_eur, 500000);
+	io.write = write_nothing;
+	assert_true(key_top_up(r, 100000)); /* nobody has noticed yet */
+	assert_int_not_equal(spool_flush(worker.spool), ST_OK);
+	assert_false(key_top_up(r, 100000));
+	assert_int_equal(a->bound_nano_eur, 600000);
+	assert_int_equal(month("key:a").reserved_nano_eur, 600000);
+	io = system_io;
+	assert_int_equal(last_record().raise.bound_nano_eur, 600000);
+	key_settle(r, a);
+	assert_int_equal(ledger_reserved_total(ledger), 0);
+}
+
+static void
 the_budget_with_least_left_is_shown(void **state)
 {
 	lz_budget b = { .size = sizeof(b) };
@@ -1035,6 +1062,7 @@ main(void)
 		TEST(while_storage_fails_nothing_is_reserved_and_settlements_wait),
 		TEST(without_memory_for_a_new_month_the_request_may_come_again),
 		TEST(a_top_up_raises_the_bound_while_there_is_money),
+		TEST(a_top_up_is_written_and_given_back_if_it_cannot_be),
 		TEST(the_budget_with_least_left_is_shown),
 		TEST(what_the_provider_counted_is_charged),
 		TEST(usage_of_zero_is_a_value),

@@ -141,6 +141,22 @@ a_trace_comes_back_as_it_was(void **state)
 }
 
 static void
+a_raise_comes_back_as_it_was(void **state)
+{
+	struct record_raise in = { .attempt = 7, .bound_nano_eur = 4711 };
+	struct record r;
+
+	(void)state;
+	make_id(in.trace_id, 5, 6);
+	assert_true(record_put_raise(&bytes, &in));
+	r = get_one();
+	assert_int_equal(r.type, RECORD_RAISE);
+	assert_memory_equal(r.raise.trace_id, in.trace_id, RECORD_ID_BYTES);
+	assert_int_equal(r.raise.attempt, 7);
+	assert_int_equal(r.raise.bound_nano_eur, 4711);
+}
+
+static void
 what_stands_on_disk_is_the_same_on_every_machine(void **state)
 {
 	struct record_reserve r = {
@@ -388,6 +404,7 @@ main(void)
 		TEST(a_reservation_comes_back_as_it_was),
 		TEST(a_settlement_comes_back_as_it_was),
 		TEST(a_trace_comes_back_as_it_was),
+		TEST(a_raise_comes_back_as_it_was),
 		TEST(what_stands_on_disk_is_the_same_on_every_machine),
 		TEST(records_follow_each_other_in_one_buffer),
 		TEST(a_record_that_is_cut_off_says_that_more_may_come),

@@ -1,0 +1,1101 @@
+/* ledger_play.h - plays a sequence of operations, decoded from bytes, on the real ledger
+ * and on the model in ledger_model.h, and compares the two.
+ *
+ * The real one is all that money crosses in the gateway: keys and their reload, the
+ * stage's reserve, top-up and settle, the ledger, two workers' spools, the storage
+ * thread's mover, the database, recovery. Only the provider is missing: a byte says how
+ * an attempt ended. Time stands still but for the operations that move it.
+ *
+ * What is checked: every admission and refusal; spent and reserved of every budget after
+ * nearly every step; after each crash, that the database and a ledger loaded from it
+ * know what the model knows; at the end, that every attempt was charged once and every
+ * request traced once, and that nothing is reserved.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef TESTS_LEDGER_PLAY_H
+#define TESTS_LEDGER_PLAY_H
+
+#include <errno.h>
+#include <ftw.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/io.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "key/stage.h"
+#include "ledger_model.h"
+#include "store/mover.h"
+#include "store/recover.h"
+#include "trace/trace.h"
+
+enum {
+	PLAY_KEYS = 2,
+	PLAY_WORKERS = 2,
+	PLAY_SLOTS = 12,
+	PLAY_REQUESTS = 256,
+	PLAY_BOOK_PLAYS = 256, /* then a new database */
+	PLAY_PROMPT_TOKENS = 100,
+	PLAY_INPUT_PRICE = 1000, /* nano-EUR a token */
+	PLAY_OUTPUT_PRICE = 4000
+};
+
+static const int64_t play_day_ms = INT64_C(86400000);
+static const int64_t play_start_ms = INT64_C(1793318400000); /* 2026-10-30T00:00:00Z */
+static const enum key_period play_kinds[MODEL_BUDGETS] = { PERIOD_MONTH, PERIOD_DAY,
+	PERIOD_MONTH, PERIOD_WEEK };
+
+/* What happened, so that a test can tell that something did. */
+enum play_tally {
+	PLAY_ADMITTED,
+	PLAY_REFUSED_WAIT,
+	PLAY_REFUSED_SPENT,
+	PLAY_REFUSED_STORAGE,
+	PLAY_FAILED_OVER,
+	PLAY_OVERSPENT,
+	PLAY_TOPPED_UP,
+	PLAY_CRASHED,
+	PLAY_LOST_OPEN, /* attempts that a crash found open */
+	PLAY_ROLLED,    /* periods that began */
+	PLAY_TALLIES
+};
+
+/* One request on its way. */
+struct play_slot {
+	struct request r;
+	struct exchange x;
+	int number; /* of the play; -1: free */
+	struct model_attempt *at[REQUEST_ATTEMPTS];
+	bool waits; /* at the barrier, with the attempt at hand */
+};
+
+struct play_request {
+	bool is_trace_put, is_traced; /* is_traced: written, or made by recovery */
+	unsigned worker;
+};
+
+static struct {
+	const uint8_t *p, *end;
+	bool is_told; /* prints what it does */
+	int step;
+	char last[160];
+	long tally[PLAY_TALLIES];
+	int64_t now_ms;
+	unsigned long number; /* of the play: its names are its own */
+	struct play_slot slot[PLAY_SLOTS];
+	struct play_request request[PLAY_REQUESTS];
+	int requests;
+	bool device_fails, device_is_short, has_failed[PLAY_WORKERS];
+	bool is_key_there[PLAY_KEYS];
+	uint64_t boot;
+
+	/* the real one */
+	struct loop *loop;
+	struct ledger *ledger;
+	struct keys *keys;
+	struct worker worker[PLAY_WORKERS];
+	struct mover mover;
+	struct db *db;
+	char dir[64], spool_dir[80];
+	long book_plays, book_charges, book_traces;
+} play;
+
+static struct config play_config;
+static struct provider play_provider;
+static struct model_facts play_facts;
+static struct target play_target;
+static struct candidate play_candidate;
+static struct io_calls play_system_io;
+
+/* The includer's: tells and does not return. */
+static void play_give_up(const char *why);
+
+#define PLAY_MUST(condition)                                                             \
+	do {                                                                             \
+		if (!(condition)) {                                                      \
+			char why_[400];                                                  \
+			(void)snprintf(why_, sizeof why_, "step %d (%s): %s", play.step, \
+			    play.last, #condition);                                      \
+			play_give_up(why_);                                              \
+		}                                                                        \
+	} while (0)
+
+#define PLAY_SAY(...)                                                                    \
+	do {                                                                             \
+		(void)snprintf(play.last, sizeof play.last, __VA_ARGS__);                \
+		if (play.is_told)                                                        \
+			(void)fprintf(stderr, "%4d %s\n", play.step, play.last);         \
+	} while (0)
+
+/* ---- bytes ---- */
+
+static inline unsigned
+play_byte(void)
+{
+	return play.p < play.end ? *play.p++ : 0;
+}
+
+static inline int64_t
+play_number(void)
+{
+	unsigned high = play_byte();
+
+	return (int64_t)high << 8 | play_byte();
+}
+
+/* ---- time ---- */
+
+static inline void
+play_clock(struct moment *m)
+{
+	*m = (struct moment){ .mono_us = play.now_ms * 1000, .unix_ms = play.now_ms };
+}
+
+static inline void
+play_stop_loop(void *arg)
+{
+	loop_stop(arg);
+}
+
+static inline void
+play_turn_loop(void)
+{
+	struct loop_task task;
+
+	loop_post(play.loop, &task, play_stop_loop, play.loop);
+	loop_run(play.loop);
+}
+
+static inline const char *
+play_label(int kind)
+{
+	static char label[PERIOD_KINDS][MODEL_LABEL];
+	time_t seconds = (time_t)(play.now_ms / 1000);
+	char *out = label[kind];
+	struct tm tm;
+
+	(void)gmtime_r(&seconds, &tm);
+	if (kind == PERIOD_DAY)
+		(void)strftime(out, MODEL_LABEL, "day:%Y-%m-%d", &tm);
+	else if (kind == PERIOD_WEEK)
+		(void)strftime(out, MODEL_LABEL, "week:%G-W%V", &tm);
+	else
+		(void)strftime(out, MODEL_LABEL, "month:%Y-%m", &tm);
+	return out;
+}
+
+/* ---- the device ---- */
+
+static inline ssize_t
+play_write(int fd, const void *p, size_t n)
+{
+	struct stat st;
+
+	/* The loop's wake-ups go through here as well. */
+	if (!play.device_fails || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+		return play_system_io.write(fd, p, n);
+	if (play.device_is_short && n > 1) {
+		play.device_is_short = false;
+		return play_system_io.write(fd, p, n / 2);
+	}
+	errno = ENOSPC;
+	return -1;
+}
+
+/* ---- budgets ---- */
+
+static inline int
+play_first_budget(int key)
+{
+	return key * 2;
+}
+
+static inline struct budget *
+play_budget(int b)
+{
+	struct budget *found;
+	char scope[64];
+
+	(void)snprintf(scope, sizeof scope, "key:k%d-%lu", b / 2, play.number);
+	found = ledger_budget(play.ledger, lz_strz(scope), play_kinds[b], NULL);
+	PLAY_MUST(found != NULL);
+	return found;
+}
+
+/* Looks at one budget on both sides. */
+static inline void
+play_look(int b)
+{
+	struct model_budget *want = &model.budget[b];
+	const struct model_period *p = model_at(want, play_label(want->kind));
+	struct budget_view v;
+
+	ledger_view(play_budget(b), play.now_ms, &v);
+	if (v.spent_nano_eur != p->spent || v.reserved_nano_eur != p->held ||
+	    v.limit_nano_eur != want->limit)
+		(void)fprintf(stderr,
+		    "budget %d, %s: limit %lld, spent %lld, reserved %lld; the model "
+		    "says %lld, %lld, %lld\n",
+		    b, p->label, (long long)v.limit_nano_eur, (long long)v.spent_nano_eur,
+		    (long long)v.reserved_nano_eur, (long long)want->limit,
+		    (long long)p->spent, (long long)p->held);
+	PLAY_MUST(v.spent_nano_eur == p->spent);
+	PLAY_MUST(v.reserved_nano_eur == p->held);
+	PLAY_MUST(v.limit_nano_eur == want->limit);
+}
+
+static inline void
+play_look_at_all(void)
+{
+	int64_t held = 0;
+
+	for (int b = 0; b < MODEL_BUDGETS; b++) {
+		play_look(b);
+		for (int i = 0; i < model.budget[b].count; i++)
+			held += model.budget[b].period[i].held;
+	}
+	PLAY_MUST(ledger_reserved_total(play.ledger) == held);
+}
+
+static inline void
+play_add_limit(struct buf *b, const char *period, int64_t limit)
+{
+	if (limit < 0)
+		return;
+	if (b->ptr[b->len - 1] == '}')
+		buf_add_char(b, ',');
+	buf_addf(b, "{\"period\":\"%s\",\"eur\":", period);
+	buf_add_nano(b, limit);
+	buf_addf(b, ",\"alert_pct\":[50,80]}");
+}
+
+/* Makes the key anew, with the limits that the model has. */
+static inline void
+play_put_key(int key)
+{
+	const struct model_budget *m = &model.budget[play_first_budget(key)];
+	char id[64];
+	uint8_t hash[CRYPTO_HASH_BYTES] = { (uint8_t)(key + 1) };
+	struct key_wanted w = { .hash = hash };
+	struct err e = { "" };
+	struct buf text;
+	json_t *j;
+
+	(void)snprintf(id, sizeof id, "k%d-%lu", key, play.number);
+	buf_init(&text, 4096);
+	buf_add_z(&text, "{\"budgets\":[");
+	for (int i = 0; i < 2; i++)
+		play_add_limit(
+		    &text, key_period_name(play_kinds[key * 2 + i]), m[i].limit);
+	buf_add_z(&text, "]}");
+	j = json_parse(buf_str(&text), &e);
+	w.id = lz_strz(id);
+	w.settings = j;
+	if (j == NULL || keys_put(play.keys, &w, &e) != ST_OK) {
+		(void)fprintf(stderr, "%s\n", e.text);
+		PLAY_MUST(!"the key can be put");
+	}
+	json_decref(j);
+	buf_free(&text);
+	play.is_key_there[key] = true;
+}
+
+static inline int64_t
+play_new_limit(void)
+{
+	unsigned byte = play_byte();
+
+	if (byte < 24)
+		return -1;
+	return byte < 32 ? 0 : (int64_t)byte * 8000;
+}
+
+static inline void
+play_reload(void)
+{
+	int key = (int)(play_byte() % PLAY_KEYS), b = play_first_budget(key);
+	char id[64];
+
+	if (play.is_key_there[key] && play_byte() % 8 == 0) {
+		PLAY_SAY("key %d goes", key);
+		(void)snprintf(id, sizeof id, "k%d-%lu", key, play.number);
+		PLAY_MUST(keys_remove(play.keys, lz_strz(id)) == ST_OK);
+		play.is_key_there[key] = false;
+		return;
+	}
+	for (int i = b; i < b + 2; i++) {
+		int64_t limit = play_new_limit();
+
+		/* A key that was removed left its limits to what it had under way. */
+		if (limit >= 0 || play.is_key_there[key])
+			model.budget[i].limit = limit;
+	}
+	PLAY_SAY("key %d: limits %lld, %lld", key, (long long)model.budget[b].limit,
+	    (long long)model.budget[b + 1].limit);
+	play_put_key(key);
+}
+
+/* ---- a request ---- */
+
+static inline struct play_request *
+play_of(const struct play_slot *s)
+{
+	return &play.request[s->number];
+}
+
+static inline void
+play_free_slot(struct play_slot *s)
+{
+	key_unref(s->r.key);
+	s->r.key = NULL;
+	s->number = -1;
+	s->waits = false;
+}
+
+/* Settled is settled: its trace, and the key's place in flight. */
+static inline void
+play_end_request(struct play_slot *s)
+{
+	struct record_trace t;
+
+	trace_record(&s->r, &t);
+	PLAY_MUST(spool_trace(s->r.worker->spool, &t) == ST_OK);
+	play_of(s)->is_trace_put = true;
+	key_release(&s->r);
+	play_free_slot(s);
+}
+
+static inline struct key *
+play_find_key(int key)
+{
+	char id[64];
+
+	(void)snprintf(id, sizeof id, "k%d-%lu", key, play.number);
+	return (struct key *)(uintptr_t)keys_get(play.keys, lz_strz(id));
+}
+
+static inline void
+play_begin(struct play_slot *s, int key)
+{
+	struct arena *arena = s->r.arena;
+	uint64_t number = play.number;
+
+	s->number = play.requests++;
+	arena_reset(arena);
+	memset(&s->x, 0, sizeof s->x);
+	memset(&s->r, 0, sizeof s->r);
+	s->r.arena = arena;
+	s->r.worker = &play.worker[(s - play.slot) % PLAY_WORKERS];
+	*play_of(s) = (struct play_request){ .worker = s->r.worker->number };
+	s->r.x = &s->x;
+	s->r.config = &play_config;
+	s->r.began = *loop_now(play.loop);
+	s->r.max_tokens = -1;
+	s->r.choices = 1;
+	s->r.prompt_tokens = PLAY_PROMPT_TOKENS;
+	s->r.prompt_bound = 400;
+	s->r.rate_limit = -1;
+	s->r.model = STR_LIT("gpt-4o");
+	memcpy(s->r.id, &number, sizeof number);
+	memcpy(s->r.id + 8, &s->number, sizeof s->number);
+	(void)snprintf(s->r.id_hex, sizeof s->r.id_hex, "%lu-%d", play.number, s->number);
+	s->r.key = play_find_key(key);
+	key_ref(s->r.key);
+}
+
+/* What the model says of a reservation, and where it would stand. */
+static inline enum model_verdict
+play_model_reserve(
+    const struct key *k, struct model_attempt *m, int request, int64_t nano)
+{
+	enum model_verdict all = MODEL_ADMITS, one;
+
+	*m = (struct model_attempt){ .request = request, .bound = nano };
+	for (int b = 0; b < MODEL_BUDGETS; b++) {
+		bool is_the_keys = false;
+
+		for (size_t i = 0; i < k->budget_count; i++)
+			is_the_keys |= k->budget[i] == play_budget(b);
+		if (!is_the_keys)
+			continue;
+		play_look(b);
+		m->in[m->count] = &model.budget[b].period[model.budget[b].at];
+		one = model_judge(&model.budget[b], m->in[m->count], nano);
+		m->count++;
+		all |= one;
+	}
+	return all;
+}
+
+static inline bool
+play_is_verdict(enum step step, enum fault fault, enum model_verdict want)
+{
+	if (want == MODEL_ADMITS)
+		return step == STEP_BARRIER;
+	/* Two budgets may refuse for two reasons; either is true. */
+	return step == STEP_FAULT &&
+	       (((want & MODEL_WAIT) != 0 && fault == FAULT_BUDGET_RESERVED) ||
+		   ((want & MODEL_SPENT) != 0 && fault == FAULT_BUDGET_SPENT));
+}
+
+/* The next attempt of a request, the first or after a failed one. */
+static inline void
+play_attempt(struct play_slot *s)
+{
+	struct model_attempt *m = &model.attempt[model.attempts];
+	struct attempt *a = &s->r.attempt[s->r.attempt_count];
+	int64_t bound = play_number() * 8, input = bound / (1 + play_byte() % 8);
+	enum model_verdict want = play_model_reserve(s->r.key, m, s->number, bound);
+	enum step step;
+
+	*a = (struct attempt){ .number = s->r.attempt_count++,
+		.candidate = &play_candidate,
+		.target = &play_target,
+		.bound_nano_eur = bound,
+		.input_nano_eur = input,
+		.output_bound = 500,
+		.cost_nano_eur = -1 };
+	m->input = input;
+	step = key_reserve(&s->r);
+	PLAY_SAY("request %d, attempt %u: %lld of which input %lld: step %d, fault %d",
+	    s->number, a->number, (long long)bound, (long long)input, (int)step,
+	    (int)s->r.fault);
+	if (step == STEP_FAULT && s->r.fault == FAULT_STORAGE_FULL) {
+		PLAY_MUST(want == MODEL_ADMITS && play.has_failed[s->r.worker->number]);
+		want = MODEL_WAIT;
+		play.tally[PLAY_REFUSED_STORAGE]++;
+	} else {
+		PLAY_MUST(play_is_verdict(step, s->r.fault, want));
+		play.tally[want == MODEL_ADMITS               ? PLAY_ADMITTED
+			   : s->r.fault == FAULT_BUDGET_SPENT ? PLAY_REFUSED_SPENT
+							      : PLAY_REFUSED_WAIT]++;
+	}
+	if (want != MODEL_ADMITS) {
+		s->r.attempt_count--;
+		play_end_request(s);
+		return;
+	}
+	model.attempts++;
+	s->at[a->number] = m;
+	m->is_open = true;
+	model_hold(m, bound);
+	s->waits = true;
+}
+
+static inline void
+play_new_request(struct play_slot *s)
+{
+	int key = (int)(play_byte() % PLAY_KEYS);
+	bool is_spent = false;
+	const struct key *k;
+	enum step step;
+
+	if (!play.is_key_there[key] || play.requests == PLAY_REQUESTS ||
+	    model.attempts == MODEL_ATTEMPTS)
+		return;
+	play_begin(s, key);
+	k = s->r.key;
+	for (int b = key * 2; b < key * 2 + 2; b++) {
+		struct model_budget *m = &model.budget[b];
+
+		play_look(b);
+		for (size_t i = 0; i < k->budget_count; i++)
+			is_spent |= k->budget[i] == play_budget(b) && m->limit >= 0 &&
+				    m->period[m->at].spent >= m->limit;
+	}
+	step = key_admit(&s->r);
+	PLAY_SAY("request %d of key %d: step %d", s->number, key, (int)step);
+	PLAY_MUST((step == STEP_FAULT) == is_spent);
+	if (is_spent) {
+		PLAY_MUST(s->r.fault == FAULT_BUDGET_SPENT);
+		play_end_request(s);
+		return;
+	}
+	play_attempt(s);
+}
+
+/* ---- how attempts end ---- */
+
+static inline int64_t
+play_uncertain(int64_t bound, int64_t input)
+{
+	switch (play_config.ledger_uncertain) {
+	case DB_UNCERTAIN_BOUND:
+		return bound;
+	case DB_UNCERTAIN_ZERO:
+		return 0;
+	default:
+		return input;
+	}
+}
+
+static inline int64_t
+play_uncertain_lost(const struct model_attempt *m)
+{
+	return play_uncertain(m->bound_written, m->input);
+}
+
+static inline int64_t
+play_price(int64_t input, int64_t output)
+{
+	return input * PLAY_INPUT_PRICE + output * PLAY_OUTPUT_PRICE;
+}
+
+enum play_end {
+	PLAY_SAID_USAGE,
+	PLAY_SAID_NOTHING, /* delivered, without usage */
+	PLAY_EMPTY,        /* a whole answer of nothing, without usage */
+	PLAY_USED_NOTHING, /* usage of zero: a value */
+	PLAY_LIED,         /* usage below zero */
+	PLAY_LIMITED,      /* 429 */
+	PLAY_BROKE,        /* 500 */
+	PLAY_GATEWAY,      /* 502: nobody knows */
+	PLAY_SILENT,       /* sent, and nothing came */
+	PLAY_UNSENT,
+	PLAY_ENDS
+};
+
+/* Writes the end into the attempt; returns what it owes. */
+static inline int64_t
+play_end_attempt(struct attempt *a, const struct model_attempt *m, enum play_end end)
+{
+	int64_t in = play_byte(), out = play_byte();
+
+	a->was_sent = end != PLAY_UNSENT;
+	a->end = "ok";
+	a->status = 200;
+	switch (end) {
+	case PLAY_SAID_USAGE:
+	case PLAY_USED_NOTHING:
+		a->has_usage = true;
+		if (end == PLAY_USED_NOTHING)
+			return 0;
+		a->usage.input = in;
+		a->usage.output = out;
+		return play_price(in, out);
+	case PLAY_SAID_NOTHING:
+		a->delivered_bytes = 1 + out;
+		a->delivered_events = 1;
+		return play_price(PLAY_PROMPT_TOKENS, (1 + out + 3) / 4);
+	case PLAY_EMPTY:
+		return play_price(PLAY_PROMPT_TOKENS, 0);
+	case PLAY_LIED:
+		a->has_usage = true;
+		a->usage.input = -1 - in;
+		a->usage.output = out;
+		return play_price(PLAY_PROMPT_TOKENS, out);
+	default:
+		break;
+	}
+	a->end = "failed";
+	a->status = end == PLAY_LIMITED   ? 429
+		    : end == PLAY_BROKE   ? 500
+		    : end == PLAY_GATEWAY ? 502
+					  : 0;
+	return end == PLAY_GATEWAY || end == PLAY_SILENT
+		   ? play_uncertain(m->bound, m->input)
+		   : 0;
+}
+
+/* Ends the attempt at hand: the request goes on with another provider, or ends. */
+static inline void
+play_settle(struct play_slot *s)
+{
+	struct attempt *a = request_attempt(&s->r);
+	struct model_attempt *m = s->at[a->number];
+	enum play_end end = (enum play_end)(play_byte() % PLAY_ENDS);
+	bool fails_over = play_byte() % 2 == 0 && end >= PLAY_LIMITED && !s->waits &&
+			  s->r.attempt_count < REQUEST_ATTEMPTS &&
+			  model.attempts < MODEL_ATTEMPTS;
+	int64_t owes;
+
+	/* A client that leaves while its reservation waits to be written: nothing was
+	 * sent. */
+	if (s->waits) {
+		end = PLAY_UNSENT;
+		s->waits = false;
+	}
+	owes = play_end_attempt(a, m, end);
+	PLAY_SAY("request %d, attempt %u ends (%d), owes %lld%s", s->number, a->number,
+	    (int)end, (long long)owes, fails_over ? ", fails over" : "");
+	key_settle(&s->r, a);
+	PLAY_MUST(!a->is_open && a->cost_nano_eur == owes);
+	key_settle(&s->r, a); /* again: nothing happens */
+	play.tally[PLAY_OVERSPENT] += owes > m->held;
+	play.tally[PLAY_FAILED_OVER] += fails_over;
+	model_settle(m, owes);
+	if (fails_over)
+		play_attempt(s);
+	else
+		play_end_request(s);
+}
+
+static inline void
+play_top_up(struct play_slot *s)
+{
+	struct attempt *a = request_attempt(&s->r);
+	struct model_attempt *m = s->at[a->number];
+	int64_t nano = play_number() * 2;
+	bool want = true, did;
+
+	for (int i = 0; i < m->count; i++)
+		for (int b = 0; b < MODEL_BUDGETS; b++)
+			if (m->in[i] >= model.budget[b].period &&
+			    m->in[i] < model.budget[b].period + MODEL_PERIODS)
+				want &= model_judge(&model.budget[b], m->in[i], nano) ==
+					MODEL_ADMITS;
+	PLAY_SAY("request %d: %lld more", s->number, (long long)nano);
+	did = key_top_up(&s->r, nano);
+	PLAY_MUST(did == want || (want && play.has_failed[s->r.worker->number]));
+	if (!did)
+		return;
+	play.tally[PLAY_TOPPED_UP]++;
+	model_hold(m, nano);
+	m->bound += nano;
+}
+
+/* ---- writing ---- */
+
+static inline bool
+play_is_of(const struct model_attempt *m, unsigned worker)
+{
+	return play.request[m->request].worker == worker;
+}
+
+static inline void
+play_note_written(unsigned worker)
+{
+	play.has_failed[worker] = false;
+	for (int i = 0; i < model.attempts; i++) {
+		struct model_attempt *m = &model.attempt[i];
+
+		if (!play_is_of(m, worker))
+			continue;
+		m->is_reserve_written |= !m->is_reserve_dropped;
+		m->bound_written = m->bound;
+		m->is_settle_written |= m->is_settled;
+	}
+	for (int i = 0; i < play.requests; i++)
+		if (play.request[i].worker == worker)
+			play.request[i].is_traced |= play.request[i].is_trace_put;
+	for (int i = 0; i < PLAY_SLOTS; i++)
+		if (play.slot[i].r.worker->number == worker)
+			play.slot[i].waits = false;
+}
+
+/* The reservations are forgotten, and who waits for them is refused. */
+static inline void
+play_note_failed(unsigned worker)
+{
+	play.has_failed[worker] = true;
+	for (int i = 0; i < model.attempts; i++)
+		if (play_is_of(&model.attempt[i], worker) &&
+		    !model.attempt[i].is_reserve_written)
+			model.attempt[i].is_reserve_dropped = true;
+	for (int i = 0; i < PLAY_SLOTS; i++) {
+		struct play_slot *s = &play.slot[i];
+
+		if (!s->waits || s->r.worker->number != worker)
+			continue;
+		PLAY_MUST(key_reserve_failed(&s->r) == STEP_FAULT);
+		PLAY_MUST(s->r.fault == FAULT_STORAGE_FULL);
+		model_settle(s->at[request_attempt(&s->r)->number], 0);
+		s->at[request_attempt(&s->r)->number]->is_settled = false;
+		play_end_request(s);
+	}
+}
+
+static inline void
+play_flush(unsigned worker)
+{
+	bool has_work = spool_has_unwritten(play.worker[worker].spool);
+	enum status st = spool_flush(play.worker[worker].spool);
+
+	PLAY_SAY("worker %u writes: %s", worker, status_name(st));
+	PLAY_MUST((st != ST_OK) == (play.device_fails && has_work));
+	if (st == ST_OK && has_work)
+		play_note_written(worker);
+	else if (st != ST_OK)
+		play_note_failed(worker);
+}
+
+static inline void
+play_break_device(void)
+{
+	play.device_fails = !play.device_fails;
+	play.device_is_short = play_byte() % 2 == 0;
+	/* The spool lets a reservation try every 100 ms. */
+	PLAY_SAY("the device %s", play.device_fails ? "fails" : "works");
+}
+
+static inline void
+play_move(void)
+{
+	struct err e = { "" };
+	bool more = true;
+
+	PLAY_SAY("the storage thread moves");
+	PLAY_MUST(mover_step(&play.mover, &more, &e) == ST_OK);
+}
+
+static inline void
+play_move_clock(void)
+{
+	unsigned how = play_byte() % 8;
+	int64_t by = how < 3   ? play_number()
+		     : how < 5 ? play_day_ms * (1 + play_byte() % 9)
+		     : how < 6 ? play_day_ms * 31
+			       : -play_day_ms * (play_byte() % 40);
+
+	play.now_ms += by;
+	if (play.now_ms < play_start_ms - 60 * play_day_ms)
+		play.now_ms = play_start_ms;
+	if (play.now_ms > play_start_ms + 900 * play_day_ms)
+		play.now_ms = play_start_ms;
+	PLAY_SAY("the clock goes by %lld ms: %s", (long long)by, play_label(PERIOD_DAY));
+	play_turn_loop();
+}
+
+/* ---- a run of the gateway ---- */
+
+static inline bool
+play_load_spend(void *arg, lz_str scope, lz_str period, int64_t spent)
+{
+	char mark[32];
+	size_t n = (size_t)snprintf(mark, sizeof mark, "-%lu", play.number);
+
+	(void)arg;
+	/* The book holds other plays, too. */
+	if (scope.len > n && memcmp(scope.ptr + scope.len - n, mark, n) == 0)
+		PLAY_MUST(ledger_load(play.ledger, scope, period, spent) == ST_OK);
+	return true;
+}
+
+static inline void
+play_open_spools(void)
+{
+	struct spool *spools[PLAY_WORKERS];
+	struct err e = { "" };
+
+	play.boot++;
+	for (unsigned i = 0; i < PLAY_WORKERS; i++) {
+		struct spool_options o = { .dir = play.spool_dir,
+			.worker = i,
+			.boot = play.boot,
+			.segment_bytes = 4096,
+			.buffer_bytes = 1 << 20 };
+
+		spools[i] = spool_open(&o, &e);
+		PLAY_MUST(spools[i] != NULL);
+		play.worker[i] =
+		    (struct worker){ .number = i, .loop = play.loop, .spool = spools[i] };
+		play.has_failed[i] = false;
+	}
+	play.mover = (struct mover){ .db = play.db, .dir = play.spool_dir };
+	PLAY_MUST(mover_open(&play.mover, spools, PLAY_WORKERS, &e) == ST_OK);
+	for (int i = 0; i < PLAY_SLOTS; i++)
+		play.slot[i].r.worker = &play.worker[i % PLAY_WORKERS];
+}
+
+/* As gateway.c does it: recovery, what was spent, keys. */
+static inline void
+play_start(void)
+{
+	static const uint8_t pepper[32];
+	struct err e = { "" };
+
+	play.loop = loop_new(&e);
+	PLAY_MUST(play.loop != NULL);
+	play_turn_loop();
+	if (recover_spool(play.db, play.spool_dir,
+		(enum db_uncertain)play_config.ledger_uncertain, &e) != ST_OK) {
+		(void)fprintf(stderr, "%s\n", e.text);
+		PLAY_MUST(!"the spool is recovered");
+	}
+	play.ledger = ledger_new();
+	play.keys = keys_new(pepper, play.ledger, &play.loop, 1);
+	PLAY_MUST(db_spend_each(play.db, play_load_spend, NULL, &e) == ST_OK);
+	for (int key = 0; key < PLAY_KEYS; key++)
+		if (play.is_key_there[key])
+			play_put_key(key);
+	for (int b = 0; b < MODEL_BUDGETS; b++)
+		ledger_set_limit(play_budget(b), model.budget[b].limit, NULL, 0);
+	play_open_spools();
+}
+
+/* What was not written is lost, as with kill -9. */
+static inline void
+play_stop(void)
+{
+	bool did_fail = play.device_fails;
+
+	mover_close(&play.mover);
+	play.device_fails = true;
+	play.device_is_short = false;
+	for (int i = 0; i < PLAY_WORKERS; i++)
+		spool_close(play.worker[i].spool);
+	play.device_fails = did_fail;
+	for (int i = 0; i < PLAY_SLOTS; i++)
+		if (play.slot[i].number >= 0)
+			play_free_slot(&play.slot[i]);
+	keys_free(play.keys);
+	loop_free(play.loop);
+	ledger_free(play.ledger);
+}
+
+static inline void
+play_check_books(void)
+{
+	struct err e = { "" };
+
+	for (int b = 0; b < MODEL_BUDGETS; b++)
+		for (int i = 0; i < model.budget[b].count; i++) {
+			const struct model_period *p = &model.budget[b].period[i];
+			int64_t spent = -1;
+			char scope[64];
+
+			(void)snprintf(
+			    scope, sizeof scope, "key:k%d-%lu", b / 2, play.number);
+			PLAY_MUST(db_spend_get(play.db, lz_strz(scope), lz_strz(p->label),
+				      &spent, &e) == ST_OK);
+			if (spent != p->spent)
+				(void)fprintf(stderr,
+				    "%s, %s: the database has %lld, the model %lld\n",
+				    scope, p->label, (long long)spent,
+				    (long long)p->spent);
+			PLAY_MUST(spent == p->spent);
+		}
+}
+
+static inline void
+play_crash(void)
+{
+	bool does_leap = play_byte() % 4 == 0;
+
+	PLAY_SAY("kill -9");
+	play.tally[PLAY_CRASHED]++;
+	for (int i = 0; i < model.attempts; i++)
+		play.tally[PLAY_LOST_OPEN] += model.attempt[i].is_open;
+	play_stop();
+	for (int i = 0; i < model.attempts; i++)
+		play.request[model.attempt[i].request].is_traced |=
+		    model.attempt[i].is_reserve_written ||
+		    model.attempt[i].is_settle_written;
+	for (int i = 0; i < play.requests; i++)
+		play.request[i].is_trace_put = play.request[i].is_traced;
+	if (does_leap)
+		play.now_ms += ((int64_t)play_byte() - 100) * play_day_ms;
+	play_start();
+	model_crash(play_uncertain_lost, play_label);
+	play_check_books();
+	play_look_at_all();
+	PLAY_MUST(ledger_reserved_total(play.ledger) == 0);
+}
+
+/* In order: all is settled, written, moved. */
+static inline void
+play_end_in_order(void)
+{
+	struct err e = { "" };
+	bool more = true;
+
+	play.device_fails = false;
+	for (int i = 0; i < PLAY_SLOTS; i++)
+		while (play.slot[i].number >= 0)
+			play_settle(&play.slot[i]);
+	PLAY_MUST(ledger_reserved_total(play.ledger) == 0);
+	for (unsigned i = 0; i < PLAY_WORKERS; i++)
+		play_flush(i);
+	while (more)
+		PLAY_MUST(mover_step(&play.mover, &more, &e) == ST_OK);
+	PLAY_MUST(mover_finish(&play.mover, &e) == ST_OK);
+}
+
+/* ---- the book: the database of some hundred plays ---- */
+
+static inline int
+play_remove_one(const char *path, const struct stat *st, int flag, struct FTW *where)
+{
+	(void)st;
+	(void)flag;
+	(void)where;
+	return remove(path);
+}
+
+/* Sums and rows of all its plays. */
+static inline void
+play_close_book(void)
+{
+	struct db_check check;
+	struct err e = { "" };
+
+	if (play.db == NULL)
+		return;
+	PLAY_MUST(db_check(play.db, &check, &e) == ST_OK);
+	PLAY_MUST(check.first_problem[0] == '\0' && check.spend_differs == 0);
+	PLAY_MUST(check.open_reservations == 0);
+	PLAY_MUST(check.charges == play.book_charges);
+	PLAY_MUST(check.traces == play.book_traces);
+	db_close(play.db);
+	play.db = NULL;
+	(void)nftw(play.dir, play_remove_one, 16, FTW_DEPTH | FTW_PHYS);
+}
+
+static inline void
+play_open_book(void)
+{
+	char path[96];
+	struct err e = { "" };
+
+	play.book_plays = play.book_charges = play.book_traces = 0;
+	(void)snprintf(play.dir, sizeof play.dir, "/dev/shm/latenza-play-XXXXXX");
+	if (mkdtemp(play.dir) == NULL) {
+		(void)snprintf(play.dir, sizeof play.dir, "/tmp/latenza-play-XXXXXX");
+		PLAY_MUST(mkdtemp(play.dir) != NULL);
+	}
+	(void)snprintf(play.spool_dir, sizeof play.spool_dir, "%s/spool", play.dir);
+	PLAY_MUST(mkdir(play.spool_dir, 0700) == 0);
+	(void)snprintf(path, sizeof path, "%s/latenza.db", play.dir);
+	play.db = db_open(path, DB_CREATE, &e);
+	PLAY_MUST(play.db != NULL);
+}
+
+/* Once per process, before the first play. */
+static inline void
+play_set_up(void)
+{
+	setenv("TZ", "UTC", 1);
+	tzset();
+	log_set_level(LOG_LEVEL_ERROR + 1);
+	play_system_io = io;
+	io.write = play_write;
+	play.now_ms = play_start_ms;
+	clock_set_source(play_clock);
+	play_provider = (struct provider){ .name = STR_LIT("openai") };
+	play_facts = (struct model_facts){ .id = STR_LIT("gpt-4o"),
+		.context_window = 10000,
+		.price_input = PLAY_INPUT_PRICE * 1000,
+		.price_output = PLAY_OUTPUT_PRICE * 1000,
+		.price_cache_read = -1,
+		.price_cache_write = -1 };
+	play_config = (struct config){ .fx_nano_eur_per_usd = 1000000000,
+		.fx_date = STR_LIT("2026-11-20") };
+	play_target = (struct target){ .provider = &play_provider, .model = &play_facts };
+	play_candidate = (struct candidate){ .target = &play_target };
+	for (int i = 0; i < PLAY_SLOTS; i++) {
+		play.slot[i].r.arena = arena_new(REQUEST_ARENA_BYTES);
+		PLAY_MUST(play.slot[i].r.arena != NULL);
+	}
+}
+
+static inline void
+play_tear_down(void)
+{
+	play_close_book();
+	for (int i = 0; i < PLAY_SLOTS; i++)
+		arena_free(play.slot[i].r.arena);
+	io = play_system_io;
+	clock_set_source(NULL);
+}
+
+/* ---- a play ---- */
+
+static inline void
+play_step(void)
+{
+	unsigned op = play_byte();
+	struct play_slot *s = &play.slot[(op >> 4) % PLAY_SLOTS];
+
+	switch (op & 15) {
+	case 0:
+		play_move();
+		break;
+	case 1:
+		play_move_clock();
+		break;
+	case 2:
+		play_reload();
+		break;
+	case 3:
+		if (op >> 4 < 2 || play.device_fails)
+			play_break_device();
+		break;
+	case 4:
+		if (op >> 4 < 4)
+			play_crash();
+		break;
+	case 5:
+	case 6:
+	case 7:
+		play_flush(op >> 4 & 1);
+		break;
+	case 8:
+		if (s->number >= 0)
+			play_top_up(s);
+		break;
+	default:
+		if (s->number >= 0)
+			play_settle(s);
+		else
+			play_new_request(s);
+		break;
+	}
+	if (op >> 7 == 0)
+		play_look_at_all();
+}
+
+static inline void
+play_first_act(void)
+{
+	memset(&model, 0, sizeof model);
+	play.now_ms = play_start_ms + play_number() * 60000;
+	play_config.ledger_uncertain = (enum db_uncertain)(play_byte() % 3);
+	for (int i = 0; i < PLAY_SLOTS; i++)
+		play.slot[i].number = -1;
+	for (int b = 0; b < MODEL_BUDGETS; b++) {
+		struct model_budget *m = &model.budget[b];
+
+		m->kind = play_kinds[b];
+		m->limit = play_new_limit();
+		(void)model_period(m, play_label(m->kind));
+	}
+	for (int key = 0; key < PLAY_KEYS; key++)
+		play.is_key_there[key] = true;
+	play_start();
+}
+
+/* Plays one sequence. play_set_up() was called. */
+static inline void
+play_bytes(const uint8_t *p, size_t n)
+{
+	play.p = p;
+	play.end = p + n;
+	play.step = 0;
+	play.requests = 0;
+	play.device_fails = false;
+	play.number++;
+	if (play.db == NULL)
+		play_open_book();
+	play_first_act();
+	while (play.p < play.end) {
+		play.step++;
+		play_step();
+	}
+	if (n % 2 == 0)
+		play_end_in_order();
+	play_crash();
+	play_stop();
+	for (int b = 0; b < MODEL_BUDGETS; b++)
+		play.tally[PLAY_ROLLED] += model.budget[b].count - 1;
+	for (int i = 0; i < model.attempts; i++)
+		play.book_charges += model.attempt[i].is_settle_written;
+	for (int i = 0; i < play.requests; i++)
+		play.book_traces += play.request[i].is_traced;
+	if (++play.book_plays == PLAY_BOOK_PLAYS)
+		play_close_book();
+}
+
+#endif
