@@ -66,27 +66,28 @@ static const struct command_arg backup_args[] = {
 	{ NULL, JSON_NULL, false },
 };
 
-/* name, needs the database, arguments, what runs, what adds live figures */
+/* name, needs the database, arguments, what runs, what adds live figures, what is checked
+ * without the database */
 static const struct command rows[] = {
-	{ "key.create", true, create_args, key_create, NULL },
-	{ "key.import", true, import_args, key_import, NULL },
-	{ "key.list", true, no_args, key_list, NULL },
-	{ "key.show", true, id_args, key_show, key_add_live },
-	{ "key.roll", true, roll_args, key_roll, NULL },
-	{ "key.disable", true, disable_args, key_disable, NULL },
-	{ "key.rm", true, id_args, key_remove, NULL },
-	{ "traces.list", true, trace_args, trace_list, NULL },
-	{ "traces.show", true, id_args, trace_show, NULL },
-	{ "traces.erase", true, user_args, trace_erase, NULL },
-	{ "model.list", false, no_args, model_list, NULL },
-	{ "model.show", false, model_args, model_show, NULL },
-	{ "provider.list", false, no_args, provider_list, provider_add_live },
-	{ "config.show", false, no_args, config_show_used, NULL },
-	{ "config.diff", false, no_args, config_changes, NULL },
-	{ "reload", false, no_args, care_reload, NULL },
-	{ "status", false, no_args, care_status, NULL },
-	{ "db.backup", true, backup_args, care_backup, NULL },
-	{ "db.check", true, no_args, care_check, NULL },
+	{ "key.create", true, create_args, key_create, NULL, key_check },
+	{ "key.import", true, import_args, key_import, NULL, key_check_import },
+	{ "key.list", true, no_args, key_list, NULL, NULL },
+	{ "key.show", true, id_args, key_show, key_add_live, NULL },
+	{ "key.roll", true, roll_args, key_roll, NULL, NULL },
+	{ "key.disable", true, disable_args, key_disable, NULL, NULL },
+	{ "key.rm", true, id_args, key_remove, NULL, NULL },
+	{ "traces.list", true, trace_args, trace_list, NULL, NULL },
+	{ "traces.show", true, id_args, trace_show, NULL, NULL },
+	{ "traces.erase", true, user_args, trace_erase, NULL, NULL },
+	{ "model.list", false, no_args, model_list, NULL, NULL },
+	{ "model.show", false, model_args, model_show, NULL, NULL },
+	{ "provider.list", false, no_args, provider_list, provider_add_live, NULL },
+	{ "config.show", false, no_args, config_show_used, NULL, NULL },
+	{ "config.diff", false, no_args, config_changes, NULL, NULL },
+	{ "reload", false, no_args, care_reload, NULL, NULL },
+	{ "status", false, no_args, care_status, NULL, NULL },
+	{ "db.backup", true, backup_args, care_backup, NULL, NULL },
+	{ "db.check", true, no_args, care_check, NULL, NULL },
 };
 
 const struct command *
@@ -164,6 +165,15 @@ command_check(const struct command *row, const json_t *args, struct err *e)
 			return err_fail(e, ST_INVALID, "%s: argument \"%s\" is missing",
 			    row->name, a->name);
 	return ST_OK;
+}
+
+enum status
+command_precheck(struct command_context *c, const struct command *row, const json_t *args,
+    struct err *e)
+{
+	enum status st = command_check(row, args, e);
+
+	return st == ST_OK && row->precheck != NULL ? row->precheck(c, args, e) : st;
 }
 
 enum status

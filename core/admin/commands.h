@@ -66,6 +66,9 @@ struct command {
 	command_fn *run;
 	/* Then, where a gateway runs, on [main]: adds its live figures. May be NULL. */
 	void (*add_live)(const struct command_gateway *g, json_t *result);
+	/* Refuses what run() would whatever the database holds. May be NULL. */
+	enum status (*precheck)(
+	    struct command_context *c, const json_t *args, struct err *e);
 };
 
 const struct command *command_find(lz_str name); /* NULL: there is none */
@@ -73,6 +76,9 @@ const struct command *command_find(lz_str name); /* NULL: there is none */
  * named. ST_INVALID */
 enum status command_check(
     const struct command *row, const json_t *args, struct err *e) MUST_CHECK;
+/* As command_run() begins, without a database: before one is made for the row's sake. */
+enum status command_precheck(struct command_context *c, const struct command *row,
+    const json_t *args, struct err *e) MUST_CHECK;
 /* Checks args and runs the row. *result: owned, also on failure (NULL only without
  * memory). Statuses are the row's: ST_NOT_FOUND, ST_EXISTS, ST_INVALID, ST_DENIED, or the
  * database's. */

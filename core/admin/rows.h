@@ -9,6 +9,10 @@
 
 /* key.c: the member names of a key's settings and how keys are kept stand there. */
 command_fn key_create, key_import, key_list, key_show, key_roll, key_disable, key_remove;
+/* What is wrong with a new key in itself. */
+enum status key_check(struct command_context *c, const json_t *args, struct err *e);
+enum status key_check_import(
+    struct command_context *c, const json_t *args, struct err *e);
 void key_add_live(const struct command_gateway *g, json_t *result);
 /* trace.c */
 command_fn trace_list, trace_show, trace_erase;

@@ -274,7 +274,10 @@ run_here(const struct cli *c, const char *dir, const char *name, const json_t *a
 	if (!row->needs_db) {
 		st = command_run(&context, row, args, result, e);
 	} else {
-		st = open_directory(dir, name, &d, e);
+		/* Nothing is made for what is refused anyway. */
+		st = command_precheck(&context, row, args, e);
+		if (st == ST_OK)
+			st = open_directory(dir, name, &d, e);
 		if (st == ST_OK) {
 			st = run_with_database(row, &context, &d, args, result, e);
 			datadir_close(&d);

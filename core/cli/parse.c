@@ -243,8 +243,15 @@ kind_wants(enum option_kind kind)
 static int
 set_option(struct cli *c, const struct cli_option *o, const char *text)
 {
-	json_t *value = read_value(c, o, text);
+	bool may_repeat =
+	    o->kind == OPTION_LIST || o->kind == OPTION_PAIRS || o->kind == OPTION_SWITCH;
+	json_t *value;
 
+	if (!may_repeat && json_object_get(c->options, o->name) != NULL) {
+		out_error("--%s: is given twice; give it once", o->name);
+		return CLI_USAGE;
+	}
+	value = read_value(c, o, text);
 	if (value == NULL || json_object_set_new(c->options, o->name, value) != 0) {
 		out_error(
 		    "--%s: \"%.100s\" is not %s", o->name, text, kind_wants(o->kind));

@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 import datetime
 import hashlib
 import json
+import subprocess
 
 import pytest
 from harness.gateway import Failed
@@ -23,6 +24,20 @@ def test_the_product_pages_json_makes_a_key_as_it_stands(gateway, tmp_path):
     assert shown["settings"] == PAGE
     assert "secret" not in shown and made["secret"] not in gateway.run("key", "show", made["id"]).stdout
     assert shown["budgets"][0]["limit_nano_eur"] == 250_000_000_000
+
+
+@pytest.mark.parametrize("words", [
+    ["--rate-limit", "-5"], ["--name", "", "--id", "x"], ["--id", "Not A Slug"], ["--log-content", "some"],
+    ["--allowed-ips", "nonsense"], ["--routing-strategy", "no-such"], ["--name", "a", "--name", "b"]])
+def test_a_key_that_is_refused_makes_no_data_directory(build, tmp_path, words):
+    data, config = tmp_path / "data", tmp_path / "latenza.yaml"
+    config.write_text(json.dumps({"data": str(data), "providers": {"echo": {"plugin": "echo"}}}))
+    def create(*more):
+        return subprocess.run([build / "latenza", "key", "create", "-c", config, *more], capture_output=True, text=True)
+    refused = create(*([] if "--name" in words else ["--name", "K"]), *words)
+    assert refused.returncode in (1, 2) and refused.stderr.startswith("latenza: "), refused
+    assert not data.exists(), "nothing is made for what is refused"
+    assert create("--name", "K").returncode == 0 and data.exists()
 
 
 def test_a_new_key_works_at_once_and_a_removed_one_no_longer(gateway):

@@ -98,6 +98,39 @@ options_are_read_by_their_kind(void **state)
 	forget(&c);
 }
 
+/* The last would win, and nobody would know. */
+static void
+an_option_with_one_value_is_given_once(void **state)
+{
+	static const char *const twice[][10] = {
+		{ "latenza", "key", "create", "--name", "a", "--name", "b", NULL },
+		{ "latenza", "key", "create", "--rate-limit", "5", "--rate-limit=5",
+		    NULL },
+		{ "latenza", "key", "list", "-o", "json", "--output", "text", NULL },
+		{ "latenza", "key", "roll", "x", "--keep-old", "1h", "--keep-old", "2h",
+		    NULL },
+	};
+	static const char *const names[] = {
+		"--name:", "--rate-limit:", "--output:", "--keep-old:"
+	};
+	static const char *const lists[] = { "latenza", "key", "create", "--metadata",
+		"a=1", "--metadata", "b=2", "--allowed-ips", "10.0.0.1", "--allowed-ips",
+		"10.0.0.2", "--test", "--test", NULL };
+	struct cli c;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(twice) / sizeof(twice[0]); i++) {
+		assert_int_equal(parse(&c, twice[i]), CLI_USAGE);
+		assert_non_null(strstr(said, names[i]));
+		assert_non_null(strstr(said, "twice"));
+		forget(&c);
+	}
+	assert_int_equal(parse(&c, lists), CLI_DONE);
+	assert_int_equal(json_object_size(json_object_get(c.options, "metadata")), 2);
+	assert_int_equal(json_array_size(json_object_get(c.options, "allowed-ips")), 2);
+	forget(&c);
+}
+
 static void
 a_limit_may_be_unlimited(void **state)
 {
@@ -249,6 +282,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(options_are_read_by_their_kind),
+		cmocka_unit_test(an_option_with_one_value_is_given_once),
 		cmocka_unit_test(a_limit_may_be_unlimited),
 		cmocka_unit_test(a_duration_becomes_milliseconds),
 		cmocka_unit_test(what_follows_two_dashes_is_an_operand),
