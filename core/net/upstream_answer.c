@@ -39,7 +39,6 @@ static const struct {
 	{ CURLE_WEIRD_SERVER_REPLY, UPSTREAM_BAD, UPSTREAM_BAD },
 	{ CURLE_BAD_CONTENT_ENCODING, UPSTREAM_BAD, UPSTREAM_BAD },
 	{ CURLE_FILESIZE_EXCEEDED, UPSTREAM_BAD, UPSTREAM_BAD },
-	{ CURLE_HTTP2, UPSTREAM_BAD, UPSTREAM_BAD },
 	{ CURLE_OUT_OF_MEMORY, UPSTREAM_NOMEM, UPSTREAM_NOMEM },
 	{ CURLE_FAILED_INIT, UPSTREAM_NOMEM, UPSTREAM_NOMEM },
 };
@@ -188,6 +187,7 @@ head_complete(struct upstream_call *c)
 		return false;
 	c->head_us = upstream_now_us(c->u);
 	c->has_head = true;
+	c->is_http2 = c->origin->is_shared && str_starts(buf_str(&c->head), "HTTP/2");
 	upstream_ready(c);
 	return upstream_enter(c, PHASE_BODY);
 }
@@ -219,11 +219,17 @@ static size_t
 on_body(char *p, size_t size, size_t n, void *arg)
 {
 	struct upstream_call *c = arg;
+	size_t most = GATHER_BYTES;
 
 	n *= size;
-	if (c->is_paused)
+	if (c->is_http2)
+		most = HELD_BYTES;
+	else if (c->is_paused)
 		return CURL_WRITEFUNC_PAUSE;
-	if (c->body.len > 0 && c->body.len + n > GATHER_BYTES) {
+	if (c->body.len > 0 && c->body.len + n > most) {
+		if (c->is_http2)
+			return refuse(c, UPSTREAM_TOO_LARGE,
+			    "the answer is not taken as fast as HTTP/2 brings it");
 		c->is_held = true;
 		return CURL_WRITEFUNC_PAUSE;
 	}
@@ -231,7 +237,7 @@ on_body(char *p, size_t size, size_t n, void *arg)
 		return refuse(
 		    c, UPSTREAM_TOO_LARGE, "the answer has more bytes than are allowed");
 	if (c->body.ptr == NULL)
-		upstream_borrow(c->u, &c->body, GATHER_BYTES);
+		upstream_borrow(c->u, &c->body, most);
 	buf_add(&c->body, p, n);
 	if (c->body.failed)
 		return refuse(c, UPSTREAM_NOMEM, "out of memory for the answer's body");

@@ -332,8 +332,9 @@ upstream_pause(struct upstream_call *c)
 		return;
 	c->is_paused = true;
 	/* Refused while there is no connection yet; then the first piece of body is what
-	 * libcurl is paused by. */
-	if (!c->is_over)
+	 * libcurl is paused by. Never with HTTP/2: 7.88.1 keeps the whole connection
+	 * waiting for a paused stream, and turns in circles meanwhile. */
+	if (!c->is_over && !c->origin->is_shared)
 		(void)curl_easy_pause(c->h.easy, CURLPAUSE_RECV);
 }
 

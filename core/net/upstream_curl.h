@@ -29,10 +29,11 @@ enum {
 	ORIGIN_BUCKETS = 64, /* powers of two */
 	PORT_BUCKETS = 256,
 	GATHER_BYTES =
-	    256 * 1024,    /* of one call in one turn; above it libcurl has to wait */
-	SPARE_BUFFERS = 8, /* gathering buffers kept for the next turn */
-	SPARE_BYTES = 64 * 1024, /* and the largest that is kept */
-	INTERIM_HEADS = 8,       /* 1xx answers before the real one */
+	    256 * 1024, /* of one call in one turn; above it libcurl has to wait */
+	HELD_BYTES = 4 * 1024 * 1024, /* of a call that cannot make libcurl wait */
+	SPARE_BUFFERS = 8,            /* gathering buffers kept for the next turn */
+	SPARE_BYTES = 64 * 1024,      /* and the largest that is kept */
+	INTERIM_HEADS = 8,            /* 1xx answers before the real one */
 	URL_BYTES = 8192,
 	TRIES_MAX = 4,          /* sockets of one connecting call that are remembered */
 	JOIN_BYTES = 16 * 1024, /* a body in several parts up to here leaves with the
@@ -137,6 +138,7 @@ struct upstream_call {
 	bool is_over;    /* libcurl is done with it */
 	bool is_ending;  /* its done() runs */
 	bool is_tls, is_head_request, has_head, has_failed;
+	bool is_http2; /* the answer came so: libcurl must not be paused */
 	enum upstream_end
 	    failure;     /* if has_failed: libcurl's own code is of no interest then */
 	const char *why; /* static */

@@ -429,6 +429,24 @@ shard_add(struct upstream_call *c)
 	return ST_OK;
 }
 
+/* 7.88.1 writes down that a stream is reset, but sends it with the next frame only; the
+ * provider would go on for nobody. Resuming another stream of the connection sends what
+ * is written down. */
+static void
+send_reset(const struct upstream_call *c, struct sock *k)
+{
+	struct upstream_call *n;
+
+	if (c->u->is_dead || c->code == CURLE_OUT_OF_MEMORY)
+		return; /* the multi handle goes, with all connections */
+	for (n = k->users; n != NULL; n = n->sock_next)
+		if (curl_easy_pause(n->h.easy, CURLPAUSE_RECV) == CURLE_OK &&
+		    curl_easy_pause(n->h.easy, CURLPAUSE_CONT) == CURLE_OK)
+			return;
+	if (k->is_idle)
+		sock_retire(k);
+}
+
 void
 shard_remove(struct upstream_call *c)
 {
@@ -450,6 +468,8 @@ shard_remove(struct upstream_call *c)
 		k->is_http2 = version >= CURL_HTTP_VERSION_2_0;
 	sock_leave(c);
 	sock_rest(k);
+	if (k->is_http2 && (!c->is_over || c->has_failed))
+		send_reset(c, k);
 }
 
 void

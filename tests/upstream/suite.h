@@ -36,7 +36,7 @@
 
 enum {
 	REQUEST_BYTES = 16 << 20,
-	WATCHDOG_US = 30 * 1000 * 1000,
+	WATCHDOG_US = 8 * 1000 * 1000,
 	LINES_MAX = 8192,
 	INTERIM_HEADS_MOST = 8 /* of an answer, before its real head */
 };
@@ -153,6 +153,56 @@ ssize_t tls_send(void *tls, const void *p, size_t n);
 /* For scripts: says that no more will come, as a TLS end should. */
 void say_goodbye(struct line *l);
 void tls_close(void *tls); /* NULL is fine */
+
+/* provider_h2.c: frames of HTTP/2, for scripts. */
+
+enum h2_type {
+	H2_DATA,
+	H2_HEADERS,
+	H2_PRIORITY,
+	H2_RST_STREAM,
+	H2_SETTINGS,
+	H2_PUSH_PROMISE,
+	H2_PING,
+	H2_GOAWAY,
+	H2_WINDOW_UPDATE,
+	H2_CONTINUATION
+};
+
+enum { /* flags, and codes of errors */
+	H2_ACK = 1,
+	H2_END_STREAM = 1,
+	H2_END_HEADERS = 4,
+	H2_NO_ERROR = 0,
+	H2_INTERNAL_ERROR = 2,
+	H2_REFUSED_STREAM = 7,
+	H2_CANCEL = 8,
+	H2_ENHANCE_YOUR_CALM = 11,
+	H2_HTTP_1_1_REQUIRED = 13
+};
+
+struct h2_frame {
+	enum h2_type type;
+	unsigned flags;
+	uint32_t stream;
+	size_t len; /* of l->body */
+};
+
+/* Hears the preface, says the settings; max_streams: 0: none said. */
+bool h2_begin(struct line *l, unsigned max_streams);
+/* The next frame, its payload in l->body. Requests are counted, settings, pings and data
+ * are acknowledged. */
+bool h2_hear(struct line *l, struct h2_frame *f);
+/* Up to the end of any request. */
+bool h2_hear_request(struct line *l, uint32_t *stream);
+void h2_say(struct line *l, enum h2_type type, unsigned flags, uint32_t stream,
+    const void *p, size_t n);
+/* 200, and fields as "name\0value\0", ended by an empty name. */
+void h2_head(struct line *l, uint32_t stream, unsigned flags, const char *fields);
+void h2_data(struct line *l, uint32_t stream, unsigned flags, const char *text);
+void h2_ok(struct line *l, uint32_t stream); /* 200, "ok" */
+void h2_reset(struct line *l, uint32_t stream, unsigned code);
+void h2_goaway(struct line *l, uint32_t last, unsigned code);
 
 /* bench.c: the gateway's side. */
 
