@@ -53,6 +53,7 @@ struct call {
 	bool has_done;   /* [DONE] came */
 	bool is_paused;
 	uint8_t choice[CALL_CHOICES];
+	struct tools *tools; /* tools.c's; NULL: no tool was called yet */
 	struct frame frame;
 	struct buf out; /* events for the client since the last flush */
 	struct loop_timer ping;
@@ -91,6 +92,13 @@ bool chunk_has_items(const struct jscan_member *array); /* false: no array, or e
 void chunk_read_whole(struct call *c, lz_str choices);
 /* Is every choice that came finished, and did one come? */
 bool chunk_all_finished(const struct call *c);
+
+/* ---- tools.c: tool calls are numbered from 0 in each choice ---- */
+void tools_begin(struct call *c); /* before each chunk */
+/* The tool_calls of a delta that is part of the chunk at hand. */
+void tools_read(struct call *c, int64_t choice, lz_str list);
+/* The chunk, with the places that were read put right. */
+void tools_put(const struct call *c, lz_str data, struct buf *out);
 
 /* ---- answer.c: whole answers ---- */
 enum step answer_whole(struct call *c);

@@ -157,6 +157,8 @@ read_choice(struct call *c, lz_str choice)
 	if (has_tools) {
 		*known |= CHOICE_HAS_TOOLS;
 		keep_tools(c->r, choice);
+		if (said[SAID_TEXTS].type == JSCAN_ARRAY)
+			tools_read(c, index, said[SAID_TEXTS].value);
 	}
 	if (finish.ptr != NULL) {
 		*known |= CHOICE_IS_FINISHED;
@@ -175,6 +177,7 @@ chunk_read(struct call *c, lz_str data, struct chunk *out)
 	lz_str choices, choice;
 
 	*out = (struct chunk){ .usage = STR_NONE, .error = STR_NONE };
+	tools_begin(c);
 	if (st != ST_OK)
 		return st;
 	m = jscan_find(&scan, "error");

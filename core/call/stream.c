@@ -89,13 +89,13 @@ make_one_line(char *p, size_t n)
 }
 
 static void
-put_event(struct buf *out, lz_str data)
+put_event(const struct call *c, lz_str data, struct buf *out)
 {
 	size_t at;
 
 	buf_add_z(out, "data: ");
 	at = out->len;
-	buf_add_str(out, data);
+	tools_put(c, data, out);
 	if (!out->failed)
 		make_one_line(out->ptr + at, out->len - at);
 	buf_add_z(out, "\n\n");
@@ -172,7 +172,8 @@ say_error(struct call *c, enum fault f, lz_str message)
 		flush(c);
 	buf_init(&body, LAST_BYTES);
 	request_fault_body(r, &body);
-	put_event(&c->out, buf_str(&body));
+	tools_begin(c);
+	put_event(c, buf_str(&body), &c->out);
 	c->out.failed |= body.failed;
 	buf_free(&body);
 	r->ends_in_error = true;
@@ -366,7 +367,7 @@ pass_chunk(struct call *c, lz_str data)
 		close_stream(c, out_of_money(c));
 		return;
 	}
-	put_event(&c->out, data);
+	put_event(c, data, &c->out);
 	if (k.has_substance && c->a->first_token_us == 0)
 		c->a->first_token_us = call_now_us(c);
 	if (k.has_substance || c->out.len > CALL_HELD_BYTES)

@@ -311,6 +311,70 @@ read_one(struct fixture *f, const char *text, struct chunk *k)
 	assert_int_equal(chunk_read(&f->c, lz_strz(text), k), ST_OK);
 }
 
+#define CALLS(choice, calls)                                                             \
+	"{\"choices\":[{\"index\":" choice ",\"delta\":{\"tool_calls\":[" calls "]}}]}"
+#define CALL(index) "{\"id\":\"index\",\"index\": " index " ,\"function\":{\"index\":7}}"
+
+static void
+tool_calls_are_numbered_from_0_in_each_choice(void **state)
+{
+	static const struct {
+		const char *comes, *goes;
+	} chunks[] = {
+		{ CALLS("0", CALL("1")), CALLS("0", CALL("0")) },
+		{ CALLS("0", CALL("1")), CALLS("0", CALL("0")) },
+		{ CALLS("0", CALL("5") "," CALL("1")),
+		    CALLS("0", CALL("1") "," CALL("0")) },
+		{ CALLS("1", CALL("0")), CALLS("1", CALL("0")) },
+		{ CALLS("1", CALL("5")), CALLS("1", CALL("1")) },
+		{ CALLS("0", "{\"id\":\"none\"},{\"index\":null}"),
+		    CALLS("0", "{\"id\":\"none\"},{\"index\":null}") },
+		{ "{\"choices\":[]}", "{\"choices\":[]}" },
+		{ CALLS("0", CALL("9")), CALLS("0", CALL("2")) },
+	};
+	struct fixture *f = make();
+	struct buf out;
+	struct chunk k;
+
+	(void)state;
+	buf_init(&out, 4096);
+	for (size_t i = 0; i < COUNT(chunks); i++) {
+		read_one(f, chunks[i].comes, &k);
+		buf_reset(&out);
+		tools_put(&f->c, lz_strz(chunks[i].comes), &out);
+		if (!str_is(buf_str(&out), chunks[i].goes))
+			fail_msg(
+			    "%s became %.*s", chunks[i].comes, STR_ARG(buf_str(&out)));
+	}
+	buf_free(&out);
+	drop(f);
+}
+
+static void
+what_has_no_room_in_the_table_of_tools_keeps_its_number(void **state)
+{
+	struct fixture *f = make();
+	struct buf text, out;
+	struct chunk k;
+
+	(void)state;
+	buf_init(&text, 1 << 16);
+	buf_init(&out, 1 << 16);
+	for (unsigned i = 0; i < 140; i++) {
+		buf_reset(&text);
+		buf_reset(&out);
+		buf_addf(&text, CALLS("0", "{\"index\":%u}"), i + 1);
+		assert_int_equal(chunk_read(&f->c, buf_str(&text), &k), ST_OK);
+		tools_put(&f->c, buf_str(&text), &out);
+		buf_reset(&text);
+		buf_addf(&text, CALLS("0", "{\"index\":%u}"), i < 128 ? i : i + 1);
+		assert_true(str_eq(buf_str(&out), buf_str(&text)));
+	}
+	buf_free(&text);
+	buf_free(&out);
+	drop(f);
+}
+
 static void
 text_is_weighed_as_it_would_be_decoded(void **state)
 {
@@ -537,6 +601,8 @@ main(void)
 		cmocka_unit_test(
 		    the_credential_is_sent_unless_the_plugin_made_its_own_headers),
 		cmocka_unit_test(usage_falls_into_disjoint_buckets),
+		cmocka_unit_test(tool_calls_are_numbered_from_0_in_each_choice),
+		cmocka_unit_test(what_has_no_room_in_the_table_of_tools_keeps_its_number),
 		cmocka_unit_test(text_is_weighed_as_it_would_be_decoded),
 		cmocka_unit_test(what_shows_nothing_weighs_nothing),
 		cmocka_unit_test(logprobs_in_front_hide_no_content),
