@@ -18,11 +18,13 @@
 #include <stdlib.h>
 #include <yaml.h>
 
+#include "base/crypto.h"
 #include "base/mem.h"
 #include "config/places.h"
 
 enum {
 	TEXT_BYTES = 1 << 20,
+	JSON_BYTES = 6 * TEXT_BYTES, /* the same with every byte escaped */
 	DEPTH = 64,
 	ALIAS_NODES =
 	    10000, /* made by following aliases, in all: stops the billion laughs */
@@ -564,13 +566,19 @@ yaml_parse(lz_str text, const char *file, struct yaml_source **source, struct er
 {
 	struct err ours = { "" };
 	struct reader *r;
+	struct buf json;
 	json_t *j = NULL;
 
 	*source = NULL;
 	if (check_text(text, file, e) != ST_OK)
 		return NULL;
+	buf_init(&json, JSON_BYTES);
+	if (yaml_is_json(text)) {
+		yaml_from_json(text, &json);
+		text = buf_str(&json);
+	}
 	r = mem_zalloc(sizeof(*r));
-	if (r == NULL || (r->source = places_new(file)) == NULL ||
+	if (json.failed || r == NULL || (r->source = places_new(file)) == NULL ||
 	    !yaml_parser_initialize(&r->parser)) {
 		(void)err_fail(e, ST_NOMEM, "%s: out of memory", file);
 		goto out;
@@ -593,5 +601,7 @@ out:
 	else if (r != NULL)
 		yaml_source_free(r->source);
 	mem_free(r);
+	crypto_wipe(json.ptr, json.len); /* it may hold secrets */
+	buf_free(&json);
 	return j;
 }

@@ -6,8 +6,7 @@
 #define CONFIG_YAML_H
 
 #include <jansson.h>
-#include "base/status.h"
-#include "base/str.h"
+#include "base/buf.h"
 
 struct yaml_source; /* file name, and the line of every value and member */
 
@@ -23,5 +22,11 @@ unsigned yaml_line(const struct yaml_source *s, const json_t *node, const char *
 /* Gives a node that came from elsewhere a place. false: out of memory. */
 bool yaml_set_line(struct yaml_source *s, const json_t *node, unsigned line);
 const char *yaml_file(const struct yaml_source *s);
+
+/* ---- json_text.c, for yaml.c ---- */
+/* Is the text an object in JSON? */
+bool yaml_is_json(lz_str text);
+/* Appends such a text as libyaml reads it; the lines stay. */
+void yaml_from_json(lz_str text, struct buf *out);
 
 #endif

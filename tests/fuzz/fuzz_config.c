@@ -144,8 +144,7 @@ check_snapshot(const struct config *c)
 	buf_free(&shown);
 }
 
-/* libyaml 1.1 knows less of JSON's strings than JSON does (long keys, control
- * characters), and says so; what it does take, it takes for the same. */
+/* libyaml knows no long keys, and says so; what it does take, it takes for the same. */
 static void
 check_round_trip(const struct config *c, bool is_offline)
 {

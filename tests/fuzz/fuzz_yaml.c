@@ -12,7 +12,9 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum {
-	NUMBER_BYTES = 64
+	NUMBER_BYTES = 64,
+	KEY_BYTES =
+	    150 /* libyaml takes 1,024, and what is escaped is six times as long */
 };
 
 static unsigned
@@ -57,10 +59,10 @@ parse(lz_str text, struct yaml_source **source)
 	return tree;
 }
 
-/* libyaml refuses some of JSON's strings (long keys, control characters); what it takes
- * must be the same. */
+/* An object comes back from JSON, unless libyaml finds a key too long; what else is
+ * printed may be no YAML to it, but nothing different. */
 static void
-check_round_trip(const json_t *tree)
+check_round_trip(const json_t *tree, size_t size)
 {
 	struct yaml_source *source;
 	struct buf out;
@@ -70,6 +72,7 @@ check_round_trip(const json_t *tree)
 	must(json_print(tree, &out));
 	again = parse(buf_str(&out), &source);
 	must(again == NULL || json_equal(tree, again));
+	must(again != NULL || size > KEY_BYTES || !json_is_object(tree));
 	yaml_source_free(source);
 	json_decref(again);
 	buf_free(&out);
@@ -100,7 +103,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	tree = parse(text, &source);
 	if (tree != NULL) {
 		check_lines(source, tree, count_lines(text));
-		check_round_trip(tree);
+		check_round_trip(tree, size);
 		json = has_long_number(text) ? NULL : json_parse(text, NULL);
 		must(json == NULL || json_equal(tree, json));
 		json_decref(json);

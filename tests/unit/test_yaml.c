@@ -228,6 +228,33 @@ broken_texts_are_answered(void **state)
 	}
 }
 
+static void
+json_is_read_as_json(void **state)
+{
+	struct yaml_source *source;
+	lz_str text = STR_LIT("{\n \"a\": \"\xe2\x80\xa8\xc2\x85\",\n \"b\": 1}\n");
+	json_t *root;
+
+	(void)state;
+	expect("{\"a\": \"\\ud83d\\ude00\\\\ud83d\"}",
+	    "{\"a\":\"\xf0\x9f\x98\x80\\\\ud83d\"}");
+	expect("{\"a\": \"\\uDBFF\\uDFFF\"}", "{\"a\":\"\xf4\x8f\xbf\xbf\"}");
+	expect("{\"\\ud83d\\ude00\": \"\\u00e9\\/\"}",
+	    "{\"\xf0\x9f\x98\x80\":\"\xc3\xa9/\"}");
+	expect("{\"a\": \" \x7f\xc2\x9f\xef\xbb\xbf\xef\xbf\xbf \"}",
+	    "{\"a\":\" \x7f\xc2\x9f\xef\xbb\xbf\xef\xbf\xbf \"}");
+	/* Elsewhere a backslash is one, and half a pair is nothing. */
+	expect("a: '\\ud83d\\ude00'", "{\"a\":\"\\\\ud83d\\\\ude00\"}");
+	refuse("{\"a\": \"\\ud83d\"}", "f.yaml:1: not YAML");
+	root = yaml_parse(text, "f.yaml", &source, NULL);
+	assert_non_null(root);
+	assert_string_equal(
+	    json_string_value(json_object_get(root, "a")), "\xe2\x80\xa8\xc2\x85");
+	assert_int_equal(yaml_line(source, root, "b"), 3);
+	json_decref(root);
+	yaml_source_free(source);
+}
+
 int
 main(void)
 {
@@ -239,6 +266,7 @@ main(void)
 		cmocka_unit_test(depth_and_size_have_a_most),
 		cmocka_unit_test(lines_are_known_of_members_and_nodes),
 		cmocka_unit_test(broken_texts_are_answered),
+		cmocka_unit_test(json_is_read_as_json),
 	};
 
 	json_start();
