@@ -70,6 +70,23 @@ static const char *const reserved[] = {
 static struct curl_slist no_expect = { (char *)"Expect:", NULL };
 static struct curl_slist no_type = { (char *)"Content-Type:", &no_expect };
 
+/* With a folder of certificates beside the file, as Debian builds it, libcurl parses them
+ * all for each connection: 22 ms, and 900 KB that stay. With the file alone it keeps what
+ * it parsed. */
+static CURLcode
+forget_ca_folder(const struct upstream_call *c, CURL *easy)
+{
+	const curl_version_info_data *v = curl_version_info(CURLVERSION_NOW);
+	CURLcode rc = CURLE_OK;
+
+	if (c->u->o.ca_file == NULL &&
+	    (v->age < CURLVERSION_SEVENTH || v->cainfo == NULL))
+		return CURLE_OK; /* the folder is all there is */
+	rc |= curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	rc |= curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
+	return rc;
+}
+
 enum status
 handle_open(struct upstream_call *c)
 {
@@ -97,6 +114,7 @@ handle_open(struct upstream_call *c)
 		rc |= curl_easy_setopt(easy, CURLOPT_CAINFO, c->u->o.ca_file);
 		rc |= curl_easy_setopt(easy, CURLOPT_PROXY_CAINFO, c->u->o.ca_file);
 	}
+	rc |= forget_ca_folder(c, easy);
 	rc |= shard_seat(c);
 	rc |= answer_seat(c);
 	return rc == CURLE_OK ? ST_OK : ST_NOMEM;
@@ -133,7 +151,7 @@ handle_sent(struct upstream_call *c)
 {
 	curl_off_t sent = 0;
 
-	if (c->sent_bytes > 0 && !c->h.is_http2 &&
+	if (c->sent_bytes > 0 &&
 	    curl_easy_getinfo(c->h.easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
 	    (size_t)sent == c->sent_bytes)
 		(void)curl_easy_setopt(

@@ -146,6 +146,8 @@ void names_slow(unsigned ms);
 struct tls *tls_new(bool is_http2);
 void tls_free(struct tls *t);
 const char *tls_ca(const struct tls *t); /* a file, for upstream_options.ca_file */
+/* Whoever trusts tls_ca() trusts those in the file, too. */
+void tls_trust_more(struct tls *t, const char *file);
 const char *tls_key(const struct tls *t);
 void *tls_accept(struct tls *t, int fd); /* NULL: the handshake failed */
 ssize_t tls_recv(void *tls, void *p, size_t n);
