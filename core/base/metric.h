@@ -61,12 +61,16 @@ enum metric_kind {
 	    "Bytes appended to the spool")                                               \
 	X(SPOOL_FAILURES, METRIC_COUNTER, "latenza_spool_failures_total", NULL,          \
 	    "Spool writes that failed")                                                  \
+	X(TRACES_DROPPED, METRIC_COUNTER, "latenza_traces_dropped_total", NULL,          \
+	    "Traces of refused requests not kept while storage failed")                  \
 	X(CONTENT_DROPPED, METRIC_COUNTER, "latenza_content_dropped_total", NULL,        \
 	    "Prompts and answers not stored because the queue was full")                 \
 	X(DB_ROWS, METRIC_COUNTER, "latenza_db_rows_total", NULL,                        \
 	    "Rows written to the database")                                              \
 	X(DB_FAILURES, METRIC_COUNTER, "latenza_db_failures_total", NULL,                \
 	    "Database transactions that failed and were tried again")                    \
+	X(DB_REFUSED, METRIC_COUNTER, "latenza_db_refused_total", NULL,                  \
+	    "Records that the database refused, kept in a .refused file")                \
 	X(RELOADS, METRIC_COUNTER, "latenza_reloads_total", NULL,                        \
 	    "Configurations taken over")                                                 \
 	X(RELOADS_REFUSED, METRIC_COUNTER, "latenza_reloads_refused_total", NULL,        \

@@ -23,6 +23,7 @@
 	X(KEY_DISABLED, "key.disabled", LOG_LEVEL_INFO)                                  \
 	X(KEY_EXPIRING, "key.expiring", LOG_LEVEL_WARN)                                  \
 	X(PRICE_MISSING, "price.missing", LOG_LEVEL_WARN)                                \
+	X(RECORD_REFUSED, "storage.record_refused", LOG_LEVEL_ERROR)                     \
 	X(CONFIG_REJECTED, "config.rejected", LOG_LEVEL_ERROR)
 
 enum tell {

@@ -18,6 +18,7 @@
  */
 #include "gateway/stages.h"
 
+#include "base/metric.h"
 #include "call/call.h"
 #include "gateway/answer.h"
 #include "gateway/gateway.h"
@@ -222,10 +223,15 @@ static void
 record(struct request *r)
 {
 	struct record_trace t;
+	enum status st;
 
 	trace_record(r, &t);
 	t.route = lz_strz(r->route->name);
-	if (spool_trace(r->worker->spool, &t) != ST_OK)
+	st = spool_trace(r->worker->spool, &t);
+	if (st == ST_OK)
+		return;
+	metric_add(METRIC_TRACES_DROPPED, 1);
+	if (st == ST_NOMEM || st == ST_INVALID) /* else the spool said why, once */
 		log_error("trace.unwritten", "request=%s", r->id_hex);
 }
 

@@ -14,14 +14,29 @@
 #include "gateway/requests.h"
 #include "gateway/whole.h"
 
+enum {
+	RETRY_US = 100000 /* as often as the spool tries a device that fails */
+};
+
+static void
+retry_flush(void *arg)
+{
+	struct worker *w = arg;
+
+	loop_want_flush(w->loop);
+}
+
+/* What a failure left is written as soon as the device takes it, though nobody asks. */
 static enum status
 flush_spool(void *arg)
 {
 	struct worker *w = arg;
 	enum status st = spool_flush(w->spool);
 
-	if (st != ST_OK || spool_has_unwritten(w->spool))
-		loop_want_flush(w->loop); /* next turn, whatever wakes it */
+	if (st == ST_OK || w->flush_timer.place != 0)
+		return st;
+	if (loop_timer_set(w->loop, &w->flush_timer, RETRY_US, retry_flush, w) != ST_OK)
+		loop_want_flush(w->loop); /* then in the next turn, whatever wakes it */
 	return st;
 }
 

@@ -24,6 +24,7 @@ struct worker {
 	struct server_limits limits; /* of w->config; the server looks at them */
 	struct upstream *upstream;
 	struct spool *spool;
+	struct loop_timer flush_timer;
 	struct storage *storage; /* content queue only */
 	struct pool *pool;
 	struct config *config; /* this worker's reference; swapped by a posted task */

@@ -75,7 +75,10 @@ db_status_of(int code)
 enum status
 db_fail(struct db *d, struct err *e, const char *what)
 {
-	int code = sqlite3_extended_errcode(d->sql);
+	int code = sqlite3_extended_errcode(d->sql), kind = code & 0xff;
+
+	d->has_refused = d->has_refused || kind == SQLITE_CONSTRAINT ||
+			 kind == SQLITE_MISMATCH || kind == SQLITE_TOOBIG;
 
 	return err_fail(e, db_status_of(code), "%s: cannot %s: %s (SQLite %d)", d->path,
 	    what, sqlite3_errmsg(d->sql), code);
@@ -274,6 +277,7 @@ db_begin(struct db *d, struct err *e)
 	enum status st;
 
 	must(!d->is_open);
+	d->has_refused = false;
 	st = db_do(d, DB_BEGIN, "begin a transaction", e);
 	d->is_open = st == ST_OK;
 	return st;
@@ -323,6 +327,12 @@ db_rollback(struct db *d)
 	d->is_open = false;
 	db_pending_forget(d);
 	db_scope_forget(d, false);
+}
+
+bool
+db_has_refused(const struct db *d)
+{
+	return d->has_refused;
 }
 
 void

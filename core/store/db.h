@@ -33,6 +33,9 @@ enum status db_begin(struct db *d, struct err *e) MUST_CHECK;
 enum status db_commit(
     struct db *d, bool durable, struct err *e) MUST_CHECK; /* durable: synchronous=FULL */
 void db_rollback(struct db *d);
+/* The last transaction failed because the database does not accept a row, and never will;
+ * not because it cannot write. */
+bool db_has_refused(const struct db *d);
 /* Moves the log into the file as far as readers allow. Nothing depends on it. */
 void db_checkpoint(struct db *d);
 

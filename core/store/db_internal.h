@@ -38,7 +38,8 @@ struct db_attempt;
 struct db {
 	sqlite3 *sql;
 	char path[DB_PATH_BYTES];
-	bool is_open; /* a transaction of ours */
+	bool is_open;     /* a transaction of ours */
+	bool has_refused; /* in it, a row was not accepted */
 	sqlite3_stmt *statement[DB_STATEMENT_COUNT];
 
 	struct table sets; /* list of budgets -> struct db_set; ids outlive a commit, not

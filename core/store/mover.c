@@ -146,21 +146,77 @@ delete_finished(struct mover *m, struct err *e)
 	return st;
 }
 
-/* One transaction of at most a step per source. */
+static struct source *
+careful_source(struct mover *m)
+{
+	for (unsigned i = 0; i < m->count; i++) {
+		if (replay_is_careful(&m->source[i].replay))
+			return &m->source[i];
+	}
+	return NULL;
+}
+
+/* One transaction of at most a step per source; of one only while it must be careful. */
 static enum status
 move_step(struct mover *m, bool *more, bool *is_durable, struct err *e)
 {
+	const struct source *careful = careful_source(m);
 	enum status st = db_begin(m->db, e);
 
 	if (st != ST_OK)
 		return st;
+	*more = *more || careful != NULL;
 	for (unsigned i = 0; st == ST_OK && i < m->count; i++) {
+		if (careful != NULL && careful != &m->source[i])
+			continue;
 		st = move_source(m, &m->source[i], more, e);
 		*is_durable = *is_durable || m->source[i].is_finished;
 	}
 	if (st == ST_OK)
 		return db_commit(m->db, *is_durable, e);
 	db_rollback(m->db);
+	return st;
+}
+
+/* One transaction: sets the record aside that the source stands before. */
+static enum status
+refuse_record(struct mover *m, struct source *one, struct err *e)
+{
+	uint64_t end;
+	bool is_last;
+	enum status st = find_end(m, one, &end, &is_last, e);
+
+	if (st == ST_OK)
+		st = db_begin(m->db, e);
+	if (st != ST_OK)
+		return st;
+	st = replay_refuse(&one->replay, end, m->room, e);
+	if (st == ST_OK)
+		st = db_position_set(
+		    m->db, lz_strz(one->replay.name), one->replay.offset, e);
+	if (st == ST_OK)
+		return db_commit(m->db, false, e);
+	db_rollback(m->db);
+	return st;
+}
+
+/* A record that the database never accepts must not stop those behind it: all are moved
+ * one by one, and that one is set aside. */
+static enum status
+work_around(struct mover *m, struct err *e)
+{
+	struct source *careful = careful_source(m);
+	enum status st = ST_OK;
+	uint64_t end;
+	bool is_last;
+
+	if (careful != NULL)
+		return refuse_record(m, careful, e);
+	for (unsigned i = 0; st == ST_OK && i < m->count; i++) {
+		st = find_end(m, &m->source[i], &end, &is_last, e);
+		if (st == ST_OK)
+			replay_be_careful(&m->source[i].replay, end);
+	}
 	return st;
 }
 
@@ -174,6 +230,13 @@ mover_step(struct mover *m, bool *more, struct err *e)
 	if (st != ST_OK || !mover_has_work(m))
 		return st;
 	st = move_step(m, more, &is_durable, e);
+	if (st != ST_OK && db_has_refused(m->db)) {
+		*more = true;
+		is_durable = false;
+		st = rewind_sources(m, NULL);
+		if (st == ST_OK)
+			st = work_around(m, e);
+	}
 	m->must_rewind = st != ST_OK;
 	return st == ST_OK && is_durable ? delete_finished(m, e) : st;
 }

@@ -26,6 +26,7 @@ enum how_to_go_on {
 	APPLY,     /* what is whole, as far as the room reaches */
 	PASS,      /* what is no record */
 	SET_ASIDE, /* all that is left of it */
+	REFUSE     /* one record that the database does not accept */
 };
 
 /* One transaction. *is_whole false: there is no whole record at the offset. */
@@ -42,6 +43,8 @@ go_on(const struct recovery *v, struct replay *r, uint64_t end, enum how_to_go_o
 		st = replay_step(r, v->db, end, v->room, is_whole, e);
 	else if (how == PASS)
 		st = replay_pass(r, end, v->room, e);
+	else if (how == REFUSE)
+		st = replay_refuse(r, end, v->room, e);
 	else
 		st = replay_set_aside(r, end, v->room, e);
 	if (st == ST_OK && how != APPLY)
@@ -109,6 +112,26 @@ check_next(const struct recovery *v, size_t i, uint64_t whole, struct err *e)
 	return st == ST_OK && !is_next ? cut_off(v, i + 1, e) : st;
 }
 
+/* A record that is never accepted must not stop those behind it: they are applied one by
+ * one, and that one is set aside. */
+static enum status
+apply(const struct recovery *v, struct replay *r, uint64_t end, bool *is_whole,
+    struct err *e)
+{
+	enum status st = go_on(v, r, end, APPLY, is_whole, e), rewound;
+
+	if (st == ST_OK || !db_has_refused(v->db))
+		return st;
+	*is_whole = true;
+	rewound = replay_rewind(r, v->db, NULL);
+	if (rewound != ST_OK)
+		return rewound;
+	if (replay_is_careful(r))
+		return go_on(v, r, end, REFUSE, is_whole, e);
+	replay_be_careful(r, end);
+	return ST_OK;
+}
+
 static enum status
 replay_whole(
     const struct recovery *v, size_t i, struct replay *r, uint64_t end, struct err *e)
@@ -117,7 +140,7 @@ replay_whole(
 	enum status st = ST_OK;
 
 	while (st == ST_OK && is_whole && r->offset < end)
-		st = go_on(v, r, end, APPLY, &is_whole, e);
+		st = apply(v, r, end, &is_whole, e);
 	if (st == ST_OK && !is_whole)
 		st = check_next(v, i, r->offset, e);
 	if (st == ST_OK && !is_whole)

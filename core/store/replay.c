@@ -10,6 +10,8 @@
 
 #include "base/io.h"
 #include "base/log.h"
+#include "base/metric.h"
+#include "base/tell.h"
 
 enum status
 replay_rewind(struct replay *r, struct db *d, struct err *e)
@@ -25,6 +27,7 @@ replay_open(struct replay *r, const char *dir, const struct segment *s, struct d
 
 	r->segment = *s;
 	r->fd = -1;
+	r->careful_until = 0;
 	segment_name(s, r->name);
 	st = replay_rewind(r, d, e);
 	if (st != ST_OK)
@@ -78,6 +81,18 @@ read_at(const struct replay *r, uint64_t at, char *room, size_t n, struct err *e
 	return ST_OK;
 }
 
+void
+replay_be_careful(struct replay *r, uint64_t end)
+{
+	r->careful_until = end;
+}
+
+bool
+replay_is_careful(const struct replay *r)
+{
+	return r->offset < r->careful_until;
+}
+
 static size_t
 at_most(uint64_t left, size_t n)
 {
@@ -101,10 +116,12 @@ replay_step(struct replay *r, struct db *d, uint64_t end, char room[REPLAY_ROOM]
 		if (st != ST_OK)
 			return st;
 		rest = str_cut(rest, used, rest.len);
+		if (replay_is_careful(r))
+			break;
 	}
 	r->offset += n - rest.len;
 	/* A record that the room cut in two comes first in the next step. */
-	*is_whole = rest.len == 0 || (got == ST_AGAIN && r->offset + rest.len < end);
+	*is_whole = got == ST_OK || (got == ST_AGAIN && r->offset + rest.len < end);
 	return db_position_set(d, lz_strz(r->name), r->offset, e);
 }
 
@@ -172,22 +189,30 @@ copy_range(const struct replay *r, uint64_t from, uint64_t to, const char *path,
 	return st;
 }
 
-/* Appends the range to SEGMENT.damaged, durable before the segment may go. */
 static enum status
-keep_aside(const struct replay *r, uint64_t from, uint64_t to, char *room, struct err *e)
+sync_name(char *path, struct err *e)
+{
+	*strrchr(path, '/') = '\0';
+	return segment_sync_dir(path, e);
+}
+
+/* Appends the range to SEGMENT.damaged or the like, durable before the segment may go. */
+static enum status
+keep_aside(const struct replay *r, const char *suffix, uint64_t from, uint64_t to,
+    char *room, struct err *e)
 {
 	char path[SEGMENT_PATH_BYTES + sizeof(".damaged")];
 	enum status st;
 	int fd;
 
-	(void)snprintf(path, sizeof(path), "%s.damaged", r->path);
+	(void)snprintf(path, sizeof(path), "%s%s", r->path, suffix);
 	fd = io.open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	if (fd < 0)
 		return err_fail(
 		    e, ST_IO, "%s: cannot be created: %s", path, strerror(errno));
 	st = copy_range(r, from, to, path, fd, room, e);
 	(void)io.close(fd);
-	return st;
+	return st == ST_OK ? sync_name(path, e) : st;
 }
 
 /* What a segment begins with; another type of record, if it follows none. */
@@ -225,7 +250,7 @@ replay_follows(const struct replay *r, const struct replay_end *before, uint64_t
 enum status
 replay_set_aside(struct replay *r, uint64_t end, char room[REPLAY_ROOM], struct err *e)
 {
-	enum status st = keep_aside(r, r->offset, end, room, e);
+	enum status st = keep_aside(r, ".damaged", r->offset, end, room, e);
 
 	log_error("store.gap",
 	    "segment=%s bytes=%llu kept_in=%s.damaged reason=\"the end of the segment "
@@ -234,6 +259,29 @@ replay_set_aside(struct replay *r, uint64_t end, char room[REPLAY_ROOM], struct 
 	if (st == ST_OK)
 		r->offset = end;
 	return st;
+}
+
+enum status
+replay_refuse(struct replay *r, uint64_t end, char room[REPLAY_ROOM], struct err *e)
+{
+	size_t n = at_most(end - r->offset, RECORD_BYTES), used;
+	enum status st = read_at(r, r->offset, room, n, e);
+	struct err why = *e;
+	struct record record;
+
+	if (st == ST_OK && record_get(lz_strn(room, n), &record, &used) != ST_OK)
+		st = err_fail(e, ST_IO, "%s: changed at %llu", r->path,
+		    (unsigned long long)r->offset);
+	if (st == ST_OK)
+		st = keep_aside(r, ".refused", r->offset, r->offset + used, room, e);
+	if (st != ST_OK)
+		return st;
+	tell(TELL_RECORD_REFUSED,
+	    "segment=%s offset=%llu kept_in=%s.refused reason=\"%s\"", r->name,
+	    (unsigned long long)r->offset, r->path, why.text);
+	metric_add(METRIC_DB_REFUSED, 1);
+	r->offset += used;
+	return ST_OK;
 }
 
 enum status
@@ -254,7 +302,7 @@ replay_pass(struct replay *r, uint64_t end, char room[REPLAY_ROOM], struct err *
 		    "wrong; it and all that follows were not applied\"",
 		    r->name, (unsigned long long)r->offset,
 		    (unsigned long long)(end - r->offset), r->path);
-		st = keep_aside(r, r->offset, end, room, e);
+		st = keep_aside(r, ".damaged", r->offset, end, room, e);
 	}
 	if (st == ST_OK)
 		r->offset = end;

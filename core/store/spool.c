@@ -48,6 +48,7 @@ struct spool {
 	enum status failing; /* how the last flush failed; ST_OK when it did not */
 	int64_t probe_at_us;
 	_Atomic uint64_t position; /* seq and written, published together */
+	_Atomic uint8_t health;    /* failing, for others */
 
 	pthread_mutex_t
 	    lock; /* over what follows: the worker when it rotates, and spool_sync() */
@@ -134,6 +135,7 @@ spool_close(struct spool *s)
 {
 	if (s == NULL)
 		return;
+	spool_retry(s);
 	if (spool_flush(s) != ST_OK)
 		log_error("spool.lost", "worker=%u bytes=%zu reason=\"%s\"", s->o.worker,
 		    s->unwritten.len, status_name(s->failing));
@@ -190,9 +192,20 @@ spool_settle(struct spool *s, const struct record_settle *r)
 	return record_put_settle(&s->unwritten, r) ? ST_OK : why_refused(s);
 }
 
+/* Of a request that cost nothing, as all that are refused while the device fails: those
+ * may be many, and what was called before it failed has yet to be settled. */
+static bool
+must_give_way(const struct spool *s, const struct record_trace *r)
+{
+	return s->failing != ST_OK && r->cost_nano_eur == 0 &&
+	       s->unwritten.len >= s->o.buffer_bytes / 2;
+}
+
 enum status
 spool_trace(struct spool *s, const struct record_trace *r)
 {
+	if (must_give_way(s, r))
+		return s->failing;
 	return record_put_trace(&s->unwritten, r) ? ST_OK : why_refused(s);
 }
 
@@ -300,6 +313,25 @@ drop_reservations(struct buf *b)
 	b->len = to;
 }
 
+static void
+set_failing(struct spool *s, enum status st)
+{
+	s->failing = st;
+	atomic_store_explicit(&s->health, (uint8_t)st, memory_order_relaxed);
+}
+
+enum status
+spool_health(const struct spool *s)
+{
+	return (enum status)atomic_load_explicit(&s->health, memory_order_relaxed);
+}
+
+void
+spool_retry(struct spool *s)
+{
+	s->probe_at_us = 0;
+}
+
 static enum status
 note_failure(struct spool *s, enum status st, int error)
 {
@@ -309,7 +341,7 @@ note_failure(struct spool *s, enum status st, int error)
 		    "worker=%u segment=%u.%llu.%u reason=\"%s\"", s->o.worker,
 		    s->o.worker, (unsigned long long)s->o.boot, s->seq, strerror(error));
 	drop_reservations(&s->unwritten);
-	s->failing = st;
+	set_failing(s, st);
 	s->probe_at_us = clock_mono_us() + PROBE_US;
 	return st;
 }
@@ -326,14 +358,30 @@ write_unwritten(struct spool *s, int *error)
 			   : st;
 }
 
+static void
+note_recovery(struct spool *s)
+{
+	if (s->failing != ST_OK)
+		log_info("spool.recovered", "worker=%u", s->o.worker);
+	set_failing(s, ST_OK);
+}
+
 enum status
 spool_flush(struct spool *s)
 {
 	enum status st;
 	int error = EIO;
 
-	if (s->unwritten.len == 0)
+	/* Trying at every turn would fill the device and empty it again thousands of
+	 * times a second. A reservation that probes is appended when its time has come,
+	 * so none waits here. */
+	if (health(s) != ST_OK)
+		return s->failing;
+	if (s->unwritten.len == 0) { /* whether it still fails, the next write will tell
+				      */
+		note_recovery(s);
 		return ST_OK;
+	}
 	if (s->must_cut && cut_back(s) != ST_OK)
 		return note_failure(s, ST_IO, errno);
 	if (s->written >= s->o.segment_bytes)
@@ -349,9 +397,7 @@ spool_flush(struct spool *s)
 	s->written += s->unwritten.len;
 	publish(s);
 	buf_reset(&s->unwritten);
-	if (s->failing != ST_OK)
-		log_info("spool.recovered", "worker=%u", s->o.worker);
-	s->failing = ST_OK;
+	note_recovery(s);
 	return ST_OK;
 }
 

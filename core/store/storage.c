@@ -108,6 +108,21 @@ note(struct storage *s, enum status *kept, const char *what, enum status st,
 		log_info("store.recovered", "what=%s", what);
 }
 
+/* Nobody is called while a worker cannot write. */
+static enum status
+spool_failure(const struct storage *s, struct err *e)
+{
+	enum status st = ST_OK;
+
+	for (unsigned i = 0; s->is_moving && st == ST_OK && i < s->mover.count; i++) {
+		st = spool_health(s->mover.source[i].spool);
+		if (st != ST_OK)
+			(void)err_fail(e, st, "spool of worker %u: cannot be written: %s",
+			    i, status_name(st));
+	}
+	return st;
+}
+
 enum status
 storage_health(struct storage *s, struct err *e)
 {
@@ -117,6 +132,9 @@ storage_health(struct storage *s, struct err *e)
 	if (s->is_moving && idle_us > STALLED_US)
 		return err_fail(e, ST_TIMEOUT, "storage: nothing was moved for %lld s",
 		    (long long)(idle_us / 1000000));
+	st = spool_failure(s, e);
+	if (st != ST_OK)
+		return st;
 	lock(s);
 	st = s->move_status != ST_OK ? s->move_status : s->sync_status;
 	if (st != ST_OK && e != NULL)
@@ -508,6 +526,7 @@ is_all_written(struct storage *s)
 	bool is_written = true;
 
 	for (unsigned i = 0; i < s->mover.count; i++) {
+		spool_retry(s->mover.source[i].spool);
 		if (spool_flush(s->mover.source[i].spool) != ST_OK)
 			is_written = false;
 	}

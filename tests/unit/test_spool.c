@@ -248,8 +248,10 @@ a_full_device_undoes_the_write_and_drops_reservations_only(void **state)
 	spool_position(spool, &seq, &after);
 	assert_int_equal(before, after);
 	assert_true(spool_has_unwritten(spool));
+	now_us += 100000;
 	assert_int_equal(spool_flush(spool), ST_FULL);
 	device.write_error = 0;
+	now_us += 100000;
 	assert_int_equal(spool_flush(spool), ST_OK);
 	assert_string_equal(letters("4.17.0"), "S1 S3 T3 ");
 }
@@ -262,8 +264,11 @@ a_failing_device_says_io(void **state)
 	(void)state;
 	device.write_error = EIO;
 	assert_int_equal(trace(1), ST_OK);
+	assert_int_equal(spool_health(spool), ST_OK);
 	assert_int_equal(spool_flush(spool), ST_IO);
+	assert_int_equal(spool_health(spool), ST_IO);
 	device.write_error = EDQUOT;
+	now_us += 100000;
 	assert_int_equal(spool_flush(spool), ST_FULL);
 	assert_int_equal(metric_sum(METRIC_SPOOL_FAILURES), failures + 2);
 }
@@ -295,6 +300,47 @@ while_the_device_fails_reservations_are_refused_and_one_probes_it(void **state)
 }
 
 static void
+a_device_that_fails_is_not_tried_at_every_turn(void **state)
+{
+	(void)state;
+	device.write_error = ENOSPC;
+	assert_int_equal(settle(1), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_FULL);
+	device.writes = 0;
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(spool_flush(spool), ST_FULL);
+	assert_int_equal(device.writes, 0);
+	device.write_error = 0;
+	spool_retry(spool);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_int_equal(spool_health(spool), ST_OK);
+	assert_string_equal(letters("4.17.0"), "S1 ");
+}
+
+/* Requests that are refused meanwhile leave traces, and may be many. */
+static void
+while_the_device_fails_settlements_keep_their_place(void **state)
+{
+	struct record_trace refused = make_trace(1, 1, 0);
+	unsigned traces = 0, settled = 0;
+
+	(void)state;
+	device.write_error = ENOSPC;
+	assert_int_equal(settle(1), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_FULL);
+	while (spool_trace(spool, &refused) == ST_OK)
+		traces++;
+	assert_int_equal(spool_trace(spool, &refused), ST_FULL);
+	while (settle(2) == ST_OK && trace(2) == ST_OK)
+		settled++;
+	assert_true(traces > 0 && settled > 0);
+	device.write_error = 0;
+	now_us += 100000;
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_int_equal(spool_trace(spool, &refused), ST_OK);
+}
+
+static void
 nothing_is_written_behind_a_tail_that_cannot_be_cut(void **state)
 {
 	(void)state;
@@ -304,8 +350,10 @@ nothing_is_written_behind_a_tail_that_cannot_be_cut(void **state)
 	assert_int_equal(settle(1), ST_OK);
 	assert_int_equal(spool_flush(spool), ST_IO);
 	device.write_error = 0;
+	now_us += 100000;
 	assert_int_equal(spool_flush(spool), ST_IO);
 	device.truncate_error = 0;
+	now_us += 100000;
 	assert_int_equal(spool_flush(spool), ST_OK);
 	assert_string_equal(letters("4.17.0"), "S1 ");
 }
@@ -481,6 +529,9 @@ main(void)
 		TEST(a_full_device_undoes_the_write_and_drops_reservations_only),
 		TEST(a_failing_device_says_io),
 		TEST(while_the_device_fails_reservations_are_refused_and_one_probes_it),
+		TEST(a_device_that_fails_is_not_tried_at_every_turn),
+		TEST_WITH(while_the_device_fails_settlements_keep_their_place,
+		    set_up_small_buffer),
 		TEST(nothing_is_written_behind_a_tail_that_cannot_be_cut),
 		TEST_WITH(a_full_buffer_refuses_and_takes_again_after_a_flush,
 		    set_up_small_buffer),

@@ -13,10 +13,13 @@
 
 #include <pthread.h>
 #include <signal.h>
+#include <sqlite3.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
+
+#include "base/metric.h"
 
 enum {
 	WORKERS = 2,
@@ -337,26 +340,34 @@ old_traces_go_and_their_money_stays(void **state)
 
 /* ---- damage ---- */
 
-/* A spool that a killed gateway left: `count` requests in one segment. */
+/* A spool that a killed gateway left: `count` requests in one segment, of which the fifth
+ * cost `fifth`. */
 static void
-leave_segment(unsigned count)
+write_segment(unsigned count, int64_t fifth)
 {
 	struct buf b;
 
 	buf_init(&b, 1 << 20);
 	for (unsigned i = 0; i < count; i++) {
+		int64_t cost = i == 4 ? fifth : 10;
 		struct record_reserve r = make_reserve(i, 0);
-		struct record_settle c = make_settle(i, 0, 10);
-		struct record_trace t = make_trace(i, 1, 10);
+		struct record_settle c = make_settle(i, 0, cost);
+		struct record_trace t = make_trace(i, 1, cost);
 
 		assert_true(record_put_reserve(&b, &r));
 		assert_true(record_put_settle(&b, &c));
 		assert_true(record_put_trace(&b, &t));
 	}
-	assert_int_equal(mkdir(in_dir("data"), 0700), 0);
-	assert_int_equal(mkdir(in_dir("data/spool"), 0700), 0);
 	write_file(in_dir("data/spool/0.7.3"), b.ptr, b.len);
 	buf_free(&b);
+}
+
+static void
+leave_segment(unsigned count)
+{
+	assert_int_equal(mkdir(in_dir("data"), 0700), 0);
+	assert_int_equal(mkdir(in_dir("data/spool"), 0700), 0);
+	write_segment(count, 10);
 }
 
 static void
@@ -474,6 +485,80 @@ a_segment_that_was_replayed_before_is_not_replayed_again(void **state)
 	recover_and_check(&check);
 	assert_int_equal(check.charges, 9);
 	assert_int_equal(check.traces, 9);
+}
+
+/* ---- a record that is never accepted ---- */
+
+/* As an operator's trigger, or an index gone bad, would. */
+static void
+refuse_some(void *arg, struct db *d)
+{
+	char path[600];
+	sqlite3 *sql;
+
+	(void)d;
+	(void)snprintf(path, sizeof(path), "%s", in_dir("data/latenza.db"));
+	assert_int_equal(sqlite3_open(path, &sql), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(sql, arg, NULL, NULL, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_close(sql), SQLITE_OK);
+}
+
+static char refuse_charges[] = "CREATE TRIGGER no BEFORE INSERT ON charge WHEN "
+			       "NEW.cost_nano_eur = 666 BEGIN SELECT "
+			       "RAISE(ABORT, 'not this one'); END";
+static char accept_charges[] = "DROP TRIGGER no";
+
+static void
+a_record_that_is_never_accepted_is_set_aside(void **state)
+{
+	int64_t refused = metric_sum(METRIC_DB_REFUSED);
+	struct db_check check;
+	struct house h;
+	struct stat st;
+
+	(void)state;
+	start_house(&h, 16 << 20);
+	storage_call(h.storage, refuse_some, refuse_charges);
+	for (uint64_t i = 0; i < 100; i++)
+		write_request(h.spool[i % WORKERS], i, i == 40 || i == 61 ? 666 : 5);
+	storage_call(h.storage, check_db, &check);
+	assert_int_equal(storage_health(h.storage, NULL), ST_OK);
+	assert_string_equal(check.first_problem, "");
+	assert_int_equal(check.traces, 100);
+	assert_int_equal(check.charges, 98);
+	assert_int_equal(metric_sum(METRIC_DB_REFUSED), refused + 2);
+	assert_int_equal(stat(in_dir("data/spool/0.1.0.refused"), &st), 0);
+	write_request(h.spool[0], 100, 5);
+	storage_call(h.storage, check_db, &check);
+	assert_int_equal(check.traces, 101);
+	storage_call(h.storage, refuse_some, accept_charges);
+	stop_house(&h);
+	/* what was set aside is a segment: under a segment's name it is moved, too */
+	assert_int_equal(
+	    rename(in_dir("data/spool/0.1.0.refused"), in_dir("data/spool/0.1.0")), 0);
+	assert_int_equal(
+	    rename(in_dir("data/spool/1.1.0.refused"), in_dir("data/spool/1.1.0")), 0);
+	recover_and_check(&check);
+	assert_int_equal(check.charges, 101);
+}
+
+static void
+recovery_sets_aside_what_is_never_accepted(void **state)
+{
+	struct db_check check;
+	struct stat st;
+	struct house h;
+
+	(void)state;
+	start_house(&h, 16 << 20);
+	storage_call(h.storage, refuse_some, refuse_charges);
+	stop_house(&h);
+	write_segment(9, 666);
+	recover_and_check(&check);
+	/* the attempt whose settlement was refused is uncertain */
+	assert_int_equal(check.charges, 9);
+	assert_int_equal(check.traces, 9);
+	assert_int_equal(stat(in_dir("data/spool/0.7.3.refused"), &st), 0);
 }
 
 /* ---- kill -9 ---- */
@@ -707,6 +792,8 @@ main(void)
 		TEST(damage_in_the_middle_is_kept_aside),
 		TEST(a_damaged_length_does_not_hide_what_follows),
 		TEST(a_segment_that_was_replayed_before_is_not_replayed_again),
+		TEST(a_record_that_is_never_accepted_is_set_aside),
+		TEST(recovery_sets_aside_what_is_never_accepted),
 		TEST(kill_9_at_any_instant_loses_nothing_and_charges_nothing_twice),
 		TEST(cost_of_a_short_request),
 		TEST(cost_of_a_long_request),
