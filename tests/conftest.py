@@ -19,6 +19,10 @@ def pytest_addoption(parser):
     parser.addoption("--full", action="store_true", help="the long versions")
 
 
+def pytest_configure(config):
+    config.addinivalue_line("markers", "timeout(seconds): see pytest-timeout, which may not be there")
+
+
 @pytest.fixture
 def full(request):
     return request.config.getoption("--full")
