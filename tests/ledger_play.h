@@ -712,8 +712,11 @@ static inline void
 play_flush(unsigned worker)
 {
 	bool has_work = spool_has_unwritten(play.worker[worker].spool);
-	enum status st = spool_flush(play.worker[worker].spool);
+	enum status st;
 
+	if (has_work)
+		spool_retry(play.worker[worker].spool);
+	st = spool_flush(play.worker[worker].spool);
 	PLAY_SAY("worker %u writes: %s", worker, status_name(st));
 	PLAY_MUST((st != ST_OK) == (play.device_fails && has_work));
 	if (st == ST_OK && has_work)

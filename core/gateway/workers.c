@@ -33,7 +33,7 @@ flush_spool(void *arg)
 	struct worker *w = arg;
 	enum status st = spool_flush(w->spool);
 
-	if (st == ST_OK || w->flush_timer.place != 0)
+	if (spool_health(w->spool) == ST_OK || w->flush_timer.place != 0)
 		return st;
 	if (loop_timer_set(w->loop, &w->flush_timer, RETRY_US, retry_flush, w) != ST_OK)
 		loop_want_flush(w->loop); /* then in the next turn, whatever wakes it */

@@ -372,16 +372,16 @@ spool_flush(struct spool *s)
 	enum status st;
 	int error = EIO;
 
+	if (s->unwritten.len == 0) {
+		if (health(s) == ST_OK) /* the next write will tell */
+			note_recovery(s);
+		return ST_OK;
+	}
 	/* Trying at every turn would fill the device and empty it again thousands of
 	 * times a second. A reservation that probes is appended when its time has come,
 	 * so none waits here. */
 	if (health(s) != ST_OK)
 		return s->failing;
-	if (s->unwritten.len == 0) { /* whether it still fails, the next write will tell
-				      */
-		note_recovery(s);
-		return ST_OK;
-	}
 	if (s->must_cut && cut_back(s) != ST_OK)
 		return note_failure(s, ST_IO, errno);
 	if (s->written >= s->o.segment_bytes)

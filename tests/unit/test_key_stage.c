@@ -553,6 +553,7 @@ last_record(void)
 	uint32_t seq;
 	FILE *f;
 
+	spool_retry(worker.spool);
 	assert_int_equal(spool_flush(worker.spool), ST_OK);
 	spool_position(worker.spool, &seq, &end);
 	spool_segment(worker.spool, seq, &segment);
