@@ -36,7 +36,7 @@
 
 enum {
 	REQUEST_BYTES = 16 << 20,
-	WATCHDOG_US = 8 * 1000 * 1000,
+	WATCHDOG_US = 60 * 1000 * 1000,
 	LINES_MAX = 8192,
 	INTERIM_HEADS_MOST = 8 /* of an answer, before its real head */
 };
@@ -260,6 +260,10 @@ void call_post(struct bench *b, struct got *g, const char *body);
 void cancel(struct got *g);
 void do_nothing(void *arg);
 const char *header_of(struct got *g, const char *name);
+
+/* transfers.c: 5,000 calls of `q`, 64 at a time, each with a body of its own; fails
+ * unless each gets just that body back. */
+void transfer_5000(struct bench *b, const struct upstream_request *q);
 
 #define assert_body(g, text)                                                             \
 	do {                                                                             \

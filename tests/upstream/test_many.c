@@ -201,12 +201,51 @@ test_a_thousand_calls_and_random_moves_leave_the_books_balanced(void **state)
 	free(k);
 }
 
+static void
+transfer_over(struct tls *tls)
+{
+	struct upstream_options o = { .ca_file = tls != NULL ? tls_ca(tls) : NULL,
+		.shard_active = 40 };
+	struct upstream_request q;
+	struct bench b;
+	char url[64];
+
+	bench_open_tls(&b, answer_echo, &o, tls);
+	q = post(&b, url, "");
+	transfer_5000(&b, &q);
+	assert_int_equal(atomic_load(&b.p->requests), b.calls);
+	assert_true(atomic_load(&b.p->lines) <= 2 * 64); /* and they are kept */
+	engine->balance(b.u);
+	bench_close(&b);
+}
+
+static void
+test_5000_transfers_each_get_their_own_answer(void **state)
+{
+	(void)state;
+	transfer_over(NULL);
+}
+
+static void
+test_5000_transfers_over_tls_each_get_their_own_answer(void **state)
+{
+	struct tls *tls;
+
+	(void)state;
+	need(CAN_TLS);
+	tls = tls_new(false);
+	transfer_over(tls);
+	tls_free(tls);
+}
+
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_a_thousand_calls_and_random_moves_leave_the_books_balanced),
+		cmocka_unit_test(test_5000_transfers_each_get_their_own_answer),
+		cmocka_unit_test(test_5000_transfers_over_tls_each_get_their_own_answer),
 	};
 
 	return run_suite("many", tests, sizeof(tests) / sizeof(tests[0]));

@@ -73,18 +73,18 @@ awkward_request(const struct bench *b, char url[64], const char *kind, const cha
 }
 
 static void
-test_no_request_is_written_twice_when_kept_connections_close(void **state)
+no_request_is_written_twice(struct tls *tls)
 {
+	struct upstream_options o = { .ca_file = tls != NULL ? tls_ca(tls) : NULL };
 	char *big = calloc(1, 1 << 20);
 	struct bench b;
 	struct got g;
 	char url[64];
 	unsigned moment, kind, i, stale, resets;
 
-	(void)state;
 	for (moment = 0; moment < AWKWARD; moment++) {
 		for (kind = 0; kind < 5; kind++) {
-			bench_open(&b, awkward, NULL);
+			bench_open_tls(&b, awkward, &o, tls);
 			b.p->number = moment;
 			stale = resets = 0;
 			for (i = 0; i < 6; i++) {
@@ -122,6 +122,25 @@ test_no_request_is_written_twice_when_kept_connections_close(void **state)
 		}
 	}
 	free(big);
+}
+
+static void
+test_no_request_is_written_twice_when_kept_connections_close(void **state)
+{
+	(void)state;
+	no_request_is_written_twice(NULL);
+}
+
+static void
+test_nor_under_tls(void **state)
+{
+	struct tls *tls;
+
+	(void)state;
+	need(CAN_TLS);
+	tls = tls_new(false);
+	no_request_is_written_twice(tls);
+	tls_free(tls);
 }
 
 static void
@@ -198,6 +217,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    test_no_request_is_written_twice_when_kept_connections_close),
+		cmocka_unit_test(test_nor_under_tls),
 		cmocka_unit_test(
 		    test_bytes_that_nobody_asked_for_are_never_the_next_callers_answer),
 	};
