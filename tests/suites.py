@@ -20,7 +20,8 @@ import xml.etree.ElementTree as ET
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
 UNIT_SECONDS = 180  # one program; ten times that with --full
-UNIT_FULL = {"LATENZA_KILLS": "1000", "LATENZA_POWER": "20"}  # the long versions, see test_storage and test_power
+UNIT_FULL = {"LATENZA_KILLS": "1000", "LATENZA_POWER": "20", "LATENZA_PLAY_COUNT": "50000",
+             "LATENZA_ROUNDS": "20"}  # the long versions, see test_storage, test_power, test_ledger_play, test_ledger_workers
 LINT_SECONDS = 300
 FUZZ_SECONDS = 120
 FUZZ_FULL_RUNS = 10_000_000  # executions of each target with --full

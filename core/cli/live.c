@@ -201,11 +201,42 @@ static const struct {
 	{ "latenza_target_error_ratio", "Moving average of failed calls", read_errors },
 };
 
+/* Spent stands before reserved: who adds the two, read one after the other, never gets
+ * more than admission allowed. */
+static int64_t
+read_limit(const struct budget_view *v)
+{
+	return v->limit_nano_eur;
+}
+
+static int64_t
+read_spent(const struct budget_view *v)
+{
+	return v->spent_nano_eur;
+}
+
+static int64_t
+read_reserved(const struct budget_view *v)
+{
+	return v->reserved_nano_eur;
+}
+
+static const struct {
+	const char *name, *help;
+	int64_t (*read)(const struct budget_view *v);
+} budget_metrics[] = {
+	{ "latenza_budget_spent_eur", "Spent of a key's budget in its period",
+	    read_spent },
+	{ "latenza_budget_reserved_eur", "Held of a key's budget for calls under way",
+	    read_reserved },
+	{ "latenza_budget_limit_eur", "A key's budget for a period", read_limit },
+};
+
 struct budget_row {
 	struct buf *out;
 	const char *name;
 	int64_t now_unix_ms;
-	bool is_limit;
+	int64_t (*read)(const struct budget_view *v);
 };
 
 static bool
@@ -220,21 +251,23 @@ add_budget(void *arg, const struct key *k)
 		buf_addf(row->out, "%s{key=", row->name);
 		buf_add_json(row->out, k->id);
 		buf_addf(row->out, ",period=\"%s\"} ", key_period_name(v.period));
-		buf_add_nano(
-		    row->out, row->is_limit ? v.limit_nano_eur : v.spent_nano_eur);
+		buf_add_nano(row->out, row->read(&v));
 		buf_add_char(row->out, '\n');
 	}
 	return true;
 }
 
 static void
-add_budgets(
-    struct running *r, struct buf *out, const char *name, const char *help, bool is_limit)
+add_budgets(struct running *r, struct buf *out)
 {
-	struct budget_row row = { out, name, loop_now(r->loop)->unix_ms, is_limit };
+	for (size_t i = 0; i < sizeof(budget_metrics) / sizeof(*budget_metrics); i++) {
+		struct budget_row row = { out, budget_metrics[i].name,
+			loop_now(r->loop)->unix_ms, budget_metrics[i].read };
 
-	buf_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", name, help, name);
-	keys_each(gateway_keys(r->gateway), add_budget, &row);
+		buf_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", row.name,
+		    budget_metrics[i].help, row.name);
+		keys_each(gateway_keys(r->gateway), add_budget, &row);
+	}
 }
 
 void
@@ -250,8 +283,5 @@ live_metrics(void *arg, struct buf *out)
 		    target_metrics[i].help, row.name);
 		live_each(add_metric, &row);
 	}
-	add_budgets(r, out, "latenza_budget_spent_eur",
-	    "Spent of a key's budget in its period", false);
-	add_budgets(
-	    r, out, "latenza_budget_limit_eur", "A key's budget for a period", true);
+	add_budgets(r, out);
 }
