@@ -53,7 +53,9 @@ fixture_path(const char *name)
 	static unsigned turn;
 	char *p = path[turn++ % 4];
 
-	(void)snprintf(p, sizeof(path[0]), "%s/%s", fixture_dir, name);
+	if (snprintf(p, sizeof(path[0]), "%s/%s", fixture_dir, name) >=
+	    (int)sizeof(path[0]))
+		abort();
 	return p;
 }
 

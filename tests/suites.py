@@ -8,7 +8,9 @@ SPDX-License-Identifier: MIT
 
 import argparse
 import concurrent.futures
+import copy
 import hashlib
+import json
 import os
 import pathlib
 import re
@@ -27,6 +29,20 @@ FUZZ_SECONDS = 120
 FUZZ_FULL_RUNS = 10_000_000  # executions of each target with --full
 FUZZ_FULL_SECONDS = 3600  # and no longer than that
 FUZZ_JOBS = 2
+STATIC_SECONDS = 1800
+BUILD_SECONDS = 1800
+# Where threads meet: the ledger, spools and their thread, snapshots of keys and configuration, tokens, cells, tasks.
+THREAD_PROGRAMS = ["test_ledger", "test_spool", "test_storage", "test_keys", "test_limit", "test_live", "test_loop", "test_pool",
+                   "test_metric", "test_log", "test_key_stage", "test_visit", "test_server"]
+# Where bytes of others are read and memory is managed by hand; each takes valgrind a few seconds.
+VALGRIND_PROGRAMS = ["test_addr", "test_arena", "test_buf", "test_clock", "test_frame", "test_http1", "test_json", "test_limit", "test_options",
+                     "test_out", "test_parse", "test_read", "test_record", "test_sse", "test_str", "test_value", "test_yaml"]
+VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible",
+            "--errors-for-leak-kinds=definite,indirect,possible", "--child-silent-after-fork=yes"]
+VALGRIND_SECONDS = 600
+# With sanitizers a finding ends the process, and with it the test.
+SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1",
+             "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 PYTEST_SECONDS = {"abi": 600, "lua": 600, "e2e": 1200, "faults": 1800, "bench": 900}
 
 
@@ -111,16 +127,17 @@ def build_unit(build, names):
     return code == 0
 
 
-def run_programs(o, variable):
+def run_programs(o, variable, only=None, under=(), seconds=UNIT_SECONDS):
+    """only: some of the list; under: what runs them."""
     count = Count()
-    names = make_list(variable, "tests/tests.am")
+    names = [n for n in make_list(variable, "tests/tests.am") if only is None or pathlib.Path(n).name in only]
     if names and not build_unit(o.build, ["-k", *names]):
         count.add(f"{variable}: build", "failed", "a test does not compile")
     for name in names:
         program = o.build / name
         if not program.exists():
             continue
-        code, out = run([program], UNIT_SECONDS * (10 if o.full else 1), cwd=TOP,
+        code, out = run([*under, program], seconds * (10 if o.full else 1), cwd=TOP,
                         env={**environment(o.build), "CMOCKA_MESSAGE_OUTPUT": "TAP", **(UNIT_FULL if o.full else {})})
         one = count_tap(program.name, out)
         if code != 0 and not one.failed:
@@ -154,6 +171,125 @@ def suite_lint(o):
             print(f"  {name}: {why_of(code)}\n{tail(out)}")
             count.add(name, "failed", why_of(code))
     return count
+
+
+# ---- static ----
+
+def suite_static(o):
+    """cppcheck; with --full also clang-tidy, which takes minutes."""
+    count = Count()
+    for path in sorted((TOP / "tests/static").glob("*.sh")):
+        name = f"static: {path.stem}"
+        if path.stem == "tidy" and not o.full:
+            continue
+        code, out = run(["sh", path], STATIC_SECONDS, cwd=TOP, env=environment(o.build))
+        if code == 77:
+            count.add(name, "skipped", out.strip())
+        else:
+            if code != 0:
+                print(f"  {name}: {why_of(code)}\n{tail(out, 60)}")
+            count.add(name, "passed" if code == 0 else "failed", why_of(code))
+    return count
+
+
+# ---- other builds ----
+
+def other_build(o, name, *words, targets=None):
+    """A build of the same tree with other flags, within the first; None: it failed. targets: not all of it."""
+    build = o.build / name
+    env = {**environment(build), "BUILD": str(build), "TARGETS": " ".join(targets or [])}
+    code, out = run([TOP / "tests/build", *words], BUILD_SECONDS, env=env)
+    if code != 0:
+        print(tail(out))
+        return None
+    other = copy.copy(o)
+    other.build = build
+    return other
+
+
+def suite_threads(o):
+    """ThreadSanitizer; with --full over every unit test, and over gateways under load and reload."""
+    count = Count()
+    only = None if o.full else THREAD_PROGRAMS
+    other = other_build(o, "thread-build", "--enable-sanitize=thread", "CFLAGS=-O1 -g", targets=None if o.full else ["libcore.la"])
+    if other is None:
+        count.add("threads: build", "failed")
+        return count
+    os.environ["TSAN_OPTIONS"] = "halt_on_error=1:second_deadlock_stack=1"
+    # One program's seconds are another's minutes: the long versions are for the plain build.
+    other.full = False
+    count += run_programs(other, "UNIT_TESTS", only, seconds=3 * UNIT_SECONDS)
+    if o.full:
+        count += run_programs(other, "UPSTREAM_TESTS", seconds=3 * UNIT_SECONDS)
+        count += suite_pytest("e2e", "-k", "reload or stream or keys or money or failover or ends")(other)
+    del os.environ["TSAN_OPTIONS"]
+    return count
+
+
+def suite_valgrind(o):
+    """memcheck over the unit tests that it runs in seconds; over all of them with --full."""
+    plain = copy.copy(o)
+    plain.full = False
+    only = None if o.full else VALGRIND_PROGRAMS
+    return run_programs(plain, "UNIT_TESTS", only, VALGRIND, VALGRIND_SECONDS)
+
+
+def suite_sanitize(o):
+    """Address, leak and undefined-behaviour sanitizers over every suite that runs our code."""
+    count = Count()
+    other = other_build(o, "sanitize-build", "--enable-sanitize", "CFLAGS=-O1 -g")
+    if other is None:
+        count.add("sanitize: build", "failed")
+        return count
+    other.full = False
+    os.environ.update(SANITIZED)
+    for name in ("unit", "fuzz", "abi", "lua", "e2e", "faults"):
+        print(f"  -- {name}", flush=True)
+        count += SUITES[name](other)
+    for name in SANITIZED:
+        del os.environ[name]
+    return count
+
+
+def suite_coverage(o):
+    """Counts lines and branches that unit, abi, fuzz and e2e reach; the table is for tests/README.md."""
+    count = Count()
+    other = other_build(o, "coverage-build", "--enable-coverage", "CFLAGS=-O0 -g")
+    if other is None:
+        count.add("coverage: build", "failed")
+        return count
+    for counted in other.build.rglob("*.gcda"):
+        counted.unlink()
+    other.full = False
+    for name in ("unit", "fuzz", "abi", "e2e"):
+        print(f"  -- {name}", flush=True)
+        count += SUITES[name](other)
+    report = other.build / "coverage.json"
+    code, out = run(["gcovr", "-r", TOP, "--object-directory", other.build, "--filter", "core/", "--filter", "plugins/",
+                     "--exclude-unreachable-branches", "--exclude-throw-branches", "--json-summary", report, other.build], 900, cwd=TOP)
+    if code != 0:
+        print(tail(out))
+        count.add("coverage: report", "failed", why_of(code))
+    else:
+        print_coverage(json.loads(report.read_text())["files"])
+    return count
+
+
+def print_coverage(files):
+    """By room, then the rooms' files that must be near complete."""
+    rows = {}
+    for one in files:
+        name = pathlib.PurePath(one["filename"])
+        keys = ["all", "/".join(name.parts[:-1])]
+        if keys[1] == "core/key" or name.stem in ("jscan", "http1", "chunked", "sse", "target", "record"):
+            keys.append(str(name))
+        for key in keys:
+            row = rows.setdefault(key, [0, 0, 0, 0])
+            for i, member in enumerate(("line_covered", "line_total", "branch_covered", "branch_total")):
+                row[i] += one[member]
+    for key, (lines, of_lines, branches, of_branches) in sorted(rows.items()):
+        print(f"  {key:28} {100 * lines / max(of_lines, 1):6.1f} % of {of_lines:5} lines, "
+              f"{100 * branches / max(of_branches, 1):6.1f} % of {of_branches:5} branches")
 
 
 # ---- fuzz ----
@@ -275,19 +411,19 @@ def count_junit(suite, file):
     return count
 
 
-def suite_pytest(suite):
+def suite_pytest(suite, *more):
     def go(o):
         count = Count()
         folder = TOP / "tests" / suite
         if not list(folder.glob("test_*.py")):
             print(f"  tests/{suite} holds no tests yet")
             return count
-        python = prepare_python(o.build)
-        prepare_node(o.build)
+        python = prepare_python(o.tools)
+        prepare_node(o.tools)
         report = o.build / f"{suite}.xml"
         report.unlink(missing_ok=True)
         argv = [python, "-m", "pytest", str(folder), "-q", "--no-header", "-p", "no:cacheprovider",
-                f"--junitxml={report}", "--timeout=300", *(["--full"] if o.full else []), *o.pytest]
+                f"--junitxml={report}", "--timeout=300", *(["--full"] if o.full else []), *more, *o.pytest]
         code, out = run(argv, PYTEST_SECONDS[suite] * (3 if o.full else 1), cwd=TOP / "tests",
                         env={**environment(o.build), "PYTHONDONTWRITEBYTECODE": "1"})
         if code not in (0, 5):
@@ -308,6 +444,7 @@ def suite_abi(o):
 
 SUITES = {
     "lint": suite_lint,
+    "static": suite_static,
     "unit": suite_unit,
     "fuzz": suite_fuzz,
     "abi": suite_abi,
@@ -315,7 +452,12 @@ SUITES = {
     "e2e": suite_pytest("e2e"),
     "faults": suite_pytest("faults"),
     "bench": suite_pytest("bench"),
+    "threads": suite_threads,
+    "valgrind": suite_valgrind,
+    "sanitize": suite_sanitize,
+    "coverage": suite_coverage,
 }
+LONG_SUITES = ["sanitize", "coverage"]  # with --full, or when asked for
 
 
 def read_words(words):
@@ -330,7 +472,7 @@ def read_words(words):
             suites.append(word)
         else:
             sys.exit(f"tests/run: there is no suite \"{word}\"; there are {', '.join(SUITES)}")
-    return suites or list(SUITES), rest, full
+    return suites or [name for name in SUITES if full or name not in LONG_SUITES], rest, full
 
 
 def main():
@@ -338,7 +480,7 @@ def main():
     parser.add_argument("--build", type=pathlib.Path, required=True)
     parser.add_argument("words", nargs="*")
     o = parser.parse_args()
-    o.build = o.build.resolve()
+    o.build = o.tools = o.build.resolve()
     suites, o.pytest, o.full = read_words(o.words)
     total = Count()
     for name in suites:

@@ -254,7 +254,7 @@ static enum status
 choose_id(struct command_context *c, const json_t *args, struct new_key *n, struct err *e)
 {
 	lz_str id = json_get_str(args, "id");
-	struct db_key k;
+	struct db_key k = { 0 };
 	enum status st;
 
 	if (id.ptr == NULL) {
@@ -420,7 +420,7 @@ enum status
 key_show(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
 	struct arena *memory = arena_new(KEY_ARENA_BYTES);
-	struct db_key k;
+	struct db_key k = { 0 };
 	enum status st;
 
 	if (memory == NULL)
@@ -480,7 +480,7 @@ enum status
 key_disable(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
 	struct arena *memory = arena_new(KEY_ARENA_BYTES);
-	struct db_key k;
+	struct db_key k = { 0 };
 	enum status st;
 
 	if (memory == NULL)
@@ -502,7 +502,7 @@ enum status
 key_remove(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
 	struct arena *memory = arena_new(KEY_ARENA_BYTES);
-	struct db_key k;
+	struct db_key k = { 0 };
 	enum status st;
 
 	if (memory == NULL)

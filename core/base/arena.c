@@ -67,7 +67,7 @@ arena_reset(struct arena *a)
 	}
 	a->first.used = 0;
 	a->used = 0;
-	a->next_size = FIRST_BYTES * 2;
+	a->next_size = (size_t)FIRST_BYTES * 2;
 }
 
 /* Makes a block that holds at least n bytes the current one. NULL: out of memory. */

@@ -361,7 +361,7 @@ closing(const struct scan *s)
 static bool
 scan_to_value(struct scan *s)
 {
-	struct piece key;
+	struct piece key = { 0 };
 
 	if (is_in_object(s)) {
 		if (!scan_key(s, &key))

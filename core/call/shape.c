@@ -148,11 +148,11 @@ shape_vectors(struct call *c, json_t *j)
 json_t *
 shape_usage(const struct record_usage *u)
 {
-	int64_t prompt = u->input + u->cache_read + u->cache_write;
+	json_int_t prompt = u->input + u->cache_read + u->cache_write;
+	json_int_t total = prompt + u->output;
 
-	return json_pack("{s:I, s:I, s:I, s:{s:I}, s:{s:I}}", "prompt_tokens",
-	    (json_int_t)prompt, "completion_tokens", (json_int_t)u->output,
-	    "total_tokens", (json_int_t)(prompt + u->output), "prompt_tokens_details",
-	    "cached_tokens", (json_int_t)u->cache_read, "completion_tokens_details",
-	    "reasoning_tokens", (json_int_t)u->reasoning);
+	return json_pack("{s:I, s:I, s:I, s:{s:I}, s:{s:I}}", "prompt_tokens", prompt,
+	    "completion_tokens", (json_int_t)u->output, "total_tokens", total,
+	    "prompt_tokens_details", "cached_tokens", (json_int_t)u->cache_read,
+	    "completion_tokens_details", "reasoning_tokens", (json_int_t)u->reasoning);
 }

@@ -249,6 +249,8 @@ run_with_database(const struct command *row, struct command_context *context,
 		warn_of_spool(d);
 	st = command_run(context, row, args, result, e);
 	db_close(context->db);
+	context->db = NULL;
+	context->keyring = NULL;
 	crypto_wipe(&keyring, sizeof(keyring));
 	return st;
 }

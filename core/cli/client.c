@@ -133,6 +133,23 @@ take_body(lz_str head, lz_str rest, struct buf *out)
 	}
 }
 
+/* "HTTP/1.1 200 ..." */
+static bool
+read_status(lz_str wire, int *status)
+{
+	int n = 0;
+
+	if (!str_starts(wire, "HTTP/1.") || wire.len < 12 || wire.ptr[8] != ' ')
+		return false;
+	for (size_t i = 9; i < 12; i++) {
+		if (wire.ptr[i] < '0' || wire.ptr[i] > '9')
+			return false;
+		n = n * 10 + (wire.ptr[i] - '0');
+	}
+	*status = n;
+	return true;
+}
+
 static enum status
 read_answer(lz_str wire, struct client_answer *out, struct err *e)
 {
@@ -140,7 +157,7 @@ read_answer(lz_str wire, struct client_answer *out, struct err *e)
 	    wire.len == 0 ? NULL : memmem(wire.ptr, wire.len, "\r\n\r\n", 4);
 	lz_str head, id;
 
-	if (end == NULL || sscanf(wire.ptr, "HTTP/1.%*c %d", &out->status) != 1)
+	if (end == NULL || !read_status(wire, &out->status))
 		return err_fail(
 		    e, ST_IO, "the gateway closed the connection without an answer");
 	head = str_cut(wire, 0, (size_t)(end - wire.ptr) + 2);

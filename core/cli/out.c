@@ -108,10 +108,11 @@ out_money(int64_t nano_eur, char out[40])
 	size_t n;
 
 	if (nano_eur < 0)
-		return strcpy(out, "-");
-	if (nano_eur > 0 && micro == 0)
-		return strcpy(out, "<\xe2\x82\xac"
-				   "0.000001");
+		return memcpy(out, "-", 2);
+	if (nano_eur > 0 && micro == 0) {
+		snprintf(out, 40, "<\xe2\x82\xac%s", "0.000001");
+		return out;
+	}
 	n = (size_t)snprintf(out, 40, "\xe2\x82\xac%" PRId64 ".%06" PRId64,
 	    micro / 1000000, micro % 1000000);
 	/* Cents always, finer digits where there are some. */
@@ -124,7 +125,7 @@ const char *
 out_ms(double ms, char out[40])
 {
 	if (ms < 0)
-		return strcpy(out, "-");
+		return memcpy(out, "-", 2);
 	if (ms < 1000)
 		snprintf(out, 40, "%.1f ms", ms);
 	else
@@ -207,10 +208,11 @@ print_cell(const char *text, bool is_right, unsigned width, bool is_last)
 void
 out_print(struct out_table *t)
 {
-	unsigned width[OUT_COLUMNS];
+	unsigned width[OUT_COLUMNS] = { 0 };
 	const char *end = t->cells.ptr + t->cells.len;
 	unsigned column = 0;
 
+	must(t->columns > 0);
 	for (unsigned i = 0; i < t->columns; i++)
 		width[i] = width_of(t->title[i] + (*t->title[i] == '>'));
 	for (const char *p = t->cells.ptr; p < end; p += strlen(p) + 1) {

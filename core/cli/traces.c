@@ -6,6 +6,7 @@
 #include "cli/out.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -65,11 +66,10 @@ add_row(struct out_table *t, const json_t *trace)
 	out_cell(t, "%s", out_text(trace, "model_asked"));
 	out_cell(t, "%s/%s", out_text(trace, "provider"), out_text(trace, "model"));
 	out_cell(t, "%lld", (long long)json_get_int(trace, "attempt_count", 0));
-	out_cell(t, "%lld/%lld",
-	    (long long)(json_get_int(tokens, "input", 0) +
-			json_get_int(tokens, "cache_read", 0) +
-			json_get_int(tokens, "cache_write", 0)),
-	    (long long)json_get_int(tokens, "output", 0));
+	out_cell(t, "%" PRId64 "/%" PRId64,
+	    json_get_int(tokens, "input", 0) + json_get_int(tokens, "cache_read", 0) +
+		json_get_int(tokens, "cache_write", 0),
+	    json_get_int(tokens, "output", 0));
 	out_cell(t, "%s", out_money(out_nano(trace, "cost_nano_eur"), money));
 	out_cell(t, "%s", out_ms(out_real(trace, "total_ms"), ms));
 }

@@ -279,8 +279,12 @@ config_load(const struct config_options *o, struct buf *errors, struct err *e)
 		st = read_text(o->path, &text, e);
 	if (st != ST_OK && errors != NULL)
 		buf_addf(errors, "%s\n", e->text);
-	if (st == ST_OK && (!folder_of(o->path, &folder) || (b.c = config_new()) == NULL))
-		st = err_fail(e, ST_NOMEM, "configuration: out of memory");
+	if (st == ST_OK && folder_of(o->path, &folder))
+		b.c = config_new();
+	if (st == ST_OK && b.c == NULL) {
+		(void)err_fail(e, ST_NOMEM, "configuration: out of memory");
+		st = ST_NOMEM;
+	}
 	if (st == ST_OK) {
 		b.folder = folder;
 		st = build_config(

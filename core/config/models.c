@@ -129,7 +129,7 @@ add_listed(
 	id = json_get_str(object, "id");
 	known =
 	    id.ptr != NULL ? catalogue_find(&b->c->models->catalogue, vendor, id) : NULL;
-	if (!model_read(b, object, where, known, row))
+	if (!model_read(b, object, where, known, row) || id.ptr == NULL)
 		return;
 	if (has_target(b->c, p, id))
 		build_wrong(b, where, item, NULL, "the model \"%.*s\" is listed twice",

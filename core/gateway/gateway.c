@@ -136,11 +136,12 @@ struct gateway *
 gateway_start(const struct gateway_options *o, struct err *e)
 {
 	struct gateway *g = mem_zalloc(sizeof *g);
-	enum status st =
-	    g != NULL ? ST_OK : err_fail(e, ST_NOMEM, "gateway: out of memory");
+	enum status st;
 
-	if (st != ST_OK)
+	if (g == NULL) {
+		(void)err_fail(e, ST_NOMEM, "gateway: out of memory");
 		return NULL;
+	}
 	routes_check();
 	call_start();
 	requests_start();
@@ -195,8 +196,10 @@ inside_config_refused(struct gateway *g, struct err *why)
 static void
 warn_unchangeable(const struct gateway *g, const struct config *next)
 {
-	bool listens = next->listen_count != g->config->listen_count ||
-		       memcmp(next->listen, g->config->listen, sizeof next->listen) != 0;
+	bool listens = next->listen_count != g->config->listen_count;
+
+	for (size_t i = 0; i < next->listen_count && !listens; i++)
+		listens = !net_addr_is_same(&next->listen[i], &g->config->listen[i]);
 
 	if (listens || !str_eq(next->data, g->config->data) ||
 	    next->workers != g->config->workers ||

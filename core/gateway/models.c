@@ -4,6 +4,8 @@
  */
 #include "gateway/models.h"
 
+#include <inttypes.h>
+
 #include "gateway/answer.h"
 #include "key/stage.h"
 
@@ -21,6 +23,8 @@ may_use(const struct request *r, const struct target *t)
 static void
 add_model(const struct request *r, struct buf *b, lz_str prefix, lz_str id, lz_str owner)
 {
+	/* its day, so that answers of the same day are the same */
+	int64_t created = r->began.unix_ms / 1000 / 86400 * 86400;
 	struct buf name;
 
 	buf_init(&name, 600);
@@ -28,8 +32,8 @@ add_model(const struct request *r, struct buf *b, lz_str prefix, lz_str id, lz_s
 	buf_add_str(&name, id);
 	buf_add_z(b, "{\"id\":");
 	buf_add_json(b, buf_str(&name));
-	buf_addf(b, ",\"object\":\"model\",\"created\":%lld,\"owned_by\":",
-	    (long long)(r->began.unix_ms / 1000 / 86400 * 86400));
+	buf_addf(
+	    b, ",\"object\":\"model\",\"created\":%" PRId64 ",\"owned_by\":", created);
 	buf_add_json(b, owner);
 	buf_add_char(b, '}');
 	buf_free(&name);

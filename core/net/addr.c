@@ -125,6 +125,16 @@ net_addr_bytes(const struct net_addr *a, uint8_t out[16])
 	return false;
 }
 
+bool
+net_addr_is_same(const struct net_addr *a, const struct net_addr *b)
+{
+	uint8_t x[16], y[16];
+
+	return a->sa.ss_family == b->sa.ss_family && net_addr_bytes(a, x) &&
+	       net_addr_bytes(b, y) && memcmp(x, y, sizeof(x)) == 0 &&
+	       net_addr_port(a) == net_addr_port(b);
+}
+
 lz_str
 net_addr_ip(const struct net_addr *a, char out[INET6_ADDRSTRLEN])
 {

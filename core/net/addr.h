@@ -16,6 +16,8 @@ struct net_addr {
 };
 /* "127.0.0.1:8080", "[::1]:8080", ":8080" or a bare port. */
 enum status net_addr_parse(lz_str text, struct net_addr *out, struct err *e) MUST_CHECK;
+/* The same family, address and port. */
+bool net_addr_is_same(const struct net_addr *a, const struct net_addr *b);
 void net_addr_format(const struct net_addr *a, char *out, size_t n); /* with port */
 /* v4-mapped is shown as v4; empty: a local socket's. */
 lz_str net_addr_ip(const struct net_addr *a, char out[INET6_ADDRSTRLEN]);

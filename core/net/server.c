@@ -41,12 +41,12 @@ server_limits_default(struct server_limits *l)
 		.out_high_bytes = 256 << 10,
 		.out_low_bytes = 64 << 10,
 		.connections = 10000,
-		.head_timeout_us = 10 * 1000000,
-		.body_timeout_us = 10 * 1000000,
+		.head_timeout_us = INT64_C(10000000),
+		.body_timeout_us = INT64_C(10000000),
 		.body_min_rate = 1024,
-		.idle_timeout_us = 75 * 1000000,
-		.write_timeout_us = 30 * 1000000,
-		.half_close_us = 50 * 1000,
+		.idle_timeout_us = INT64_C(75000000),
+		.write_timeout_us = INT64_C(30000000),
+		.half_close_us = 50000,
 	};
 }
 

@@ -220,7 +220,7 @@ sock_by_port(const struct upstream_call *c, int port)
 static int
 local_port(curl_socket_t fd)
 {
-	struct sockaddr_storage sa;
+	struct sockaddr_storage sa = { .ss_family = AF_UNSPEC };
 	socklen_t len = sizeof(sa);
 
 	if (getsockname(fd, (struct sockaddr *)&sa, &len) != 0)

@@ -371,7 +371,7 @@ http_head(void *arg, int status, const lz_header *h, size_t n)
 	struct op *o = arg;
 
 	o->status = status;
-	o->memory = arena_new(UPSTREAM_HEAD_BYTES * 2);
+	o->memory = arena_new((size_t)UPSTREAM_HEAD_BYTES * 2);
 	o->header = o->memory != NULL && n > 0
 			? arena_alloc(o->memory, n * sizeof(*o->header))
 			: NULL;

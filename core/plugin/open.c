@@ -307,7 +307,8 @@ take_components(const struct open_request *q, struct plugin *p, struct err *e)
 		memcpy(&c->self,
 		    (const char *)self->components + (size_t)i * self->component_size,
 		    sizeof(c->self));
-		if (!plugin_text_is_sane(c->self.kind, PLUGIN_NAME_BYTES))
+		if (c->self.kind == NULL ||
+		    !plugin_text_is_sane(c->self.kind, PLUGIN_NAME_BYTES))
 			return err_fail(e, ST_INVALID, "component %u names no kind", i);
 		k = find_kind(c->self.kind);
 		if (k == NULL) {

@@ -411,7 +411,7 @@ route_too_late(void *arg)
 static bool
 set_deadline(struct visit *v)
 {
-	int64_t us = VISIT_ROUTE_MS * 1000;
+	int64_t us = INT64_C(1000) * VISIT_ROUTE_MS;
 	int64_t left = v->r->deadline_us - loop_now(v->loop)->mono_us;
 
 	if (v->r->deadline_us > 0 && left < us)

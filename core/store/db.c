@@ -44,7 +44,7 @@ db_close(struct db *d)
 /* ---- statements ---- */
 
 static const char *const statement_text[] = {
-#define DB_STATEMENT_TEXT(id, sql) [DB_##id] = sql,
+#define DB_STATEMENT_TEXT(id, sql) [DB_##id] = (sql),
 	DB_STATEMENTS(DB_STATEMENT_TEXT)
 #undef DB_STATEMENT_TEXT
 };

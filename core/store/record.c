@@ -107,24 +107,25 @@ code_i64(struct codec *c, int64_t *v)
 static inline void
 code_str(struct codec *c, lz_str *s)
 {
-	uint64_t len = s->ptr == NULL ? ABSENT : s->len;
+	const enum codec_mode mode = c->mode;
+	uint64_t len = mode == READ || s->ptr == NULL ? ABSENT : s->len;
 	size_t at;
 
 	/* Longer than any record: measured as it is, so that the sum tells that it does
 	 * not fit. */
-	if (c->mode == MEASURE) {
+	if (mode == MEASURE) {
 		c->used += 2 + (s->ptr == NULL ? 0 : s->len);
 		return;
 	}
 	len = code_number(c, len, 2);
-	if (c->mode == READ)
+	if (mode == READ)
 		*s = STR_NONE;
 	if (c->is_bad || len == ABSENT || !claim(c, len, &at))
 		return;
-	if (c->mode == WRITE && len > 0)
-		memcpy(c->to + at, s->ptr, len);
-	if (c->mode == READ)
+	if (mode == READ)
 		*s = lz_strn((const char *)c->from + at, len);
+	else if (len > 0)
+		memcpy(c->to + at, s->ptr, len);
 }
 
 static void

@@ -385,6 +385,8 @@ storage_call(struct storage *s, void (*fn)(void *arg, struct db *d), void *arg)
 	}
 	lock(s);
 	must(s->call == NULL && !s->is_stopping);
+	/* cppcheck-suppress autoVariables ; run_call() takes it out before this returns
+	 */
 	s->call = &call;
 	must(pthread_cond_broadcast(&s->wake) == 0);
 	while (!call.is_done)

@@ -90,12 +90,15 @@ pick(void *self, lz_call *c)
 	const struct balanced *b = self;
 	size_t n = lz->targets(c);
 	double *cost = lz->alloc(c, 4 * n * sizeof(*cost));
-	double *latency = cost + n, *quality = latency + n, *score = quality + n;
+	double *latency, *quality, *score;
 	lz_str *why = lz->alloc(c, n * sizeof(*why));
 	double sum = b->cost + b->latency + b->quality, tokens = tokens_of(b, c);
 
 	if (cost == NULL || why == NULL)
 		return LZ_E_NOMEM;
+	latency = cost + n;
+	quality = latency + n;
+	score = quality + n;
 	for (size_t i = 0; i < n; i++) {
 		const lz_target *t = lz->target(c, i);
 
