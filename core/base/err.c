@@ -42,6 +42,16 @@ trim_cut_character(char *text)
 		text[from] = '\0';
 }
 
+/* A sentence is one line, whatever names and values are quoted in it. */
+static void
+join_lines(char *text)
+{
+	for (; *text != '\0'; text++) {
+		if ((unsigned char)*text < 0x20 || *text == 0x7f)
+			*text = ' ';
+	}
+}
+
 enum status
 err_fail(struct err *e, enum status st, const char *fmt, ...)
 {
@@ -55,6 +65,7 @@ err_fail(struct err *e, enum status st, const char *fmt, ...)
 	va_end(args);
 	if (n >= (int)sizeof(e->text))
 		trim_cut_character(e->text);
+	join_lines(e->text);
 	return st;
 }
 
@@ -77,6 +88,7 @@ err_prefix(struct err *e, const char *fmt, ...)
 		n += snprintf(e->text + n, sizeof(e->text) - (size_t)n, ": %s", was.text);
 	if ((size_t)n >= sizeof(e->text))
 		trim_cut_character(e->text);
+	join_lines(e->text);
 }
 
 const char *

@@ -35,7 +35,9 @@ struct err {
 	char text[400];
 };
 
-/* Writes the sentence and returns `st`, so that a failure is one statement. [any] */
+/* Writes the sentence and returns `st`, so that a failure is one statement. What is
+ * quoted in it begins no new line and steers no terminal: control bytes become blanks.
+ * [any] */
 enum status err_fail(struct err *e, enum status st, const char *fmt, ...)
     PRINTF_LIKE(3, 4);
 /* Puts "prefix: " before what is there already; truncates at the end. [any] */

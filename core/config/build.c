@@ -59,6 +59,13 @@ length_of_found(const struct build *b, const char *text)
 	return longest;
 }
 
+/* A complaint is one line, whatever it quotes. */
+static char
+in_one_line(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f ? ' ' : c;
+}
+
 static lz_str
 without_found(const struct build *b, const char *sentence)
 {
@@ -73,8 +80,9 @@ without_found(const struct build *b, const char *sentence)
 			memcpy(copy + n, "***", 3);
 			n += 3;
 			sentence += hidden;
-		} else
-			copy[n++] = *sentence++;
+		} else {
+			copy[n++] = in_one_line(*sentence++);
+		}
 	}
 	copy[n] = '\0';
 	return lz_strn(copy, n);

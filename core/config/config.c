@@ -247,9 +247,11 @@ build_config(
 	if (json_is_null(c->tree)) {
 		json_decref(c->tree);
 		c->tree = json_object();
+	}
+	/* Neither that nor `true` has a place of its own. */
+	if (c->tree == NULL || json_object_size(c->tree) == 0)
 		b->is_out_of_memory =
 		    c->tree == NULL || !yaml_set_line(b->source, c->tree, 1);
-	}
 	crypto_sha256(text, c->digest);
 	if (b->o->path != NULL && b->o->text.ptr == NULL)
 		b->is_out_of_memory |= (c->path = mem_strdup(b->o->path)) == NULL;

@@ -526,6 +526,14 @@ offline_checks_form_and_resolves_nothing(void **state)
 }
 
 static void
+a_complaint_is_one_line_and_has_its_place(void **state)
+{
+	(void)state;
+	expect_refusal("listen: \"a\\nb\\e[2J\"\nproviders: {}\n", "a b [2J");
+	expect_refusal("TRUE", "latenza.yaml:1: the file is not a map");
+}
+
+static void
 a_plugin_that_does_not_start_is_an_error_of_its_provider(void **state)
 {
 	(void)state;
@@ -890,6 +898,7 @@ main(void)
 		cmocka_unit_test(optional_objects_without_their_secret_are_left_out),
 		cmocka_unit_test(a_vendors_own_variable_goes_to_the_vendor_only),
 		cmocka_unit_test(offline_checks_form_and_resolves_nothing),
+		cmocka_unit_test(a_complaint_is_one_line_and_has_its_place),
 		cmocka_unit_test(
 		    a_plugin_that_does_not_start_is_an_error_of_its_provider),
 		cmocka_unit_test(paths_start_at_the_files_folder),

@@ -178,6 +178,8 @@ an_error_sentence_gets_prefixes_and_is_cut_between_characters(void **state)
 	assert_int_equal(strlen(e.text), sizeof(e.text) - 1);
 
 	assert_int_equal(err_fail(NULL, ST_IO, "nobody listens"), ST_IO);
+	assert_int_equal(err_fail(&e, ST_IO, "a %s c", "b\n\x1b[2J"), ST_IO);
+	assert_string_equal(e.text, "a b  [2J c");
 	err_prefix(NULL, "nobody");
 }
 
