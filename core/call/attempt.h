@@ -43,6 +43,7 @@ struct call {
 	/* Set as long as the call lives: the request's deadline until the client sees
 	 * bytes, and what a stream's end waits for at last. */
 	struct loop_timer limit;
+	struct rewriting *rewriting; /* vectors.c's; NULL: none under way */
 	bool is_hurried; /* the caller waits for less than the provider is used to */
 	bool is_over;    /* nothing more is taken from the provider */
 	enum step ended; /* how it ended, once is_over; STEP_WAIT: it has not */
@@ -110,8 +111,10 @@ enum step answer_refused(struct call *c);
 
 /* ---- vectors.c: answers of embeddings ---- */
 /* A whole answer in OpenAI's shape, scanned: takes the text over, with its vectors as the
- * caller wants them written. */
+ * caller wants them written. STEP_WAIT: many are rewritten in the pool, and the call ends
+ * when they come home. */
 enum step vectors_taken(struct call *c, struct buf *text, const struct jscan *scan);
+void vectors_forget(struct call *c); /* nobody waits for them any more */
 
 /* ---- shape.c: what a translation leaves to the host ---- */
 /* A translated answer, or chunk, with everything that OpenAI's has, in OpenAI's order. j:

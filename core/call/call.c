@@ -145,6 +145,7 @@ close_call(struct call *c)
 	loop_timer_cancel(c->r->worker->loop, &c->limit);
 	visit_end_all(c->visit);
 	c->visit = NULL;
+	vectors_forget(c);
 	stream_stop(c);
 	buf_free(&c->body);
 	json_decref(c->emitted);
@@ -299,7 +300,8 @@ got_end(void *arg, const struct upstream_result *res)
 	c->a->was_sent = res->was_sent;
 	if (!c->is_over)
 		s = c->is_stream ? stream_end(c, res) : whole_ended(c, res);
-	call_finish(c, s);
+	if (s != STEP_WAIT)
+		call_finish(c, s);
 }
 
 static const struct upstream_ops ops = { got_head, got_data, got_end };

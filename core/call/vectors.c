@@ -12,12 +12,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include "base/base64.h"
+#include "base/mem.h"
 #include "call/attempt.h"
 
 enum {
 	FLOAT_BYTES = 4,
 	FLOAT_DIGITS = 9, /* of a float32, so that reading gives it back */
-	NUMBER_BYTES = 32
+	NUMBER_BYTES = 32,
+	INLINE_BYTES = 64 << 10 /* a larger text is rewritten off the loop */
 };
 
 /* ---- one vector ---- */
@@ -180,6 +182,85 @@ done(struct call *c, struct buf *text)
 	return STEP_DONE;
 }
 
+static enum step
+rewritten(struct call *c, struct buf *out, bool is_fine)
+{
+	return is_fine ? done(c, out)
+		       : bad(c, "the provider's vectors are no numbers, or too many");
+}
+
+/* A million numbers take a tenth of a second. The job owns both texts and knows nothing
+ * of the request, which may be gone when it comes home. */
+struct rewriting {
+	struct pool_job job;
+	struct call *call; /* [worker] NULL: nobody waits any more */
+	struct buf text, out;
+	lz_str data;
+	bool wants_base64, is_fine;
+};
+
+static void
+work(void *arg)
+{
+	struct rewriting *w = arg;
+
+	w->is_fine = rewrite(buf_str(&w->text), w->data, w->wants_base64, &w->out);
+}
+
+static void
+came_home(void *arg)
+{
+	struct rewriting *w = arg;
+	struct call *c = w->call;
+	enum step s = STEP_WAIT;
+
+	if (c != NULL) {
+		c->rewriting = NULL;
+		s = rewritten(c, &w->out, w->is_fine);
+	}
+	buf_free(&w->text);
+	buf_free(&w->out);
+	mem_free(w);
+	if (c != NULL)
+		call_finish(c, s);
+}
+
+/* false: it has to be done here. */
+static bool
+send_to_pool(struct call *c, struct buf *text, lz_str data)
+{
+	const struct worker *worker = c->r->worker;
+	struct rewriting *w;
+
+	if (text->len <= INLINE_BYTES || worker->pool == NULL)
+		return false;
+	w = mem_zalloc(sizeof *w);
+	if (w == NULL)
+		return false;
+	*w = (struct rewriting){
+		.call = c, .text = *text, .data = data, .wants_base64 = c->r->wants_base64
+	};
+	w->job = (struct pool_job){
+		.work = work, .home = came_home, .arg = w, .loop = worker->loop
+	};
+	buf_init(&w->out, text->max_bytes);
+	if (pool_run(worker->pool, &w->job) != ST_OK) {
+		mem_free(w);
+		return false;
+	}
+	c->rewriting = w;
+	buf_init(text, text->max_bytes);
+	return true;
+}
+
+void
+vectors_forget(struct call *c)
+{
+	if (c->rewriting != NULL)
+		c->rewriting->call = NULL;
+	c->rewriting = NULL;
+}
+
 enum step
 vectors_taken(struct call *c, struct buf *text, const struct jscan *scan)
 {
@@ -194,11 +275,10 @@ vectors_taken(struct call *c, struct buf *text, const struct jscan *scan)
 		return bad(c, "the provider's answer has not a vector for each text");
 	if (are_as_asked)
 		return done(c, text);
+	if (send_to_pool(c, text, data->value))
+		return STEP_WAIT;
 	buf_init(&out, text->max_bytes);
-	if (rewrite(buf_str(text), data->value, wants_base64, &out))
-		s = done(c, &out);
-	else
-		s = bad(c, "the provider's vectors are no numbers, or too many");
+	s = rewritten(c, &out, rewrite(buf_str(text), data->value, wants_base64, &out));
 	buf_free(&out);
 	return s;
 }

@@ -186,6 +186,98 @@ a_million_numbers_are_an_answer(void **state)
 	drop(f);
 }
 
+/* ---- off the loop ---- */
+
+static enum step came;
+static unsigned comings;
+
+static void
+go_on(struct request *r, enum step s)
+{
+	(void)r;
+	came = s;
+	comings++;
+	loop_stop(loop);
+}
+
+static void
+too_late(void *arg)
+{
+	(void)arg;
+	loop_stop(loop);
+}
+
+/* An answer of 100,000 numbers, taken by a worker with a pool. */
+static struct fixture *
+begin_a_large_one(const char *last)
+{
+	static const struct request_ops ops = { .go_on = go_on };
+	struct fixture *f = make("{\"data\":[{\"embedding\":[0", 1, true);
+	struct err e;
+
+	worker.pool = pool_new(1, 4, &e);
+	assert_non_null(worker.pool);
+	f->r.ops = &ops;
+	comings = 0;
+	for (int i = 1; i < 100000; i++)
+		buf_add_z(&f->text, ",0.5");
+	buf_add_z(&f->text, last);
+	assert_int_equal(take(f), STEP_WAIT);
+	assert_int_equal(f->text.len, 0);
+	return f;
+}
+
+static void
+run_for(int64_t us)
+{
+	struct loop_timer timer = { 0 };
+
+	assert_int_equal(loop_timer_set(loop, &timer, us, too_late, NULL), ST_OK);
+	loop_run(loop);
+	loop_timer_cancel(loop, &timer);
+}
+
+static void
+end_the_pool(struct fixture *f)
+{
+	pool_free(worker.pool);
+	worker.pool = NULL;
+	drop(f);
+}
+
+static void
+many_vectors_are_rewritten_off_the_loop(void **state)
+{
+	struct fixture *f = begin_a_large_one("]}]}");
+
+	(void)state;
+	run_for(20 * 1000 * 1000);
+	assert_int_equal(comings, 1);
+	assert_int_equal(came, STEP_DONE);
+	assert_int_equal(f->r.answer_status, 200);
+	assert_int_equal(f->r.answer.len, 22 + 2 + (400000 + 2) / 3 * 4 + 3);
+	end_the_pool(f);
+	f = begin_a_large_one(",null]}]}");
+	run_for(20 * 1000 * 1000);
+	assert_int_equal(comings, 1);
+	assert_int_equal(came, STEP_RETRY);
+	end_the_pool(f);
+}
+
+static void
+who_waits_no_more_hears_nothing(void **state)
+{
+	struct fixture *f = begin_a_large_one("]}]}");
+
+	(void)state;
+	vectors_forget(&f->c);
+	pool_free(worker.pool); /* the job has run; its way home has not */
+	worker.pool = NULL;
+	drop(f);
+	run_for(1000);
+	assert_int_equal(comings, 0);
+}
+
 static void
 the_largest_answer_grows_with_the_texts(void **state)
 {
@@ -233,6 +325,8 @@ main(void)
 		cmocka_unit_test(what_is_not_a_vector_for_each_text_is_a_failed_attempt),
 		cmocka_unit_test(what_cannot_be_rewritten_is_a_failed_attempt),
 		cmocka_unit_test(a_million_numbers_are_an_answer),
+		cmocka_unit_test(many_vectors_are_rewritten_off_the_loop),
+		cmocka_unit_test(who_waits_no_more_hears_nothing),
 		cmocka_unit_test(the_largest_answer_grows_with_the_texts),
 	};
 
