@@ -80,7 +80,8 @@ yaml_is_json(lz_str text)
 
 	while (at < text.len && memchr(" \t\r\n", text.ptr[at], 4) != NULL)
 		at++;
-	return at < text.len && text.ptr[at] == '{' && jscan_value(text, NULL) == ST_OK;
+	return at < text.len && memchr("{[\"", text.ptr[at], 3) != NULL &&
+	       jscan_value(text, NULL) == ST_OK;
 }
 
 void

@@ -24,7 +24,7 @@ bool yaml_set_line(struct yaml_source *s, const json_t *node, unsigned line);
 const char *yaml_file(const struct yaml_source *s);
 
 /* ---- json_text.c, for yaml.c ---- */
-/* Is the text an object in JSON? */
+/* Is the text JSON, and may have strings? */
 bool yaml_is_json(lz_str text);
 /* Appends such a text as libyaml reads it; the lines stay. */
 void yaml_from_json(lz_str text, struct buf *out);

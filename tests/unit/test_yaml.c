@@ -243,6 +243,8 @@ json_is_read_as_json(void **state)
 	    "{\"\xf0\x9f\x98\x80\":\"\xc3\xa9/\"}");
 	expect("{\"a\": \" \x7f\xc2\x9f\xef\xbb\xbf\xef\xbf\xbf \"}",
 	    "{\"a\":\" \x7f\xc2\x9f\xef\xbb\xbf\xef\xbf\xbf \"}");
+	expect("[\"\xe2\x80\xa8\"]", "[\"\xe2\x80\xa8\"]");
+	expect("\"\xc2\x85x\"", "\"\xc2\x85x\"");
 	/* Elsewhere a backslash is one, and half a pair is nothing. */
 	expect("a: '\\ud83d\\ude00'", "{\"a\":\"\\\\ud83d\\\\ude00\"}");
 	refuse("{\"a\": \"\\ud83d\"}", "f.yaml:1: not YAML");
