@@ -241,9 +241,11 @@ def test_a_small_file_system_is_full_and_has_room_again(make_gateway, provider, 
         fill(small)
 
         def is_refused():
+            calls = provider.calls()
             status, _, body = gateway.chat(key, text="Go" * 500, user="u" * 200)
             assert status == 200 or body["error"]["code"] == "storage_full"
-            return status == 503
+            # the last one whose reservation still fitted was called, and could not be settled
+            return status == 503 and provider.calls() == calls
         until(is_refused)
         until(lambda: readiness(gateway)[0] == 503)
         (small / "filler").unlink()
