@@ -8,7 +8,7 @@
 #include "gateway/inside.h"
 #include "gateway/models.h"
 
-extern const struct stage stages_chat[], stages_embeddings[];
+extern const struct stage stages_call[];
 
 static void
 answer_healthz(struct request *r)
@@ -46,9 +46,9 @@ answer_readyz(struct request *r)
 
 static const struct route routes[] = {
 	{ "chat", HTTP_POST, "/v1/chat/completions", REQUEST_CHAT, true, true,
-	    stages_chat, NULL },
+	    stages_call, NULL },
 	{ "embeddings", HTTP_POST, "/v1/embeddings", REQUEST_EMBEDDINGS, true, true,
-	    stages_embeddings, NULL },
+	    stages_call, NULL },
 	{ "models", HTTP_GET, "/v1/models", REQUEST_CHAT, true, false, NULL,
 	    models_list },
 	{ "model", HTTP_GET, "/v1/models/", REQUEST_CHAT, true, false, NULL,

@@ -27,24 +27,31 @@
 #include "policy/policy.h"
 #include "trace/trace.h"
 
+static enum step read_body(struct request *r);
 static enum step admit(struct request *r);
 static enum step candidates(struct request *r);
 static enum step reserve(struct request *r);
 
-#define STAGES(read)                                                                     \
-	{                                                                                \
-		{ "read", read, NULL }, { "admit", admit, NULL },                        \
-		    { "profile", policy_profile, NULL },                                 \
-		    { "candidates", candidates, NULL }, { "route", policy_route, NULL }, \
-		    { "next", policy_next, NULL },                                       \
-		    { "reserve", reserve, key_reserve_failed },                          \
-		    { "attempt", call_attempt, NULL }, { NULL, NULL, NULL },             \
-	}
+const struct stage stages_call[] = {
+	{ "read", read_body, NULL },
+	{ "admit", admit, NULL },
+	{ "profile", policy_profile, NULL },
+	{ "candidates", candidates, NULL },
+	{ "route", policy_route, NULL },
+	{ "next", policy_next, NULL },
+	{ "reserve", reserve, key_reserve_failed },
+	{ "attempt", call_attempt, NULL },
+	{ NULL, NULL, NULL },
+};
 
-const struct stage stages_chat[] = STAGES(request_read);
-const struct stage stages_embeddings[] = STAGES(request_read_embeddings);
+/* ---- rows that need two rooms, or a choice ---- */
 
-/* ---- rows that need two rooms ---- */
+static enum step
+read_body(struct request *r)
+{
+	return r->kind == REQUEST_EMBEDDINGS ? request_read_embeddings(r)
+					     : request_read(r);
+}
 
 static enum step
 admit(struct request *r)
