@@ -93,11 +93,10 @@ target_shown(const struct target *t)
 enum status
 model_list(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	json_t *list = json_array();
+	json_t *list = row_set_list(result, "models");
 	enum status st = need_config(c, e);
 
 	(void)args;
-	json_object_set_new(result, "models", list);
 	if (st != ST_OK)
 		return st;
 	for (size_t i = 0; i < c->config->target_count; i++)
@@ -129,11 +128,10 @@ model_show(struct command_context *c, const json_t *args, json_t *result, struct
 	const struct target *targets[TARGETS_MAX];
 	struct target made;
 	struct arena *memory;
-	json_t *list = json_array();
+	json_t *list = row_set_list(result, "targets");
 	enum status st = need_config(c, e);
 	size_t n;
 
-	json_object_set_new(result, "targets", list);
 	if (st != ST_OK)
 		return st;
 	memory = arena_new(CATALOGUE_ARENA);
@@ -173,11 +171,10 @@ enum status
 provider_list(
     struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	json_t *list = json_array();
+	json_t *list = row_set_list(result, "providers");
 	enum status st = need_config(c, e);
 
 	(void)args;
-	json_object_set_new(result, "providers", list);
 	if (st != ST_OK)
 		return st;
 	for (size_t i = 0; i < c->config->provider_count; i++)

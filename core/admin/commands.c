@@ -189,7 +189,12 @@ command_run(struct command_context *c, const struct command *row, const json_t *
 	if (st != ST_OK)
 		return st;
 	must(!row->needs_db || c->db != NULL);
-	return row->run(c, args, *result, e);
+	(void)json_ran_dry();
+	st = row->run(c, args, *result, e);
+	if (st == ST_OK && json_ran_dry())
+		return err_fail(
+		    e, ST_NOMEM, "%s: done, but out of memory for the answer", row->name);
+	return st;
 }
 
 void
@@ -204,6 +209,14 @@ row_set_str(json_t *object, const char *member, lz_str text)
 	else
 		value = json_string("\xef\xbf\xbd");
 	json_object_set_new(object, member, value);
+}
+
+json_t *
+row_set_list(json_t *object, const char *member)
+{
+	json_t *list = json_array();
+
+	return json_object_set_new(object, member, list) == 0 ? list : NULL;
 }
 
 void

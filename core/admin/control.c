@@ -77,6 +77,10 @@ publish(struct job *j)
 		return;
 	j->st = g->key_changed(
 	    g->arg, lz_strz(j->c.changed_key), j->is_removed ? NULL : &j->changed, &j->e);
+	if (j->st == ST_NOMEM)
+		err_prefix(&j->e,
+		    "key \"%s\" was written, and is in force after a restart",
+		    j->c.changed_key);
 }
 
 static void
@@ -107,25 +111,35 @@ run(struct control *c, struct job *j)
 /* ---- the wire ---- */
 
 static void
-answer(struct exchange *x, enum status st, const struct err *e, json_t *result)
+answer(struct exchange *x, enum status st, const struct err *e, json_t *result,
+    bool is_change)
 {
 	static const struct http_field json_type = { { "content-type", 12 },
 		{ "application/json", 16 } };
+	static const char lost[] =
+	    "{\"status\":\"limit reached\",\"error\":\"the answer is too large, or there "
+	    "is "
+	    "no memory for it; ask for less at once\",\"result\":null}";
+	static const char lost_and_done[] =
+	    "{\"status\":\"limit reached\",\"error\":\"done, but the answer is too "
+	    "large, "
+	    "or there is no memory for it\",\"result\":null}";
+	bool lacks = st == ST_OK && json_ran_dry();
 	json_t *all = json_object();
+	lz_str text;
 	struct buf out;
 
+	(void)json_ran_dry();
 	buf_init(&out, ANSWER_BYTES);
 	row_set_str(all, "status", lz_strz(status_name(st)));
 	if (st != ST_OK)
 		row_set_str(all, "error", lz_strz(e->text));
 	json_object_set(all, "result", result != NULL ? result : json_null());
-	if (all == NULL || !json_print(all, &out)) {
-		buf_reset(&out);
-		buf_add_z(&out,
-		    "{\"status\":\"limit reached\",\"error\":\"the answer is too "
-		    "large; ask for less at once\",\"result\":null}");
-	}
-	exchange_reply(x, 200, &json_type, 1, buf_str(&out));
+	if (!lacks && all != NULL && !json_ran_dry() && json_print(all, &out))
+		text = buf_str(&out);
+	else
+		text = is_change ? STR_LIT(lost_and_done) : STR_LIT(lost);
+	exchange_reply(x, 200, &json_type, 1, text);
 	json_decref(all);
 	buf_free(&out);
 }
@@ -153,19 +167,20 @@ on_request(void *arg, struct exchange *x)
 	lz_str body = x->body.len == 0 ? STR_LIT("{}") : buf_str(&x->body);
 	json_t *args = NULL;
 
+	(void)json_ran_dry();
 	j.row = find_row(x, &j.e);
 	if (j.row == NULL) {
-		answer(x, ST_NOT_FOUND, &j.e, NULL);
+		answer(x, ST_NOT_FOUND, &j.e, NULL, false);
 		return;
 	}
 	args = json_parse(body, &j.e);
 	if (args == NULL) {
-		answer(x, ST_INVALID, &j.e, NULL);
+		answer(x, ST_INVALID, &j.e, NULL, false);
 		return;
 	}
 	j.args = args;
 	run(arg, &j);
-	answer(x, j.st, &j.e, j.result);
+	answer(x, j.st, &j.e, j.result, j.c.changed_key[0] != '\0');
 	json_decref(j.result);
 	json_decref(args);
 }

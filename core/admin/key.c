@@ -96,17 +96,41 @@ find_own(struct command_context *c, const json_t *args, struct arena *memory,
 	return st;
 }
 
-/* Writes the row, durably, and marks it for publication. */
+static bool
+is_same(void *arg, const struct db_key *k)
+{
+	const struct db_key **wanted = arg;
+
+	if (str_eq(k->id, (*wanted)->id) && str_eq(k->hash, (*wanted)->hash) &&
+	    k->changed_unix_ms == (*wanted)->changed_unix_ms)
+		*wanted = NULL;
+	return *wanted != NULL;
+}
+
+/* A commit that failed while it was made durable may stand. */
+static bool
+is_there(struct db *d, const struct db_key *k)
+{
+	return db_key_each(d, is_same, &k, NULL) == ST_OK && k == NULL;
+}
+
+/* Writes the row, durably, and marks it for publication. What is answered was built
+ * before: a secret that cannot be told is not written. */
 static enum status
 put(struct command_context *c, const struct db_key *k, struct err *e)
 {
-	enum status st = db_begin(c->db, e);
+	enum status st = json_ran_dry() ? err_fail(e, ST_NOMEM, "key: out of memory")
+					: db_begin(c->db, e);
 
 	if (st != ST_OK)
 		return st;
 	st = db_key_put(c->db, k, e);
-	if (st == ST_OK)
+	if (st == ST_OK) {
 		st = db_commit(c->db, true, e);
+		if (st != ST_OK && is_there(c->db, k))
+			err_prefix(e, "key \"%.*s\" was written, but not durably",
+			    STR_ARG(k->id));
+	}
 	if (st != ST_OK) {
 		db_rollback(c->db);
 		return st;
@@ -153,6 +177,8 @@ show_budgets(struct db *db, const struct db_key *k, const json_t *settings,
 		for (size_t i = 0; i < s.budget_count; i++)
 			json_array_append_new(
 			    list, budget_shown(db, k, &s.budget[i], now_unix_ms));
+	if (memory == NULL)
+		json_note_dry();
 	json_object_set_new(out, "budgets", list);
 	arena_free(memory);
 }
@@ -322,12 +348,12 @@ key_create(struct command_context *c, const json_t *args, json_t *result, struct
 
 	if (st == ST_OK) {
 		mint(&n, c->keyring, n.row.is_test);
-		st = put(c, &n.row, e);
-	}
-	if (st == ST_OK) {
 		show(c->db, &n.row, c->now_unix_ms, result);
 		row_set_str(result, "secret", lz_strz(n.secret));
+		st = put(c, &n.row, e);
 	}
+	if (st != ST_OK)
+		json_object_clear(result);
 	new_key_free(&n);
 	return st;
 }
@@ -379,10 +405,11 @@ key_import(struct command_context *c, const json_t *args, json_t *result, struct
 		    hex.ptr);
 		n.row.hint = lz_strz(n.hint);
 		n.row.sha256 = lz_strn((const char *)n.hash, sizeof(n.hash));
+		show(c->db, &n.row, c->now_unix_ms, result);
 		st = put(c, &n.row, e);
 	}
-	if (st == ST_OK)
-		show(c->db, &n.row, c->now_unix_ms, result);
+	if (st != ST_OK)
+		json_object_clear(result);
 	new_key_free(&n);
 	return st;
 }
@@ -409,10 +436,9 @@ list_one(void *arg, const struct db_key *k)
 enum status
 key_list(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	struct listing l = { c->db, json_array(), c->now_unix_ms };
+	struct listing l = { c->db, row_set_list(result, "keys"), c->now_unix_ms };
 
 	(void)args;
-	json_object_set_new(result, "keys", l.keys);
 	return db_key_each(c->db, list_one, &l, e);
 }
 
@@ -466,12 +492,12 @@ key_roll(struct command_context *c, const json_t *args, json_t *result, struct e
 		    n.row.old_hash.ptr != NULL ? c->now_unix_ms + keep_ms : 0;
 		n.row.changed_unix_ms = c->now_unix_ms;
 		mint(&n, c->keyring, n.row.is_test);
-		st = put(c, &n.row, e);
-	}
-	if (st == ST_OK) {
 		show(c->db, &n.row, c->now_unix_ms, result);
 		row_set_str(result, "secret", lz_strz(n.secret));
+		st = put(c, &n.row, e);
 	}
+	if (st != ST_OK)
+		json_object_clear(result);
 	new_key_free(&n);
 	return st;
 }
@@ -489,10 +515,9 @@ key_disable(struct command_context *c, const json_t *args, json_t *result, struc
 	if (st == ST_OK) {
 		k.is_disabled = json_get_bool(args, "disabled", true);
 		k.changed_unix_ms = c->now_unix_ms;
+		show(c->db, &k, c->now_unix_ms, result);
 		st = put(c, &k, e);
 	}
-	if (st == ST_OK)
-		show(c->db, &k, c->now_unix_ms, result);
 	arena_free(memory);
 	return st;
 }

@@ -156,10 +156,9 @@ trace_list(struct command_context *c, const json_t *args, json_t *result, struct
 		.oldest_first = json_get_bool(args, "oldest_first", false),
 		.errors_only = json_get_bool(args, "errors", false),
 	};
-	json_t *list = json_array();
+	json_t *list = row_set_list(result, "traces");
 	enum status st;
 
-	json_object_set_new(result, "traces", list);
 	st = read_limit(args, &f.limit, e);
 	if (st == ST_OK)
 		st = read_metadata(args, &f, e);
@@ -215,9 +214,9 @@ trace_show(struct command_context *c, const json_t *args, json_t *result, struct
 	st = db_trace_show(c->db, json_get_str(args, "id"), show_whole, result, e);
 	if (st != ST_OK)
 		return st;
-	charges = json_array();
-	json_object_set_new(result, "charges", charges);
-	must(crypto_unhex(json_get_str(result, "id"), id, sizeof(id)));
+	charges = row_set_list(result, "charges");
+	if (!crypto_unhex(json_get_str(result, "id"), id, sizeof(id)))
+		return err_fail(e, ST_NOMEM, "traces.show: out of memory");
 	return db_charge_each(c->db, id, list_charge, charges, e);
 }
 

@@ -1,8 +1,7 @@
-/* json.c - trees of JSON, read by jansson and written by us.
+/* json.c - trees of JSON, kept by jansson and written by us.
  *
- * Reading: jscan_value() first, so that jansson never sees a text that is too deep, too
- * large or not UTF-8, and every caller gets the same sentences. Writing: jansson 2.14
- * prints 0.1 as 0.10000000000000001 and takes twice as long (README.md, "Decisions").
+ * Reading is jtree.c. Writing: jansson 2.14 prints 0.1 as 0.10000000000000001 and takes
+ * twice as long (README.md, "Decisions").
  *
  * SPDX-License-Identifier: MIT
  */
@@ -21,6 +20,20 @@ enum {
 	PRINT_DEPTH = 4 * JSCAN_DEPTH
 };
 
+/* jansson's setters say little, and builders of a large answer ask each of them nothing:
+ * whoever gives such a tree away asks once, at its end. */
+static _Thread_local bool ran_dry;
+
+static void *
+noted_alloc(size_t n)
+{
+	void *p = mem_alloc(n);
+
+	if (p == NULL)
+		ran_dry = true;
+	return p;
+}
+
 void
 json_start(void)
 {
@@ -29,29 +42,22 @@ json_start(void)
 	crypto_random(&seed, sizeof(seed));
 	/* 0 would make jansson look for a seed itself. */
 	json_object_seed(seed | 1);
-	json_set_alloc_funcs(mem_alloc, mem_free);
+	json_set_alloc_funcs(noted_alloc, mem_free);
 }
 
-json_t *
-json_parse(lz_str text, struct err *e)
+void
+json_note_dry(void)
 {
-	json_error_t why = { .position = 0 };
-	json_t *j;
+	ran_dry = true;
+}
 
-	if (jscan_value(text, e) != ST_OK)
-		return NULL;
-	j = json_loadb(text.ptr, text.len,
-	    JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL, &why);
-	if (j != NULL)
-		return j;
-	/* The only flaw that jscan_value() leaves to jansson. Any other failure is a lack
-	 * of memory, for which jansson 2.14 says nothing or "string or '}' expected". */
-	if (json_error_code(&why) == json_error_duplicate_key)
-		(void)err_fail(
-		    e, ST_INVALID, "JSON at byte %d: %s", why.position, why.text);
-	else
-		(void)err_fail(e, ST_NOMEM, "JSON: out of memory");
-	return NULL;
+bool
+json_ran_dry(void)
+{
+	bool was = ran_dry;
+
+	ran_dry = false;
+	return was;
 }
 
 /* ---- printing ---- */

@@ -1,5 +1,5 @@
-/* json.h - jansson behind its fences: duplicates refused, depth and size checked first,
- * seeded hash.
+/* json.h - jansson's trees behind fences: one strict reader, duplicates refused, seeded
+ * hash.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,6 +15,10 @@ void json_start(void); /* seeds the hash, seats the allocator. [start] */
 /* A tree of any JSON value; NULL with a sentence otherwise. owned: json_decref(). [any]
  */
 json_t *json_parse(lz_str text, struct err *e);
+/* Did an allocation of jansson's fail on this thread since it was last asked? Then a tree
+ * built meanwhile may lack something. */
+bool json_ran_dry(void);
+void json_note_dry(void); /* the tree lacks something because of another's allocation */
 /* Compact, key order kept, appended to out. false: out of memory or over its maximum. */
 bool json_print(const json_t *j, struct buf *out);
 /* NULL-tolerant readers. The strings are borrowed from the tree. */

@@ -120,6 +120,15 @@ answer_emit(struct call *c, const json_t *j)
 {
 	json_decref(c->emitted);
 	c->emitted = json_deep_copy(j);
+	/* What the plugin built, too: the host's flag was clear when it was entered. */
+	c->has_run_dry |= json_ran_dry();
+}
+
+static enum step
+out_of_memory(struct call *c)
+{
+	return call_failed(c, "out_of_memory", LZ_UPSTREAM_UNABLE,
+	    STR_LIT("the gateway is out of memory"));
 }
 
 enum step
@@ -130,10 +139,15 @@ answer_framed(struct call *c)
 	struct buf text;
 	enum step s;
 
+	if (c->has_run_dry)
+		return out_of_memory(c);
 	if (!json_is_array(json_object_get(c->emitted, is_chat ? "choices" : "data")))
 		return call_failed(c, "no_answer", LZ_UPSTREAM_DOWN,
 		    STR_LIT("the provider gave no answer"));
+	(void)json_ran_dry();
 	c->emitted = is_chat ? shape_answer(c, c->emitted) : shape_vectors(c, c->emitted);
+	if (json_ran_dry())
+		return out_of_memory(c);
 	buf_init(&text, call_answer_max(c->r));
 	if (!json_print(c->emitted, &text) || scan_answer(c, &text, &scan) != ST_OK)
 		s = call_failed(c, "bad_answer", LZ_UPSTREAM_UNABLE,

@@ -39,6 +39,7 @@ struct call {
 	size_t field_count;
 	struct buf body;  /* a whole answer, or an error's */
 	json_t *emitted;  /* a whole answer as the plugin gave it; owned */
+	bool has_run_dry; /* it lacks something */
 	lz_str answer_id; /* "chatcmpl-...", for answers that come without one */
 	/* Set as long as the call lives: the request's deadline until the client sees
 	 * bytes, and what a stream's end waits for at last. */

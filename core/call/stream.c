@@ -165,6 +165,7 @@ static enum step
 say_error(struct call *c, enum fault f, lz_str message)
 {
 	struct request *r = c->r;
+	char room[REQUEST_SHORT_BYTES];
 	struct buf body;
 
 	request_fail(r, f, NULL, "%.*s", STR_ARG(message));
@@ -173,8 +174,8 @@ say_error(struct call *c, enum fault f, lz_str message)
 	buf_init(&body, LAST_BYTES);
 	request_fault_body(r, &body);
 	tools_begin(c);
-	put_event(c, buf_str(&body), &c->out);
-	c->out.failed |= body.failed;
+	put_event(
+	    c, body.failed ? request_fault_short(r, room) : buf_str(&body), &c->out);
 	buf_free(&body);
 	r->ends_in_error = true;
 	hold_last(c);
@@ -512,7 +513,10 @@ stream_emit(struct call *c, const json_t *emitted)
 	stream_begin(c);
 	j = shape_chunk(c, json_deep_copy(emitted));
 	buf_init(&text, SSE_EVENT_BYTES);
-	if (json_print(j, &text))
+	if (json_ran_dry())
+		close_stream(c, stream_fail(c, "out_of_memory", LZ_UPSTREAM_UNABLE,
+				    STR_LIT("the gateway is out of memory")));
+	else if (json_print(j, &text))
 		pass_chunk(c, buf_str(&text));
 	else
 		close_stream(c, stream_fail(c, "too_large", LZ_UPSTREAM_UNABLE,

@@ -167,7 +167,7 @@ struct visit {
 	lz_target *target; /* routers: made when asked for */
 	struct candidate **candidate;
 	size_t target_count;
-	bool has_targets;
+	bool has_targets, lacks_targets;
 	json_t *body, *edit;
 
 	/* what was said */
@@ -229,6 +229,8 @@ void visit_settle_later(struct visit *v);
 json_t *visit_body(struct visit *v);
 json_t *visit_edit(struct visit *v);
 /* The body cannot be a tree: the caller's fault, said as such. LZ_E_INVALID. */
+/* A deep copy, whole; NULL: out of memory, and json_ran_dry() says so. */
+json_t *visit_copy(const json_t *j);
 int32_t visit_unreadable(struct visit *v, const struct err *why);
 /* Shows the request as it is now. (offer.c) */
 void offer_show(struct visit *v, uint32_t phase);

@@ -53,6 +53,7 @@ struct op {
 	/* parse */
 	bool wants_body, wants_edit;
 	json_t *tree, *copy;
+	bool is_dry; /* memory ran out for them */
 	struct err why;
 };
 
@@ -302,9 +303,11 @@ parse_work(void *arg)
 
 	if (outcome(o) != LZ_OK)
 		return;
+	(void)json_ran_dry();
 	o->tree = json_parse(buf_str(&o->v->r->body), &o->why);
-	if (o->wants_body && o->wants_edit)
-		o->copy = json_deep_copy(o->tree);
+	if (o->tree != NULL && o->wants_body && o->wants_edit)
+		o->copy = visit_copy(o->tree);
+	o->is_dry = json_ran_dry();
 }
 
 static void
@@ -330,7 +333,9 @@ parse_home(void *arg)
 
 	op_remove(o);
 	if (outcome(o) == LZ_OK) {
-		if (o->tree != NULL) {
+		if (o->is_dry) {
+			result = LZ_E_NOMEM;
+		} else if (o->tree != NULL) {
 			take_trees(o);
 			result = v->first(v);
 		} else {

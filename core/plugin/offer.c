@@ -204,12 +204,15 @@ make_targets(struct visit *v)
 	struct request *r = v->r;
 	size_t n = r->candidate_count;
 
-	if (v->has_targets)
-		return true;
+	if (v->has_targets || v->lacks_targets)
+		return v->has_targets;
 	v->target = memory_alloc(&v->keep, n * sizeof(*v->target));
 	v->candidate = memory_alloc(&v->keep, n * sizeof(*v->candidate));
 	v->preference = memory_alloc(&v->keep, n * sizeof(*v->preference));
-	if (v->target == NULL || v->candidate == NULL || v->preference == NULL)
+	/* For good: a router that counted none may not meet them later. */
+	v->lacks_targets =
+	    v->target == NULL || v->candidate == NULL || v->preference == NULL;
+	if (v->lacks_targets)
 		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (r->candidate[i].excluded != EXCLUDED_NOT)

@@ -46,6 +46,7 @@ visit_enter(struct visit *v)
 		return;
 	v->before = host_enter(v->component->plugin);
 	v->entered_us = clock_mono_us();
+	(void)json_ran_dry(); /* from here on it is about what the plugin builds */
 	value_forget();
 }
 
@@ -248,6 +249,21 @@ parse_body(const struct visit *v, struct err *why)
 	return NULL;
 }
 
+/* jansson's copy of an object leaves out what it has no memory for. */
+json_t *
+visit_copy(const json_t *j)
+{
+	json_t *copy;
+
+	(void)json_ran_dry();
+	copy = json_deep_copy(j);
+	if (!json_ran_dry())
+		return copy;
+	json_note_dry();
+	json_decref(copy);
+	return NULL;
+}
+
 static bool
 make_body(struct visit *v, struct err *why)
 {
@@ -260,7 +276,7 @@ static bool
 make_edit(struct visit *v, struct err *why)
 {
 	if (v->edit == NULL)
-		v->edit = v->body != NULL ? json_deep_copy(v->body) : parse_body(v, why);
+		v->edit = v->body != NULL ? visit_copy(v->body) : parse_body(v, why);
 	return v->edit != NULL;
 }
 
@@ -304,8 +320,9 @@ prepare(struct visit *v, uint32_t needs)
 		return LZ_OK;
 	if (v->r->body.len > VISIT_TREE_BYTES)
 		return later_parse(v, wants_body, wants_edit);
+	(void)json_ran_dry();
 	if ((wants_body && !make_body(v, &why)) || (wants_edit && !make_edit(v, &why)))
-		return visit_unreadable(v, &why);
+		return json_ran_dry() ? LZ_E_NOMEM : visit_unreadable(v, &why);
 	return LZ_OK;
 }
 
@@ -328,6 +345,8 @@ start(struct visit *v, uint32_t needs)
 	result = prepare(v, needs);
 	if (result == LZ_OK)
 		result = v->first(v);
+	if (result == LZ_OK && json_ran_dry()) /* an edit may lack something */
+		result = LZ_E_NOMEM;
 	if (v->is_over)
 		return ended_inside(v);
 	if (result == LZ_PENDING) {

@@ -180,6 +180,35 @@ readers_take_what_is_there_and_nothing_else(void **state)
 	json_decref(j);
 }
 
+/* jansson's own reader is the second opinion, where memory does not run out. */
+static void
+trees_are_those_that_jansson_reads(void **state)
+{
+	static const char *const texts[] = {
+		"-0", "-0.0", "0e0", "1E+2", "12.5e-3", "[]", " [ ] ", "{}", " { } ",
+		"[[],[{}],{\"a\":[]}]", "\"\"",
+		"\"\\u0000x\\\"\\\\\\/\\b\\f\\n\\r\\t\\u20ac\\ud83d\\ude00\"",
+		"{\"\\u00e9\":1,\"e\":{\"\":[1,2.5,\"x\"]},\"f\":[true,false,null]}",
+		"9223372036854775807", "-9223372036854775808", "4.9e-324", "1e-999",
+		"[ 1 , 2 ,\n3\t]", "{\"k\" : 1 ,\r\n\"l\": \"v\" }",
+		"0.1234567890123456789012345678901234567890123456789012345678901234567890"
+		"1234567890123456789012345678901234567890123456789012345678901234567890"
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++) {
+		struct err e = { "" };
+		json_t *ours = json_parse(lz_strz(texts[i]), &e);
+		json_t *theirs =
+		    json_loads(texts[i], JSON_DECODE_ANY | JSON_ALLOW_NUL, NULL);
+
+		if (theirs == NULL || !json_equal(ours, theirs))
+			fail_msg("%s: %s", texts[i], e.text);
+		json_decref(ours);
+		json_decref(theirs);
+	}
+}
+
 static int
 fail_kth(size_t n, void *arg)
 {
@@ -221,6 +250,7 @@ main(void)
 		cmocka_unit_test(depth_is_refused_before_a_tree_is_built),
 		cmocka_unit_test(a_printer_that_cannot_go_on_leaves_the_buffer_as_it_was),
 		cmocka_unit_test(readers_take_what_is_there_and_nothing_else),
+		cmocka_unit_test(trees_are_those_that_jansson_reads),
 		cmocka_unit_test(each_failed_allocation_is_a_refusal),
 	};
 
