@@ -58,7 +58,7 @@ euro(struct request *r, int64_t nano)
 
 	buf_init(&b, 64);
 	buf_add_nano(&b, nano);
-	s = arena_copy(r->arena, buf_str(&b));
+	s = b.failed ? STR_NONE : arena_copy(r->arena, buf_str(&b));
 	buf_free(&b);
 	return s;
 }
@@ -138,6 +138,7 @@ static void
 send_fault(struct request *r)
 {
 	const struct fault_row *row = fault_row(r->fault);
+	char room[REQUEST_SHORT_BYTES];
 	struct fields h;
 	struct buf body;
 
@@ -150,7 +151,7 @@ send_fault(struct request *r)
 	buf_init(&body, 65536);
 	request_fault_body(r, &body);
 	exchange_reply(r->x, r->fault_status > 0 ? r->fault_status : row->status, h.f,
-	    h.n, buf_str(&body));
+	    h.n, body.failed ? request_fault_short(r, room) : buf_str(&body));
 	buf_free(&body);
 }
 
@@ -265,11 +266,14 @@ answer_send(struct request *r)
 }
 
 void
-answer_json(struct request *r, int status, lz_str body)
+answer_json(struct request *r, int status, struct buf *body)
 {
-	buf_init(&r->answer, body.len + 1);
-	buf_add_str(&r->answer, body);
-	r->answer_status = status;
-	if (r->answer.failed)
+	if (body->failed || body->len == 0) {
+		buf_free(body);
 		request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
+		return;
+	}
+	r->answer = *body;
+	r->answer_status = status;
+	buf_init(body, body->max_bytes);
 }

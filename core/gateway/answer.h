@@ -12,7 +12,8 @@
 void answer_send(struct request *r);
 /* The head of a stream. */
 void answer_begin(struct request *r);
-/* Prepares any JSON with any status as the answer, for routes without stages. */
-void answer_json(struct request *r, int status, lz_str body);
+/* Prepares any JSON with any status as the answer, for routes without stages. body:
+ * taken; one that has failed is a fault. */
+void answer_json(struct request *r, int status, struct buf *body);
 
 #endif

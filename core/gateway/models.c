@@ -32,6 +32,7 @@ add_model(const struct request *r, struct buf *b, lz_str prefix, lz_str id, lz_s
 	buf_add_str(&name, id);
 	buf_add_z(b, "{\"id\":");
 	buf_add_json(b, buf_str(&name));
+	b->failed |= name.failed;
 	buf_addf(
 	    b, ",\"object\":\"model\",\"created\":%" PRId64 ",\"owned_by\":", created);
 	buf_add_json(b, owner);
@@ -71,8 +72,7 @@ models_list(struct request *r)
 		    STR_LIT("latenza"));
 	}
 	buf_add_z(&b, "]}");
-	answer_json(r, 200, buf_str(&b));
-	buf_free(&b);
+	answer_json(r, 200, &b);
 }
 
 static bool
@@ -90,6 +90,7 @@ show(struct request *r, lz_str id, struct buf *b)
 		add_model(r, b, STR_NONE, id, STR_LIT("latenza"));
 		return true;
 	}
+	b->failed = made == NULL;
 	n = made != NULL
 		? config_targets(r->config, id, found, REQUEST_CANDIDATES, made, r->arena)
 		: 0;
@@ -140,11 +141,10 @@ models_show(struct request *r)
 	struct buf b;
 
 	buf_init(&b, 4096);
-	if (show(r, id, &b))
-		answer_json(r, 200, buf_str(&b));
+	if (show(r, id, &b) || b.failed || id.ptr == NULL)
+		answer_json(r, 200, &b);
 	else
 		request_fail(r, FAULT_MODEL_NOT_FOUND, "model",
 		    "the model '%.*s' does not exist here, or this key may not use it",
 		    STR_ARG(str_cut(id, 0, 200)));
-	buf_free(&b);
 }

@@ -19,17 +19,19 @@ bytes_or_null(lz_str s)
 static enum status
 publish_row(struct gateway *g, const struct db_key *k, struct err *e)
 {
-	json_t *settings = json_parse(k->settings, e);
+	json_t *settings;
 	struct key_wanted w = { .id = k->id,
-		.settings = settings,
 		.is_test = k->is_test,
 		.is_disabled = k->is_disabled,
 		.hash = bytes_or_null(k->hash),
 		.sha256 = bytes_or_null(k->sha256),
 		.old_hash = bytes_or_null(k->old_hash),
 		.old_until_unix_ms = k->old_until_unix_ms };
-	enum status st = ST_INVALID;
+	enum status st;
 
+	(void)json_ran_dry();
+	w.settings = settings = json_parse(k->settings, e);
+	st = json_ran_dry() ? ST_NOMEM : ST_INVALID;
 	if (settings != NULL)
 		st = keys_put(g->keys, &w, e);
 	if (st != ST_OK)

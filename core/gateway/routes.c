@@ -13,7 +13,11 @@ extern const struct stage stages_call[];
 static void
 answer_healthz(struct request *r)
 {
-	answer_json(r, 200, STR_LIT("{\"status\":\"ok\"}"));
+	struct buf b;
+
+	buf_init(&b, 64);
+	buf_add_z(&b, "{\"status\":\"ok\"}");
+	answer_json(r, 200, &b);
 }
 
 static void
@@ -39,9 +43,7 @@ answer_readyz(struct request *r)
 	if (inside_config_refused(r->worker->gateway, &refused))
 		add_member(&b, "config_refused", refused.text);
 	buf_add_char(&b, '}');
-	answer_json(
-	    r, is_ready ? 200 : fault_row(FAULT_NO_PROVIDER)->status, buf_str(&b));
-	buf_free(&b);
+	answer_json(r, is_ready ? 200 : fault_row(FAULT_NO_PROVIDER)->status, &b);
 }
 
 static const struct route routes[] = {

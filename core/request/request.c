@@ -141,3 +141,16 @@ request_fault_body(const struct request *r, struct buf *out)
 		add_attempts(r, out);
 	buf_add_z(out, "}}");
 }
+
+lz_str
+request_fault_short(const struct request *r, char room[REQUEST_SHORT_BYTES])
+{
+	const struct fault_row *row = fault_row(r->fault);
+	const char *quote = row->code != NULL ? "\"" : "";
+
+	(void)snprintf(room, REQUEST_SHORT_BYTES,
+	    "{\"error\":{\"message\":\"out of memory for the reason\",\"type\":\"%s\","
+	    "\"param\":null,\"code\":%s%s%s}}",
+	    row->type, quote, row->code != NULL ? row->code : "null", quote);
+	return lz_strz(room);
+}

@@ -243,6 +243,12 @@ struct attempt *request_attempt(struct request *r);
 void request_drop_attempt(struct attempt *a);
 /* {"error":{…}} of the fault, into out. */
 void request_fault_body(const struct request *r, struct buf *out);
+/* The same without memory and without details: for when that has failed. A view into
+ * room. */
+enum {
+	REQUEST_SHORT_BYTES = 200
+};
+lz_str request_fault_short(const struct request *r, char room[REQUEST_SHORT_BYTES]);
 
 /* The struct as plugins see it (view.c); views into the request. */
 void request_view(struct request *r, lz_request *out, uint32_t phase);
