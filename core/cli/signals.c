@@ -66,6 +66,7 @@ wait_for_signals(void *arg)
 	sigset_t set;
 	int which;
 
+	(void)pthread_setname_np(pthread_self(), "signals");
 	fill(&set);
 	while (sigwait(&set, &which) == 0) {
 		if (which == SIGHUP) {

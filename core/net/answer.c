@@ -292,22 +292,27 @@ conn_refuse(struct conn *c, const struct http_refusal *why)
 	struct buf *b = &s->text;
 	struct buf body, fields;
 	struct iovec part[CONN_PARTS];
+	bool is_plain;
+	lz_str text;
 
 	metric_add(METRIC_HTTP_REFUSED, 1);
 	buf_init(&body, REFUSAL_BYTES);
 	buf_init(&fields, REFUSAL_BYTES);
 	if (s->ops.refuse != NULL)
 		s->ops.refuse(s->arg, why, &body, &fields);
+	is_plain = body.failed || body.len == 0;
+	text = is_plain ? lz_strz(why->why) : buf_str(&body);
 	add_status(b, s, why->status);
 	if (!fields.failed)
 		buf_add_str(b, buf_str(&fields));
-	if (body.len > 0)
-		buf_add_z(b, "content-type: application/json\r\n");
-	add_length(b, body.len);
+	if (text.len > 0)
+		buf_add_z(b, is_plain ? "content-type: text/plain\r\n"
+				      : "content-type: application/json\r\n");
+	add_length(b, text.len);
 	buf_add_z(b, "connection: close\r\n\r\n");
 	c->must_close = c->must_linger = true;
 	part[1] = part_of(buf_str(b));
-	part[2] = part_of(buf_str(&body));
+	part[2] = part_of(text);
 	if (!b->failed)
 		conn_write(c, part, 3);
 	buf_free(&body);

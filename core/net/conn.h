@@ -92,8 +92,9 @@ struct server {
 	struct server_ops ops;
 	void *arg;
 	struct listener *listeners;
-	struct loop_timer pause;       /* set: accepting waits for file descriptors */
-	bool is_full;                  /* accepting waits for a connection to end */
+	struct loop_timer pause;
+	bool is_paused; /* accepting waits for file descriptors or memory */
+	bool is_full;   /* accepting waits for a connection to end */
 	struct conn_list idle, active; /* idle: longest first */
 	unsigned connections;
 	struct tally *tally;

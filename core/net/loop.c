@@ -426,6 +426,8 @@ open_base(void)
 static enum status
 open_wake(struct loop *l)
 {
+	static const struct timeval far_off = { .tv_sec = 1000000 };
+
 	l->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	if (l->wake_fd < 0)
 		return ST_IO;
@@ -434,6 +436,11 @@ open_wake(struct loop *l)
 		&l->wake, l->base, l->wake_fd, EV_READ | EV_PERSIST, on_wake, l) != 0 ||
 	    event_add(&l->wake, NULL) != 0)
 		return ST_NOMEM;
+	/* libevent keeps room for as many timeouts as there ever were at once. So there
+	 * is room for the alarm from now on, and setting it needs no memory. */
+	if (event_add(&l->alarm, &far_off) != 0)
+		return ST_NOMEM;
+	(void)event_del(&l->alarm);
 	return ST_OK;
 }
 

@@ -46,6 +46,7 @@ run_thread(void *arg)
 	struct pool *p = arg;
 	struct pool_job *j;
 
+	(void)pthread_setname_np(pthread_self(), "pool");
 	metric_thread_start();
 	while ((j = take_job(p)) != NULL) {
 		j->work(j->arg);

@@ -13,6 +13,7 @@
 #include <fcntl.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
+#include <sys/resource.h>
 #include <time.h>
 
 #include "base/io.h"
@@ -24,6 +25,9 @@
 enum {
 	ACCEPT_BURST = 64, /* per event, so that accepting cannot hold the turn */
 	ACCEPT_PAUSE_US = 100000,
+	KEPT_SHARE =
+	    8, /* of the descriptors a process may have, one in so many is kept */
+	KEPT_MOST = 256,
 	WARN_EVERY_US = 60 * 1000000,
 	NOTSENT_BYTES = 131072, /* unsent bytes the kernel takes for one client */
 	ANSWER_HEAD_BYTES = 65536,
@@ -132,6 +136,8 @@ talk_end(struct talk *t)
 
 /* Accepting. */
 
+static void pause_accepting(struct server *s, int error);
+
 static void
 stop_accepting(struct server *s)
 {
@@ -146,24 +152,61 @@ start_accepting(struct server *s)
 {
 	struct listener *l;
 
-	if (s->is_draining || s->is_full || s->pause.place != 0)
+	if (s->is_draining || s->is_full || s->is_paused)
 		return;
 	for (l = s->listeners; l != NULL; l = l->next) {
-		if (event_add(&l->accepting, NULL) != 0)
-			log_error("net.accept",
-			    "error=\"the event library refused a listener\"");
+		if (event_add(&l->accepting, NULL) != 0) {
+			pause_accepting(s, ENOMEM);
+			return;
+		}
 	}
 }
 
+/* The last descriptors are not for new clients: those that are here already need some to
+ * call providers with, and so does the storage. */
+static bool
+is_tight(int fd)
+{
+	struct rlimit limit;
+	rlim_t kept;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return false;
+	kept = limit.rlim_cur / KEPT_SHARE;
+	return (rlim_t)fd >= limit.rlim_cur - (kept < KEPT_MOST ? kept : KEPT_MOST);
+}
+
+/* Would the next client get a descriptor that it may have? */
+static bool
+has_descriptor(const struct server *s)
+{
+	int fd = fcntl(s->listeners->fd, F_DUPFD_CLOEXEC, 0);
+	bool is_free = fd >= 0 && !is_tight(fd);
+
+	if (fd >= 0)
+		(void)io.close(fd);
+	return is_free;
+}
+
+/* The timer is set all the server's life, so setting it again needs no memory: a pause
+ * always ends. Where nobody is connected, one client is let in whatever is left: else a
+ * low limit would be the end of serving. */
 static void
 end_pause(void *arg)
 {
-	start_accepting(arg);
+	struct server *s = arg;
+	bool goes_on = s->is_paused && s->listeners != NULL && s->connections > 0 &&
+		       !has_descriptor(s);
+
+	must(loop_timer_set(s->loop, &s->pause, goes_on ? ACCEPT_PAUSE_US : INT64_MAX,
+		 end_pause, s) == ST_OK);
+	s->is_paused = goes_on;
+	if (!goes_on)
+		start_accepting(s);
 }
 
 /* Out of file descriptors or memory: the waiting clients stay in the kernel's queue, and
- * what is being served is left alone. Without a timer (memory is out for that too) the
- * next ending connection ends the pause. */
+ * what is being served is left alone. */
 static void
 pause_accepting(struct server *s, int error)
 {
@@ -176,8 +219,8 @@ pause_accepting(struct server *s, int error)
 		s->warned_us = now;
 	}
 	stop_accepting(s);
-	if (loop_timer_set(s->loop, &s->pause, ACCEPT_PAUSE_US, end_pause, s) != ST_OK)
-		s->is_full = true;
+	s->is_paused = true;
+	must(loop_timer_set(s->loop, &s->pause, ACCEPT_PAUSE_US, end_pause, s) == ST_OK);
 }
 
 /* May one more be accepted, if need be in the place of an idle one? */
@@ -277,6 +320,16 @@ is_passing(int error)
 }
 
 static void
+let_in(struct server *s, int client, const struct net_addr *peer)
+{
+	bool was_last = is_tight(client);
+
+	take_client(s, client, peer);
+	if (was_last && !s->is_paused)
+		pause_accepting(s, EMFILE);
+}
+
+static void
 on_accept(evutil_socket_t fd, short what, void *arg)
 {
 	struct listener *l = arg;
@@ -286,11 +339,11 @@ on_accept(evutil_socket_t fd, short what, void *arg)
 	int client;
 
 	(void)what;
-	for (i = 0; i < ACCEPT_BURST && s->pause.place == 0 && has_room(s); i++) {
+	for (i = 0; i < ACCEPT_BURST && !s->is_paused && has_room(s); i++) {
 		peer.len = sizeof(peer.sa);
 		client = io.accept(fd, (struct sockaddr *)&peer.sa, &peer.len);
 		if (client >= 0)
-			take_client(s, client, &peer);
+			let_in(s, client, &peer);
 		else if (errno == EAGAIN || errno == EWOULDBLOCK)
 			return;
 		else if (!is_passing(errno))
@@ -349,12 +402,14 @@ server_new(struct loop *l, const struct server_limits *limits,
 
 	if (s == NULL)
 		return NULL;
+	s->loop = l;
 	s->scratch = mem_alloc(CONN_SCRATCH_BYTES);
-	if (s->scratch == NULL) {
+	if (s->scratch == NULL ||
+	    loop_timer_set(l, &s->pause, INT64_MAX, end_pause, s) != ST_OK) {
+		mem_free(s->scratch);
 		mem_free(s);
 		return NULL;
 	}
-	s->loop = l;
 	s->limits = limits;
 	s->ops = *ops;
 	s->arg = arg;

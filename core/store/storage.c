@@ -190,6 +190,7 @@ sync_main(void *arg)
 	struct storage *s = arg;
 	bool is_stopping = false;
 
+	(void)pthread_setname_np(pthread_self(), "storage-sync");
 	metric_thread_start();
 	while (!is_stopping) {
 		lock(s);
@@ -360,6 +361,7 @@ move_main(void *arg)
 	bool is_stopping = false;
 	struct call *call;
 
+	(void)pthread_setname_np(pthread_self(), "storage");
 	metric_thread_start();
 	step_back();
 	while (!is_stopping) {
