@@ -52,6 +52,14 @@ struct job {
 	enum status st;
 };
 
+/* What failed came after the row was there. */
+static void
+say_written(struct job *j)
+{
+	err_prefix(&j->e, "key \"%s\" was written, and is in force after a restart",
+	    j->c.changed_key);
+}
+
 static void
 run_with_database(void *arg, struct db *db)
 {
@@ -66,6 +74,8 @@ run_with_database(void *arg, struct db *db)
 	j->is_removed = found == ST_NOT_FOUND;
 	if (!j->is_removed)
 		j->st = found;
+	if (j->st != ST_OK)
+		say_written(j);
 }
 
 static void
@@ -78,9 +88,7 @@ publish(struct job *j)
 	j->st = g->key_changed(
 	    g->arg, lz_strz(j->c.changed_key), j->is_removed ? NULL : &j->changed, &j->e);
 	if (j->st == ST_NOMEM)
-		err_prefix(&j->e,
-		    "key \"%s\" was written, and is in force after a restart",
-		    j->c.changed_key);
+		say_written(j);
 }
 
 static void

@@ -107,11 +107,12 @@ is_same(void *arg, const struct db_key *k)
 	return *wanted != NULL;
 }
 
-/* A commit that failed while it was made durable may stand. */
+/* A commit that failed while it was made durable may stand; also true when nobody can
+ * say. */
 static bool
 is_there(struct db *d, const struct db_key *k)
 {
-	return db_key_each(d, is_same, &k, NULL) == ST_OK && k == NULL;
+	return db_key_each(d, is_same, &k, NULL) != ST_OK || k == NULL;
 }
 
 /* Writes the row, durably, and marks it for publication. What is answered was built
@@ -127,9 +128,12 @@ put(struct command_context *c, const struct db_key *k, struct err *e)
 	st = db_key_put(c->db, k, e);
 	if (st == ST_OK) {
 		st = db_commit(c->db, true, e);
-		if (st != ST_OK && is_there(c->db, k))
-			err_prefix(e, "key \"%.*s\" was written, but not durably",
+		if (st != ST_OK && is_there(c->db, k)) {
+			err_prefix(e, "key \"%.*s\" was written, but perhaps not durably",
 			    STR_ARG(k->id));
+			snprintf(c->changed_key, sizeof(c->changed_key), "%.*s",
+			    STR_ARG(k->id));
+		}
 	}
 	if (st != ST_OK) {
 		db_rollback(c->db);
