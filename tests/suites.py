@@ -215,7 +215,7 @@ def suite_threads(o):
     if other is None:
         count.add("threads: build", "failed")
         return count
-    os.environ["TSAN_OPTIONS"] = "halt_on_error=1:second_deadlock_stack=1"
+    os.environ["TSAN_OPTIONS"] = f"halt_on_error=1:second_deadlock_stack=1:suppressions={TOP / 'tests/static/tsan.supp'}"
     # One program's seconds are another's minutes: the long versions are for the plain build.
     other.full = False
     count += run_programs(other, "UNIT_TESTS", only, seconds=3 * UNIT_SECONDS)

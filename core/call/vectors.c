@@ -128,7 +128,7 @@ count(lz_str data, bool wants_base64, bool *are_as_asked)
 
 	*are_as_asked = true;
 	for (; jscan_next_item(&data, &item); n++) {
-		bool is_base64;
+		bool is_base64 = false;
 
 		if (vector_of(item, &is_base64).ptr == NULL)
 			return -1;
@@ -148,7 +148,7 @@ rewrite(lz_str text, lz_str data, bool wants_base64, struct buf *out)
 
 	buf_init(&bytes, out->max_bytes);
 	while (is_fine && jscan_next_item(&data, &item)) {
-		bool is_base64;
+		bool is_base64 = false;
 		lz_str v = vector_of(item, &is_base64);
 
 		if (is_base64 == wants_base64)

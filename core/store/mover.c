@@ -146,28 +146,30 @@ delete_finished(struct mover *m, struct err *e)
 	return st;
 }
 
-static struct source *
-careful_source(struct mover *m)
+/* The number of a source that must be careful; m->count: none. */
+static unsigned
+careful_source(const struct mover *m)
 {
-	for (unsigned i = 0; i < m->count; i++) {
-		if (replay_is_careful(&m->source[i].replay))
-			return &m->source[i];
-	}
-	return NULL;
+	unsigned i = 0;
+
+	while (i < m->count && !replay_is_careful(&m->source[i].replay))
+		i++;
+	return i;
 }
 
 /* One transaction of at most a step per source; of one only while it must be careful. */
 static enum status
 move_step(struct mover *m, bool *more, bool *is_durable, struct err *e)
 {
-	const struct source *careful = careful_source(m);
+	unsigned careful = careful_source(m);
+	bool is_careful = careful < m->count;
 	enum status st = db_begin(m->db, e);
 
 	if (st != ST_OK)
 		return st;
-	*more = *more || careful != NULL;
+	*more = *more || is_careful;
 	for (unsigned i = 0; st == ST_OK && i < m->count; i++) {
-		if (careful != NULL && careful != &m->source[i])
+		if (is_careful && i != careful)
 			continue;
 		st = move_source(m, &m->source[i], more, e);
 		*is_durable = *is_durable || m->source[i].is_finished;
@@ -205,13 +207,13 @@ refuse_record(struct mover *m, struct source *one, struct err *e)
 static enum status
 work_around(struct mover *m, struct err *e)
 {
-	struct source *careful = careful_source(m);
+	unsigned careful = careful_source(m);
 	enum status st = ST_OK;
 	uint64_t end;
 	bool is_last;
 
-	if (careful != NULL)
-		return refuse_record(m, careful, e);
+	if (careful < m->count)
+		return refuse_record(m, &m->source[careful], e);
 	for (unsigned i = 0; st == ST_OK && i < m->count; i++) {
 		st = find_end(m, &m->source[i], &end, &is_last, e);
 		if (st == ST_OK)

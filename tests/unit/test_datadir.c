@@ -259,7 +259,7 @@ a_keyring_that_others_may_read_is_refused(void **state)
 static void
 a_keyring_that_is_not_whole_is_refused_and_left_alone(void **state)
 {
-	uint8_t bytes[100], again[100];
+	uint8_t bytes[100] = { 0 }, again[100];
 	struct keyring k;
 	size_t n;
 
