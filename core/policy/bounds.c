@@ -98,3 +98,16 @@ bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 	likely = c->output_bound < LIKELY_OUTPUT ? c->output_bound : LIKELY_OUTPUT;
 	c->estimate_nano_eur = cost_of(&p, r->prompt_tokens, likely * r->choices);
 }
+
+void
+bounds_renew(struct request *r)
+{
+	int64_t left = bounds_left(r);
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		struct candidate *c = &r->candidate[i];
+
+		if (c->excluded == EXCLUDED_NOT)
+			bounds_set(r, c, left);
+	}
+}
