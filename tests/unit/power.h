@@ -63,7 +63,7 @@ struct power_file {
 
 struct power_bytes {
 	char *p;
-	size_t n;
+	size_t n, room;
 };
 
 /* A disk: names, and the bytes of what they name. */
@@ -656,14 +656,18 @@ power_put(struct power_image *m, const char *path, unsigned inode, bool is_dir)
 	f->is_dir = is_dir;
 }
 
+/* Doubling: a file grows by a page at a time, and each change of each disk is such a
+ * page; the address sanitizer copies a file whenever it is moved. */
 static inline void
 power_resize(struct power_bytes *b, size_t n)
 {
-	if (n > b->n) {
-		b->p = realloc(b->p, n);
+	if (n > b->room) {
+		b->room = n > 2 * b->room ? n : 2 * b->room;
+		b->p = realloc(b->p, b->room);
 		must(b->p != NULL);
-		memset(b->p + b->n, 0, n - b->n);
 	}
+	if (n > b->n)
+		memset(b->p + b->n, 0, n - b->n);
 	b->n = n;
 }
 
@@ -762,7 +766,7 @@ power_image(const struct power_image *first, const struct change *list, size_t c
 	must(m != NULL);
 	*m = *first;
 	for (unsigned i = 0; i < POWER_INODES; i++) {
-		m->inode[i] = (struct power_bytes){ NULL, 0 };
+		m->inode[i] = (struct power_bytes){ NULL, 0, 0 };
 		power_resize(&m->inode[i], first->inode[i].n);
 		if (first->inode[i].n > 0)
 			memcpy(m->inode[i].p, first->inode[i].p, first->inode[i].n);
