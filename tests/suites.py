@@ -14,6 +14,7 @@ import json
 import os
 import pathlib
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -21,11 +22,12 @@ import time
 import xml.etree.ElementTree as ET
 
 TOP = pathlib.Path(__file__).resolve().parent.parent
+# What does not end within these has failed. They are for a program as it is built by default, on a busy machine.
 UNIT_SECONDS = 180  # one program; ten times that with --full
 UNIT_FULL = {"LATENZA_KILLS": "1000", "LATENZA_POWER": "20", "LATENZA_PLAY_COUNT": "50000",
              "LATENZA_ROUNDS": "20"}  # the long versions, see test_storage, test_power, test_ledger_play, test_ledger_workers
 LINT_SECONDS = 300
-FUZZ_SECONDS = 120
+FUZZ_SECONDS = 120  # one corpus
 FUZZ_FULL_RUNS = 10_000_000  # executions of each target with --full
 FUZZ_FULL_SECONDS = 3600  # and no longer than that
 FUZZ_JOBS = 2
@@ -39,16 +41,20 @@ VALGRIND_PROGRAMS = ["test_addr", "test_arena", "test_buf", "test_clock", "test_
                      "test_out", "test_parse", "test_read", "test_record", "test_sse", "test_str", "test_value", "test_yaml"]
 VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible",
             "--errors-for-leak-kinds=definite,indirect,possible", "--child-silent-after-fork=yes"]
-VALGRIND_SECONDS = 600
 # With sanitizers a finding ends the process, and with it the test.
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1",
              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 PYTEST_SECONDS = {"abi": 600, "lua": 600, "e2e": 1200, "faults": 1800, "bench": 900}
+PYTEST_CASE_SECONDS = 300
+# How many times as long that may be where a tool slows the programs down.
+PATIENCE = {"sanitize": 6, "coverage": 3, "threads": 10, "valgrind": 10}
+SLOWEST = 8  # of each suite are named
 
 
 class Count:
     def __init__(self):
         self.passed, self.failed, self.skipped = 0, [], []
+        self.took = []  # (seconds, name) of programs and of tests of pytest
 
     def add(self, name, outcome, why=""):
         if outcome == "passed":
@@ -62,6 +68,7 @@ class Count:
         self.passed += other.passed
         self.failed += other.failed
         self.skipped += other.skipped
+        self.took += other.took
         return self
 
 
@@ -127,7 +134,7 @@ def build_unit(build, names):
     return code == 0
 
 
-def run_programs(o, variable, only=None, under=(), seconds=UNIT_SECONDS):
+def run_programs(o, variable, only=None, under=()):
     """only: some of the list; under: what runs them."""
     count = Count()
     names = [n for n in make_list(variable, "tests/tests.am") if only is None or pathlib.Path(n).name in only]
@@ -137,9 +144,11 @@ def run_programs(o, variable, only=None, under=(), seconds=UNIT_SECONDS):
         program = o.build / name
         if not program.exists():
             continue
-        code, out = run([*under, program], seconds * (10 if o.full else 1), cwd=TOP,
+        began = time.monotonic()
+        code, out = run([*under, program], UNIT_SECONDS * o.patience * (10 if o.full else 1), cwd=TOP,
                         env={**environment(o.build), "CMOCKA_MESSAGE_OUTPUT": "TAP", **(UNIT_FULL if o.full else {})})
         one = count_tap(program.name, out)
+        one.took.append((time.monotonic() - began, program.name))
         if code != 0 and not one.failed:
             one.add(program.name, "failed", why_of(code))
         elif code == 0 and one.passed + len(one.skipped) == 0:
@@ -194,9 +203,9 @@ def suite_static(o):
 
 # ---- other builds ----
 
-def other_build(o, name, *words, targets=None):
+def other_build(o, suite, *words, folder=None, targets=None):
     """A build of the same tree with other flags, within the first; None: it failed. targets: not all of it."""
-    build = o.build / name
+    build = o.build / (folder or f"{suite}-build")
     env = {**environment(build), "BUILD": str(build), "TARGETS": " ".join(targets or [])}
     code, out = run([TOP / "tests/build", *words], BUILD_SECONDS, env=env)
     if code != 0:
@@ -204,6 +213,8 @@ def other_build(o, name, *words, targets=None):
         return None
     other = copy.copy(o)
     other.build = build
+    # One program's seconds are another's minutes: the long versions are for the plain build.
+    other.full, other.patience = False, PATIENCE[suite]
     return other
 
 
@@ -211,16 +222,14 @@ def suite_threads(o):
     """ThreadSanitizer; with --full over every unit test, and over gateways under load and reload."""
     count = Count()
     only = None if o.full else THREAD_PROGRAMS
-    other = other_build(o, "thread-build", "--enable-sanitize=thread", "CFLAGS=-O1 -g", targets=None if o.full else ["libcore.la"])
+    other = other_build(o, "threads", "--enable-sanitize=thread", "CFLAGS=-O1 -g", folder="thread-build", targets=None if o.full else ["libcore.la"])
     if other is None:
         count.add("threads: build", "failed")
         return count
     os.environ["TSAN_OPTIONS"] = f"halt_on_error=1:second_deadlock_stack=1:suppressions={TOP / 'tests/static/tsan.supp'}"
-    # One program's seconds are another's minutes: the long versions are for the plain build.
-    other.full = False
-    count += run_programs(other, "UNIT_TESTS", only, seconds=3 * UNIT_SECONDS)
+    count += run_programs(other, "UNIT_TESTS", only)
     if o.full:
-        count += run_programs(other, "UPSTREAM_TESTS", seconds=3 * UNIT_SECONDS)
+        count += run_programs(other, "UPSTREAM_TESTS")
         count += suite_pytest("e2e", "-k", "reload or stream or keys or money or failover or ends")(other)
     del os.environ["TSAN_OPTIONS"]
     return count
@@ -229,19 +238,18 @@ def suite_threads(o):
 def suite_valgrind(o):
     """memcheck over the unit tests that it runs in seconds; over all of them with --full."""
     plain = copy.copy(o)
-    plain.full = False
+    plain.full, plain.patience = False, PATIENCE["valgrind"]
     only = None if o.full else VALGRIND_PROGRAMS
-    return run_programs(plain, "UNIT_TESTS", only, VALGRIND, VALGRIND_SECONDS)
+    return run_programs(plain, "UNIT_TESTS", only, VALGRIND)
 
 
 def suite_sanitize(o):
     """Address, leak and undefined-behaviour sanitizers over every suite that runs our code."""
     count = Count()
-    other = other_build(o, "sanitize-build", "--enable-sanitize", "CFLAGS=-O1 -g")
+    other = other_build(o, "sanitize", "--enable-sanitize", "CFLAGS=-O1 -g")
     if other is None:
         count.add("sanitize: build", "failed")
         return count
-    other.full = False
     os.environ.update(SANITIZED)
     for name in ("unit", "fuzz", "abi", "lua", "e2e", "faults"):
         print(f"  -- {name}", flush=True)
@@ -254,13 +262,12 @@ def suite_sanitize(o):
 def suite_coverage(o):
     """Counts lines and branches that unit, abi, fuzz and e2e reach; the table is for tests/README.md."""
     count = Count()
-    other = other_build(o, "coverage-build", "--enable-coverage", "CFLAGS=-O0 -g")
+    other = other_build(o, "coverage", "--enable-coverage", "CFLAGS=-O0 -g")
     if other is None:
         count.add("coverage: build", "failed")
         return count
     for counted in other.build.rglob("*.gcda"):
         counted.unlink()
-    other.full = False
     for name in ("unit", "fuzz", "abi", "e2e"):
         print(f"  -- {name}", flush=True)
         count += SUITES[name](other)
@@ -304,7 +311,7 @@ def suite_fuzz(o):
         return count
     for name in names:
         corpus = TOP / "tests/fuzz/corpus" / pathlib.Path(name).name.removeprefix("fuzz_")
-        code, out = run([o.build / name, corpus], FUZZ_SECONDS, env=environment(o.build))
+        code, out = run([o.build / name, corpus], FUZZ_SECONDS * o.patience, env=environment(o.build))
         if code != 0:
             print(f"  {name}: {why_of(code)}\n{tail(out)}")
         count.add(f"fuzz: {name} replays its corpus", "passed" if code == 0 else "failed", why_of(code))
@@ -400,6 +407,7 @@ def count_junit(suite, file):
     count = Count()
     for case in ET.parse(file).iter("testcase"):
         name = f"{suite}: {case.get('classname', '').split('.')[-1]} {case.get('name')}"
+        count.took.append((float(case.get("time", 0)), name.removeprefix(f"{suite}: ")))
         bad = case.find("failure") if case.find("failure") is not None else case.find("error")
         skip = case.find("skipped")
         if bad is not None:
@@ -423,8 +431,8 @@ def suite_pytest(suite, *more):
         report = o.build / f"{suite}.xml"
         report.unlink(missing_ok=True)
         argv = [python, "-m", "pytest", str(folder), "-q", "--no-header", "-p", "no:cacheprovider",
-                f"--junitxml={report}", "--timeout=300", *(["--full"] if o.full else []), *more, *o.pytest]
-        code, out = run(argv, PYTEST_SECONDS[suite] * (3 if o.full else 1), cwd=TOP / "tests",
+                f"--junitxml={report}", f"--timeout={PYTEST_CASE_SECONDS * o.patience * (10 if o.full else 1)}", *(["--full"] if o.full else []), *more, *o.pytest]
+        code, out = run(argv, PYTEST_SECONDS[suite] * o.patience * (3 if o.full else 1), cwd=TOP / "tests",
                         env={**environment(o.build), "PYTHONDONTWRITEBYTECODE": "1"})
         if code not in (0, 5):
             print(tail(out, 120))
@@ -460,6 +468,12 @@ SUITES = {
 LONG_SUITES = ["sanitize", "coverage"]  # with --full, or when asked for
 
 
+def cpu_seconds():
+    """Of all children that have ended, and theirs."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def read_words(words):
     suites, rest = [], []
     full = False
@@ -482,13 +496,16 @@ def main():
     o = parser.parse_args()
     o.build = o.tools = o.build.resolve()
     suites, o.pytest, o.full = read_words(o.words)
+    o.patience = 1
     total = Count()
     for name in suites:
-        began = time.monotonic()
+        began, cpu = time.monotonic(), cpu_seconds()
         print(f"== {name}", flush=True)
         count = SUITES[name](o)
+        if len(count.took) > 1:
+            print("  slowest: " + ", ".join(f"{what} {seconds:.1f} s" for seconds, what in sorted(count.took, reverse=True)[:SLOWEST]))
         print(f"  {count.passed} fine, {len(count.failed)} not, {len(count.skipped)} left out, "
-              f"{time.monotonic() - began:.1f} s", flush=True)
+              f"{time.monotonic() - began:.1f} s, {cpu_seconds() - cpu:.1f} s of CPU", flush=True)
         total += count
     for name, why in total.skipped:
         print(f"skipped: {name}: {why}")
