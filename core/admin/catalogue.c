@@ -187,6 +187,7 @@ void
 provider_add_live(const struct command_gateway *g, json_t *result)
 {
 	json_object_set_new(result, "targets", g->provider_live(g->arg));
+	json_object_set_new(result, "credentials", g->credential_live(g->arg));
 }
 
 /* ---- the configuration itself ---- */

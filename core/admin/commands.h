@@ -29,6 +29,7 @@ struct command_gateway {
 	 */
 	json_t *(*key_live)(void *arg, lz_str id);
 	json_t *(*provider_live)(void *arg);
+	json_t *(*credential_live)(void *arg); /* of every provider's keys */
 	json_t *(*status)(void *arg);
 };
 

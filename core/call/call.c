@@ -10,6 +10,7 @@
 
 #include "base/metric.h"
 #include "call/attempt.h"
+#include "request/credential.h"
 #include "request/live.h"
 
 enum {
@@ -79,6 +80,7 @@ call_failed(struct call *c, const char *end, int32_t blame, lz_str message)
 	if (c->a->message.len == 0)
 		c->a->message = STR_LIT("the provider gave no reason");
 	learn(c, end);
+	credential_ended(c->a, c->a->ended_us);
 	return STEP_RETRY;
 }
 
@@ -127,6 +129,7 @@ call_succeeded(struct call *c)
 		    first > 0 ? first - a->sent_us : -1, a->ended_us - a->sent_us,
 		    a->usage.output);
 	a->is_live = false;
+	credential_ended(a, a->ended_us);
 }
 
 void

@@ -154,6 +154,51 @@ print_health(const json_t *targets)
 	out_print(&t);
 }
 
+static void
+add_credential(struct out_table *t, const json_t *one)
+{
+	double rests_ms = (double)out_nano(one, "rests_ms");
+	char ms[40];
+
+	out_cell(t, "%s #%lld", out_text(one, "provider"),
+	    (long long)out_nano(one, "position"));
+	out_cell(t, "%s", out_text(one, "credential"));
+	out_cell(t, "%s", out_text(one, "state"));
+	out_cell(t, "%s", rests_ms > 0 ? out_ms(rests_ms, ms) : "-");
+	add_count(t, one, "attempts");
+	add_count(t, one, "refused");
+	add_count(t, one, "limited");
+}
+
+static bool
+is_shown(const json_t *one, const char *provider)
+{
+	return provider != NULL ? strcmp(out_text(one, "provider"), provider) == 0
+				: out_nano(one, "attempts") > 0;
+}
+
+void
+catalogue_print_credentials(const json_t *list, const char *provider)
+{
+	static const char *const titles[] = { "KEY AT", "CREDENTIAL", "STATE", ">RESTS",
+		">ATTEMPTS", ">REFUSED", ">LIMITED", NULL };
+	const json_t *one;
+	struct out_table t;
+	size_t i, shown = 0;
+
+	json_array_foreach(list, i, one) shown += is_shown(one, provider);
+	if (shown == 0)
+		return;
+	putchar('\n');
+	out_table(&t, titles);
+	json_array_foreach(list, i, one)
+	{
+		if (is_shown(one, provider))
+			add_credential(&t, one);
+	}
+	out_print(&t);
+}
+
 int
 provider_list_run(struct cli *c)
 {
@@ -165,6 +210,7 @@ provider_list_run(struct cli *c)
 	} else if (code == CLI_DONE) {
 		print_providers(json_object_get(result, "providers"));
 		print_health(json_object_get(result, "targets"));
+		catalogue_print_credentials(json_object_get(result, "credentials"), NULL);
 	}
 	json_decref(result);
 	return code;

@@ -101,6 +101,9 @@ int model_list_run(struct cli *c);
 int model_show_run(struct cli *c);
 int provider_list_run(struct cli *c);
 int provider_test_run(struct cli *c);
+/* What provider.list says of keys, as a table. provider: its keys; NULL: everybody's that
+ * something was sent with. */
+void catalogue_print_credentials(const json_t *list, const char *provider);
 int plugin_list_run(struct cli *c);
 int plugin_info_run(struct cli *c);
 int plugin_check_run(struct cli *c);

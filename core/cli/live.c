@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "key/keys.h"
+#include "request/credential.h"
 #include "request/live.h"
 
 static void
@@ -101,6 +102,57 @@ live_providers(void *arg)
 
 	(void)arg;
 	live_each(add_target, list);
+	return list;
+}
+
+/* ---- their keys ---- */
+
+static const char *
+state_of(int64_t until_us, int32_t cause, int64_t now_us)
+{
+	if (until_us == 0)
+		return "ok";
+	if (cause == LZ_UPSTREAM_RATE)
+		return until_us > now_us ? "limited" : "ok";
+	if (until_us <= now_us)
+		return "probing";
+	return cause == LZ_UPSTREAM_QUOTA ? "quota" : "refused";
+}
+
+static json_t *
+credential_shown(const struct provider *p, size_t i)
+{
+	struct credential *c = credential_of(p, i);
+	json_t *out = json_object();
+	int64_t now_us = clock_mono_us(), until_us;
+	int32_t cause;
+
+	until_us = credential_rests_until(c, &cause);
+	json_object_set_new(out, "provider", json_stringn(p->name.ptr, p->name.len));
+	json_object_set_new(out, "position", json_integer((json_int_t)i + 1));
+	json_object_set_new(out, "credential", json_string(c->print));
+	json_object_set_new(out, "state", json_string(state_of(until_us, cause, now_us)));
+	json_object_set_new(out, "rests_ms",
+	    json_integer(until_us > now_us ? (until_us - now_us) / 1000 : 0));
+	json_object_set_new(
+	    out, "attempts", json_integer((json_int_t)atomic_load(&c->attempts)));
+	json_object_set_new(
+	    out, "refused", json_integer((json_int_t)atomic_load(&c->refused)));
+	json_object_set_new(
+	    out, "limited", json_integer((json_int_t)atomic_load(&c->limited)));
+	return out;
+}
+
+json_t *
+live_credentials(void *arg)
+{
+	struct running *r = arg;
+	const struct config *c = gateway_config(r->gateway);
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < c->provider_count; i++)
+		for (size_t k = 0; k < c->provider[i].api_key_count; k++)
+			json_array_append_new(list, credential_shown(&c->provider[i], k));
 	return list;
 }
 
@@ -270,6 +322,76 @@ add_budgets(struct running *r, struct buf *out)
 	}
 }
 
+static uint64_t
+read_ready(struct credential *c)
+{
+	int32_t cause;
+
+	return credential_rests_until(c, &cause) <= clock_mono_us();
+}
+
+static uint64_t
+read_attempts(struct credential *c)
+{
+	return atomic_load(&c->attempts);
+}
+
+static uint64_t
+read_refused(struct credential *c)
+{
+	return atomic_load(&c->refused);
+}
+
+static uint64_t
+read_limited(struct credential *c)
+{
+	return atomic_load(&c->limited);
+}
+
+static const struct {
+	const char *name, *kind, *help;
+	uint64_t (*read)(struct credential *c);
+} credential_metrics[] = {
+	{ "latenza_credential_ready", "gauge", "1 unless a provider's key rests",
+	    read_ready },
+	{ "latenza_credential_attempts_total", "counter",
+	    "Attempts with a provider's key", read_attempts },
+	{ "latenza_credential_refused_total", "counter",
+	    "Attempts that the provider refused for their key", read_refused },
+	{ "latenza_credential_limited_total", "counter",
+	    "Attempts that the provider refused for their key's rate", read_limited },
+};
+
+struct credential_row {
+	struct buf *out;
+	const char *name;
+	uint64_t (*read)(struct credential *c);
+};
+
+static void
+add_credential(void *arg, struct credential *c)
+{
+	struct credential_row *row = arg;
+
+	buf_addf(row->out, "%s{provider=", row->name);
+	buf_add_json(row->out, lz_strz(c->provider));
+	buf_addf(row->out, ",credential=\"%s\"} %" PRIu64 "\n", c->print, row->read(c));
+}
+
+static void
+add_credentials(struct buf *out)
+{
+	for (size_t i = 0; i < sizeof(credential_metrics) / sizeof(*credential_metrics);
+	     i++) {
+		struct credential_row row = { out, credential_metrics[i].name,
+			credential_metrics[i].read };
+
+		buf_addf(out, "# HELP %s %s\n# TYPE %s %s\n", row.name,
+		    credential_metrics[i].help, row.name, credential_metrics[i].kind);
+		credential_each(add_credential, &row);
+	}
+}
+
 void
 live_metrics(void *arg, struct buf *out)
 {
@@ -283,5 +405,6 @@ live_metrics(void *arg, struct buf *out)
 		    target_metrics[i].help, row.name);
 		live_each(add_metric, &row);
 	}
+	add_credentials(out);
 	add_budgets(r, out);
 }

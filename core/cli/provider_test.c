@@ -111,10 +111,31 @@ test_key_args(char id[40])
 
 /* ---- the request ---- */
 
+/* What the gateway knows of the provider's keys, this request included. owned; NULL: it
+ * does not say. */
+static json_t *
+credentials_now(const struct cli *c)
+{
+	json_t *result = NULL, *mine = json_array();
+	const json_t *one;
+	struct err e = { "" };
+	size_t i;
+
+	if (backend_ask(c, "provider.list", json_object(), &result, &e) == ST_OK)
+		json_array_foreach(json_object_get(result, "credentials"), i, one)
+		{
+			if (strcmp(out_text(one, "provider"), c->operand[0]) == 0)
+				json_array_append(mine, (json_t *)(uintptr_t)one);
+		}
+	json_decref(result);
+	return mine;
+}
+
 static int
 print_answer(const struct cli *c, const char *model, const struct client_answer *a)
 {
 	json_t *body = json_parse(buf_str(&a->body), NULL), *out;
+	json_t *credentials = credentials_now(c);
 	const json_t *error = json_object_get(body, "error");
 	bool is_ok = a->status == 200;
 	char ms[40], safe[600];
@@ -128,6 +149,7 @@ print_answer(const struct cli *c, const char *model, const struct client_answer 
 		json_object_set_new(out, "trace", json_string(a->request_id));
 		json_object_set(
 		    out, "error", error != NULL ? (json_t *)error : json_null());
+		json_object_set(out, "credentials", credentials);
 		out_json(out);
 		json_decref(out);
 	} else {
@@ -138,7 +160,9 @@ print_answer(const struct cli *c, const char *model, const struct client_answer 
 		if (error != NULL)
 			printf("     %s\n", out_safe(out_text(error, "message"), 300,
 						safe, sizeof(safe)));
+		catalogue_print_credentials(credentials, c->operand[0]);
 	}
+	json_decref(credentials);
 	json_decref(body);
 	return is_ok ? CLI_DONE : CLI_FAILED;
 }

@@ -185,6 +185,7 @@ open_control(struct running *r, struct err *e)
 		.key_changed = key_changed,
 		.key_live = live_key,
 		.provider_live = live_providers,
+		.credential_live = live_credentials,
 		.status = live_status };
 	r->control = control_open(&(struct control_options){ .loop = r->loop,
 				      .data = gateway_datadir(r->gateway),

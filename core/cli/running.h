@@ -43,6 +43,7 @@ void signals_notify(const char *state);
  * running ---- */
 json_t *live_key(void *arg, lz_str id);
 json_t *live_providers(void *arg);
+json_t *live_credentials(void *arg);
 json_t *live_status(void *arg);
 void live_metrics(void *arg, struct buf *out);
 

@@ -130,15 +130,18 @@ attempt_note(const json_t *a, char *out, size_t n)
 	double ttft_ms = out_real(a, "ttft_ms");
 	int64_t status = json_get_int(a, "status", 0);
 	bool has_error = json_object_get(a, "error") != NULL;
-	char answered[24] = "";
+	const char *credential = json_string_value(json_object_get(a, "credential"));
+	char answered[24] = "", key[40] = "";
 
 	if (ttft_ms > 0)
 		snprintf(first, sizeof(first), ", first token after %s",
 		    out_ms(ttft_ms, ttft));
 	if (status > 0)
 		snprintf(answered, sizeof(answered), " %lld", (long long)status);
-	snprintf(out, n, "%s/%s%s %s%s%s%s", out_text(a, "provider"),
-	    out_text(a, "model"), answered, out_text(a, "end"), first,
+	if (credential != NULL)
+		snprintf(key, sizeof(key), " key %s", credential);
+	snprintf(out, n, "%s/%s%s%s %s%s%s%s", out_text(a, "provider"),
+	    out_text(a, "model"), key, answered, out_text(a, "end"), first,
 	    has_error ? ": " : "", has_error ? out_text(a, "error") : "");
 }
 

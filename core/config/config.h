@@ -40,6 +40,8 @@ struct provider {
 	lz_str base_url;              /* no trailing slash; never absent */
 	const lz_str *api_keys;       /* secrets */
 	size_t api_key_count;
+	/* As many; each is set once, by request/credential. NULL: looked up each time. */
+	_Atomic(void *) *credential;
 	const lz_header *headers; /* sent with every call; secrets */
 	size_t header_count;
 	bool is_test, is_free, wants_http2;

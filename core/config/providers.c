@@ -320,6 +320,13 @@ settle_keys(struct reading *r)
 	options_say(&c, OPTIONS_UNSET, r->object, NULL, &why);
 }
 
+static void
+make_credentials(struct reading *r)
+{
+	r->p->credential =
+	    build_alloc(r->b, (r->p->api_key_count + 1) * sizeof(*r->p->credential));
+}
+
 static bool
 is_token(lz_str s)
 {
@@ -492,6 +499,7 @@ read_provider(struct build *b, const char *name, const json_t *object, struct pr
 	read_own(r);
 	settle_url(r);
 	settle_keys(r);
+	make_credentials(r);
 	settle_headers(r);
 	settle_rest(r);
 	is_fine = build_errors_since(b, mark) == 0;

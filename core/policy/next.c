@@ -5,63 +5,68 @@
 #include "policy/bounds.h"
 #include "policy/outcome.h"
 #include "policy/policy.h"
+#include "request/credential.h"
 #include "request/live.h"
 
-/* The same target with its next credential, when the last attempt died of its credential
+static int64_t
+now_us(const struct request *r)
+{
+	return loop_now(r->worker->loop)->mono_us;
+}
+
+static bool
+is_credentials(int32_t blame)
+{
+	return blame == LZ_UPSTREAM_AUTH || blame == LZ_UPSTREAM_QUOTA;
+}
+
+/* The same target with another credential, when the last attempt died of its credential
  * or of that one's rate. */
 static struct candidate *
-next_credential(struct request *r, unsigned *index)
+same_again(struct request *r)
 {
 	const struct attempt *last;
-	size_t count;
 
 	if (r->attempt_count == 0)
 		return NULL;
 	last = request_attempt(r);
 	if (last->candidate->excluded != EXCLUDED_NOT) /* it does not fit any more */
 		return NULL;
-	count = last->target->provider->api_key_count;
-	if (last->blame != LZ_UPSTREAM_AUTH && last->blame != LZ_UPSTREAM_RATE &&
-	    last->blame != LZ_UPSTREAM_QUOTA)
+	if (!is_credentials(last->blame) && last->blame != LZ_UPSTREAM_RATE)
 		return NULL;
-	for (unsigned used = 0, i = 0; i < r->attempt_count; i++) {
-		used += r->attempt[i].target == last->target;
-		if (used >= count)
-			return NULL;
-	}
-	*index = (last->credential_index + 1) % (unsigned)count;
-	return last->candidate;
+	return credential_has_another(r, last->target, now_us(r)) ? last->candidate
+								  : NULL;
 }
 
+/* Whose credentials all rest comes last, and is tried rather than nobody. */
 static struct candidate *
 best_left(struct request *r)
 {
-	int64_t now = loop_now(r->worker->loop)->mono_us;
 	struct candidate *best = NULL;
+	bool best_is_ready = false, is_ready;
 
 	for (size_t i = 0; i < r->candidate_count; i++) {
 		struct candidate *c = &r->candidate[i];
 
 		if (c->excluded != EXCLUDED_NOT)
 			continue;
-		if (r->attempt_count > 0 && !live_is_healthy(live_of(c->target), now)) {
+		if (r->attempt_count > 0 &&
+		    !live_is_healthy(live_of(c->target), now_us(r))) {
 			c->excluded = EXCLUDED_HEALTH;
 			continue;
 		}
-		if (best == NULL || c->rank < best->rank)
+		is_ready = credential_is_ready(c->target, now_us(r));
+		if (best == NULL || is_ready > best_is_ready ||
+		    (is_ready == best_is_ready && c->rank < best->rank)) {
 			best = c;
+			best_is_ready = is_ready;
+		}
 	}
 	return best;
 }
 
-static lz_str
-credential(const struct provider *p, unsigned i)
-{
-	return p->api_key_count > 0 ? p->api_keys[i % p->api_key_count] : STR_NONE;
-}
-
 static void
-open_attempt(struct request *r, struct candidate *c, unsigned index)
+open_attempt(struct request *r, struct candidate *c)
 {
 	struct attempt *a = &r->attempt[r->attempt_count];
 
@@ -70,15 +75,27 @@ open_attempt(struct request *r, struct candidate *c, unsigned index)
 	a->candidate = c;
 	a->target = c->target;
 	a->live = live_of(c->target);
-	live_began(a->live, loop_now(r->worker->loop)->mono_us);
+	live_began(a->live, now_us(r));
 	a->is_live = true;
-	a->credential_index = index;
-	a->credential = credential(c->target->provider, index);
+	credential_take(r, a, now_us(r));
 	a->bound_nano_eur = c->bound_nano_eur;
 	a->input_nano_eur = c->input_nano_eur;
 	a->output_bound = c->output_bound;
-	a->began_us = loop_now(r->worker->loop)->mono_us;
+	a->began_us = now_us(r);
 	a->cost_nano_eur = -1;
+}
+
+/* Attempts by which routing.attempts is used up. A credential that is dead says nothing
+ * of the target: the next one takes its place. */
+static unsigned
+counted_attempts(const struct request *r)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < r->attempt_count; i++)
+		n += !is_credentials(r->attempt[i].blame) ||
+		     r->attempt[i].target->provider->api_key_count < 2;
+	return n;
 }
 
 /* The caller's fault is nobody else's to mend. */
@@ -86,11 +103,9 @@ static bool
 may_try_again(const struct request *r)
 {
 	const struct attempt *last = &r->attempt[r->attempt_count - 1];
-	unsigned most = r->config->attempts < REQUEST_ATTEMPTS ? r->config->attempts
-							       : REQUEST_ATTEMPTS;
 
-	if (r->attempt_count >= most ||
-	    loop_now(r->worker->loop)->mono_us >= r->deadline_us)
+	if (r->attempt_count >= REQUEST_ATTEMPTS ||
+	    counted_attempts(r) >= r->config->attempts || now_us(r) >= r->deadline_us)
 		return false;
 	return last->blame != LZ_UPSTREAM_CALLER && last->blame != LZ_UPSTREAM_FILTERED;
 }
@@ -99,28 +114,22 @@ enum step
 policy_next(struct request *r)
 {
 	struct candidate *c;
-	unsigned index = 0;
 
 	if (r->attempt_count > 0 && !may_try_again(r))
 		return outcome_fail(r);
 	if (r->attempt_count > 0)
 		bounds_renew(r);
-	c = next_credential(r, &index);
+	c = same_again(r);
 	if (c == NULL) {
 		if (r->attempt_count > 0)
 			request_attempt(r)->candidate->excluded = EXCLUDED_TRIED;
 		c = best_left(r);
-		if (c != NULL && c->target->provider->api_key_count > 1)
-			index = atomic_fetch_add_explicit(
-				    &live_of(c->target)->next_credential, 1,
-				    memory_order_relaxed) %
-				(unsigned)c->target->provider->api_key_count;
 	}
 	if (c == NULL && r->attempt_count > 0)
 		return outcome_fail(r);
 	if (c == NULL)
 		return request_fail(r, FAULT_NO_PROVIDER, NULL,
 		    "no provider of '%.*s' is healthy at present", STR_ARG(r->model));
-	open_attempt(r, c, index);
+	open_attempt(r, c);
 	return STEP_NEXT;
 }

@@ -98,9 +98,10 @@ struct attempt {
 	struct candidate *candidate;
 	const struct target *target;
 	struct live *live;
-	bool is_live; /* counted in flight there; see request_drop_attempt() */
-	lz_str credential;
+	bool is_live;      /* counted in flight there; see request_drop_attempt() */
+	lz_str credential; /* the secret */
 	unsigned credential_index;
+	struct credential *credential_cell; /* NULL: the provider has no keys */
 	int64_t bound_nano_eur, input_nano_eur, output_bound;
 	void *reservation; /* key/'s; NULL: nothing held */
 	bool is_open;      /* reserved and not settled */

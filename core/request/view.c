@@ -5,6 +5,7 @@
 #include "request/view.h"
 
 #include "base/json.h"
+#include "request/credential.h"
 #include "request/live.h"
 
 enum {
@@ -108,6 +109,8 @@ request_view_target(const struct request *r, const struct candidate *c, lz_targe
 	out->cost_estimate = c->bound_nano_eur < 0 ? -1 : c->estimate_nano_eur;
 	out->quality = t->model->quality;
 	view_live(r, live_of(t), out);
+	if (!credential_is_ready(t, loop_now(r->worker->loop)->mono_us))
+		out->healthy = 0;
 }
 
 lz_str

@@ -9,6 +9,7 @@
 
 #include <inttypes.h>
 #include "base/metric.h"
+#include "request/credential.h"
 
 enum {
 	ATTEMPT_LIST_BYTES = 16384 /* as many attempts as there may be, with errors */
@@ -80,6 +81,11 @@ add_attempt(struct buf *b, const struct request *r, const struct attempt *a)
 	buf_add_z(b, ",\"state\":\"");
 	buf_add_z(b, states[a->state]);
 	buf_add_char(b, '"');
+	if (a->credential_cell != NULL) {
+		buf_add_z(b, ",\"credential\":\"");
+		buf_add_z(b, a->credential_cell->print);
+		buf_add_char(b, '"');
+	}
 	add_number(b, "status", a->status);
 	add_ms(b, "at_ms", us_between(r->began.mono_us, at_us));
 	add_ms(b, "ms", us_between(a->sent_us, a->ended_us));

@@ -6,6 +6,7 @@
     provider.script(gate=threading.Event())                              answers when the test says so
     provider.script(chunks=[...], step=threading.Semaphore(0))           and so for every piece (from the step_from-th)
     provider.script(events=[{...}, "[DONE]"], end="cut")                 a stream's events as they are; a number: a pause
+    provider.script(token="sk-a", status=401)                            calls with this key only
     provider.script(vectors="float")                                     embeddings in this form, whatever was asked for
 
 The first script whose model matches and whose times are not used up applies; else the answer repeats the last user
@@ -28,8 +29,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Script:
     def __init__(self, model=None, times=None, status=200, headers=None, body=None, raw=None, delay=0.0, chunks=None,
                  pace=0.0, end="done", usage=(7, 5), tool_calls=None, finish="stop", gate=None, step=None, step_from=0,
-                 events=None, vectors=None):
-        self.model, self.times = model, times
+                 events=None, vectors=None, token=None):
+        self.model, self.times, self.token = model, times, token
         self.status, self.headers, self.body, self.raw = status, headers or {}, body, raw
         self.delay, self.chunks, self.pace, self.end = delay, chunks, pace, end
         self.usage, self.tool_calls, self.finish, self.gate = usage, tool_calls, finish, gate
@@ -73,10 +74,10 @@ class Provider:
         with self.lock:
             self.scripts.insert(0, Script(**what))
 
-    def take(self, model):
+    def take(self, model, token=None):
         with self.lock:
             for s in self.scripts:
-                if (s.model is None or s.model == model) and s.times != 0:
+                if s.model in (None, model) and s.token in (None, token) and s.times != 0:
                     if s.times is not None:
                         s.times -= 1
                     return s
@@ -173,7 +174,7 @@ def make_handler(provider):
         def do_POST(self):
             try:
                 body = self.note(self.read_body())
-                script = provider.take(body.get("model"))
+                script = provider.take(body.get("model"), self.headers.get("authorization", "").removeprefix("Bearer "))
                 if script.gate is not None:
                     script.gate.wait(30)
                 if script.delay and self.is_left(script.delay):
