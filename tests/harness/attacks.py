@@ -3,7 +3,8 @@
     python3 tests/harness/attacks.py slowloris 127.0.0.1 8080 '{"clients": 500, "seconds": 10}'
 
 Each ends by itself, when each of its clients has done its rounds or the seconds are over, and prints what it saw as one JSON
-object: how many connections it opened, how many the server ended, the statuses it was answered with.
+object: how many connections it opened, how many the server ended, the statuses it was answered with. With `until` ({"ended": 500})
+it ends as soon as it has seen so much of each and its input was closed.
 
 SPDX-License-Identifier: MIT
 """
@@ -235,10 +236,23 @@ class Attack:
         await self.many(lambda: self.send_and_read(requests[next(turn) % len(requests)]))
 
 
+async def run(attack, name):
+    going = asyncio.ensure_future(getattr(attack, name)())
+    until = attack.option("until", None)
+    told = asyncio.get_running_loop().run_in_executor(None, sys.stdin.read) if until else None
+    while until and not going.done() and not (told.done() and all(attack.seen[what] >= least for what, least in until.items())):
+        await asyncio.wait([going], timeout=0.05)
+    if until:
+        attack.end = time.monotonic()  # a client whose wait ended just now does not see that it is cancelled
+        going.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await going
+
+
 def main():
     name, host, port, options = sys.argv[1:5]
     attack = Attack(host, int(port), **json.loads(options))
-    asyncio.run(getattr(attack, name)())
+    asyncio.run(run(attack, name))
     print(json.dumps(attack.seen))
 
 
