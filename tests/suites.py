@@ -85,8 +85,15 @@ def run(argv, seconds, **more):
         return None, out
 
 
+SANITIZER_SAYS = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: runtime error: ")
+
+
 def tail(text, lines=30):
-    return "\n".join("    " + line for line in text.rstrip().splitlines()[-lines:])
+    """The end, which says why; a sanitizer says it first and draws memory maps last."""
+    all_lines = text.rstrip().splitlines()
+    said = next((i for i, line in enumerate(all_lines) if SANITIZER_SAYS.search(line)), None)
+    shown = all_lines[-lines:] if said is None else all_lines[said:said + lines]
+    return "\n".join("    " + line for line in shown)
 
 
 def why_of(code):

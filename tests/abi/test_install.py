@@ -40,7 +40,7 @@ def compile_plugin(installed, tmp_path):
 
     def compile_plugin(source, *more):
         out = tmp_path / f"{pathlib.Path(source).stem}.so"
-        done = subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
+        done = subprocess.run([*os.environ.get("CC", "cc").split(), "-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-Wall",
                                "-Wextra", "-Werror", "-Wl,-z,defs", *flags, *more, "-o", out, source],
                               capture_output=True, text=True)
         assert done.returncode == 0, done.stderr

@@ -47,7 +47,7 @@ def tool(build, name):
     out, source = pathlib.Path(build) / "bench" / name, HERE / f"{name}.c"
     if not out.exists() or out.stat().st_mtime < source.stat().st_mtime:
         out.parent.mkdir(exist_ok=True)
-        subprocess.run([os.environ.get("CC", "cc"), "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-o", out, source],
+        subprocess.run([*os.environ.get("CC", "cc").split(), "-std=c11", "-D_GNU_SOURCE", "-O2", "-Wall", "-o", out, source],
                        check=True)
     return out
 
