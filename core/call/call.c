@@ -12,6 +12,7 @@
 #include "call/attempt.h"
 #include "request/credential.h"
 #include "request/live.h"
+#include "request/view.h"
 
 enum {
 	GIVEN_UP = LZ_UPSTREAM_UNABLE + 1, /* an outcome for metrics alone */
@@ -42,11 +43,23 @@ call_start(void)
 
 /* ---- how it ended ---- */
 
+/* What the answer was made without stands in the trace too; metadata that is full already
+ * has no room for it. */
+static void
+note_dropped(struct call *c)
+{
+	if (c->a->dropped.len > 0 &&
+	    request_view_tag(c->r, STR_LIT("latenza.dropped"), c->a->dropped) != ST_OK)
+		return;
+}
+
 static void
 ended(struct call *c, const char *end, int32_t blame, unsigned outcome)
 {
 	struct attempt *a = c->a;
 
+	if (blame == LZ_UPSTREAM_OK || c->r->has_begun)
+		note_dropped(c);
 	a->end = end;
 	a->blame = blame;
 	a->ended_us = call_now_us(c);

@@ -150,9 +150,13 @@ shape_usage(const struct record_usage *u)
 {
 	json_int_t prompt = u->input + u->cache_read + u->cache_write;
 	json_int_t total = prompt + u->output;
+	json_t *cached = json_pack("{s:I}", "cached_tokens", (json_int_t)u->cache_read);
 
-	return json_pack("{s:I, s:I, s:I, s:{s:I}, s:{s:I}}", "prompt_tokens", prompt,
+	if (u->cache_write > 0)
+		(void)json_object_set_new(cached, "cache_write_tokens",
+		    json_integer((json_int_t)u->cache_write));
+	return json_pack("{s:I, s:I, s:I, s:o, s:{s:I}}", "prompt_tokens", prompt,
 	    "completion_tokens", (json_int_t)u->output, "total_tokens", total,
-	    "prompt_tokens_details", "cached_tokens", (json_int_t)u->cache_read,
-	    "completion_tokens_details", "reasoning_tokens", (json_int_t)u->reasoning);
+	    "prompt_tokens_details", cached, "completion_tokens_details",
+	    "reasoning_tokens", (json_int_t)u->reasoning);
 }

@@ -103,6 +103,8 @@ add_route(struct fields *h)
 	add_int(h, "x-latenza-attempts", (int64_t)r->attempt_count);
 	if (r->max_tokens_sent > 0)
 		add_int(h, "x-latenza-max-tokens", r->max_tokens_sent);
+	if (a->dropped.len > 0)
+		add(h, "x-latenza-dropped", a->dropped);
 }
 
 static void

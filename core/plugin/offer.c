@@ -16,6 +16,8 @@ enum {
 	WHY_BYTES = 200,
 	REASON_BYTES = 1000,
 	LIMIT_NAME_BYTES = 64,
+	DROPPED_NAME_BYTES = 64,
+	DROPPED_BYTES = 512, /* as long as a tag of the trace may be */
 	FAULT_BYTES = 4096
 };
 
@@ -363,6 +365,51 @@ offer_limit_as(lz_call *c, lz_str name)
 	return v->limit_name.ptr != NULL ? LZ_OK : LZ_E_NOMEM;
 }
 
+static bool
+is_parameter(lz_str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] <= ' ' || s.ptr[i] >= 0x7f || s.ptr[i] == ',')
+			return false;
+	return s.len > 0 && s.len <= DROPPED_NAME_BYTES;
+}
+
+/* Is it in the list "a,b"? */
+static bool
+is_listed(lz_str list, lz_str name)
+{
+	while (list.len > 0) {
+		ptrdiff_t comma = str_find(list, ',');
+		size_t end = comma < 0 ? list.len : (size_t)comma;
+
+		if (str_eq(str_cut(list, 0, end), name))
+			return true;
+		list = str_cut(list, comma < 0 ? end : end + 1, list.len);
+	}
+	return false;
+}
+
+static int32_t
+offer_dropped(lz_call *c, lz_str param)
+{
+	struct visit *v = provider_of(c);
+	lz_str *list, longer;
+
+	if (v == NULL || !is_parameter(param))
+		return LZ_E_INVALID;
+	list = &v->attempt->dropped;
+	if (is_listed(*list, param))
+		return LZ_OK;
+	if (list->len + param.len + 1 > DROPPED_BYTES)
+		return LZ_E_LIMIT;
+	longer = arena_printf(v->r->arena, "%.*s%s%.*s", STR_ARG(*list),
+	    list->len > 0 ? "," : "", STR_ARG(param));
+	if (longer.ptr == NULL)
+		return LZ_E_NOMEM;
+	*list = longer;
+	return LZ_OK;
+}
+
 void
 offer_take_fault(struct visit *v, const lz_fault *said, lz_fault *out)
 {
@@ -468,6 +515,7 @@ offer_fill(lz_host *h)
 	h->emit = offer_emit;
 	h->usage = offer_usage;
 	h->limit_as = offer_limit_as;
+	h->dropped = offer_dropped;
 	h->fail = offer_fail;
 	h->http = later_http;
 	h->offload = later_offload;

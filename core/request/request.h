@@ -122,7 +122,8 @@ struct attempt {
 	int64_t cost_nano_eur;       /* once settled; -1 unpriced */
 	lz_str message, code, param; /* the provider's error, fit for the caller */
 	unsigned retry_after_ms;
-	void *call; /* call/'s own state */
+	lz_str dropped; /* "seed,n": the caller's parameters that have no twin here */
+	void *call;     /* call/'s own state */
 };
 
 /* Who asks, as other rooms, the trace and plugins may know it: never the secret. Borrowed

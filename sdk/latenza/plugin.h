@@ -40,7 +40,7 @@ extern "C" {
 
 #define LZ_MAGIC     0x305a4c7fu /* 7f 'L' 'Z' '0' */
 #define LZ_ABI_MAJOR 0           /* 0: a draft, host and plugin must have the same minor. 1: frozen */
-#define LZ_ABI_MINOR 1
+#define LZ_ABI_MINOR 2
 #define LZ_EXPORT    __attribute__((visibility("default")))
 
 /* Does the other side's *p reach as far as member m? */
@@ -252,6 +252,8 @@ typedef struct lz_host {
     int32_t  (*usage)(lz_call *c, const lz_usage *u);            /* cumulative; the last one counts */
     int32_t  (*limit_as)(lz_call *c, lz_str name); /* in build(): the body that the host makes carries the output limit
                                                     under this name, whatever the caller called it */
+    int32_t  (*dropped)(lz_call *c, lz_str param);               /* in build(): this parameter of the caller's, "seed", has no
+                                                    twin here: left out, or cut to what the vendor takes. The caller is told */
     int32_t  (*fail)(lz_call *c, const lz_fault *f);             /* from build, reply, event, end: this attempt is over, also
                                                                     inside a 200; return what it returns */
 

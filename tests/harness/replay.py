@@ -26,23 +26,25 @@ ASK = [{"role": "user", "content": "Replay, please."}]
 class Exchange:
     def __init__(self, folder, name):
         meta = json.loads((folder / f"{name}.meta.json").read_text())
-        self.name, self.path, self.status = name, meta["path"], meta["status"]
+        self.name, self.path, self.status, self.model = name, meta["path"], meta["status"], meta.get("model")
         sse = folder / f"{name}.response.sse"
         self.is_stream = sse.exists()
         self.body = sse.read_bytes() if self.is_stream else (folder / f"{name}.response.json").read_bytes()
         self.content_type = meta["headers"].get("content-type", "application/json")
-        self.headers = {k: v for k, v in meta["headers"].items() if k.startswith(("retry-", "x-ratelimit", "x-request"))}
-        request = folder / f"{name}.request.json"
-        self.request = json.loads(request.read_text()) if request.exists() else \
-            {"model": "gpt-4o", "messages": ASK, "stream": self.is_stream}
+        self.headers = {k: v for k, v in meta["headers"].items()
+                        if k.startswith(("retry-", "x-ratelimit", "x-request", "anthropic-ratelimit"))}
+        self.request, self.openai = (json.loads(file.read_text()) if file.exists() else None
+                                     for file in (folder / f"{name}.request.json", folder / f"{name}.openai.json"))
+        self.has_request = self.request is not None
+        self.request = self.request or {"model": "gpt-4o", "messages": ASK, "stream": self.is_stream}
 
 
-def exchanges(folder):
-    """Those with the routes that the gateway has, by name."""
+def exchanges(folder, is_ours=lambda path: path in ("/v1/chat/completions", "/v1/embeddings")):
+    """Those with the routes that the gateway asks for, by name."""
     if not folder.is_dir():
         return []
     all = [Exchange(folder, f.name.removesuffix(".meta.json")) for f in sorted(folder.glob("*.meta.json"))]
-    return [e for e in all if e.path in ("/v1/chat/completions", "/v1/embeddings")]
+    return [e for e in all if is_ours(e.path)]
 
 
 # ---- five ways to cut ----
