@@ -53,12 +53,21 @@ static struct model {
 	int attempts;
 } model;
 
+static inline void
+model_start(void)
+{
+	for (int b = 0; b < MODEL_BUDGETS; b++)
+		model.budget[b].count = model.budget[b].at = 0;
+	model.attempts = 0;
+}
+
 static inline struct model_period *
 model_period(struct model_budget *b, const char *label)
 {
 	for (int i = 0; i < b->count; i++)
 		if (strcmp(b->period[i].label, label) == 0)
 			return &b->period[i];
+	b->period[b->count] = (struct model_period){ .spent = 0 };
 	strcpy(b->period[b->count].label, label);
 	return &b->period[b->count++];
 }

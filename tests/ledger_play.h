@@ -3,8 +3,10 @@
  *
  * The real one is all that money crosses in the gateway: keys and their reload, the
  * stage's reserve, top-up and settle, the ledger, two workers' spools, the storage
- * thread's mover, the database, recovery. Only the provider is missing: a byte says how
- * an attempt ended. Time stands still but for the operations that move it.
+ * thread's mover, the database, recovery; or, where a play has no books, the plain
+ * reading of the spools in ledger_plain.h in place of the last three. Only the provider
+ * is missing: a byte says how an attempt ended. Time stands still but for the operations
+ * that move it.
  *
  * What is checked: every admission and refusal; spent and reserved of every budget after
  * nearly every step; after each crash, that the database and a ledger loaded from it
@@ -28,6 +30,7 @@
 #include "base/log.h"
 #include "key/stage.h"
 #include "ledger_model.h"
+#include "ledger_plain.h"
 #include "store/mover.h"
 #include "store/recover.h"
 #include "trace/trace.h"
@@ -79,9 +82,9 @@ struct play_request {
 
 static struct {
 	const uint8_t *p, *end;
-	bool is_told; /* prints what it does */
+	bool is_told;   /* prints what it does */
+	bool has_books; /* a database behind the spools, which are files */
 	int step;
-	char last[160];
 	long tally[PLAY_TALLIES];
 	int64_t now_ms;
 	unsigned long number; /* of the play: its names are its own */
@@ -95,6 +98,7 @@ static struct {
 	/* the real one */
 	struct loop *loop;
 	struct ledger *ledger;
+	struct budget *budget[MODEL_BUDGETS];
 	struct keys *keys;
 	struct worker worker[PLAY_WORKERS];
 	struct mover mover;
@@ -117,17 +121,20 @@ static void play_give_up(const char *why);
 	do {                                                                             \
 		if (!(condition)) {                                                      \
 			char why_[400];                                                  \
-			(void)snprintf(why_, sizeof why_, "step %d (%s): %s", play.step, \
-			    play.last, #condition);                                      \
+			(void)snprintf(why_, sizeof why_,                                \
+			    "step %d, %s books: %s; LATENZA_PLAY_TOLD=1 tells the way",  \
+			    play.step, play.has_books ? "with" : "without", #condition); \
 			play_give_up(why_);                                              \
 		}                                                                        \
 	} while (0)
 
 #define PLAY_SAY(...)                                                                    \
 	do {                                                                             \
-		(void)snprintf(play.last, sizeof play.last, __VA_ARGS__);                \
-		if (play.is_told)                                                        \
-			(void)fprintf(stderr, "%4d %s\n", play.step, play.last);         \
+		if (play.is_told) {                                                      \
+			(void)fprintf(stderr, "%4d ", play.step);                        \
+			(void)fprintf(stderr, __VA_ARGS__);                              \
+			(void)fputc('\n', stderr);                                       \
+		}                                                                        \
 	} while (0)
 
 /* ---- bytes ---- */
@@ -173,10 +180,14 @@ static inline const char *
 play_label(int kind)
 {
 	static char label[PERIOD_KINDS][MODEL_LABEL];
+	static int64_t of_day[PERIOD_KINDS];
 	time_t seconds = (time_t)(play.now_ms / 1000);
 	char *out = label[kind];
 	struct tm tm;
 
+	if (of_day[kind] == play.now_ms / play_day_ms)
+		return out;
+	of_day[kind] = play.now_ms / play_day_ms;
 	(void)gmtime_r(&seconds, &tm);
 	if (kind == PERIOD_DAY)
 		(void)strftime(out, MODEL_LABEL, "day:%Y-%m-%d", &tm);
@@ -195,7 +206,8 @@ play_write(int fd, const void *p, size_t n)
 	struct stat st;
 
 	/* The loop's wake-ups go through here as well. */
-	if (!play.device_fails || fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))
+	if (!play.device_fails ||
+	    (plain_file(fd) == NULL && (fstat(fd, &st) != 0 || !S_ISREG(st.st_mode))))
 		return play_system_io.write(fd, p, n);
 	if (play.device_is_short && n > 1) {
 		play.device_is_short = false;
@@ -216,13 +228,14 @@ play_first_budget(int key)
 static inline struct budget *
 play_budget(int b)
 {
-	struct budget *found;
 	char scope[64];
 
+	if (play.budget[b] != NULL)
+		return play.budget[b];
 	(void)snprintf(scope, sizeof scope, "key:k%d-%lu", b / 2, play.number);
-	found = ledger_budget(play.ledger, lz_strz(scope), play_kinds[b], NULL);
-	PLAY_MUST(found != NULL);
-	return found;
+	play.budget[b] = ledger_budget(play.ledger, lz_strz(scope), play_kinds[b], NULL);
+	PLAY_MUST(play.budget[b] != NULL);
+	return play.budget[b];
 }
 
 /* Looks at one budget on both sides. */
@@ -741,6 +754,8 @@ play_move(void)
 	bool more = true;
 
 	PLAY_SAY("the storage thread moves");
+	if (!play.has_books)
+		return;
 	PLAY_MUST(mover_step(&play.mover, &more, &e) == ST_OK);
 }
 
@@ -785,7 +800,8 @@ play_open_spools(void)
 
 	play.boot++;
 	for (unsigned i = 0; i < PLAY_WORKERS; i++) {
-		struct spool_options o = { .dir = play.spool_dir,
+		struct spool_options o = { .dir = play.has_books ? play.spool_dir
+								 : PLAIN_DIR,
 			.worker = i,
 			.boot = play.boot,
 			.segment_bytes = 4096,
@@ -797,10 +813,38 @@ play_open_spools(void)
 		    (struct worker){ .number = i, .loop = play.loop, .spool = spools[i] };
 		play.has_failed[i] = false;
 	}
-	play.mover = (struct mover){ .db = play.db, .dir = play.spool_dir };
-	PLAY_MUST(mover_open(&play.mover, spools, PLAY_WORKERS, &e) == ST_OK);
+	if (play.has_books) {
+		play.mover = (struct mover){ .db = play.db, .dir = play.spool_dir };
+		PLAY_MUST(mover_open(&play.mover, spools, PLAY_WORKERS, &e) == ST_OK);
+	}
 	for (int i = 0; i < PLAY_SLOTS; i++)
 		play.slot[i].r.worker = &play.worker[i % PLAY_WORKERS];
+}
+
+static inline void
+play_recover(void)
+{
+	struct err e = { "" };
+
+	if (!play.has_books) {
+		plain_recover(play_config.ledger_uncertain);
+	} else if (recover_spool(play.db, play.spool_dir, play_config.ledger_uncertain,
+		       &e) != ST_OK) {
+		(void)fprintf(stderr, "%s\n", e.text);
+		PLAY_MUST(!"the spool is recovered");
+	}
+}
+
+static inline void
+play_load(void)
+{
+	struct err e = { "" };
+
+	if (play.has_books)
+		PLAY_MUST(db_spend_each(play.db, play_load_spend, NULL, &e) == ST_OK);
+	for (unsigned i = 0; !play.has_books && i < plain.sums; i++)
+		(void)play_load_spend(NULL, lz_strz(plain.sum[i].scope),
+		    lz_strz(plain.sum[i].period), plain.sum[i].spent_nano_eur);
 }
 
 /* As gateway.c does it: recovery, what was spent, keys. */
@@ -813,14 +857,11 @@ play_start(void)
 	play.loop = loop_new(&e);
 	PLAY_MUST(play.loop != NULL);
 	play_turn_loop();
-	if (recover_spool(play.db, play.spool_dir,
-		(enum db_uncertain)play_config.ledger_uncertain, &e) != ST_OK) {
-		(void)fprintf(stderr, "%s\n", e.text);
-		PLAY_MUST(!"the spool is recovered");
-	}
+	play_recover();
 	play.ledger = ledger_new();
+	memset(play.budget, 0, sizeof play.budget);
 	play.keys = keys_new(pepper, play.ledger, &play.loop, 1);
-	PLAY_MUST(db_spend_each(play.db, play_load_spend, NULL, &e) == ST_OK);
+	play_load();
 	for (int key = 0; key < PLAY_KEYS; key++)
 		if (play.is_key_there[key])
 			play_put_key(key);
@@ -835,7 +876,8 @@ play_stop(void)
 {
 	bool did_fail = play.device_fails;
 
-	mover_close(&play.mover);
+	if (play.has_books)
+		mover_close(&play.mover);
 	play.device_fails = true;
 	play.device_is_short = false;
 	for (int i = 0; i < PLAY_WORKERS; i++)
@@ -849,28 +891,48 @@ play_stop(void)
 	ledger_free(play.ledger);
 }
 
+/* What is written of a budget. */
+static inline int64_t
+play_spent(const char *scope, const char *period)
+{
+	struct err e = { "" };
+	int64_t spent = -1;
+
+	if (!play.has_books)
+		return plain_spent(lz_strz(scope), lz_strz(period));
+	PLAY_MUST(
+	    db_spend_get(play.db, lz_strz(scope), lz_strz(period), &spent, &e) == ST_OK);
+	return spent;
+}
+
+static inline void
+play_check_period(const char *scope, const struct model_period *p)
+{
+	int64_t spent = play_spent(scope, p->label);
+
+	if (spent != p->spent)
+		(void)fprintf(stderr, "%s, %s: written is %lld, the model has %lld\n",
+		    scope, p->label, (long long)spent, (long long)p->spent);
+	PLAY_MUST(spent == p->spent);
+}
+
 static inline void
 play_check_books(void)
 {
-	struct err e = { "" };
+	int64_t all = 0;
+	char scope[64];
 
-	for (int b = 0; b < MODEL_BUDGETS; b++)
+	for (int b = 0; b < MODEL_BUDGETS; b++) {
+		(void)snprintf(scope, sizeof scope, "key:k%d-%lu", b / 2, play.number);
 		for (int i = 0; i < model.budget[b].count; i++) {
 			const struct model_period *p = &model.budget[b].period[i];
-			int64_t spent = -1;
-			char scope[64];
 
-			(void)snprintf(
-			    scope, sizeof scope, "key:k%d-%lu", b / 2, play.number);
-			PLAY_MUST(db_spend_get(play.db, lz_strz(scope), lz_strz(p->label),
-				      &spent, &e) == ST_OK);
-			if (spent != p->spent)
-				(void)fprintf(stderr,
-				    "%s, %s: the database has %lld, the model %lld\n",
-				    scope, p->label, (long long)spent,
-				    (long long)p->spent);
-			PLAY_MUST(spent == p->spent);
+			all += p->spent;
+			if (p->spent != 0 || play.has_books)
+				play_check_period(scope, p);
 		}
+	}
+	PLAY_MUST(play.has_books || plain_total() == all);
 }
 
 static inline void
@@ -912,6 +974,8 @@ play_end_in_order(void)
 	PLAY_MUST(ledger_reserved_total(play.ledger) == 0);
 	for (unsigned i = 0; i < PLAY_WORKERS; i++)
 		play_flush(i);
+	if (!play.has_books)
+		return;
 	while (more)
 		PLAY_MUST(mover_step(&play.mover, &more, &e) == ST_OK);
 	PLAY_MUST(mover_finish(&play.mover, &e) == ST_OK);
@@ -973,6 +1037,8 @@ play_set_up(void)
 	setenv("TZ", "UTC", 1);
 	tzset();
 	log_set_level(LOG_LEVEL_ERROR + 1);
+	play.is_told = getenv("LATENZA_PLAY_TOLD") != NULL;
+	plain_set_up();
 	play_system_io = io;
 	io.write = play_write;
 	play.now_ms = play_start_ms;
@@ -1000,7 +1066,7 @@ play_tear_down(void)
 	play_close_book();
 	for (int i = 0; i < PLAY_SLOTS; i++)
 		arena_free(play.slot[i].r.arena);
-	io = play_system_io;
+	plain_tear_down();
 	clock_set_source(NULL);
 }
 
@@ -1053,7 +1119,7 @@ play_step(void)
 static inline void
 play_first_act(void)
 {
-	memset(&model, 0, sizeof model);
+	model_start();
 	play.now_ms = play_start_ms + play_number() * 60000;
 	play_config.ledger_uncertain = (enum db_uncertain)(play_byte() % 3);
 	for (int i = 0; i < PLAY_SLOTS; i++)
@@ -1070,17 +1136,40 @@ play_first_act(void)
 	play_start();
 }
 
+/* Every attempt was charged once, and every request traced once. */
+static inline void
+play_last_act(void)
+{
+	long charges = 0, traces = 0;
+
+	for (int i = 0; i < model.attempts; i++)
+		charges += model.attempt[i].is_settle_written;
+	for (int i = 0; i < play.requests; i++)
+		traces += play.request[i].is_traced;
+	if (!play.has_books) {
+		PLAY_MUST(plain.charges == charges && plain.traces == traces);
+		return;
+	}
+	play.book_charges += charges;
+	play.book_traces += traces;
+	if (++play.book_plays == PLAY_BOOK_PLAYS)
+		play_close_book();
+}
+
 /* Plays one sequence. play_set_up() was called. */
 static inline void
-play_bytes(const uint8_t *p, size_t n)
+play_bytes(const uint8_t *p, size_t n, bool has_books)
 {
+	play.has_books = has_books;
 	play.p = p;
 	play.end = p + n;
 	play.step = 0;
 	play.requests = 0;
 	play.device_fails = false;
 	play.number++;
-	if (play.db == NULL)
+	if (!has_books)
+		plain_start();
+	else if (play.db == NULL)
 		play_open_book();
 	play_first_act();
 	while (play.p < play.end) {
@@ -1093,12 +1182,7 @@ play_bytes(const uint8_t *p, size_t n)
 	play_stop();
 	for (int b = 0; b < MODEL_BUDGETS; b++)
 		play.tally[PLAY_ROLLED] += model.budget[b].count - 1;
-	for (int i = 0; i < model.attempts; i++)
-		play.book_charges += model.attempt[i].is_settle_written;
-	for (int i = 0; i < play.requests; i++)
-		play.book_traces += play.request[i].is_traced;
-	if (++play.book_plays == PLAY_BOOK_PLAYS)
-		play_close_book();
+	play_last_act();
 }
 
 #endif
