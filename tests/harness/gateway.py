@@ -67,7 +67,7 @@ class Gateway:
     def standard(self, provider):
         providers = {"echo": {"plugin": "echo", "test": True}}
         if provider is not None:
-            providers["fake"] = {"plugin": "compatible", "base_url": provider.base_url, "api_keys": ["env:FAKE_KEY"],
+            providers["fake"] = {"plugin": provider.dialect.plugin, "base_url": provider.base_url, "api_keys": ["env:FAKE_KEY"],
                                  "models": [{"id": m, "context_window": 32768, "max_output_tokens": 4096, **PRICES}
                                             for m in provider.models] +
                                            [{"id": m, "mode": "embedding", "context_window": 8191,

@@ -1,4 +1,4 @@
-"""A scripted OpenAI-compatible provider: says what the test tells it to, and remembers what it was asked.
+"""A scripted provider, OpenAI-compatible unless it is given another dialect: says what the test tells it to, and remembers what it was asked.
 
     provider.script(status=429, headers={"retry-after": "2"}, times=1)   the next call only
     provider.script(model="slow", delay=1.0)                             every call for that model
@@ -11,6 +11,8 @@
 
 The first script whose model matches and whose times are not used up applies; else the answer repeats the last user
 message. One thread per connection: tests ask for hundreds of streams, not for thousands.
+
+A dialect says how the answers are written and what a request asks; OpenAI's is here, others' in the rows of wires.py.
 
 SPDX-License-Identifier: MIT
 """
@@ -49,8 +51,101 @@ class Server(ThreadingHTTPServer):
     allow_reuse_address = True
 
 
+class OpenAI:
+    """The dialect of those who resemble OpenAI. What another has in common with it, it inherits."""
+
+    plugin, base_path, call_id = "compatible", "/v1", "call_Ab-1_9.x"
+    content_type, done = "text/event-stream", b"data: [DONE]\n\n"
+    # What it answers -> what the client is told: status, code. Not here: as the fault table says of the status alone.
+    codes = {400: "scripted_400", 404: "scripted_404", 413: "scripted_413", 422: "scripted_422"}
+
+    # What an answer that calls a tool may hold that must come back unchanged in the next request; None: there is no such
+    # thing. signed_answer(call) is such an answer, signed_back(body) what a request brought back of it.
+    signed = None
+
+    # ---- what is asked ----
+
+    def is_chat(self, path):
+        return path.endswith("/chat/completions")
+
+    def is_embeddings(self, path):
+        return path.endswith("/embeddings")
+
+    def model(self, path, body):
+        return body.get("model")
+
+    def is_stream(self, path, body):
+        return bool(body.get("stream"))
+
+    def last_text(self, body):
+        return last_user_text(body)
+
+    def key(self, headers):
+        return headers["authorization"].removeprefix("Bearer ")
+
+    def schema(self, body):
+        form = body["response_format"]
+        assert form["type"] == "json_schema" and form["json_schema"]["strict"] is True
+        return form["json_schema"]["schema"]
+
+    def tools_used(self, body):
+        """[(id, name, arguments as an object)], [(id, result)] of the conversation."""
+        calls = [(c["id"], c["function"]["name"], json.loads(c["function"]["arguments"]))
+                 for m in body["messages"] for c in m.get("tool_calls") or []]
+        return calls, [(m["tool_call_id"], m["content"]) for m in body["messages"] if m["role"] == "tool"]
+
+    # ---- what is answered ----
+
+    def error(self, status):
+        return {"error": {"message": f"scripted {status}", "type": "scripted", "param": None, "code": f"scripted_{status}"}}
+
+    def embeddings(self, body, script):
+        return embeddings_of(body, script.vectors or body.get("encoding_format"))
+
+    def whole(self, body, script):
+        message = {"role": "assistant", "content": "".join(script.chunks or [self.last_text(body)])}
+        if script.tool_calls:
+            message = {"role": "assistant", "content": None, "tool_calls": script.tool_calls}
+        return {"id": "chatcmpl-scripted", "object": "chat.completion", "created": 1, "model": body.get("model"),
+                "choices": [{"index": 0, "message": message, "logprobs": None,
+                             "finish_reason": "tool_calls" if script.tool_calls else script.finish}],
+                "usage": usage_of(script)}
+
+    def event(self, body, delta, finish=None, usage=None, choices=True):
+        chunk = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1,
+                 "model": body.get("model"),
+                 "choices": [{"index": 0, "delta": delta, "finish_reason": finish}] if choices else []}
+        if usage:
+            chunk["usage"] = usage
+        return f"data: {json.dumps(chunk)}\n\n".encode()
+
+    def opening(self, body, script):
+        """A list of events; so are the next five."""
+        return [self.event(body, {"role": "assistant", "content": ""})]
+
+    def piece(self, body, text):
+        return [self.event(body, {"content": text})]
+
+    def call(self, body, index, call):
+        return [self.event(body, {"tool_calls": [{"index": index, **call}]})]
+
+    def failing(self, body):
+        return [b'data: {"error":{"message":"scripted end","type":"server_error"}}\n\n']
+
+    def closing(self, body, script):
+        out = [self.event(body, {}, finish="tool_calls" if script.tool_calls else script.finish)]
+        if (body.get("stream_options") or {}).get("include_usage"):
+            out.append(self.event(body, {}, usage=usage_of(script), choices=False))
+        return out
+
+    def ending(self):
+        """Left out when the script's end is "no done"."""
+        return [self.done]
+
+
 class Provider:
-    def __init__(self, models=("fake-1", "fake-2"), embedding_models=("fake-embed",)):
+    def __init__(self, models=("fake-1", "fake-2"), embedding_models=("fake-embed",), dialect=None):
+        self.dialect = dialect or OpenAI()
         self.models, self.embedding_models = list(models), list(embedding_models)
         self.scripts, self.requests, self.lock = [], [], threading.Lock()
         self.cancelled = 0  # connections that the gateway closed before the answer was whole
@@ -68,7 +163,7 @@ class Provider:
 
     @property
     def base_url(self):
-        return f"http://127.0.0.1:{self.port}/v1"
+        return f"http://127.0.0.1:{self.port}{self.dialect.base_path}"
 
     def script(self, **what):
         with self.lock:
@@ -83,11 +178,12 @@ class Provider:
                     return s
         return Script()
 
-    def calls(self, model=None, path="/chat/completions"):
-        """How many chat completions arrived, or embeddings."""
+    def calls(self, model=None, path=None):
+        """How many chat completions arrived, or others with this end of a path."""
+        is_meant = self.dialect.is_chat if path is None else lambda asked: asked.endswith(path)
         with self.lock:
-            return sum(1 for r in self.requests if r["path"].endswith(path) and
-                       (model is None or r["body"].get("model") == model))
+            return sum(1 for r in self.requests if is_meant(r["path"]) and
+                       (model is None or self.dialect.model(r["path"], r["body"]) == model))
 
     def last(self):
         with self.lock:
@@ -199,68 +295,54 @@ def make_handler(provider):
             return left
 
         def answer(self, body, script):
-            if script.end == "reset" and not body.get("stream"):
+            dialect = provider.dialect
+            is_stream = dialect.is_stream(self.path, body)
+            if script.end == "reset" and not is_stream:
                 return self.cut()
             if script.raw is not None:
                 return self.send_json(script.status, script.raw, script.headers)
             if script.status != 200:
-                error = script.body or {"error": {"message": f"scripted {script.status}", "type": "scripted",
-                                                  "param": None, "code": f"scripted_{script.status}"}}
-                return self.send_json(script.status, error, script.headers)
-            if body.get("stream"):
+                return self.send_json(script.status, script.body or dialect.error(script.status), script.headers)
+            if is_stream:
                 return self.stream(body, script)
-            if self.path.endswith("/embeddings") and script.body is None:
-                return self.send_json(200, embeddings_of(body, script.vectors or body.get("encoding_format")))
-            self.send_json(200, script.body or self.whole(body, script), script.headers)
-
-        def whole(self, body, script):
-            message = {"role": "assistant", "content": "".join(script.chunks or [last_user_text(body)])}
-            if script.tool_calls:
-                message = {"role": "assistant", "content": None, "tool_calls": script.tool_calls}
-            return {"id": "chatcmpl-scripted", "object": "chat.completion", "created": 1, "model": body.get("model"),
-                    "choices": [{"index": 0, "message": message, "logprobs": None,
-                                 "finish_reason": "tool_calls" if script.tool_calls else script.finish}],
-                    "usage": usage_of(script)}
-
-        def event(self, body, delta, finish=None, usage=None, choices=True):
-            chunk = {"id": "chatcmpl-scripted", "object": "chat.completion.chunk", "created": 1,
-                     "model": body.get("model"),
-                     "choices": [{"index": 0, "delta": delta, "finish_reason": finish}] if choices else []}
-            if usage:
-                chunk["usage"] = usage
-            self.send_chunk(f"data: {json.dumps(chunk)}\n\n".encode())
+            if dialect.is_embeddings(self.path) and script.body is None:
+                return self.send_json(200, dialect.embeddings(body, script))
+            self.send_json(200, script.body or dialect.whole(body, script), script.headers)
 
         def send_chunk(self, data):
             self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
             self.wfile.flush()
 
+        def send_all(self, events):
+            for event in events:
+                self.send_chunk(event)
+
         def stream(self, body, script):
+            dialect = provider.dialect
             self.send_response(200)
-            self.send_header("content-type", "text/event-stream")
+            self.send_header("content-type", dialect.content_type)
             self.send_header("transfer-encoding", "chunked")
             self.end_headers()
             if script.events is not None:
                 return self.stream_events(script)
-            self.event(body, {"role": "assistant", "content": ""})
-            pieces = script.chunks if script.chunks is not None else [last_user_text(body)]
+            self.send_all(dialect.opening(body, script))
+            pieces = script.chunks if script.chunks is not None else [dialect.last_text(body)]
             for number, piece in enumerate(pieces):
                 if script.step is not None and number >= script.step_from:
                     script.step.acquire(timeout=60)
                 if script.pace:
                     self.is_left(script.pace)
-                self.event(body, {"content": piece})
+                self.send_all(dialect.piece(body, piece))
             for index, call in enumerate(script.tool_calls or []):
-                self.event(body, {"tool_calls": [{"index": index, **call}]})
+                self.send_all(dialect.call(body, index, call))
             if script.end in ("cut", "reset"):
                 return self.cut()
             if script.end == "error":
-                self.send_chunk(b'data: {"error":{"message":"scripted end","type":"server_error"}}\n\n')
+                self.send_all(dialect.failing(body))
             else:
-                self.event(body, {}, finish="tool_calls" if script.tool_calls else script.finish)
-                if (body.get("stream_options") or {}).get("include_usage"):
-                    self.event(body, {}, usage=usage_of(script), choices=False)
+                self.send_all(dialect.closing(body, script))
                 if script.end == "done":
-                    self.send_chunk(b"data: [DONE]\n\n")
+                    self.send_all(dialect.ending())
             self.wfile.write(b"0\r\n\r\n")
             self.wfile.flush()
 

@@ -7,6 +7,7 @@ import copy
 import json
 import re
 
+from harness.provider import OpenAI
 from harness.wire import Said, Wire, events_of
 
 FINISH = {"end_turn": "stop", "stop_sequence": "stop", "pause_turn": "stop", "tool_use": "tool_calls", "max_tokens": "length",
@@ -205,6 +206,96 @@ def ask_again(request, message):
     return out
 
 
+# ---- a scripted provider ----
+
+STOPS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+TYPES = {400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+         413: "request_too_large", 422: "invalid_request_error", 429: "rate_limit_error", 529: "overloaded_error"}
+
+
+class Scripted(OpenAI):
+    plugin, base_path, call_id = "anthropic", "/v1", "toolu_01Ab-1_9x"
+    codes = {400: None, 404: "model_not_found", 413: "request_too_large", 422: None}
+    signed = [{"type": "thinking", "thinking": "Ghent, then.", "signature": "c2lnbmVk+/=="},
+              {"type": "redacted_thinking", "data": "aGlkZGVu"}]
+
+    def is_chat(self, path):
+        return path.endswith("/messages")
+
+    def last_text(self, body):
+        said = [b["text"] for m in body["messages"] if m["role"] == "user" for b in as_blocks(m["content"]) if b["type"] == "text"]
+        return said[-1]
+
+    def key(self, headers):
+        assert headers["anthropic-version"] and "authorization" not in headers
+        return headers["x-api-key"]
+
+    def schema(self, body):
+        assert body["output_config"]["format"]["type"] == "json_schema"
+        return body["output_config"]["format"]["schema"]
+
+    def tools_used(self, body):
+        blocks = [b for m in body["messages"] for b in as_blocks(m["content"])]
+        return ([(b["id"], b["name"], b["input"]) for b in blocks if b["type"] == "tool_use"],
+                [(b["tool_use_id"], "".join(t["text"] for t in b["content"])) for b in blocks if b["type"] == "tool_result"])
+
+    def error(self, status):
+        return {"type": "error", "error": {"type": TYPES.get(status, "api_error"), "message": f"scripted {status}"}}
+
+    def signed_answer(self, call):
+        return self.message({"model": "fake-1"}, None, [*self.signed, self.block(call)], "tool_use")
+
+    def signed_back(self, body):
+        return body["messages"][1]["content"][:2]
+
+    def message(self, body, script, content, stop):
+        return {"id": "msg_scripted", "type": "message", "role": "assistant", "model": body["model"], "content": content,
+                "stop_reason": stop, "stop_sequence": None,
+                "usage": dict(zip(("input_tokens", "output_tokens"), script.usage if script else (7, 5)))}
+
+    def block(self, call):
+        return {"type": "tool_use", "id": call["id"], "name": call["function"]["name"],
+                "input": json.loads(call["function"]["arguments"])}
+
+    def stop(self, script):
+        return "tool_use" if script.tool_calls else STOPS[script.finish]
+
+    def whole(self, body, script):
+        text = "".join(script.chunks or [self.last_text(body)])
+        content = [self.block(c) for c in script.tool_calls or []] or [{"type": "text", "text": text}]
+        return self.message(body, script, content, self.stop(script))
+
+    def event(self, kind, **more):
+        return f"event: {kind}\ndata: {json.dumps({'type': kind, **more})}  \n\n".encode()
+
+    def opening(self, body, script):
+        return [self.event("message_start", message=self.message(body, script, [], None)),
+                self.event("content_block_start", index=0, content_block={"type": "text", "text": ""}), self.event("ping")]
+
+    def piece(self, body, text):
+        return [self.event("content_block_delta", index=0, delta={"type": "text_delta", "text": text})]
+
+    def call(self, body, index, call):
+        begun = {"type": "tool_use", "id": call["id"], "name": call["function"]["name"], "input": {}}
+        half = len(call["function"]["arguments"]) // 2
+        pieces = call["function"]["arguments"][:half], call["function"]["arguments"][half:]
+        return [self.event("content_block_stop", index=index),
+                self.event("content_block_start", index=index + 1, content_block=begun),
+                *(self.event("content_block_delta", index=index + 1, delta={"type": "input_json_delta", "partial_json": p})
+                  for p in pieces)]
+
+    def failing(self, body):
+        return [self.event("error", error={"type": "overloaded_error", "message": "scripted end"})]
+
+    def closing(self, body, script):
+        return [self.event("content_block_stop", index=len(script.tool_calls or [])),
+                self.event("message_delta", delta={"stop_reason": self.stop(script), "stop_sequence": None},
+                           usage={"output_tokens": script.usage[1]})]
+
+    def ending(self):
+        return [self.event("message_stop")]
+
+
 WIRE = Wire(
     name="anthropic", model="claude-haiku-4-5",
     is_answer=lambda path: path.split("?")[0].endswith("/messages"),
@@ -228,5 +319,5 @@ WIRE = Wire(
     turns=[("matrix-tc-auto-1", "matrix-tc-auto-2"), ("tool-parallel-1", "tool-parallel-2"), ("stream-tool-1", "stream-tool-2"),
            ("thinking-tool-1", "thinking-tool-2"), ("whole-thinking-1", "whole-thinking-2"),
            ("stream-thinking-1", "stream-thinking-2")],
-    cut_off=("stream-error-mid",),
+    cut_off=("stream-error-mid",), scripted=Scripted(),
 )
