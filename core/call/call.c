@@ -75,6 +75,7 @@ learn(struct call *c, const char *end)
 	struct attempt *a = c->a;
 	bool is_fault = a->blame == LZ_UPSTREAM_DOWN;
 
+	request_probe_ended(a, a->ended_us, is_fault);
 	if ((is_fault && c->is_hurried && strstr(end, "timeout") != NULL) ||
 	    (!is_fault && a->status == 0))
 		request_drop_attempt(a);
@@ -135,6 +136,7 @@ call_succeeded(struct call *c)
 	int64_t first = a->first_token_us > 0 ? a->first_token_us : a->first_byte_us;
 
 	ended(c, "ok", LZ_UPSTREAM_OK, LZ_UPSTREAM_OK);
+	request_probe_ended(a, a->ended_us, false);
 	if (a->first_token_us > 0)
 		metric_time(METRIC_TTFT_TIME, first - a->sent_us);
 	if (a->is_live)

@@ -38,6 +38,7 @@ struct fx {
 struct routing {
 	lz_str strategy;
 	int64_t attempts, timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
+	int64_t backoff_ms, retry_wait_ms;
 };
 
 struct retention {
@@ -140,7 +141,7 @@ static const lz_option routing_rows[] = {
 	    "the router of requests and keys that name none; absent: balanced, if it is "
 	    "there",
 	    "", NULL, 0, 0, LZ_TEXT_OPTION, LZ_AT(struct routing, strategy, lz_str) },
-	LZ_OPT_INT(struct routing, attempts, "3", 1, 10, NULL,
+	LZ_OPT_INT(struct routing, attempts, "3", 1, 8, NULL,
 	    "provider calls for one request at most"),
 	LZ_OPT_INT(struct routing, timeout_ms, "60s", 100, HOUR, "duration",
 	    "a whole request that does not stream, and a stream up to its first byte"),
@@ -148,6 +149,12 @@ static const lz_option routing_rows[] = {
 	    "a provider's first byte"),
 	LZ_OPT_INT(struct routing, idle_timeout_ms, "60s", 100, HOUR, "duration",
 	    "the longest silence inside a provider's answer"),
+	LZ_OPT_INT(struct routing, backoff_ms, "200ms", 1, 60000, "duration",
+	    "before a target that failed is asked again when no other is left; twice as "
+	    "long each time, at random between a half and the whole"),
+	LZ_OPT_INT(struct routing, retry_wait_ms, "5s", 0, 60000, "duration",
+	    "the longest that a request waits for that, or for a provider's Retry-After; "
+	    "0: it does not wait"),
 };
 
 static const lz_option retention_rows[] = {
@@ -367,6 +374,8 @@ settle_routing(struct config *c, const struct routing *r)
 	c->timeout_ms = (unsigned)r->timeout_ms;
 	c->first_byte_timeout_ms = (unsigned)r->first_byte_timeout_ms;
 	c->idle_timeout_ms = (unsigned)r->idle_timeout_ms;
+	c->backoff_ms = (unsigned)r->backoff_ms;
+	c->retry_wait_ms = (unsigned)r->retry_wait_ms;
 	c->default_strategy = r->strategy;
 }
 

@@ -89,6 +89,18 @@ take_back(struct request *r)
 	r->fault = FAULT_NONE;
 }
 
+static unsigned
+row_of(const struct request *r, enum step (*run)(struct request *r))
+{
+	unsigned i = 0;
+
+	while (r->route->stages[i].run != run) {
+		must(r->route->stages[i].run != NULL);
+		i++;
+	}
+	return i;
+}
+
 /* A candidate whose bound does not fit is passed over while a cheaper one may. When
  * nobody is left, the budget is why. */
 static enum step
@@ -102,7 +114,9 @@ reserve(struct request *r)
 
 		take_back(r);
 		s = policy_next(r);
-		if (s == STEP_NEXT)
+		if (s == STEP_WAIT) /* it goes on behind that row */
+			r->stage = row_of(r, policy_next);
+		else if (s == STEP_NEXT)
 			s = key_reserve(r);
 		else if (r->fault == FAULT_NO_PROVIDER) {
 			r->fault = why;
@@ -116,18 +130,6 @@ reserve(struct request *r)
 /* ---- from row to row ---- */
 
 static void end(struct request *r);
-
-static unsigned
-row_of(const struct request *r, enum step (*run)(struct request *r))
-{
-	unsigned i = 0;
-
-	while (r->route->stages[i].run != run) {
-		must(r->route->stages[i].run != NULL);
-		i++;
-	}
-	return i;
-}
 
 static void move(struct request *r, enum step s);
 

@@ -152,9 +152,8 @@ fail_excluded(struct request *r, enum exclusion x)
 		    "'%.*s' is not %s, or its provider has no %.*s", STR_ARG(r->model),
 		    request_kind(r)->model, STR_ARG(request_kind(r)->name));
 	default:
-		return request_fail(r, FAULT_NO_PROVIDER, NULL,
-		    "no provider of '%.*s' is healthy at present; try again in a moment",
-		    STR_ARG(r->model));
+		must(!"a reason to be out that no filter gives");
+		return STEP_FAULT;
 	}
 }
 
@@ -228,7 +227,9 @@ policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str 
 		if (depth(c->excluded) > depth(last))
 			last = c->excluded;
 	}
-	return is_anyone_left ? STEP_NEXT : fail_excluded(r, last);
+	/* Who is only unhealthy may be well again in a moment: next.c knows. */
+	return is_anyone_left || last == EXCLUDED_HEALTH ? STEP_NEXT
+							 : fail_excluded(r, last);
 }
 
 /* Nine decimals are more than a reader wants; printf's way of finding them costs as much

@@ -1,12 +1,25 @@
-/* next.c - which candidate gets the next attempt, and with which credential.
+/* next.c - who gets the next attempt, with which credential, and when.
+ *
+ * In this order: the same target with its next credential, when the credential was the
+ * reason; the best healthy candidate that has not failed; one that failed, once its
+ * back-off is over; and when everybody is unhealthy, one whose breaker may be probed
+ * before its time. While only time stands in the way the request waits, within
+ * routing.retry_wait_ms and its own deadline. Nothing here is decided by who is asked
+ * first: each candidate has passed every filter.
  *
  * SPDX-License-Identifier: MIT
  */
+#include "base/crypto.h"
 #include "policy/bounds.h"
 #include "policy/outcome.h"
 #include "policy/policy.h"
 #include "request/credential.h"
 #include "request/live.h"
+
+enum {
+	PATIENCE_US = 800 * 1000, /* for somebody to be well again, when nobody is */
+	LOOK_US = 50 * 1000       /* and so often it is asked */
+};
 
 static int64_t
 now_us(const struct request *r)
@@ -14,75 +27,12 @@ now_us(const struct request *r)
 	return loop_now(r->worker->loop)->mono_us;
 }
 
+/* ---- what a failure means for those who are left ---- */
+
 static bool
 is_credentials(int32_t blame)
 {
 	return blame == LZ_UPSTREAM_AUTH || blame == LZ_UPSTREAM_QUOTA;
-}
-
-/* The same target with another credential, when the last attempt died of its credential
- * or of that one's rate. */
-static struct candidate *
-same_again(struct request *r)
-{
-	const struct attempt *last;
-
-	if (r->attempt_count == 0)
-		return NULL;
-	last = request_attempt(r);
-	if (last->candidate->excluded != EXCLUDED_NOT) /* it does not fit any more */
-		return NULL;
-	if (!is_credentials(last->blame) && last->blame != LZ_UPSTREAM_RATE)
-		return NULL;
-	return credential_has_another(r, last->target, now_us(r)) ? last->candidate
-								  : NULL;
-}
-
-/* Whose credentials all rest comes last, and is tried rather than nobody. */
-static struct candidate *
-best_left(struct request *r)
-{
-	struct candidate *best = NULL;
-	bool best_is_ready = false, is_ready;
-
-	for (size_t i = 0; i < r->candidate_count; i++) {
-		struct candidate *c = &r->candidate[i];
-
-		if (c->excluded != EXCLUDED_NOT)
-			continue;
-		if (r->attempt_count > 0 &&
-		    !live_is_healthy(live_of(c->target), now_us(r))) {
-			c->excluded = EXCLUDED_HEALTH;
-			continue;
-		}
-		is_ready = credential_is_ready(c->target, now_us(r));
-		if (best == NULL || is_ready > best_is_ready ||
-		    (is_ready == best_is_ready && c->rank < best->rank)) {
-			best = c;
-			best_is_ready = is_ready;
-		}
-	}
-	return best;
-}
-
-static void
-open_attempt(struct request *r, struct candidate *c)
-{
-	struct attempt *a = &r->attempt[r->attempt_count];
-
-	memset(a, 0, sizeof *a);
-	a->number = r->attempt_count++;
-	a->candidate = c;
-	a->target = c->target;
-	a->live = live_of(c->target);
-	live_began(a->live, now_us(r));
-	a->is_live = true;
-	credential_take(r, a, now_us(r));
-	a->bound_nano_eur = c->bound_nano_eur;
-	a->input_nano_eur = c->input_nano_eur;
-	a->output_bound = c->output_bound;
-	a->began_us = now_us(r);
-	a->cost_nano_eur = -1;
 }
 
 /* Attempts by which routing.attempts is used up. A credential that is dead says nothing
@@ -110,26 +60,302 @@ may_try_again(const struct request *r)
 	return last->blame != LZ_UPSTREAM_CALLER && last->blame != LZ_UPSTREAM_FILTERED;
 }
 
-enum step
-policy_next(struct request *r)
+/* It may go better in a moment, at the same target and with the same credential. */
+static bool
+is_passing(const struct attempt *a)
+{
+	return a->blame == LZ_UPSTREAM_DOWN || a->blame == LZ_UPSTREAM_RATE;
+}
+
+/* Between a half and the whole of a time that doubles with each failure there. */
+static int64_t
+backoff_us(const struct request *r, const struct attempt *a)
+{
+	int64_t us = (int64_t)r->config->backoff_ms * 1000;
+	uint32_t draw;
+
+	for (unsigned i = 0; i < a->number; i++)
+		if (r->attempt[i].candidate == a->candidate)
+			us *= 2;
+	crypto_random(&draw, sizeof draw);
+	return us / 2 + (int64_t)((uint64_t)(us / 2) * draw / UINT32_MAX);
+}
+
+/* Retry-After is a floor. What would take longer than a request may wait is not waited
+ * for at all. */
+static int64_t
+again_us(const struct request *r, const struct attempt *a)
+{
+	int64_t wait_us = backoff_us(r, a), said_us = (int64_t)a->retry_after_ms * 1000;
+
+	if (!is_passing(a))
+		return INT64_MAX;
+	if (said_us > wait_us)
+		wait_us = said_us;
+	if (wait_us > (int64_t)r->config->retry_wait_ms * 1000)
+		return INT64_MAX;
+	return a->ended_us + wait_us;
+}
+
+/* The prompt was too long there: only a larger window is worth an attempt. */
+static void
+exclude_no_larger(struct request *r, const struct attempt *a)
+{
+	int64_t window = a->target->model->context_window;
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		struct candidate *c = &r->candidate[i];
+		int64_t its = c->target->model->context_window;
+
+		if (c->excluded == EXCLUDED_NOT && its > 0 && its <= window)
+			c->excluded = EXCLUDED_CONTEXT;
+	}
+}
+
+/* Once per failed attempt. */
+static void
+note_failure(struct request *r, struct attempt *a)
+{
+	if (a->again_us != 0)
+		return;
+	a->again_us = again_us(r, a);
+	if (a->blame == LZ_UPSTREAM_CONTEXT)
+		exclude_no_larger(r, a);
+}
+
+/* ---- who can be asked now ---- */
+
+/* The same target with another credential, when the last attempt died of its credential
+ * or of that one's rate. */
+static struct candidate *
+same_again(struct request *r)
+{
+	const struct attempt *last = request_attempt(r);
+
+	if (last->candidate->excluded != EXCLUDED_NOT) /* it does not fit any more */
+		return NULL;
+	if (!is_credentials(last->blame) && last->blame != LZ_UPSTREAM_RATE)
+		return NULL;
+	return credential_has_another(r, last->target, now_us(r)) ? last->candidate
+								  : NULL;
+}
+
+/* The best of those looked at so far. Whose credentials all rest comes last, and is
+ * tried rather than nobody. */
+struct best {
+	struct candidate *candidate; /* NULL: nobody */
+	bool is_ready;
+};
+
+static void
+compare(const struct request *r, struct best *best, struct candidate *c)
+{
+	bool is_ready = credential_is_ready(c->target, now_us(r));
+
+	if (best->candidate == NULL || is_ready > best->is_ready ||
+	    (is_ready == best->is_ready && c->rank < best->candidate->rank))
+		*best = (struct best){ c, is_ready };
+}
+
+static struct candidate *
+best_left(struct request *r)
+{
+	struct best best = { NULL, false };
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		struct candidate *c = &r->candidate[i];
+
+		if (c->excluded != EXCLUDED_NOT)
+			continue;
+		if (r->attempt_count > 0 &&
+		    !live_is_healthy(live_of(c->target), now_us(r)))
+			c->excluded = EXCLUDED_HEALTH;
+		else
+			compare(r, &best, c);
+	}
+	return best.candidate;
+}
+
+static const struct attempt *
+last_at(const struct request *r, const struct candidate *c)
+{
+	for (unsigned i = r->attempt_count; i-- > 0;)
+		if (r->attempt[i].candidate == c)
+			return &r->attempt[i];
+	return NULL;
+}
+
+/* When one that failed may be asked again; INT64_MAX: not in this request. */
+static int64_t
+due_us(const struct request *r, const struct candidate *c)
+{
+	const struct attempt *a = c->excluded == EXCLUDED_TRIED ? last_at(r, c) : NULL;
+
+	return a != NULL ? a->again_us : INT64_MAX;
+}
+
+/* May it be asked although its breaker is open, because nobody else is left? */
+static bool
+is_last_resort(const struct request *r, const struct candidate *c)
+{
+	struct live *l = live_of(c->target);
+
+	return live_is_healthy(l, now_us(r)) || live_is_last_resort(l, now_us(r));
+}
+
+static struct candidate *
+best_again(struct request *r)
+{
+	struct best best = { NULL, false };
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		struct candidate *c = &r->candidate[i];
+		bool is_due = c->excluded == EXCLUDED_HEALTH || due_us(r, c) <= now_us(r);
+
+		if (is_due && is_last_resort(r, c))
+			compare(r, &best, c);
+	}
+	return best.candidate;
+}
+
+/* NULL: nobody at present. */
+static struct candidate *
+choose(struct request *r)
 {
 	struct candidate *c;
 
-	if (r->attempt_count > 0 && !may_try_again(r))
-		return outcome_fail(r);
-	if (r->attempt_count > 0)
-		bounds_renew(r);
-	c = same_again(r);
-	if (c == NULL) {
-		if (r->attempt_count > 0)
+	if (r->attempt_count > 0) {
+		c = same_again(r);
+		if (c != NULL)
+			return c;
+		if (request_attempt(r)->candidate->excluded == EXCLUDED_NOT)
 			request_attempt(r)->candidate->excluded = EXCLUDED_TRIED;
-		c = best_left(r);
 	}
-	if (c == NULL && r->attempt_count > 0)
+	c = best_left(r);
+	return c != NULL ? c : best_again(r);
+}
+
+/* ---- the attempt ---- */
+
+static void
+open_attempt(struct request *r, struct candidate *c, bool is_probe)
+{
+	struct attempt *a = &r->attempt[r->attempt_count];
+
+	memset(a, 0, sizeof *a);
+	a->number = r->attempt_count++;
+	a->candidate = c;
+	a->target = c->target;
+	a->live = live_of(c->target);
+	a->is_live = true;
+	a->is_probe = is_probe;
+	credential_take(r, a, now_us(r));
+	a->bound_nano_eur = c->bound_nano_eur;
+	a->input_nano_eur = c->input_nano_eur;
+	a->output_bound = c->output_bound;
+	a->began_us = now_us(r);
+	a->cost_nano_eur = -1;
+	c->excluded = EXCLUDED_NOT;
+}
+
+/* ---- waiting for somebody ---- */
+
+/* Nobody is healthy: how long that is waited out counts from when it was met first. */
+static int64_t
+patience_us(struct request *r)
+{
+	int64_t us = (int64_t)r->config->retry_wait_ms * 1000;
+
+	if (r->patience_us == 0)
+		r->patience_us = now_us(r) + (us < PATIENCE_US ? us : PATIENCE_US);
+	return r->patience_us;
+}
+
+/* When it is worth looking at this one again; INT64_MAX: never. */
+static int64_t
+look_at_us(struct request *r, const struct candidate *c)
+{
+	int64_t due = due_us(r, c);
+
+	if (c->excluded != EXCLUDED_HEALTH && (due > now_us(r) || is_last_resort(r, c)))
+		return due;
+	return now_us(r) < patience_us(r) ? now_us(r) + LOOK_US : INT64_MAX;
+}
+
+static int64_t
+look_us(struct request *r)
+{
+	int64_t at_us = INT64_MAX;
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		int64_t its = look_at_us(r, &r->candidate[i]);
+
+		if (its < at_us)
+			at_us = its;
+	}
+	return at_us < r->deadline_us ? at_us : INT64_MAX;
+}
+
+static enum step
+nobody(struct request *r)
+{
+	if (r->attempt_count > 0)
 		return outcome_fail(r);
-	if (c == NULL)
-		return request_fail(r, FAULT_NO_PROVIDER, NULL,
-		    "no provider of '%.*s' is healthy at present", STR_ARG(r->model));
-	open_attempt(r, c);
-	return STEP_NEXT;
+	return outcome_unhealthy(r);
+}
+
+static enum step look(struct request *r);
+
+static void
+looked_again(void *arg)
+{
+	struct request *r = arg;
+	enum step s;
+
+	r->waited_us += now_us(r) - r->looking_us;
+	s = look(r);
+	if (s != STEP_WAIT)
+		request_go_on(r, s);
+}
+
+static enum step
+wait(struct request *r)
+{
+	int64_t at_us = look_us(r);
+
+	r->looking_us = now_us(r);
+	if (at_us == INT64_MAX || loop_timer_set(r->worker->loop, &r->timer,
+				      at_us - r->looking_us, looked_again, r) != ST_OK)
+		return nobody(r);
+	return STEP_WAIT;
+}
+
+static enum step
+look(struct request *r)
+{
+	struct candidate *c;
+
+	while ((c = choose(r)) != NULL) {
+		enum live_start start =
+		    live_begin(live_of(c->target), now_us(r), r->attempt_count > 0);
+
+		if (start == LIVE_BEGUN || start == LIVE_PROBES) {
+			open_attempt(r, c, start == LIVE_PROBES);
+			return STEP_NEXT;
+		}
+		c->excluded = start == LIVE_BUSY ? EXCLUDED_HEALTH : EXCLUDED_RETRIES;
+	}
+	return wait(r);
+}
+
+enum step
+policy_next(struct request *r)
+{
+	if (r->attempt_count > 0) {
+		if (!may_try_again(r))
+			return outcome_fail(r);
+		bounds_renew(r);
+		note_failure(r, request_attempt(r));
+	}
+	return look(r);
 }

@@ -4,6 +4,8 @@
  */
 #include "policy/outcome.h"
 
+#include "request/live.h"
+
 /* What the attempts ended in, counted by what the caller may be told of it. */
 struct story {
 	unsigned rate, credentials, late, retry_ms;
@@ -97,4 +99,32 @@ outcome_fail(struct request *r)
 	    "all %u attempts failed; the last one at %.*s: %s", r->attempt_count,
 	    STR_ARG(last->target->provider->name),
 	    last->end != NULL ? last->end : "no answer");
+}
+
+/* Until the first breaker lets a probe through. */
+static unsigned
+retry_after_s(const struct request *r)
+{
+	int64_t now = loop_now(r->worker->loop)->mono_us, least = INT64_MAX;
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		const struct candidate *c = &r->candidate[i];
+		int64_t until = c->excluded == EXCLUDED_HEALTH
+				    ? live_open_until_us(live_of(c->target)) - now
+				    : INT64_MAX;
+
+		if (until < least)
+			least = until;
+	}
+	return least > 0 && least < INT64_MAX ? (unsigned)((least + 999999) / 1000000)
+					      : 1;
+}
+
+enum step
+outcome_unhealthy(struct request *r)
+{
+	r->retry_after_s = retry_after_s(r);
+	return request_fail(r, FAULT_NO_PROVIDER, NULL,
+	    "no provider of '%.*s' is healthy at present; try again in a moment",
+	    STR_ARG(r->model));
 }

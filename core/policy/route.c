@@ -98,6 +98,15 @@ came_home(void *arg, int32_t result)
 	request_go_on(r, routed(r, result, v, INT64_MIN));
 }
 
+static bool
+has_any_left(const struct request *r)
+{
+	for (size_t i = 0; i < r->candidate_count; i++)
+		if (r->candidate[i].excluded == EXCLUDED_NOT)
+			return true;
+	return false;
+}
+
 enum step
 policy_route(struct request *r)
 {
@@ -105,7 +114,7 @@ policy_route(struct request *r)
 	int32_t result = LZ_OK;
 	int64_t limit = r->output_limit;
 
-	if (r->router != NULL)
+	if (r->router != NULL && has_any_left(r))
 		result = visit_route(r, came_home, r, &v);
 	if (result != LZ_PENDING)
 		return routed(r, result, v, limit);

@@ -16,7 +16,13 @@
 enum {
 	BUCKETS = 1024, /* power of two */
 	BREAKER_FAILURES = 5,
-	BREAKER_OPEN_US = 10 * 1000 * 1000,
+	BREAKER_OPEN_US = 1000 * 1000, /* at first; twice as long after each probe that
+					  failed */
+	BREAKER_OPEN_MAX_US = 30 * 1000 * 1000,
+	LAST_RESORT_US = 100 * 1000, /* after the last failure, when nobody is healthy */
+	RETRY = 1000,                /* of the budget, what one retry costs */
+	RETRY_EARNED = 100,          /* by each first attempt */
+	RETRIES_MAX = 10 * RETRY,
 	PROBE_LIMIT_US = 30 * 1000 * 1000 /* a probe that never came home does not keep
 					     the breaker shut for ever */
 };
@@ -74,6 +80,7 @@ live_of(const struct target *t)
 	for (n = bucket[h]; n != NULL && strcmp(n->live.name, name) != 0; n = n->next)
 		;
 	if (n == NULL && (n = mem_zalloc(sizeof *n)) != NULL) {
+		n->live.retries = RETRIES_MAX;
 		snprintf(n->live.name, sizeof n->live.name, "%s", name);
 		n->next = bucket[h];
 		bucket[h] = n;
@@ -85,28 +92,97 @@ live_of(const struct target *t)
 	return l;
 }
 
+static bool
+is_probed(struct live *l, int64_t now_us)
+{
+	int64_t since = atomic_load_explicit(&l->probe_us, memory_order_relaxed);
+
+	return since != 0 && now_us - since < PROBE_LIMIT_US;
+}
+
 bool
 live_is_healthy(struct live *l, int64_t now_us)
 {
-	int64_t until = atomic_load_explicit(&l->open_until_us, memory_order_relaxed);
-	int64_t probe;
+	int64_t until = live_open_until_us(l);
 
 	if (until == 0)
 		return true;
-	if (now_us < until)
-		return false;
-	probe = atomic_load_explicit(&l->probe_us, memory_order_relaxed);
-	if (probe != 0 && now_us - probe < PROBE_LIMIT_US)
-		return false;
+	return now_us >= until && !is_probed(l, now_us);
+}
+
+bool
+live_is_last_resort(struct live *l, int64_t now_us)
+{
+	int64_t shut = atomic_load_explicit(&l->shut_us, memory_order_relaxed);
+
+	return now_us - shut >= LAST_RESORT_US && !is_probed(l, now_us);
+}
+
+int64_t
+live_open_until_us(struct live *l)
+{
+	return atomic_load_explicit(&l->open_until_us, memory_order_relaxed);
+}
+
+/* What is earned beyond the most is lost. */
+static void
+earn(struct live *l)
+{
+	int32_t old = atomic_load_explicit(&l->retries, memory_order_relaxed);
+
+	if (old < RETRIES_MAX)
+		atomic_store_explicit(
+		    &l->retries, old + RETRY_EARNED, memory_order_relaxed);
+}
+
+static bool
+spend(struct live *l)
+{
+	int32_t old = atomic_load_explicit(&l->retries, memory_order_relaxed);
+
+	do {
+		if (old < RETRY)
+			return false;
+	} while (!atomic_compare_exchange_weak_explicit(
+	    &l->retries, &old, old - RETRY, memory_order_relaxed, memory_order_relaxed));
 	return true;
 }
 
-void
-live_began(struct live *l, int64_t now_us)
+enum live_start
+live_begin(struct live *l, int64_t now_us, bool is_retry)
 {
+	bool is_open = live_open_until_us(l) != 0;
+
+	if (is_open) {
+		int64_t since = atomic_load_explicit(&l->probe_us, memory_order_relaxed);
+
+		if ((since != 0 && now_us - since < PROBE_LIMIT_US) ||
+		    !atomic_compare_exchange_strong(&l->probe_us, &since, now_us))
+			return LIVE_BUSY;
+	} else if (!is_retry) {
+		earn(l);
+	} else if (atomic_load_explicit(&l->failures, memory_order_relaxed) > 0 &&
+		   !spend(l)) {
+		return LIVE_NO_RETRIES;
+	}
 	atomic_fetch_add_explicit(&l->in_flight, 1, memory_order_relaxed);
-	if (atomic_load_explicit(&l->open_until_us, memory_order_relaxed) != 0)
-		atomic_store_explicit(&l->probe_us, now_us, memory_order_relaxed);
+	return is_open ? LIVE_PROBES : LIVE_BEGUN;
+}
+
+void
+live_probe_ended(struct live *l, int64_t now_us, bool has_failed)
+{
+	int64_t open_us = atomic_load_explicit(&l->open_us, memory_order_relaxed) * 2;
+
+	if (has_failed && open_us > 0) {
+		if (open_us > BREAKER_OPEN_MAX_US)
+			open_us = BREAKER_OPEN_MAX_US;
+		atomic_store_explicit(&l->open_us, open_us, memory_order_relaxed);
+		atomic_store_explicit(&l->shut_us, now_us, memory_order_relaxed);
+		atomic_store_explicit(
+		    &l->open_until_us, now_us + open_us, memory_order_relaxed);
+	}
+	atomic_store_explicit(&l->probe_us, 0, memory_order_relaxed);
 }
 
 static void
@@ -119,28 +195,30 @@ average(_Atomic uint64_t *cell, int64_t value)
 	    cell, old == 0 ? v : old - old / 8 + v / 8, memory_order_relaxed);
 }
 
+/* Attempts that were under way when it opened fail too, and say nothing new. */
 static void
 note_failure(struct live *l, int64_t now_us)
 {
 	uint32_t n = atomic_fetch_add_explicit(&l->failures, 1, memory_order_relaxed) + 1;
+	int64_t closed = 0;
 
-	if (n < BREAKER_FAILURES)
+	if (n < BREAKER_FAILURES || live_open_until_us(l) != 0)
 		return;
-	if (atomic_exchange_explicit(
-		&l->open_until_us, now_us + BREAKER_OPEN_US, memory_order_relaxed) == 0)
+	atomic_store_explicit(&l->open_us, BREAKER_OPEN_US, memory_order_relaxed);
+	atomic_store_explicit(&l->shut_us, now_us, memory_order_relaxed);
+	if (atomic_compare_exchange_strong(
+		&l->open_until_us, &closed, now_us + BREAKER_OPEN_US))
 		tell(TELL_PROVIDER_DOWN, "target=%s failures=%u", l->name, n);
-	atomic_store_explicit(&l->probe_us, 0, memory_order_relaxed);
 }
 
 static void
 note_success(struct live *l)
 {
 	atomic_store_explicit(&l->failures, 0, memory_order_relaxed);
-	if (atomic_load_explicit(&l->open_until_us, memory_order_relaxed) == 0)
+	if (live_open_until_us(l) == 0)
 		return;
 	if (atomic_exchange_explicit(&l->open_until_us, 0, memory_order_relaxed) != 0)
 		tell(TELL_PROVIDER_UP, "target=%s", l->name);
-	atomic_store_explicit(&l->probe_us, 0, memory_order_relaxed);
 }
 
 void
@@ -173,7 +251,6 @@ void
 live_dropped(struct live *l)
 {
 	atomic_fetch_sub_explicit(&l->in_flight, 1, memory_order_relaxed);
-	atomic_store_explicit(&l->probe_us, 0, memory_order_relaxed);
 }
 
 void

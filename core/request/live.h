@@ -19,8 +19,11 @@ enum {
 struct live {
 	_Atomic int64_t
 	    open_until_us;         /* breaker: not tried before (monotonic); 0 closed */
-	_Atomic int64_t probe_us;  /* half-open: since when one probe is out; 0 none */
+	_Atomic int64_t open_us;   /* for so long it opened the last time; 0: closed */
+	_Atomic int64_t shut_us;   /* when it opened last */
+	_Atomic int64_t probe_us;  /* open: since when one probe is out; 0 none */
 	_Atomic uint32_t failures; /* in a row */
+	_Atomic int32_t retries;   /* that are left of its budget, in thousandths */
 	_Atomic uint32_t in_flight;
 	_Atomic uint64_t samples[LIVE_MODES];
 	_Atomic uint64_t ttft_us[LIVE_MODES], us_per_token[LIVE_MODES],
@@ -36,10 +39,24 @@ struct live {
 struct live *live_of(const struct target *t);
 bool live_is_healthy(
     struct live *l, int64_t now_us); /* closed, or half-open and this caller may probe */
-/* An attempt begins: counts it in flight, and takes the probe's place when the breaker is
- * half open. */
-void live_began(struct live *l, int64_t now_us);
-/* How an attempt ended, once per live_began(). is_fault: the target's (5xx, network,
+/* Nobody is healthy: may it be probed all the same, before its time? Ten times a second
+ * at most. */
+bool live_is_last_resort(struct live *l, int64_t now_us);
+int64_t live_open_until_us(struct live *l); /* 0: it is not open */
+
+enum live_start {
+	LIVE_BEGUN,
+	LIVE_PROBES,    /* begun, and everybody else waits for how it ends */
+	LIVE_BUSY,      /* not begun: its breaker is open and another one probes */
+	LIVE_NO_RETRIES /* not begun: it fails, and its budget of retries is spent */
+};
+/* An attempt begins: counts it in flight. is_retry: the request has failed somewhere
+ * before; at a target that fails, such attempts draw from a budget of a tenth of what it
+ * is asked first, and 10 (an outage is not to double its own load). */
+enum live_start live_begin(struct live *l, int64_t now_us, bool is_retry) MUST_CHECK;
+/* The attempt that probed is over, whatever live_ended() or live_dropped() is told. */
+void live_probe_ended(struct live *l, int64_t now_us, bool has_failed);
+/* How an attempt ended, once per live_begin(). is_fault: the target's (5xx, network,
  * timeout), not the caller's. total_us -1: it lives, but the time says nothing (it
  * refused the request). */
 void live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream,

@@ -25,6 +25,7 @@ static const char *const exclusion_names[EXCLUSION_COUNT] = {
 	[EXCLUDED_KIND] = "wrong_kind",
 	[EXCLUDED_ROUTER] = "not_preferred",
 	[EXCLUDED_TRIED] = "failed_already",
+	[EXCLUDED_RETRIES] = "retry_budget",
 };
 
 static const struct request_kind_row kinds[REQUEST_KINDS] = {
@@ -87,8 +88,17 @@ request_attempt(struct request *r)
 }
 
 void
+request_probe_ended(struct attempt *a, int64_t now_us, bool has_failed)
+{
+	if (a->is_probe)
+		live_probe_ended(a->live, now_us, has_failed);
+	a->is_probe = false;
+}
+
+void
 request_drop_attempt(struct attempt *a)
 {
+	request_probe_ended(a, 0, false);
 	if (a->is_live)
 		live_dropped(a->live);
 	a->is_live = false;

@@ -72,11 +72,12 @@ enum exclusion {
 	EXCLUDED_UNPRICED,    /* a budget and no price */
 	EXCLUDED_CAPABILITY,
 	EXCLUDED_CONTEXT,
-	EXCLUDED_BUDGET, /* its bound does not fit what is left */
-	EXCLUDED_HEALTH, /* breaker open */
-	EXCLUDED_KIND,   /* a chat request and an embedding model */
-	EXCLUDED_ROUTER, /* the router did not prefer it */
-	EXCLUDED_TRIED,  /* failed already in this request */
+	EXCLUDED_BUDGET,  /* its bound does not fit what is left */
+	EXCLUDED_HEALTH,  /* breaker open */
+	EXCLUDED_KIND,    /* a chat request and an embedding model */
+	EXCLUDED_ROUTER,  /* the router did not prefer it */
+	EXCLUDED_TRIED,   /* failed already in this request */
+	EXCLUDED_RETRIES, /* it fails, and retries there have used up their share */
 	EXCLUSION_COUNT
 };
 const char *exclusion_name(enum exclusion x); /* "model_not_allowed", ... for traces */
@@ -98,7 +99,9 @@ struct attempt {
 	struct candidate *candidate;
 	const struct target *target;
 	struct live *live;
-	bool is_live;      /* counted in flight there; see request_drop_attempt() */
+	bool is_live; /* counted in flight there; see request_drop_attempt() */
+	/* Its target's breaker is open, and everybody waits for this one. */
+	bool is_probe;
 	lz_str credential; /* the secret */
 	unsigned credential_index;
 	struct credential *credential_cell; /* NULL: the provider has no keys */
@@ -123,7 +126,10 @@ struct attempt {
 	lz_str message, code, param; /* the provider's error, fit for the caller */
 	unsigned retry_after_ms;
 	lz_str dropped; /* "seed,n": the caller's parameters that have no twin here */
-	void *call;     /* call/'s own state */
+	/* It failed; its target may be asked again from then on (monotonic). 0: not
+	 * decided; INT64_MAX: not in this request. */
+	int64_t again_us;
+	void *call; /* call/'s own state */
 };
 
 /* Who asks, as other rooms, the trace and plugins may know it: never the secret. Borrowed
@@ -186,6 +192,9 @@ struct request {
 	struct candidate *candidate; /* arena */
 	size_t candidate_count;
 	struct visit *router_visit; /* while the router thinks */
+	int64_t patience_us;        /* nobody was healthy: until then it is waited for
+				       (monotonic); 0: it has not come to that */
+	int64_t looking_us;         /* since when the next attempt is waited for */
 	int64_t output_limit;       /* the least of key, router, ... ; -1 none */
 
 	/* call */
@@ -243,6 +252,8 @@ lz_str request_header(const struct request *r, const char *name);
 struct attempt *request_attempt(struct request *r);
 /* Nothing was learnt of its target. Once it has ended, nothing happens. */
 void request_drop_attempt(struct attempt *a);
+/* The attempt that probed its target's breaker is over; nothing happens for others. */
+void request_probe_ended(struct attempt *a, int64_t now_us, bool has_failed);
 /* {"error":{…}} of the fault, into out. */
 void request_fault_body(const struct request *r, struct buf *out);
 /* The same without memory and without details: for when that has failed. A view into

@@ -116,7 +116,45 @@ def test_all_attempts_failed_says_what_each_did(two, provider, second):
     second.script(status=503)
     code, _, body = two.chat(two.key())
     assert (code, body["error"]["code"]) == (502, "all_attempts_failed")
-    assert [a["provider"] for a in body["error"]["latenza"]["attempts"]] == ["a", "b"]
+    assert [a["provider"] for a in body["error"]["latenza"]["attempts"]] == ["a", "b", "a"]
+
+
+def test_a_provider_without_another_is_asked_again_after_a_back_off(make_gateway, provider):
+    gateway = make_gateway(provider=provider, config={"routing": {"backoff_ms": "300ms"}})
+    provider.script(status=503, times=2)
+    code, head, _ = gateway.chat(gateway.key())
+    assert (code, head["x-latenza-attempts"]) == (200, "3")
+    first, second, third = gateway.trace(head["x-request-id"])["attempts"]
+    assert second["at_ms"] >= first["at_ms"] + first["ms"] + 150
+    assert third["at_ms"] >= second["at_ms"] + second["ms"] + 300
+
+
+def test_retry_after_is_waited_for_when_that_is_not_too_long(make_gateway, provider):
+    gateway = make_gateway(provider=provider, config={"routing": {"retry_wait_ms": "2s"}})
+    provider.script(status=429, headers={"retry-after": "1"}, times=1)
+    key = gateway.key()
+    code, head, _ = gateway.chat(key)
+    assert (code, head["x-latenza-attempts"]) == (200, "2")
+    first, second = gateway.trace(head["x-request-id"])["attempts"]
+    assert second["at_ms"] >= first["at_ms"] + first["ms"] + 1000
+    provider.script(status=429, headers={"retry-after": "3"}, times=1)
+    code, head, _ = gateway.chat(key)
+    assert (code, head["retry-after"], head["x-latenza-attempts"]) == (429, "3", "1")
+
+
+def test_all_down_is_said_within_a_second_and_one_that_is_well_again_is_found_at_once(two, provider, second):
+    provider.script(status=500)
+    second.script(status=500)
+    key = two.key()
+    for _ in range(6):
+        two.chat(key)
+    began = time.monotonic()
+    code, head, body = two.chat(key)
+    assert code in (502, 503) and body["error"]["code"] in ("all_attempts_failed", "no_available_provider")
+    assert time.monotonic() - began < 5
+    provider.scripts.clear()
+    second.scripts.clear()
+    assert two.chat(key)[0] == 200
 
 
 def test_when_every_attempt_was_limited_the_answer_is_429_with_a_time(two, provider, second):

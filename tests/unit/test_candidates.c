@@ -3,109 +3,9 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <cmocka.h>
-#include <stdio.h>
-#include <string.h>
 #include "policy/bounds.h"
-#include "policy/policy.h"
-#include "request/live.h"
+#include "policy_scene.h"
 #include "trace/cost.h"
-
-enum {
-	TARGETS = 3
-};
-
-static struct loop *loop;
-static struct worker worker;
-static struct config config;
-static struct provider provider[TARGETS];
-static struct model_facts model[TARGETS];
-static struct target target[TARGETS];
-static struct request request;
-static struct request *const r = &request;
-static lz_budget budget;
-static bool has_budget, is_test_key;
-static const char *forbidden; /* a model that the key may not use */
-
-static bool
-show_budget(struct request *of, uint32_t scope, lz_budget *out)
-{
-	(void)of;
-	(void)scope;
-	if (has_budget)
-		*out = budget;
-	return has_budget;
-}
-
-static const struct request_ops ops = { .budget = show_budget };
-
-static bool
-allows(const struct key *k, lz_str name)
-{
-	(void)k;
-	return forbidden == NULL || !str_is(name, forbidden);
-}
-
-/* $1 and $2 per million tokens, one euro per dollar: 1,000 and 2,000 nano-EUR a token. */
-static void
-set_target(unsigned i, const char *provider_name, const char *id)
-{
-	provider[i] = (struct provider){ .name = lz_strz(provider_name) };
-	model[i] = (struct model_facts){ .id = lz_strz(id),
-		.context_window = 10000,
-		.max_output_tokens = 1000,
-		.price_input = 1000000,
-		.price_output = 2000000,
-		.price_cache_read = -1,
-		.price_cache_write = -1,
-		.quality = -1 };
-	target[i].provider = &provider[i];
-	target[i].model = &model[i];
-	target[i].upstream_model = model[i].id;
-	atomic_store(&target[i].live, NULL);
-}
-
-/* Names are new for each scene: live cells are for ever. */
-static void
-set_scene(void)
-{
-	static char name[TARGETS][32];
-	static unsigned scenes;
-
-	scenes++;
-	for (unsigned i = 0; i < TARGETS; i++) {
-		(void)snprintf(name[i], sizeof(name[i]), "p%u-%u", scenes, i);
-		set_target(i, name[i], i == 0 ? "m0" : i == 1 ? "m1" : "m2");
-	}
-	config = (struct config){ .fx_nano_eur_per_usd = 1000000000, .attempts = 3 };
-	config.target = target;
-	config.target_count = TARGETS;
-	arena_free(request.arena);
-	request = (struct request){ .worker = &worker,
-		.ops = &ops,
-		.config = &config,
-		.arena = arena_new(REQUEST_ARENA_BYTES),
-		.model = STR_LIT("latenza/any"),
-		.choices = 1,
-		.max_tokens = -1,
-		.output_limit = -1,
-		.prompt_tokens = 25,
-		.prompt_bound = 100,
-		.capability_param = "tools",
-		.deadline_us = INT64_MAX };
-	has_budget = is_test_key = false;
-	forbidden = NULL;
-	budget = (lz_budget){ .size = sizeof budget, .limit = 1000000000 };
-}
-
-static enum step
-find(void)
-{
-	return policy_candidates(r, allows, is_test_key, has_budget);
-}
 
 static void
 expect_fault(enum fault f)
@@ -123,17 +23,6 @@ expect_only_the_last(enum exclusion why)
 	assert_int_equal(r->candidate[0].excluded, why);
 	assert_int_equal(r->candidate[1].excluded, why);
 	assert_int_equal(r->candidate[2].excluded, EXCLUDED_NOT);
-}
-
-static void
-break_down(unsigned i)
-{
-	struct live *l = live_of(&target[i]);
-
-	for (unsigned n = 0; n < 5; n++) {
-		live_began(l, loop_now(loop)->mono_us);
-		live_ended(l, loop_now(loop)->mono_us, true, false, -1, -1, 0);
-	}
 }
 
 /* ---- filters, and what is said when nobody is left ---- */
@@ -300,8 +189,9 @@ who_is_down_is_passed_over(void **state)
 	break_down(0);
 	break_down(1);
 	expect_only_the_last(EXCLUDED_HEALTH);
-	break_down(2);
-	expect_fault(FAULT_NO_PROVIDER);
+	break_down(2); /* who waits for whom is next.c's */
+	assert_int_equal(find(), STEP_NEXT);
+	assert_int_equal(r->candidate[2].excluded, EXCLUDED_HEALTH);
 }
 
 static void
@@ -417,153 +307,6 @@ huge_numbers_do_not_wrap(void **state)
 	assert_true(r->candidate[0].output_bound > 0);
 }
 
-/* ---- attempts ---- */
-
-static void
-fail_attempt(int32_t blame, int status)
-{
-	struct attempt *a = request_attempt(r);
-
-	a->blame = blame;
-	a->status = status;
-	a->end = blame == LZ_UPSTREAM_DOWN ? "reset" : "refused";
-	a->message = STR_LIT("no");
-	request_drop_attempt(a);
-}
-
-static void
-ranked(void)
-{
-	assert_int_equal(find(), STEP_NEXT);
-	for (unsigned i = 0; i < TARGETS; i++)
-		r->candidate[i].rank = TARGETS - i;
-}
-
-static void
-attempts_follow_the_order_and_end_at_their_number(void **state)
-{
-	(void)state;
-	set_scene();
-	ranked();
-	config.attempts = 2;
-	assert_int_equal(policy_next(r), STEP_NEXT);
-	assert_ptr_equal(request_attempt(r)->target, &target[2]);
-	fail_attempt(LZ_UPSTREAM_DOWN, 500);
-	assert_int_equal(policy_next(r), STEP_NEXT);
-	assert_ptr_equal(request_attempt(r)->target, &target[1]);
-	fail_attempt(LZ_UPSTREAM_DOWN, 500);
-	assert_int_equal(policy_next(r), STEP_FAULT);
-	assert_int_equal(r->fault, FAULT_ALL_ATTEMPTS);
-	assert_int_equal(atomic_load(&live_of(&target[2])->in_flight), 0);
-}
-
-static void
-a_credential_that_failed_is_changed_at_the_same_target(void **state)
-{
-	static const lz_str keys[] = { { "a", 1 }, { "b", 1 } };
-
-	(void)state;
-	set_scene();
-	ranked();
-	provider[2].api_keys = keys;
-	provider[2].api_key_count = 2;
-	config.attempts = 8;
-	assert_int_equal(policy_next(r), STEP_NEXT);
-	fail_attempt(LZ_UPSTREAM_AUTH, 401);
-	assert_int_equal(policy_next(r), STEP_NEXT);
-	assert_ptr_equal(request_attempt(r)->target, &target[2]);
-	assert_false(str_eq(r->attempt[0].credential, r->attempt[1].credential));
-	fail_attempt(LZ_UPSTREAM_RATE, 429);
-	assert_int_equal(policy_next(r), STEP_NEXT);
-	assert_ptr_equal(request_attempt(r)->target, &target[1]);
-	fail_attempt(LZ_UPSTREAM_AUTH, 403);
-	assert_int_equal(policy_next(r), STEP_NEXT);
-	fail_attempt(LZ_UPSTREAM_AUTH, 401);
-	assert_int_equal(policy_next(r), STEP_FAULT);
-	assert_int_equal(r->fault, FAULT_ALL_ATTEMPTS);
-}
-
-static void
-a_target_passed_over_for_its_price_is_not_taken_for_its_credential(void **state)
-{
-	static const lz_str keys[] = { { "a", 1 }, { "b", 1 } };
-
-	(void)state;
-	set_scene();
-	ranked();
-	provider[2].api_keys = keys;
-	provider[2].api_key_count = 2;
-	assert_int_equal(policy_next(r), STEP_NEXT);
-	fail_attempt(LZ_UPSTREAM_RATE, 429);
-	r->candidate[2].excluded = EXCLUDED_BUDGET;
-	assert_int_equal(policy_next(r), STEP_NEXT);
-	assert_ptr_equal(request_attempt(r)->target, &target[1]);
-	fail_attempt(LZ_UPSTREAM_DOWN, 0);
-}
-
-static void
-what_the_attempts_ended_in_is_what_the_caller_hears(void **state)
-{
-	static const struct {
-		int32_t blame;
-		int status;
-		const char *end;
-		enum fault fault;
-		int shown; /* 0: the row's own */
-	} cases[] = {
-		{ LZ_UPSTREAM_CALLER, 400, "refused", FAULT_UPSTREAM_REFUSED, 400 },
-		{ LZ_UPSTREAM_CALLER, 422, "refused", FAULT_UPSTREAM_REFUSED, 422 },
-		{ LZ_UPSTREAM_CALLER, 413, "refused", FAULT_UPSTREAM_REFUSED, 413 },
-		{ LZ_UPSTREAM_CALLER, 405, "refused", FAULT_UPSTREAM_REFUSED, 400 },
-		{ LZ_UPSTREAM_CALLER, 200, "refused", FAULT_UPSTREAM_REFUSED, 400 },
-		{ LZ_UPSTREAM_CONTEXT, 400, "refused", FAULT_CONTEXT_LENGTH, 0 },
-		{ LZ_UPSTREAM_FILTERED, 200, "refused", FAULT_UPSTREAM_REFUSED, 400 },
-		{ LZ_UPSTREAM_UNABLE, 404, "refused", FAULT_UPSTREAM_REFUSED, 404 },
-		{ LZ_UPSTREAM_UNABLE, 200, "too_large", FAULT_ALL_ATTEMPTS, 0 },
-		{ LZ_UPSTREAM_UNABLE, 302, "redirect", FAULT_ALL_ATTEMPTS, 0 },
-		{ LZ_UPSTREAM_UNABLE, 0, "not_sent", FAULT_ALL_ATTEMPTS, 0 },
-		{ LZ_UPSTREAM_RATE, 429, "refused", FAULT_UPSTREAM_RATE, 0 },
-		{ LZ_UPSTREAM_AUTH, 401, "refused", FAULT_UPSTREAM_CREDENTIALS, 0 },
-		{ LZ_UPSTREAM_QUOTA, 429, "refused", FAULT_UPSTREAM_CREDENTIALS, 0 },
-		{ LZ_UPSTREAM_DOWN, 0, "idle_timeout", FAULT_UPSTREAM_TIMEOUT, 0 },
-		{ LZ_UPSTREAM_DOWN, 500, "refused", FAULT_ALL_ATTEMPTS, 0 },
-	};
-
-	(void)state;
-	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
-		set_scene();
-		config.target_count = 1;
-		assert_int_equal(find(), STEP_NEXT);
-		assert_int_equal(policy_next(r), STEP_NEXT);
-		fail_attempt(cases[i].blame, cases[i].status);
-		request_attempt(r)->end = cases[i].end;
-		assert_int_equal(policy_next(r), STEP_FAULT);
-		assert_int_equal(r->fault, cases[i].fault);
-		assert_int_equal(r->fault_status, cases[i].shown);
-	}
-}
-
-static int
-start(void **state)
-{
-	struct err e = { "" };
-
-	(void)state;
-	loop_start();
-	loop = loop_new(&e);
-	worker.loop = loop;
-	return loop != NULL ? 0 : -1;
-}
-
-static int
-stop(void **state)
-{
-	(void)state;
-	arena_free(request.arena);
-	loop_free(loop);
-	return 0;
-}
-
 int
 main(void)
 {
@@ -586,12 +329,7 @@ main(void)
 		cmocka_unit_test(a_budget_shrinks_the_bound_to_what_is_affordable),
 		cmocka_unit_test(waiting_is_advised_only_where_it_can_help),
 		cmocka_unit_test(huge_numbers_do_not_wrap),
-		cmocka_unit_test(attempts_follow_the_order_and_end_at_their_number),
-		cmocka_unit_test(a_credential_that_failed_is_changed_at_the_same_target),
-		cmocka_unit_test(
-		    a_target_passed_over_for_its_price_is_not_taken_for_its_credential),
-		cmocka_unit_test(what_the_attempts_ended_in_is_what_the_caller_hears),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, scene_start, scene_stop);
 }

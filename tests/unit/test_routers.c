@@ -41,7 +41,8 @@ measure(struct scene *s, size_t i, int64_t ttft_ms, int64_t ms_per_token, bool i
 	struct live *l = live_of(&s->target[i]);
 	int64_t now = loop_now(scene_loop)->mono_us;
 
-	live_began(l, now);
+	assert_in_range(live_begin(l, now, false), LIVE_BEGUN, LIVE_PROBES);
+	live_probe_ended(l, now, is_fault);
 	live_ended(l, now, is_fault, false, ttft_ms * 1000,
 	    (ttft_ms + 100 * ms_per_token) * 1000, 100);
 }
