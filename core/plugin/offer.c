@@ -54,6 +54,8 @@ offer_show(struct visit *v, uint32_t phase)
 		return;
 	v->shown.attempt = v->attempt->number;
 	v->shown.output_bound = v->attempt->output_bound;
+	v->shown.output_limit =
+	    v->attempt->lowers_output ? v->attempt->output_bound : v->r->max_tokens;
 }
 
 static const lz_request *

@@ -47,7 +47,10 @@ request_view(struct request *r, lz_request *out, uint32_t phase)
 {
 	int64_t left_ms = deadline_left_ms(r);
 
-	*out = (lz_request){ .size = sizeof(*out), .phase = phase, .output_bound = -1 };
+	*out = (lz_request){ .size = sizeof(*out),
+		.phase = phase,
+		.output_bound = -1,
+		.output_limit = -1 };
 	out->stream = r->is_stream;
 	out->deadline_ms = left_ms > UINT32_MAX ? UINT32_MAX : (uint32_t)left_ms;
 	out->capabilities = r->capabilities;

@@ -94,6 +94,7 @@ typedef struct lz_request {
     lz_str   key, assistant, organization;    /* ids; never the secret */
     lz_str   user, session;
     int64_t  output_bound;         /* provider: tokens reserved for this attempt; a limit sent upstream is at most this */
+    int64_t  output_limit;         /* provider: the limit that has to be sent upstream; < 0: none has to */
 } lz_request;
 
 typedef struct lz_text {           /* one piece of text, whatever the endpoint's JSON looks like */
