@@ -50,6 +50,8 @@ bad_answer(struct call *c, const char *why)
 	return call_failed(c, "bad_answer", LZ_UPSTREAM_DOWN, lz_strz(why));
 }
 
+static enum step passed_on(struct call *c);
+
 static enum step
 translated(struct call *c)
 {
@@ -62,6 +64,8 @@ translated(struct call *c)
 	f = visit_fault(c->visit);
 	if (result == LZ_OK)
 		return answer_framed(c);
+	if (result == LZ_AS_IT_CAME)
+		return passed_on(c);
 	if (f != NULL)
 		return call_fault(c, f, "refused");
 	return bad_answer(c, "the provider's answer could not be translated");

@@ -28,8 +28,7 @@ static const struct known {
 	const char *variable, *name, *plugin, *base_url, *example;
 } known[] = {
 	{ "OPENAI_API_KEY", "openai", "openai", NULL, "gpt-4o-mini" },
-	{ "MISTRAL_API_KEY", "mistral", "compatible", "https://api.mistral.ai/v1",
-	    "mistral/mistral-small-latest" },
+	{ "MISTRAL_API_KEY", "mistral", "mistral", NULL, "mistral-small-latest" },
 	{ "GEMINI_API_KEY", "google", "compatible",
 	    "https://generativelanguage.googleapis.com/v1beta/openai",
 	    "google/gemini-2.0-flash" },

@@ -530,13 +530,13 @@ visit_limit_name(const struct visit *v)
 
 /* After reply(), event(), end(), classify(): there is no "later" for these. */
 static int32_t
-finished(struct visit *v, int32_t result)
+finished(struct visit *v, int32_t result, int32_t decision)
 {
 	visit_leave(v);
 	close_call(v);
 	if (v->is_over)
 		return ended_inside(v);
-	return judge(v, result, LZ_OK);
+	return judge(v, result, decision);
 }
 
 static bool
@@ -556,7 +556,7 @@ visit_reply(struct visit *v, const lz_reply *r)
 
 	if (!answer_begins(v, p->reply != NULL))
 		return LZ_OK;
-	return finished(v, p->reply(v->self, call_of(v), r));
+	return finished(v, p->reply(v->self, call_of(v), r), LZ_AS_IT_CAME);
 }
 
 int32_t
@@ -566,7 +566,7 @@ visit_event(struct visit *v, lz_str name, lz_str data)
 
 	if (!answer_begins(v, p->event != NULL))
 		return LZ_OK;
-	return finished(v, p->event(v->self, call_of(v), name, data));
+	return finished(v, p->event(v->self, call_of(v), name, data), LZ_OK);
 }
 
 int32_t
@@ -576,7 +576,7 @@ visit_end(struct visit *v, int32_t clean)
 
 	if (!answer_begins(v, p->end != NULL))
 		return LZ_OK;
-	return finished(v, p->end(v->self, call_of(v), clean));
+	return finished(v, p->end(v->self, call_of(v), clean), LZ_OK);
 }
 
 int32_t
@@ -596,7 +596,7 @@ visit_classify(struct visit *v, const lz_reply *r, lz_fault *io)
 			said.upstream = io->upstream;
 		offer_take_fault(v, &said, io);
 	}
-	return finished(v, result);
+	return finished(v, result, LZ_OK);
 }
 
 const lz_fault *

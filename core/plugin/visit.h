@@ -55,7 +55,8 @@ int32_t visit_build(struct visit *v, lz_http *out, visit_done_fn *done, void *ar
 /* What lz->limit_as() said in build(): the member that carries the output limit. Absent:
  * as the caller wrote it. */
 lz_str visit_limit_name(const struct visit *v);
-/* LZ_OK or < 0. LZ_E_GONE: the visit was ended from inside the call. */
+/* LZ_OK or < 0; of a reply also LZ_AS_IT_CAME. LZ_E_GONE: the visit was ended from
+ * inside the call. */
 int32_t visit_reply(struct visit *v, const lz_reply *r);
 int32_t visit_event(struct visit *v, lz_str name, lz_str data);
 int32_t visit_end(struct visit *v, int32_t clean);

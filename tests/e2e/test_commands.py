@@ -201,7 +201,7 @@ def test_init_writes_a_configuration_that_serves(run, build, tmp_path):
 def test_init_finds_provider_keys_in_the_environment(run, tmp_path):
     run("init", tmp_path / "x", env={"OPENAI_API_KEY": "sk-x", "MISTRAL_API_KEY": "y"})
     text = (tmp_path / "x/latenza.yaml").read_text()
-    assert "env:OPENAI_API_KEY" in text and "https://api.mistral.ai/v1" in text and "sk-x" not in text
+    assert "env:OPENAI_API_KEY" in text and "mistral:\n    api_keys: [env:MISTRAL_API_KEY]" in text and "sk-x" not in text
     assert run("check", "--offline", tmp_path / "x/latenza.yaml").returncode == 0
 
 
