@@ -9,6 +9,10 @@
 
 #include "base/mem.h"
 
+enum {
+	RUNS = 32
+};
+
 void
 content_init(struct content_queue *q, size_t max_bytes)
 {
@@ -93,6 +97,43 @@ content_offer(struct content_queue *q, const struct content *c)
 	return true;
 }
 
+static struct content *
+merge(struct content *a, struct content *b)
+{
+	struct content *all = NULL, **last = &all, **lower;
+
+	while (a != NULL && b != NULL) {
+		lower = memcmp(a->id, b->id, sizeof(a->id)) <= 0 ? &a : &b;
+		*last = *lower;
+		last = &(*lower)->next;
+		*lower = *last;
+	}
+	*last = a != NULL ? a : b;
+	return all;
+}
+
+/* By id: runs of one, two, four, ... are merged as they come, so that run[i] holds 2^i or
+ * nothing. */
+static struct content *
+sort(struct content *all)
+{
+	struct content *run[RUNS] = { NULL }, *next;
+	size_t i;
+
+	for (; all != NULL; all = next) {
+		next = all->next;
+		all->next = NULL;
+		for (i = 0; i + 1 < RUNS && run[i] != NULL; i++) {
+			all = merge(run[i], all);
+			run[i] = NULL;
+		}
+		run[i] = merge(run[i], all);
+	}
+	for (i = 0; i < RUNS; i++)
+		all = merge(run[i], all);
+	return all;
+}
+
 struct content *
 content_take(struct content_queue *q)
 {
@@ -103,7 +144,7 @@ content_take(struct content_queue *q)
 	q->first = NULL;
 	q->last = &q->first;
 	must(pthread_mutex_unlock(&q->lock) == 0);
-	return all;
+	return sort(all);
 }
 
 void

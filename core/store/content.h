@@ -29,7 +29,7 @@ void content_init(struct content_queue *q, size_t max_bytes);
 void content_free(struct content_queue *q);
 /* Copies. false: it does not fit, or out of memory. [any] */
 bool content_offer(struct content_queue *q, const struct content *c);
-/* All there is, oldest first. owned: content_done() for each. [any] */
+/* All there is, by id. owned: content_done() for each. [any] */
 struct content *content_take(struct content_queue *q);
 void content_done(struct content_queue *q, struct content *c); /* frees it */
 

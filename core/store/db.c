@@ -204,6 +204,17 @@ db_bind_id(struct db_cursor *c, const uint8_t id[RECORD_ID_BYTES])
 	db_bind_blob(c, lz_strn((const char *)id, RECORD_ID_BYTES));
 }
 
+void
+db_bind_first_id(struct db_cursor *c, int64_t unix_ms, uint8_t room[DB_ID_TIME_BYTES])
+{
+	const int64_t max = ((int64_t)1 << (8 * DB_ID_TIME_BYTES)) - 1;
+	int64_t ms = unix_ms < 0 ? 0 : unix_ms > max ? max : unix_ms;
+
+	for (int i = 0; i < DB_ID_TIME_BYTES; i++)
+		room[i] = (uint8_t)(ms >> (8 * (DB_ID_TIME_BYTES - 1 - i)));
+	db_bind_blob(c, lz_strn((const char *)room, DB_ID_TIME_BYTES));
+}
+
 int64_t
 db_read_int(struct db_cursor *c)
 {

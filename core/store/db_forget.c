@@ -79,12 +79,13 @@ find_old(struct db *d, int64_t before, int64_t rows, struct old_trace *out,
     int64_t *count, struct err *e)
 {
 	struct db_cursor c = { db_statement(d, DB_TRACE_OLD, e), 0 }, row;
+	uint8_t first[DB_ID_TIME_BYTES];
 	enum status st;
 
 	*count = 0;
 	if (c.s == NULL)
 		return ST_NOMEM;
-	db_bind_int(&c, before);
+	db_bind_first_id(&c, before, first);
 	db_bind_int(&c, rows);
 	while ((st = db_next(d, c.s, "find old traces", e)) == ST_OK) {
 		row = (struct db_cursor){ c.s, 0 };
@@ -121,11 +122,12 @@ static enum status
 prune_content(struct db *d, int64_t before, int64_t rows, int64_t *count, struct err *e)
 {
 	struct db_cursor c = { db_statement(d, DB_CONTENT_OLD, e), 0 };
+	uint8_t first[DB_ID_TIME_BYTES];
 	enum status st;
 
 	if (c.s == NULL)
 		return ST_NOMEM;
-	db_bind_int(&c, before);
+	db_bind_first_id(&c, before, first);
 	db_bind_int(&c, rows);
 	st = db_run(d, c.s, "delete old content", e);
 	*count = sqlite3_changes64(d->sql);

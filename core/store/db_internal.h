@@ -16,6 +16,7 @@
 
 enum {
 	DB_PATH_BYTES = 4096,
+	DB_ID_TIME_BYTES = 6,           /* at the beginning of an id: Unix milliseconds */
 	DB_APPLICATION_ID = 0x4c544e5a, /* "LTNZ" */
 	DB_BUSY_MS = 5000
 };
@@ -80,6 +81,10 @@ void db_bind_int(struct db_cursor *c, int64_t v);
 void db_bind_known(struct db_cursor *c, int64_t v); /* negative: NULL */
 void db_bind_str(struct db_cursor *c, lz_str s);    /* absent: NULL */
 void db_bind_blob(struct db_cursor *c, lz_str s);
+/* What every id of a request that came at this time or later is not below, whatever
+ * follows its first bytes. `room` is borrowed until the statement was run. */
+void db_bind_first_id(
+    struct db_cursor *c, int64_t unix_ms, uint8_t room[DB_ID_TIME_BYTES]);
 void db_bind_id(struct db_cursor *c, const uint8_t id[RECORD_ID_BYTES]);
 int64_t db_read_int(struct db_cursor *c);
 int64_t db_read_known(struct db_cursor *c); /* NULL: -1 */

@@ -143,8 +143,13 @@ static const char version_1[] =
     "CREATE TABLE durable (commits INTEGER NOT NULL) STRICT;"
     "INSERT INTO durable (commits) VALUES (0);";
 
+/* Ids begin with the millisecond their request came, and have an index: a second one by
+ * time would say nothing else. */
+static const char version_2[] = "DROP INDEX trace_at;"
+				"DROP INDEX content_at;";
+
 /* Step i brings version i to version i + 1. */
-static const char *const steps[] = { version_1 };
+static const char *const steps[] = { version_1, version_2 };
 
 int
 db_schema_version(void)

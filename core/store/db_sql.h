@@ -118,7 +118,7 @@
 	X(TRACE_BETWEEN, \
 	    "SELECT rowid, " TRACE_COLUMNS " FROM trace WHERE id >= ? AND id <= ? LIMIT 2") \
 	X(TRACE_OLD, \
-	    "SELECT rowid, id FROM trace WHERE at_unix_ms < ? ORDER BY at_unix_ms LIMIT ?") \
+	    "SELECT rowid, id FROM trace WHERE id < ? ORDER BY id LIMIT ?") \
 	X(TRACE_REMOVE, "DELETE FROM trace WHERE rowid = ?") \
 	X(TRACE_FORGET, \
 	    "UPDATE trace SET user = NULL, session = NULL, metadata = NULL WHERE user = ?") \
@@ -128,8 +128,8 @@
 	    "answer = excluded.answer, candidates = excluded.candidates") \
 	X(CONTENT_GET, "SELECT request, answer, candidates FROM content WHERE trace_id = ?") \
 	X(CONTENT_OLD, \
-	    "DELETE FROM content WHERE rowid IN (SELECT rowid FROM content WHERE at_unix_ms < ? " \
-	    "ORDER BY at_unix_ms LIMIT ?)") \
+	    "DELETE FROM content WHERE rowid IN (SELECT rowid FROM content WHERE trace_id < ? " \
+	    "ORDER BY trace_id LIMIT ?)") \
 	X(CONTENT_FORGET, \
 	    "DELETE FROM content WHERE trace_id IN (SELECT id FROM trace WHERE user = ?)") \
 	X(VACUUM_SOME, "PRAGMA incremental_vacuum(64)")

@@ -1,9 +1,9 @@
 /* db_trace.c - traces and their content: listing and showing.
  *
- * A list is ordered by the time a request came, which the index gives; a tail is ordered
- * by when rows were written, which the rowid gives. Other filters are asked of each row
- * on the way: an index on every field would cost each request more than a list costs the
- * one who asks.
+ * A list is ordered by the time a request came, which ids begin with and their index
+ * gives; a tail is ordered by when rows were written, which the rowid gives. Other
+ * filters are asked of each row on the way: an index on every field would cost each
+ * request more than a list costs the one who asks.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -162,9 +162,9 @@ write_query(struct buf *q, const struct db_trace_filter *f,
 
 	buf_add_z(q, "SELECT rowid, " TRACE_COLUMNS " FROM trace WHERE true");
 	if (f->since_unix_ms != 0)
-		buf_add_z(q, " AND at_unix_ms >= ?");
+		buf_add_z(q, " AND id >= ?");
 	if (f->until_unix_ms != 0)
-		buf_add_z(q, " AND at_unix_ms < ?");
+		buf_add_z(q, " AND id < ?");
 	if (f->after_rowid != 0)
 		buf_add_z(q, " AND rowid > ?");
 	for (size_t i = 0; i < n; i++) {
@@ -180,23 +180,23 @@ write_query(struct buf *q, const struct db_trace_filter *f,
 	if (f->errors_only)
 		buf_add_z(q, " AND (status >= 400 OR code IS NOT NULL)");
 	if (f->after_rowid == 0)
-		buf_addf(q, " ORDER BY at_unix_ms%s, rowid%s LIMIT ?", order, order);
+		buf_addf(q, " ORDER BY id%s LIMIT ?", order);
 	else
 		buf_addf(q, " ORDER BY rowid%s LIMIT ?", order);
 	buf_add_char(q, '\0');
 }
 
-/* In the order of write_query(). */
+/* In the order of write_query(); `first` is borrowed until the rows are read. */
 static void
 bind_query(sqlite3_stmt *s, const struct db_trace_filter *f,
-    const struct text_filter *text, size_t n)
+    const struct text_filter *text, size_t n, uint8_t first[2][DB_ID_TIME_BYTES])
 {
 	struct db_cursor c = { s, 0 };
 
 	if (f->since_unix_ms != 0)
-		db_bind_int(&c, f->since_unix_ms);
+		db_bind_first_id(&c, f->since_unix_ms, first[0]);
 	if (f->until_unix_ms != 0)
-		db_bind_int(&c, f->until_unix_ms);
+		db_bind_first_id(&c, f->until_unix_ms, first[1]);
 	if (f->after_rowid != 0)
 		db_bind_int(&c, f->after_rowid);
 	for (size_t i = 0; i < n; i++) {
@@ -240,6 +240,7 @@ db_trace_each(struct db *d, const struct db_trace_filter *f,
 		{ " AND ? IN (model, model_asked)", f->model },
 	};
 	const size_t n = sizeof(text) / sizeof(*text);
+	uint8_t first[2][DB_ID_TIME_BYTES];
 	char room[QUERY_BYTES];
 	struct buf q = { .ptr = room, .cap = sizeof(room), .max_bytes = sizeof(room) };
 	sqlite3_stmt *s = NULL;
@@ -249,7 +250,7 @@ db_trace_each(struct db *d, const struct db_trace_filter *f,
 	must(!q.failed);
 	if (sqlite3_prepare_v2(d->sql, q.ptr, -1, &s, NULL) != SQLITE_OK)
 		return db_fail(d, e, "read traces");
-	bind_query(s, f, text, n);
+	bind_query(s, f, text, n, first);
 	st = each_row(d, s, fn, arg, e);
 	(void)sqlite3_finalize(s);
 	return st;

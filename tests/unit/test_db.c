@@ -1041,6 +1041,29 @@ traces_are_listed_newest_first_and_by_every_filter(void **state)
 	assert_string_equal(three.text, "7 6 5 ");
 }
 
+/* Version 1 had an index by time beside the one by id, which begins with the time. */
+static void
+a_database_of_an_older_version_is_brought_up_to_date(void **state)
+{
+	const char *path = in_dir("latenza.db");
+
+	(void)state;
+	write_traces(3);
+	db_close(db);
+	sql(path, "CREATE INDEX trace_at ON trace (at_unix_ms);"
+		  "CREATE INDEX content_at ON content (at_unix_ms);"
+		  "PRAGMA user_version = 1");
+	assert_null(db_open(path, DB_READ, &e));
+	assert_said("its schema is version 1, this program reads version");
+	db = db_open(path, DB_OPEN, &e);
+	assert_non_null(db);
+	assert_int_equal(sql_number(path, "PRAGMA user_version"), db_schema_version());
+	assert_int_equal(sql_number(path, "SELECT count(*) FROM sqlite_schema WHERE name "
+					  "IN ('trace_at', 'content_at')"),
+	    0);
+	assert_holds(3, 0, 0);
+}
+
 static void
 a_list_walks_the_index(void **state)
 {
@@ -1051,13 +1074,13 @@ a_list_walks_the_index(void **state)
 	assert_int_equal(sqlite3_open(in_dir("latenza.db"), &c), SQLITE_OK);
 	assert_int_equal(sqlite3_prepare_v2(c,
 			     "EXPLAIN QUERY PLAN SELECT rowid, id FROM trace WHERE true "
-			     "AND at_unix_ms >= ? "
-			     "AND key = ? ORDER BY at_unix_ms DESC, rowid DESC LIMIT ?",
+			     "AND id >= ? "
+			     "AND key = ? ORDER BY id DESC LIMIT ?",
 			     -1, &s, NULL),
 	    SQLITE_OK);
 	assert_int_equal(sqlite3_step(s), SQLITE_ROW);
-	assert_non_null(
-	    strstr((const char *)sqlite3_column_text(s, 3), "USING INDEX trace_at"));
+	assert_non_null(strstr((const char *)sqlite3_column_text(s, 3),
+	    "SEARCH trace USING INDEX sqlite_autoindex_trace_1 (id>?)"));
 	assert_int_equal(sqlite3_step(s), SQLITE_DONE);
 	assert_int_equal(sqlite3_finalize(s), SQLITE_OK);
 	assert_int_equal(sqlite3_close(c), SQLITE_OK);
@@ -1340,6 +1363,7 @@ main(void)
 		TEST(a_file_of_another_program_is_refused_and_left_alone),
 		TEST(a_newer_schema_is_refused_and_left_alone),
 		TEST(a_newer_schema_that_is_only_in_the_log_is_refused),
+		TEST(a_database_of_an_older_version_is_brought_up_to_date),
 		TEST(what_is_not_there_is_only_made_when_asked),
 		TEST(a_creation_that_was_killed_is_begun_again),
 		TEST(a_reader_writes_nothing),
