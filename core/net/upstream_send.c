@@ -4,6 +4,10 @@
  * own is set each time, and the little between them only when it differs from the last
  * request. The header list is built in one block of ours, which libcurl only reads.
  *
+ * Before libcurl writes a head it looks a dozen names up in that list, and each costs it
+ * every item. So fields that it does not care for are one item, with line ends inside,
+ * which it copies like any other text; names and values were checked to hold none.
+ *
  * SPDX-License-Identifier: MIT
  */
 #include "net/upstream_curl.h"
@@ -69,6 +73,9 @@ static const char *const reserved[] = {
  * it. */
 static struct curl_slist no_expect = { (char *)"Expect:", NULL };
 static struct curl_slist no_type = { (char *)"Content-Type:", &no_expect };
+
+/* What libcurl writes itself unless it finds it in the list. */
+static const char *const own_items[] = { "accept", "host" };
 
 /* With a folder of certificates beside the file, as Debian builds it, libcurl parses them
  * all for each connection: 22 ms, and 900 KB that stay. With the file alone it keeps what
@@ -281,7 +288,6 @@ set_url(struct handle *h, lz_str url, struct err *e)
 
 struct layout {
 	size_t nodes, texts, joined; /* sizes */
-	bool has_type;
 };
 
 static size_t
@@ -300,14 +306,13 @@ lay_out(const struct upstream_request *q, size_t body, struct layout *l, struct 
 	enum status st;
 	size_t i;
 
-	*l = (struct layout){ .nodes = q->header_count * sizeof(struct curl_slist) };
+	*l =
+	    (struct layout){ .nodes = (q->header_count + 1) * sizeof(struct curl_slist) };
 	for (i = 0; i < q->header_count; i++) {
 		st = check_header(&q->headers[i], e);
 		if (st != ST_OK)
 			return st;
-		l->texts += q->headers[i].name.len + q->headers[i].value.len + 3;
-		if (str_is_nocase(q->headers[i].name, "content-type"))
-			l->has_type = true;
+		l->texts += q->headers[i].name.len + q->headers[i].value.len + 4;
 	}
 	if (q->part_count > 1 && body <= JOIN_BYTES)
 		l->joined = body;
@@ -339,37 +344,73 @@ put(char *at, lz_str s)
 	return at + s.len;
 }
 
-/* libcurl takes "Name:" for "do not send Name"; an empty value is "Name;". */
+/* libcurl takes "Name:" for "do not send Name"; an empty value is "Name;". So an empty
+ * field cannot begin an item with others. */
+static bool
+is_own_item(const lz_header *h)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(own_items) / sizeof(own_items[0]); i++)
+		if (str_is_nocase(h->name, own_items[i]))
+			return true;
+	return h->value.len == 0;
+}
+
 static char *
 put_header(char *at, const lz_header *h)
 {
 	at = put(at, h->name);
-	if (h->value.len > 0) {
-		*at++ = ':';
-		*at++ = ' ';
-		at = put(at, h->value);
-	} else {
+	if (h->value.len > 0)
+		at = put(at, STR_LIT(": "));
+	else
 		*at++ = ';';
+	return put(at, h->value);
+}
+
+/* The fields that share an item; NULL: there are none. */
+static struct curl_slist *
+put_shared(struct curl_slist *node, char **at, const struct upstream_request *q)
+{
+	char *from = *at;
+	size_t i;
+
+	for (i = 0; i < q->header_count; i++) {
+		if (is_own_item(&q->headers[i]))
+			continue;
+		if (*at != from)
+			*at = put(*at, STR_LIT("\r\n"));
+		*at = put_header(*at, &q->headers[i]);
 	}
-	*at++ = '\0';
-	return at;
+	if (*at == from)
+		return NULL;
+	*(*at)++ = '\0';
+	node->data = from;
+	return node;
 }
 
 static struct curl_slist *
-put_headers(struct handle *h, const struct upstream_request *q, const struct layout *l,
-    bool has_body)
+put_headers(struct handle *h, const struct upstream_request *q, const struct layout *l)
 {
 	struct curl_slist *node = (struct curl_slist *)(void *)h->block;
-	struct curl_slist *rest = has_body && !l->has_type ? &no_type : &no_expect;
+	struct curl_slist *list = &no_type, *shared;
 	char *at = h->block + l->nodes;
 	size_t i;
 
 	for (i = 0; i < q->header_count; i++) {
-		node[i].data = at;
-		node[i].next = i + 1 < q->header_count ? &node[i + 1] : rest;
+		if (!is_own_item(&q->headers[i]))
+			continue;
+		*node = (struct curl_slist){ at, list };
+		list = node++;
 		at = put_header(at, &q->headers[i]);
+		*at++ = '\0';
 	}
-	return q->header_count > 0 ? node : rest;
+	shared = put_shared(node, &at, q);
+	if (shared != NULL) {
+		shared->next = list;
+		list = shared;
+	}
+	return list;
 }
 
 /* Settings of one request. */
@@ -461,8 +502,7 @@ set_all(struct upstream_call *c, const struct upstream_request *q, const struct 
 	bool has_body = verb == VERB_POST || verb == VERB_OTHER_BODY;
 	CURLcode rc = CURLE_OK;
 
-	rc |= curl_easy_setopt(
-	    c->h.easy, CURLOPT_HTTPHEADER, put_headers(&c->h, q, l, has_body));
+	rc |= curl_easy_setopt(c->h.easy, CURLOPT_HTTPHEADER, put_headers(&c->h, q, l));
 	c->sent_bytes = bytes;
 	if (has_body)
 		rc |= set_body(c, q, bytes, c->h.block + l->nodes + l->texts);

@@ -53,10 +53,42 @@ test_a_request_carries_its_headers_and_none_that_nobody_asked_for(void **state)
 	call(&b, &g, &q);
 	(void)snprintf(expected, sizeof(expected),
 	    "POST /v1/chat HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAccept: "
-	    "*/*\r\nAuthorization: Bearer x\r\nx-empty:\r\n"
-	    "content-type: application/json\r\nContent-Length: 7\r\n\r\n",
+	    "*/*\r\nAuthorization: Bearer x\r\n"
+	    "content-type: application/json\r\nx-empty:\r\nContent-Length: 7\r\n\r\n",
 	    b.p->port);
 	assert_body(&g, expected);
+	got_free(&g);
+	bench_close(&b);
+}
+
+static void
+test_what_the_engine_would_write_itself_is_said_once(void **state)
+{
+	lz_header h[] = { lz_head(lz_strz("x-empty"), lz_strz("")),
+		lz_head(lz_strz("Host"), lz_strz("other")),
+		lz_head(lz_strz("x-a"), lz_strz("1")),
+		lz_head(lz_strz("ACCEPT"), lz_strz("text/event-stream")),
+		lz_head(lz_strz("x-a"), lz_strz("2")) };
+	struct bench b;
+	struct got g;
+	char url[64];
+	struct upstream_request q;
+
+	(void)state;
+	bench_open(&b, answer_head_back, NULL);
+	q = post(&b, url, "{}");
+	q.headers = h;
+	q.header_count = 5;
+	call(&b, &g, &q);
+	assert_body(&g,
+	    "POST /v1/chat HTTP/1.1\r\nHost: other\r\nx-a: 1\r\nx-a: 2\r\n"
+	    "ACCEPT: text/event-stream\r\nx-empty:\r\nContent-Length: 2\r\n\r\n");
+	got_free(&g);
+	q.headers = h;
+	q.header_count = 1; /* and none that could share its item */
+	call(&b, &g, &q);
+	assert_true(
+	    str_ends(buf_str(&g.body), "\r\nx-empty:\r\nContent-Length: 2\r\n\r\n"));
 	got_free(&g);
 	bench_close(&b);
 }
@@ -363,6 +395,7 @@ main(void)
 		cmocka_unit_test(test_a_plain_answer_arrives_with_its_head_and_its_bytes),
 		cmocka_unit_test(
 		    test_a_request_carries_its_headers_and_none_that_nobody_asked_for),
+		cmocka_unit_test(test_what_the_engine_would_write_itself_is_said_once),
 		cmocka_unit_test(test_every_method_is_sent_as_it_is_called),
 		cmocka_unit_test(
 		    test_a_body_in_parts_arrives_in_one_piece_whatever_its_size),
