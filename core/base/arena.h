@@ -20,6 +20,8 @@ void arena_free(struct arena *a);  /* NULL is fine */
 void arena_reset(struct arena *a); /* forgets everything, keeps the first block */
 /* Zeroed, aligned for anything; NULL when the maximum is reached or memory is out. */
 void *arena_alloc(struct arena *a, size_t n);
+/* The same, with whatever stood there. */
+void *arena_room(struct arena *a, size_t n);
 /* A NUL-terminated copy; STR_NONE when out of memory. */
 lz_str arena_copy(struct arena *a, lz_str s);
 /* The two texts as one, and a number in decimal: a request writes many, and vsnprintf()

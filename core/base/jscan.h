@@ -47,8 +47,8 @@ struct jscan_member {
 };
 
 struct jscan {
-	struct jscan_member member[JSCAN_MEMBERS];
 	size_t count;
+	struct jscan_member member[JSCAN_MEMBERS];
 };
 
 /* The top-level object's members. ST_INVALID with a sentence that names the byte offset:

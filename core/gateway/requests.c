@@ -47,12 +47,14 @@ static struct request *
 make_request(struct worker *w, struct exchange *x)
 {
 	struct arena *a = take_arena(w);
-	struct request *r = a != NULL ? arena_alloc(a, sizeof *r) : NULL;
+	struct request *r = a != NULL ? arena_room(a, sizeof *r) : NULL;
 
 	if (r == NULL) {
 		arena_free(a);
 		return NULL;
 	}
+	memset(r, 0, offsetof(struct request, attempt));
+	r->scan.count = 0;
 	r->arena = a;
 	r->worker = w;
 	r->x = x;

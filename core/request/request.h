@@ -168,8 +168,7 @@ struct request {
 	enum key_log log_content; /* settled: FULL, META or OFF */
 
 	/* what the request says */
-	struct buf body;
-	struct jscan scan;
+	struct buf body; /* see also `scan`, at the end */
 	lz_str model, user, session, metadata,
 	    strategy_asked; /* metadata: flat JSON object text, merged */
 	bool is_stream, wants_usage_chunk, wants_latenza_usage;
@@ -198,8 +197,7 @@ struct request {
 	int64_t output_limit;       /* the least of key, router, ... ; -1 none */
 
 	/* call */
-	struct attempt attempt[REQUEST_ATTEMPTS];
-	unsigned attempt_count;  /* begun */
+	unsigned attempt_count;  /* begun, of `attempt` at the end */
 	bool has_begun;          /* the client saw bytes: no failover any more */
 	int64_t max_tokens_sent; /* x-latenza-max-tokens; -1: not lowered */
 
@@ -230,6 +228,10 @@ struct request {
 	    holds; /* who still needs the struct (plugin calls that come home later) */
 	bool is_finished; /* its end has begun: settled, traced */
 	bool is_done;     /* answered: freed when holds is 0 */
+
+	/* Large, and filled as far as their counts say: not cleared with the rest. */
+	struct attempt attempt[REQUEST_ATTEMPTS];
+	struct jscan scan;
 };
 
 /* Notes the fault and says STEP_FAULT. The message is copied. */
