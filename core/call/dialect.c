@@ -72,6 +72,16 @@ member_text(const struct jscan_member *m)
 	return lz_strn(m->key.ptr, (size_t)(m->value.ptr + m->value.len - m->key.ptr));
 }
 
+/* "name":value, */
+static lz_str
+new_member(struct arena *a, lz_str name, lz_str value)
+{
+	lz_str key = arena_join(a, STR_LIT("\""), name);
+
+	return arena_join(
+	    a, arena_join(a, key, STR_LIT("\":")), arena_join(a, value, STR_LIT(",")));
+}
+
 /* A limit is sent only when a budget or the key binds, never above what was reserved. A
  * provider that wants the limit under another name (lz->limit_as) gets the caller's own
  * under that name too. Two names stand for it, and the caller may have used both, or said
@@ -95,13 +105,12 @@ edit_limit(struct call *c, struct edit *e, size_t *n)
 				at = i;
 	if (!c->a->lowers_output && !is_said[0] && !is_said[1])
 		return;
-	value = arena_printf(r->arena, "%lld",
-	    (long long)(c->a->lowers_output ? c->a->output_bound : r->max_tokens));
+	value =
+	    arena_int(r->arena, c->a->lowers_output ? c->a->output_bound : r->max_tokens);
 	if (m[at] == NULL) {
 		insert(c, e, n,
-		    arena_printf(r->arena, "\"%.*s\":%.*s,",
-			STR_ARG(name.ptr != NULL ? name : lz_strz(names[1])),
-			STR_ARG(value)));
+		    new_member(
+			r->arena, name.ptr != NULL ? name : lz_strz(names[1]), value));
 		return;
 	}
 	if (name.ptr == NULL)

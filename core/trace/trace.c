@@ -7,7 +7,6 @@
  */
 #include "trace/trace.h"
 
-#include <inttypes.h>
 #include "base/metric.h"
 #include "request/credential.h"
 
@@ -62,7 +61,12 @@ add_number(struct buf *b, const char *name, int64_t v)
 static void
 add_ms(struct buf *b, const char *name, int64_t us)
 {
-	buf_addf(b, ",\"%s\":%" PRId64 ".%03d", name, us / 1000, (int)(us % 1000));
+	int rest = (int)(us % 1000);
+	const char places[] = { '.', (char)('0' + rest / 100),
+		(char)('0' + rest / 10 % 10), (char)('0' + rest % 10) };
+
+	add_number(b, name, us / 1000);
+	buf_add(b, places, sizeof(places));
 }
 
 /* at_ms: from the request's first byte to when this attempt was sent, or, if it never
