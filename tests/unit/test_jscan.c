@@ -371,6 +371,39 @@ a_request_is_an_object_with_unambiguous_keys(void **state)
 	    STR_LIT("{\"Model\":1,\"model\":{\"model\":1,\"model\":2}}"), ST_OK, "");
 }
 
+/* A caller's key may be long, and in any script: what is shown of it stays text. */
+static void
+a_long_key_that_stands_twice_is_shown_up_to_a_whole_character(void **state)
+{
+	static const char sixty_three[] =
+	    "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx";
+	char text[400], said[100];
+
+	(void)state;
+	assert_int_equal(strlen(sixty_three), 63);
+	(void)snprintf(text, sizeof(text), "{\"%s\xc3\xa9y\":1,\"%s\xc3\xa9y\":2}",
+	    sixty_three, sixty_three);
+	(void)snprintf(said, sizeof(said), "the key \"%s\" stands twice", sixty_three);
+	expect_object(lz_strz(text), ST_INVALID, said);
+	(void)snprintf(text, sizeof(text), "{\"%sx\xc3\xa9\":1,\"%sx\xc3\xa9\":2}",
+	    sixty_three, sixty_three);
+	(void)snprintf(said, sizeof(said), "the key \"%sx\" stands twice", sixty_three);
+	expect_object(lz_strz(text), ST_INVALID, said);
+}
+
+static void
+a_text_that_places_cannot_count_is_refused_unread(void **state)
+{
+	lz_str text = lz_strn("{}", (size_t)UINT32_MAX + 1);
+	struct err e = { "" };
+	struct jscan s;
+
+	(void)state;
+	assert_int_equal(jscan_value(text, &e), ST_LIMIT);
+	assert_non_null(strstr(e.text, "more than 4 GiB"));
+	assert_int_equal(jscan_object(text, &s, &e), ST_LIMIT);
+}
+
 static void
 sixty_four_members_are_taken_and_one_more_refused(void **state)
 {
@@ -920,6 +953,9 @@ main(void)
 		cmocka_unit_test(a_hundred_thousand_levels_are_refused_at_once),
 		cmocka_unit_test(members_and_items_are_counted),
 		cmocka_unit_test(a_request_is_an_object_with_unambiguous_keys),
+		cmocka_unit_test(
+		    a_long_key_that_stands_twice_is_shown_up_to_a_whole_character),
+		cmocka_unit_test(a_text_that_places_cannot_count_is_refused_unread),
 		cmocka_unit_test(sixty_four_members_are_taken_and_one_more_refused),
 		cmocka_unit_test(depth_counts_the_object_itself),
 		cmocka_unit_test(members_are_ranges_of_the_text),

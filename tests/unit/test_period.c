@@ -146,6 +146,32 @@ periods_follow_each_other_without_gap_or_overlap(void **state)
 	}
 }
 
+/* The same hours, minute by minute: an instant lies in its own period, and dates that come
+ * back do not bring a period back. */
+static void
+an_evening_that_comes_twice_belongs_to_one_day(void **state)
+{
+	/* 2010-11-07 00:01 became 2010-11-06 23:01 */
+	const int64_t from = INT64_C(1289073600), until = from + 12 * 3600;
+
+	(void)state;
+	if (!go_to("America/St_Johns"))
+		skip();
+	for (unsigned kind = 0; kind < PERIOD_KINDS; kind++) {
+		int64_t last_start_ms = INT64_MIN;
+
+		for (int64_t s = from; s < until; s += 30) {
+			struct period p;
+
+			period_at((enum key_period)kind, s * 1000, &p);
+			assert_true(p.start_unix_ms <= s * 1000);
+			assert_true(s * 1000 < p.end_unix_ms);
+			assert_true(p.start_unix_ms >= last_start_ms);
+			last_start_ms = p.start_unix_ms;
+		}
+	}
+}
+
 static void
 no_instant_is_out_of_range(void **state)
 {
@@ -171,6 +197,7 @@ main(void)
 		cmocka_unit_test(
 		    days_weeks_and_months_survive_missing_and_double_midnights),
 		cmocka_unit_test(periods_follow_each_other_without_gap_or_overlap),
+		cmocka_unit_test(an_evening_that_comes_twice_belongs_to_one_day),
 		cmocka_unit_test(no_instant_is_out_of_range),
 	};
 

@@ -178,6 +178,14 @@ the_algorithm_is_followed_however_the_bytes_are_cut(void **state)
 		{ "data: \xed\xa0\x80\n\n",
 		    "<message|\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd|>" },
 		{ "data: \xf0\x9f\x98\n\n", "<message|\xef\xbf\xbd|>" },
+		/* the first and the last character of three and of four bytes, and their
+		   neighbours that are none */
+		{ "data: \xe0\xa0\x80\n\n", "<message|\xe0\xa0\x80|>" },
+		{ "data: \xe0\x9f\xbf\n\n",
+		    "<message|\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd|>" },
+		{ "data: \xf4\x8f\xbf\xbf\n\n", "<message|\xf4\x8f\xbf\xbf|>" },
+		{ "data: \xf4\x90\x80\x80\n\n",
+		    "<message|\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd\xef\xbf\xbd|>" },
 		{ "data: a\ndata: \xe2\x82\ndata: \xf5z\n\n",
 		    "<message|a\n\xef\xbf\xbd\n\xef\xbf\xbdz|>" },
 	};
@@ -287,6 +295,24 @@ the_reader_may_stop_in_the_middle(void **state)
 	    ST_OK);
 	assert_int_equal(count, 1);
 	assert_false(sse_is_pending(&s));
+	sse_free(&s);
+}
+
+static void
+nothing_fed_changes_nothing(void **state)
+{
+	struct sse s;
+
+	(void)state;
+	sse_init(&s, 100);
+	assert_int_equal(sse_feed(&s, STR_NONE, write_down, NULL), ST_OK);
+	assert_false(sse_is_pending(&s));
+	assert_int_equal(sse_feed(&s, STR_LIT("data: a"), write_down, NULL), ST_OK);
+	assert_int_equal(sse_feed(&s, STR_NONE, write_down, NULL), ST_OK);
+	assert_true(sse_is_pending(&s));
+	assert_int_equal(seen.len, 0);
+	assert_int_equal(sse_feed(&s, STR_LIT("\n\n"), write_down, NULL), ST_OK);
+	assert_true(str_is(buf_str(&seen), "<message|a|>"));
 	sse_free(&s);
 }
 
@@ -468,6 +494,7 @@ main(void)
 		TEST(an_event_that_stands_whole_in_the_bytes_is_not_copied),
 		TEST(what_is_unfinished_is_pending),
 		TEST(the_reader_may_stop_in_the_middle),
+		TEST(nothing_fed_changes_nothing),
 		TEST(events_and_lines_have_a_maximum_wherever_they_are_cut),
 		TEST(without_memory_the_stream_ends_with_that_status),
 		TEST(the_corpus_passes),

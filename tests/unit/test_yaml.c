@@ -136,6 +136,57 @@ aliases_copy_what_they_stand_for(void **state)
 }
 
 static void
+what_an_alias_stands_for_may_be_of_any_kind(void **state)
+{
+	(void)state;
+	expect("a: &x null\nb: *x\nc: &y true\nd: [*y, &z 1.5, *z]\n",
+	    "{\"a\":null,\"b\":null,\"c\":true,\"d\":[true,1.5,1.5]}");
+	expect("a: &x [1, [], {k: [v]}]\nb: *x\nc: &e {}\nd: *e\n",
+	    "{\"a\":[1,[],{\"k\":[\"v\"]}],\"b\":[1,[],{\"k\":[\"v\"]}],\"c\":{},"
+	    "\"d\":{}}");
+}
+
+/* What is wrong in a copy is named where it was written; the copy, where it is used. */
+static void
+a_copy_has_the_line_of_its_alias_and_its_members_their_own(void **state)
+{
+	struct yaml_source *source;
+	json_t *root = yaml_parse(STR_LIT("a: &x\n  k: 1\n  l: [2]\nb:\n  c: *x\n"),
+	    "f.yaml", &source, NULL);
+	const json_t *copy;
+
+	(void)state;
+	assert_non_null(root);
+	copy = json_object_get(json_object_get(root, "b"), "c");
+	assert_ptr_not_equal(copy, json_object_get(root, "a"));
+	assert_int_equal(yaml_line(source, copy, NULL), 5);
+	assert_int_equal(yaml_line(source, copy, "k"), 2);
+	assert_int_equal(yaml_line(source, copy, "l"), 3);
+	json_decref(root);
+	yaml_source_free(source);
+}
+
+static void
+a_thousand_anchors_are_taken_and_one_more_refused(void **state)
+{
+	struct yaml_source *source;
+	struct buf text;
+	json_t *j;
+
+	(void)state;
+	buf_init(&text, 1 << 20);
+	for (int i = 0; i < 1000; i++)
+		buf_addf(&text, "- &a%d x\n", i);
+	j = yaml_parse(buf_str(&text), "f.yaml", &source, NULL);
+	assert_int_equal(json_array_size(j), 1000);
+	json_decref(j);
+	yaml_source_free(source);
+	buf_add_z(&text, "- &one_more x\n");
+	refuse_text(buf_str(&text), "f.yaml:1001: more than 1000 anchors");
+	buf_free(&text);
+}
+
+static void
 a_billion_laughs_end_early(void **state)
 {
 	struct buf text;
@@ -264,6 +315,9 @@ main(void)
 		cmocka_unit_test(scalars_mean_what_the_core_schema_says),
 		cmocka_unit_test(what_could_mean_two_things_is_refused_with_its_line),
 		cmocka_unit_test(aliases_copy_what_they_stand_for),
+		cmocka_unit_test(what_an_alias_stands_for_may_be_of_any_kind),
+		cmocka_unit_test(a_copy_has_the_line_of_its_alias_and_its_members_their_own),
+		cmocka_unit_test(a_thousand_anchors_are_taken_and_one_more_refused),
 		cmocka_unit_test(a_billion_laughs_end_early),
 		cmocka_unit_test(depth_and_size_have_a_most),
 		cmocka_unit_test(lines_are_known_of_members_and_nodes),
