@@ -11,6 +11,7 @@
  */
 #include "lives.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sqlite3.h>
@@ -487,6 +488,245 @@ a_segment_that_was_replayed_before_is_not_replayed_again(void **state)
 	assert_int_equal(check.traces, 9);
 }
 
+/* ---- a run of segments ---- */
+
+enum {
+	CHAIN = 3,
+	EACH = 3 /* requests of a segment */
+};
+
+static const char *const chain[CHAIN] = { "data/spool/0.7.3", "data/spool/0.7.4",
+	"data/spool/0.7.5" };
+
+static size_t
+length_of(const char *name)
+{
+	struct stat st;
+
+	assert_int_equal(stat(in_dir(name), &st), 0);
+	return (size_t)st.st_size;
+}
+
+static void
+put_request(struct buf *b, uint64_t number)
+{
+	struct record_reserve r = make_reserve(number, 0);
+	struct record_settle c = make_settle(number, 0, 10);
+	struct record_trace t = make_trace(number, 1, 10);
+
+	assert_true(record_put_reserve(b, &r));
+	assert_true(record_put_settle(b, &c));
+	assert_true(record_put_trace(b, &t));
+}
+
+/* Three segments of one worker, each of which says how long the one before it is, and one
+ * of its neighbour. */
+static void
+leave_chain(void)
+{
+	struct buf b;
+
+	buf_init(&b, 1 << 20);
+	assert_int_equal(mkdir(in_dir("data"), 0700), 0);
+	assert_int_equal(mkdir(in_dir("data/spool"), 0700), 0);
+	for (unsigned i = 0; i < CHAIN; i++) {
+		struct record_follows follows = { .bytes = (int64_t)b.len };
+
+		buf_reset(&b);
+		if (i > 0)
+			assert_true(record_put_follows(&b, &follows));
+		for (unsigned k = 0; k < EACH; k++)
+			put_request(&b, EACH * i + k);
+		write_file(in_dir(chain[i]), b.ptr, b.len);
+	}
+	buf_reset(&b);
+	put_request(&b, EACH * CHAIN);
+	write_file(in_dir("data/spool/1.7.0"), b.ptr, b.len);
+	buf_free(&b);
+}
+
+/* What follows what is lost is kept for a person, whole, and nobody is charged for it;
+ * the next start does not come back to it. */
+static void
+assert_set_aside(int64_t traces, unsigned from, const size_t was[CHAIN])
+{
+	struct db_check check;
+	char name[64];
+
+	for (int start = 0; start < 2; start++) {
+		recover_and_check(&check);
+		assert_int_equal(check.traces, traces);
+		assert_int_equal(check.charges, traces);
+		assert_int_equal(count_files(in_dir("data/spool")), CHAIN - from);
+		for (unsigned i = from; i < CHAIN; i++) {
+			(void)snprintf(name, sizeof(name), "%s.damaged", chain[i]);
+			assert_int_equal(length_of(name), was[i]);
+		}
+	}
+}
+
+static void
+segments_that_follow_each_other_are_all_applied(void **state)
+{
+	struct db_check check;
+
+	(void)state;
+	leave_chain();
+	recover_and_check(&check);
+	assert_int_equal(check.traces, CHAIN * EACH + 1);
+	assert_int_equal(check.charges, CHAIN * EACH + 1);
+	assert_int_equal(count_files(in_dir("data/spool")), 0);
+}
+
+static void
+all_that_follows_a_lost_end_is_set_aside(void **state)
+{
+	size_t was[CHAIN];
+
+	(void)state;
+	leave_chain();
+	for (unsigned i = 0; i < CHAIN; i++)
+		was[i] = length_of(chain[i]);
+	/* the last request's trace is torn: its charge is known, so it gets one */
+	assert_int_equal(truncate(in_dir(chain[0]), (off_t)was[0] - 5), 0);
+	assert_set_aside(EACH + 1, 1, was);
+}
+
+static void
+all_that_follows_a_lost_segment_is_set_aside(void **state)
+{
+	size_t was[CHAIN];
+
+	(void)state;
+	leave_chain();
+	for (unsigned i = 0; i < CHAIN; i++)
+		was[i] = length_of(chain[i]);
+	assert_int_equal(unlink(in_dir(chain[1])), 0);
+	assert_set_aside(EACH + 1, 2, was);
+}
+
+/* ---- a device that fails while a store recovers ---- */
+
+static int reads_left; /* until one fails */
+static int errno_of_read;
+
+static ssize_t
+bad_pread(int fd, void *p, size_t n, off_t at)
+{
+	if (reads_left-- != 0)
+		return system_io.pread(fd, p, n, at);
+	errno = errno_of_read;
+	return -1;
+}
+
+static ssize_t
+halting_pread(int fd, void *p, size_t n, off_t at)
+{
+	if (reads_left++ % 2 == 0) {
+		errno = EINTR;
+		return -1;
+	}
+	return system_io.pread(fd, p, n < 700 ? n : 700, at);
+}
+
+static void
+recovery_takes_what_comes_in_pieces(void **state)
+{
+	struct db_check check;
+
+	(void)state;
+	leave_chain();
+	reads_left = 0;
+	io.pread = halting_pread;
+	recover_and_check(&check);
+	assert_true(reads_left > 2 * (CHAIN + 1));
+	assert_int_equal(check.traces, CHAIN * EACH + 1);
+	assert_int_equal(count_files(in_dir("data/spool")), 0);
+}
+
+/* Whichever read fails: the start fails and names the segment, and the next one finds all
+ * of it. */
+static void
+a_segment_that_cannot_be_read_stops_the_start_and_is_not_lost(void **state)
+{
+	struct db_check check;
+	unsigned failed = 0;
+	struct storage *s;
+
+	(void)state;
+	for (int k = 0;; k++) {
+		struct storage_options o = { .data = &dir,
+			.uncertain = DB_UNCERTAIN_INPUT,
+			.content_queue_bytes = 1 << 20 };
+		struct err e = { "" };
+
+		leave_chain();
+		reads_left = k;
+		errno_of_read = EIO;
+		io.pread = bad_pread;
+		assert_int_equal(
+		    datadir_open(in_dir("data"), DATADIR_SERVE, &dir, &e), ST_OK);
+		s = storage_open(&o, &e);
+		io.pread = system_io.pread;
+		if (s != NULL)
+			break;
+		failed++;
+		assert_non_null(strstr(e.text, ".7."));
+		assert_non_null(strstr(e.text, "cannot be read at"));
+		datadir_close(&dir);
+		recover_and_check(&check);
+		assert_int_equal(check.traces, CHAIN * EACH + 1);
+		assert_int_equal(check.charges, CHAIN * EACH + 1);
+		assert_int_equal(
+		    nftw(in_dir("data"), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	}
+	storage_stop(s);
+	datadir_close(&dir);
+	assert_true(failed >= CHAIN + 1);
+}
+
+static int unlinks_left;
+
+static int
+bad_unlink(const char *path)
+{
+	if (strstr(path, "/spool/") == NULL || unlinks_left-- != 0)
+		return system_io.unlink(path);
+	errno = EPERM;
+	return -1;
+}
+
+/* What was applied is not applied again, though its segment could not go. */
+static void
+a_segment_that_cannot_be_deleted_is_not_charged_twice(void **state)
+{
+	struct db_check check;
+
+	(void)state;
+	for (int k = 0; k < CHAIN + 1; k++) {
+		struct storage_options o = { .data = &dir,
+			.uncertain = DB_UNCERTAIN_INPUT,
+			.content_queue_bytes = 1 << 20 };
+		struct err e = { "" };
+
+		leave_chain();
+		unlinks_left = k;
+		io.unlink = bad_unlink;
+		assert_int_equal(
+		    datadir_open(in_dir("data"), DATADIR_SERVE, &dir, &e), ST_OK);
+		assert_null(storage_open(&o, &e));
+		io.unlink = system_io.unlink;
+		assert_non_null(strstr(e.text, "cannot be deleted"));
+		datadir_close(&dir);
+		recover_and_check(&check);
+		assert_int_equal(check.traces, CHAIN * EACH + 1);
+		assert_int_equal(check.charges, CHAIN * EACH + 1);
+		assert_int_equal(count_files(in_dir("data/spool")), 0);
+		assert_int_equal(
+		    nftw(in_dir("data"), remove_one, 16, FTW_DEPTH | FTW_PHYS), 0);
+	}
+}
+
 /* ---- a record that is never accepted ---- */
 
 /* As an operator's trigger, or an index gone bad, would. */
@@ -812,6 +1052,12 @@ main(void)
 		TEST(damage_in_the_middle_is_kept_aside),
 		TEST(a_damaged_length_does_not_hide_what_follows),
 		TEST(a_segment_that_was_replayed_before_is_not_replayed_again),
+		TEST(segments_that_follow_each_other_are_all_applied),
+		TEST(all_that_follows_a_lost_end_is_set_aside),
+		TEST(all_that_follows_a_lost_segment_is_set_aside),
+		TEST(recovery_takes_what_comes_in_pieces),
+		TEST(a_segment_that_cannot_be_read_stops_the_start_and_is_not_lost),
+		TEST(a_segment_that_cannot_be_deleted_is_not_charged_twice),
 		TEST(a_record_that_is_never_accepted_is_set_aside),
 		TEST(recovery_sets_aside_what_is_never_accepted),
 		TEST(kill_9_at_any_instant_loses_nothing_and_charges_nothing_twice),
