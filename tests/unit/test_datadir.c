@@ -9,6 +9,7 @@
 
 #include "store/datadir.h"
 #include "store/db.h"
+#include "store/file.h"
 
 static struct datadir dir;
 static struct err e;
@@ -196,6 +197,170 @@ a_start_whose_number_cannot_be_kept_is_none(void **state)
 	datadir_close(&dir);
 }
 
+/* ---- small files, whatever fails ---- */
+
+static unsigned turn; /* of the calls that go wrong now and then */
+
+static ssize_t
+halting_write(int fd, const void *p, size_t n)
+{
+	if (turn++ % 2 == 0) {
+		errno = EINTR;
+		return -1;
+	}
+	return system_io.write(fd, p, n > 1 ? 1 : n);
+}
+
+static ssize_t
+halting_read(int fd, void *p, size_t n)
+{
+	if (turn++ % 2 == 0) {
+		errno = EINTR;
+		return -1;
+	}
+	return system_io.read(fd, p, n > 1 ? 1 : n);
+}
+
+static ssize_t
+full_write(int fd, const void *p, size_t n)
+{
+	if (turn++ == 0)
+		return system_io.write(fd, p, n - 1);
+	errno = ENOSPC;
+	return -1;
+}
+
+static ssize_t
+no_write(int fd, const void *p, size_t n)
+{
+	(void)fd;
+	(void)p;
+	(void)n;
+	return 0;
+}
+
+static ssize_t
+bad_read(int fd, void *p, size_t n)
+{
+	(void)fd;
+	(void)p;
+	(void)n;
+	errno = EIO;
+	return -1;
+}
+
+static int
+bad_close(int fd)
+{
+	(void)system_io.close(fd);
+	errno = EIO;
+	return -1;
+}
+
+static int
+bad_rename(const char *from, const char *to)
+{
+	(void)from;
+	(void)to;
+	errno = EPERM;
+	return -1;
+}
+
+static int
+bad_unlink(const char *path)
+{
+	(void)path;
+	errno = EACCES;
+	return -1;
+}
+
+static void
+assert_file(const char *name, const char *text)
+{
+	char bytes[100];
+	size_t n = 0;
+
+	assert_int_equal(
+	    file_read(in_dir(name), bytes, sizeof(bytes), &n, NULL, &e), ST_OK);
+	assert_true(str_is(lz_strn(bytes, n), text));
+}
+
+static void
+a_file_that_cannot_be_replaced_is_as_it_was(void **state)
+{
+	static const struct {
+		const char *said;
+		enum status st;
+		struct io_calls bad;
+	} rows[] = {
+		{ "No space left", ST_FULL, { .write = full_write } },
+		{ "nothing was taken", ST_FULL, { .write = no_write } },
+		{ "fsync: No space left", ST_IO, { .fsync = full_fsync } },
+		{ "close: ", ST_IO, { .close = bad_close } },
+		{ "cannot be replaced", ST_IO, { .rename = bad_rename } },
+		{ "cannot be removed", ST_IO, { .unlink = bad_unlink } },
+	};
+
+	(void)state;
+	assert_int_equal(mkdir(in_dir("d"), 0700), 0);
+	assert_int_equal(file_replace(in_dir("d"), "f", "old", 3, &e), ST_OK);
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct io_calls *bad = &rows[i].bad;
+
+		turn = 0;
+		io.write = bad->write != NULL ? bad->write : io.write;
+		io.fsync = bad->fsync != NULL ? bad->fsync : io.fsync;
+		io.close = bad->close != NULL ? bad->close : io.close;
+		io.rename = bad->rename != NULL ? bad->rename : io.rename;
+		io.unlink = bad->unlink != NULL ? bad->unlink : io.unlink;
+		e.text[0] = '\0';
+		assert_int_equal(
+		    file_replace(in_dir("d"), "f", "newer", 5, &e), rows[i].st);
+		io = system_io;
+		assert_said(rows[i].said);
+		assert_file("d/f", "old");
+		assert_int_equal(count_files(in_dir("d")), 1);
+	}
+	/* a left-over of a start that was killed is in nobody's way */
+	write_file(in_dir("d/f.new"), "half", 4);
+	assert_int_equal(file_replace(in_dir("d"), "f", "newer", 5, &e), ST_OK);
+	assert_file("d/f", "newer");
+	assert_int_equal(count_files(in_dir("d")), 1);
+}
+
+static void
+a_small_file_is_whole_though_it_comes_and_goes_byte_by_byte(void **state)
+{
+	(void)state;
+	assert_int_equal(mkdir(in_dir("d"), 0700), 0);
+	turn = 0;
+	io.write = halting_write;
+	io.read = halting_read;
+	assert_int_equal(file_replace(in_dir("d"), "f", "text", 4, &e), ST_OK);
+	assert_true(turn >= 8);
+	assert_file("d/f", "text");
+	assert_true(turn >= 16);
+}
+
+static void
+a_file_that_cannot_be_read_or_is_too_large_is_told(void **state)
+{
+	char bytes[4];
+	size_t n;
+
+	(void)state;
+	write_file(in_dir("f"), "text", 4);
+	io.read = bad_read;
+	assert_int_equal(
+	    file_read(in_dir("f"), bytes, sizeof(bytes), &n, NULL, &e), ST_IO);
+	assert_said("cannot be read");
+	io = system_io;
+	assert_int_equal(file_read(in_dir("f"), bytes, 3, &n, NULL, &e), ST_LIMIT);
+	assert_said("larger than the 3 bytes");
+	assert_int_equal(
+	    file_read(in_dir("f"), bytes, sizeof(bytes), &n, NULL, &e), ST_OK);
+}
+
 static void
 a_file_name_that_does_not_fit_is_told(void **state)
 {
@@ -346,6 +511,9 @@ main(void)
 		TEST(a_directory_that_others_may_write_to_is_refused),
 		TEST(a_path_that_is_no_directory_is_told),
 		TEST(a_start_whose_number_cannot_be_kept_is_none),
+		TEST(a_file_that_cannot_be_replaced_is_as_it_was),
+		TEST(a_small_file_is_whole_though_it_comes_and_goes_byte_by_byte),
+		TEST(a_file_that_cannot_be_read_or_is_too_large_is_told),
 		TEST(a_file_name_that_does_not_fit_is_told),
 		TEST_OPEN(a_keyring_is_made_once),
 		TEST_OPEN(a_keyring_that_others_may_read_is_refused),

@@ -252,10 +252,14 @@ what_is_no_credential_is_refused_with_a_sentence(void **state)
 	refused("authorization", "sesame", "not of the scheme Bearer");
 	refused("authorization", "", "not of the scheme Bearer");
 	refused("authorization", "Bearer", "not of the scheme Bearer");
+	refused("authorization", "Bearersesame", "not of the scheme Bearer");
+	refused("authorization", "Bearer\tsesame", "not of the scheme Bearer");
 	refused("authorization", "Bearer ", "empty");
 	refused("authorization", "Bearer open sesame", "characters that no key has");
 	refused("x-api-key", "", "empty");
 	refused("x-api-key", "ses\xc3\xa4me", "characters");
+	refused("x-api-key", "ses\x7fme", "characters");
+	refused("x-api-key", "ses\tme", "characters");
 	refused("x-api-key", long_one, "too long");
 	refused("x-api-key", "sesamE", "not known here");
 	refused("authorization", "Bearer lz_live_0123456789abcdefghijklmnopqrstuv000000",
@@ -296,6 +300,20 @@ a_disabled_or_expired_key_is_refused_and_says_so(void **state)
 	go_to(start_ms + INT64_C(7) * 86400000);
 	refused("x-api-key", "sesame", "expired at 2026-10-28T00:00:00.000Z");
 	assert_int_equal(told_count("key.expiring", ""), 1);
+}
+
+static void
+an_expiry_is_announced_in_its_last_week_and_once(void **state)
+{
+	(void)state;
+	put_key("a", "sesame", "{\"expires_at\":\"2026-10-28T00:00:01Z\"}", false, false);
+	for (int i = 0; i < 3; i++) {
+		go_to(start_ms + i * 1000);
+		new_request();
+		field("x-api-key", "sesame");
+		assert_int_equal(key_authenticate(r, keys), STEP_NEXT);
+		assert_int_equal(told_count("key.expiring", ""), i > 0);
+	}
 }
 
 static enum step
@@ -472,8 +490,16 @@ tokens_are_held_by_estimate_and_settled_by_use(void **state)
 	assert_fault(key_admit(r), FAULT_RATE_LIMIT, "send less");
 	assert_int_equal(r->retry_after_s, 60);
 	key_release(r);
-	/* A generous max_tokens is no reason to be refused for ever. */
+	/* Each choice may be as long. */
 	go_to(start_ms + 60000);
+	entered("{\"tokens_per_minute\":1000}");
+	r->max_tokens = 100;
+	r->choices = 3;
+	assert_int_equal(key_admit(r), STEP_NEXT);
+	assert_int_equal(r->tokens_held, 100 + 3 * 100);
+	key_release(r);
+	/* A generous max_tokens is no reason to be refused for ever. */
+	go_to(start_ms + 120000);
 	entered("{\"tokens_per_minute\":1000}");
 	r->max_tokens = INT32_MAX;
 	r->choices = 128;
@@ -877,6 +903,10 @@ without_usage_what_was_delivered_is_estimated(void **state)
 	a->delivered_bytes = 41;
 	a->delivered_events = 30;
 	assert_charged(a, CHARGE_ESTIMATED, 100000 + 30 * 4000);
+	/* Events without a byte of text: calls of tools, say. */
+	a = sent();
+	a->delivered_events = 2;
+	assert_charged(a, CHARGE_ESTIMATED, 100000 + 2 * 4000);
 	/* An answer that came whole and was empty still read the prompt. */
 	a = sent();
 	a->status = 200;
@@ -900,11 +930,35 @@ what_was_not_sent_or_refused_owes_nothing(void **state)
 		a->blame = LZ_UPSTREAM_DOWN;
 		assert_charged(a, CHARGE_RELEASED, 0);
 	}
-	/* A stream that began with 200 and whose first event refused. */
-	a = sent();
-	a->status = 200;
-	a->blame = LZ_UPSTREAM_RATE;
-	assert_charged(a, CHARGE_RELEASED, 0);
+}
+
+/* A stream that began with 200, and whose first event said why it is none. */
+static void
+a_refusal_inside_a_stream_owes_nothing_and_a_failure_does(void **state)
+{
+	static const int refusals[] = { LZ_UPSTREAM_CALLER, LZ_UPSTREAM_AUTH,
+		LZ_UPSTREAM_RATE, LZ_UPSTREAM_QUOTA, LZ_UPSTREAM_CONTEXT };
+	static const int failures[] = { LZ_UPSTREAM_DOWN, LZ_UPSTREAM_UNABLE,
+		LZ_UPSTREAM_FILTERED };
+	struct attempt *a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(refusals) / sizeof(refusals[0]); i++) {
+		a = sent();
+		a->status = 200;
+		a->blame = refusals[i];
+		assert_charged(a, CHARGE_RELEASED, 0);
+		/* without a status nobody refused anything */
+		a = sent();
+		a->blame = refusals[i];
+		assert_charged(a, CHARGE_UNCERTAIN, 100000);
+	}
+	for (size_t i = 0; i < sizeof(failures) / sizeof(failures[0]); i++) {
+		a = sent();
+		a->status = 200;
+		a->blame = failures[i];
+		assert_charged(a, CHARGE_UNCERTAIN, 100000);
+	}
 }
 
 static void
@@ -1000,6 +1054,77 @@ counts_that_cannot_be_true_are_replaced(void **state)
 }
 
 static void
+each_count_alone_can_make_usage_untrue(void **state)
+{
+	static const struct record_usage untrue[] = {
+		{ .input = 10001 },
+		{ .cache_read = 10001 },
+		{ .cache_write = 10001 },
+		{ .input = 4000, .cache_read = 4000, .cache_write = 4000 },
+	};
+	static const struct record_usage negative[] = {
+		{ .input = -1 },
+		{ .input = 5, .cache_read = -1 },
+		{ .input = 5, .cache_write = INT64_MIN },
+	};
+	struct attempt *a;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(untrue) / sizeof(untrue[0]); i++) {
+		a = sent();
+		a->has_usage = true;
+		a->usage = untrue[i];
+		assert_charged(a, CHARGE_ESTIMATED, 400000);
+	}
+	for (size_t i = 0; i < sizeof(negative) / sizeof(negative[0]); i++) {
+		a = sent();
+		a->has_usage = true;
+		a->usage = negative[i];
+		assert_charged(a, CHARGE_ESTIMATED, 100000);
+	}
+	/* Nothing bounded the answer: what was delivered counts. */
+	a = sent();
+	a->has_usage = true;
+	a->output_bound = -1;
+	a->delivered_bytes = 40;
+	a->usage = (struct record_usage){ .input = 100, .output = 10001 };
+	assert_charged(a, CHARGE_ESTIMATED, 100000 + 10 * 4000);
+}
+
+static void
+a_price_beyond_reason_charges_the_largest_amount(void **state)
+{
+	struct attempt *a = sent();
+
+	(void)state;
+	model.price_input = INT64_MAX / 2;
+	a->has_usage = true;
+	a->usage = (struct record_usage){ .input = 5000 };
+	assert_charged(a, CHARGE_ACTUAL, LEDGER_AMOUNT_MAX);
+}
+
+/* A worker whose buffer is full cannot write down what an attempt cost; what it cost is
+ * spent all the same, and somebody hears of it. */
+static void
+a_settlement_that_finds_no_room_is_charged_and_told(void **state)
+{
+	struct attempt *a = sent();
+	int64_t before = month("key:a").spent_nano_eur;
+	struct record_trace t = { .status = 200 };
+
+	(void)state;
+	a->has_usage = true;
+	a->usage = (struct record_usage){ .input = 60, .output = 20 };
+	while (spool_trace(worker.spool, &t) == ST_OK)
+		;
+	key_settle(r, a);
+	assert_int_equal(a->state, CHARGE_ACTUAL);
+	assert_int_equal(month("key:a").spent_nano_eur - before, 60000 + 80000);
+	assert_int_equal(ledger_reserved_total(ledger), 0);
+	assert_int_equal(told_count("money.settlement_unwritten", "010203"), 1);
+}
+
+static void
 a_test_key_pays_with_play_money(void **state)
 {
 	int64_t cost = metric_sum(METRIC_COST);
@@ -1047,6 +1172,7 @@ main(void)
 		TEST(what_is_no_credential_is_refused_with_a_sentence),
 		TEST(two_credentials_are_one_too_many),
 		TEST(a_disabled_or_expired_key_is_refused_and_says_so),
+		TEST(an_expiry_is_announced_in_its_last_week_and_once),
 		TEST(a_key_may_be_bound_to_addresses),
 		TEST(behind_trusted_proxies_the_last_untrusted_hop_counts),
 		TEST(a_request_knows_whose_it_is_and_only_once_that_is_certain),
@@ -1069,9 +1195,13 @@ main(void)
 		TEST(usage_of_zero_is_a_value),
 		TEST(without_usage_what_was_delivered_is_estimated),
 		TEST(what_was_not_sent_or_refused_owes_nothing),
+		TEST(a_refusal_inside_a_stream_owes_nothing_and_a_failure_does),
 		TEST(what_nobody_knows_is_charged_as_the_operator_chose),
 		TEST(a_missing_price_is_unknown_and_never_zero),
 		TEST(counts_that_cannot_be_true_are_replaced),
+		TEST(each_count_alone_can_make_usage_untrue),
+		TEST(a_price_beyond_reason_charges_the_largest_amount),
+		TEST(a_settlement_that_finds_no_room_is_charged_and_told),
 		TEST(a_test_key_pays_with_play_money),
 		TEST(each_attempt_pays_for_itself),
 	};

@@ -373,6 +373,49 @@ keys_are_listed_by_id_until_told_to_stop(void **state)
 	assert_string_equal(notes, "bm");
 }
 
+static int
+count_down(size_t n, void *arg)
+{
+	int *left = arg;
+
+	(void)n;
+	return (*left)-- == 0;
+}
+
+static bool
+count_key(void *arg, const struct key *k)
+{
+	unsigned *n = arg;
+
+	(void)k;
+	return ++*n < 4;
+}
+
+static void
+without_memory_to_sort_them_keys_are_listed_as_they_come(void **state)
+{
+	unsigned n = 0;
+	int left = 0;
+	struct err e;
+
+	(void)state;
+	assert_int_equal(put("b", "first", "{}", &e), ST_OK);
+	assert_int_equal(put("a", "second", "{}", &e), ST_OK);
+	mem_set_fault(count_down, &left);
+	keys_each(keys, count_key, &n);
+	mem_set_fault(NULL, NULL);
+	assert_int_equal(left, -1);
+	assert_int_equal(n, 2);
+	for (char id[] = "c"; id[0] < 'h'; id[0]++)
+		assert_int_equal(put(id, id, "{}", &e), ST_OK);
+	n = 0;
+	left = 0;
+	mem_set_fault(count_down, &left);
+	keys_each(keys, count_key, &n);
+	mem_set_fault(NULL, NULL);
+	assert_int_equal(n, 4); /* until told to stop */
+}
+
 static void
 thousands_of_keys_come_and_go_and_are_all_found(void **state)
 {
@@ -400,15 +443,6 @@ thousands_of_keys_come_and_go_and_are_all_found(void **state)
 		assert_int_equal(keys_remove(keys, lz_strz(id)), ST_OK);
 	}
 	assert_int_equal(keys_count(keys), 0);
-}
-
-static int
-count_down(size_t n, void *arg)
-{
-	int *left = arg;
-
-	(void)n;
-	return (*left)-- == 0;
 }
 
 static void
@@ -617,6 +651,7 @@ main(void)
 		TEST(budgets_are_made_changed_and_lifted_with_the_settings),
 		TEST(a_test_key_spends_play_money),
 		TEST(keys_are_listed_by_id_until_told_to_stop),
+		TEST(without_memory_to_sort_them_keys_are_listed_as_they_come),
 		TEST(thousands_of_keys_come_and_go_and_are_all_found),
 		TEST(without_memory_a_put_changes_nothing),
 		TEST(readers_on_their_loops_never_miss_a_key_that_changes),
