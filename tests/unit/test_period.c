@@ -146,8 +146,8 @@ periods_follow_each_other_without_gap_or_overlap(void **state)
 	}
 }
 
-/* The same hours, minute by minute: an instant lies in its own period, and dates that come
- * back do not bring a period back. */
+/* The same hours, minute by minute: an instant lies in its own period, and dates that
+ * come back do not bring a period back. */
 static void
 an_evening_that_comes_twice_belongs_to_one_day(void **state)
 {

@@ -151,8 +151,8 @@ static void
 a_copy_has_the_line_of_its_alias_and_its_members_their_own(void **state)
 {
 	struct yaml_source *source;
-	json_t *root = yaml_parse(STR_LIT("a: &x\n  k: 1\n  l: [2]\nb:\n  c: *x\n"),
-	    "f.yaml", &source, NULL);
+	json_t *root = yaml_parse(
+	    STR_LIT("a: &x\n  k: 1\n  l: [2]\nb:\n  c: *x\n"), "f.yaml", &source, NULL);
 	const json_t *copy;
 
 	(void)state;
@@ -316,7 +316,8 @@ main(void)
 		cmocka_unit_test(what_could_mean_two_things_is_refused_with_its_line),
 		cmocka_unit_test(aliases_copy_what_they_stand_for),
 		cmocka_unit_test(what_an_alias_stands_for_may_be_of_any_kind),
-		cmocka_unit_test(a_copy_has_the_line_of_its_alias_and_its_members_their_own),
+		cmocka_unit_test(
+		    a_copy_has_the_line_of_its_alias_and_its_members_their_own),
 		cmocka_unit_test(a_thousand_anchors_are_taken_and_one_more_refused),
 		cmocka_unit_test(a_billion_laughs_end_early),
 		cmocka_unit_test(depth_and_size_have_a_most),
