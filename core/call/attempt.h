@@ -50,9 +50,10 @@ struct call {
 	enum step ended; /* how it ended, once is_over; STEP_WAIT: it has not */
 
 	/* streams */
-	bool is_stream;  /* the answer comes as events */
-	bool is_feeding; /* inside a feed: out is flushed at its end */
-	bool has_done;   /* [DONE] came */
+	bool is_stream;     /* the answer comes as events */
+	bool is_feeding;    /* inside a feed: out is flushed at its end */
+	lz_str usage_chunk; /* as the provider sent it, or we made it; arena */
+	bool has_done;      /* [DONE] came */
 	bool is_paused;
 	uint8_t choice[CALL_CHOICES];
 	struct tools *tools; /* tools.c's; NULL: no tool was called yet */

@@ -174,8 +174,18 @@ close_call(struct call *c)
 static void
 stop_waiting(struct call *c)
 {
-	c->r->waited_us += call_now_us(c) - c->a->sent_us;
+	if (--c->r->calls == 0)
+		c->r->waited_us += call_now_us(c) - c->r->calls_since_us;
 	close_call(c);
+}
+
+/* From now on a provider is waited for; what came before was our own work. */
+static void
+wait_from_now(struct call *c)
+{
+	c->a->sent_us = call_now_us(c);
+	if (c->r->calls == 1)
+		c->r->calls_since_us = c->a->sent_us;
 }
 
 void
@@ -184,7 +194,7 @@ call_finish(struct call *c, enum step s)
 	struct request *r = c->r;
 
 	stop_waiting(c);
-	request_go_on(r, s);
+	r->ops->attempt_over(r, c->a, s);
 }
 
 /* The call may be under way: nobody can say how far it got. */
@@ -377,7 +387,7 @@ send_built(struct call *c, const lz_http *built)
 		return request_fail(c->r, FAULT_OVERLOADED, NULL, "out of memory");
 	set_deadlines(c, &q, built->timeout_ms);
 	q.max_answer_bytes = c->r->is_stream ? 0 : c->body.max_bytes;
-	c->a->sent_us = call_now_us(c);
+	wait_from_now(c);
 	c->upstream = upstream_send(c->r->worker->upstream, &q, &ops, c, &e);
 	if (c->upstream == NULL)
 		return call_failed(c, "not_sent", LZ_UPSTREAM_UNABLE, lz_strz(e.text));
@@ -461,7 +471,6 @@ decide_limit(struct request *r, struct attempt *a)
 
 	a->lowers_output =
 	    binds && (is_limited || (!r->is_stream && r->ops->budget(r, LZ_OF_KEY, &b)));
-	r->max_tokens_sent = a->lowers_output ? a->output_bound : -1;
 }
 
 size_t
@@ -520,24 +529,27 @@ call_attempt(struct request *r)
 
 	if (c == NULL)
 		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
-	a->sent_us = call_now_us(c);
+	r->calls++;
+	wait_from_now(c);
 	decide_limit(r, a);
 	*b = (struct building){ c, lz_http_to("POST", a->target->provider->base_url) };
 	s = start(c, b);
-	if (s != STEP_WAIT)
+	if (s != STEP_WAIT) {
+		r->calls--;
 		close_call(c);
+	}
 	return s;
 }
 
 void
-call_cancel(struct request *r)
+call_cancel(struct attempt *a, const char *end)
 {
-	struct call *c = r->attempt_count > 0 ? request_attempt(r)->call : NULL;
+	struct call *c = a->call;
 
 	if (c == NULL || c->visit == NULL)
 		return;
 	if (!c->is_over)
-		call_given_up(c, "client_gone");
+		call_given_up(c, end);
 	cancel_upstream(c);
 	stop_waiting(c);
 }

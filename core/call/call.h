@@ -11,14 +11,16 @@
 /* Registers the outcomes of latenza_attempts_total. [start] */
 void call_start(void);
 
-/* Makes the attempt at hand. STEP_WAIT as a rule; later, or at once:
+/* Makes the latest attempt. STEP_WAIT as a rule, and ops->attempt_over() later; or at
+ * once:
  *   STEP_DONE   the answer is there: r->answer_* (whole), or streamed but for
- * r->last_bytes STEP_RETRY  it failed, a->blame and a->end say how, and the client has
- * seen nothing STEP_FAULT  the gateway's own fault */
+ *               r->last_bytes
+ *   STEP_RETRY  it failed, a->blame and a->end say how, and the client has seen nothing
+ *   STEP_FAULT  the gateway's own fault */
 enum step call_attempt(struct request *r);
-/* The client left or the gateway stops: the provider's call is cancelled, nothing
- * follows. The attempt can be settled. */
-void call_cancel(struct request *r);
+/* Nobody waits for the attempt any more: the provider's call is cancelled, nothing
+ * follows, and it can be settled. end: why, for the trace; static. */
+void call_cancel(struct attempt *a, const char *end);
 /* The client takes bytes again. */
 void call_drained(struct request *r);
 

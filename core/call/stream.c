@@ -45,6 +45,7 @@ begin(struct call *c)
 
 	if (r->has_begun)
 		return;
+	r->ops->answers(r, c->a);
 	r->has_begun = true;
 	r->answer_status = 200;
 	r->ops->begin_stream(r);
@@ -254,7 +255,7 @@ make_usage_chunk(struct call *c)
 	json_t *usage;
 	struct buf b;
 
-	if (!r->wants_usage_chunk || r->usage_chunk.ptr != NULL || !c->a->has_usage)
+	if (!r->wants_usage_chunk || c->usage_chunk.ptr != NULL || !c->a->has_usage)
 		return;
 	usage = shape_usage(&c->a->usage);
 	buf_init(&b, 8192);
@@ -262,7 +263,7 @@ make_usage_chunk(struct call *c)
 	buf_add_z(&b, ",\"choices\":[],\"usage\":");
 	if (json_print(usage, &b)) {
 		buf_add_char(&b, '}');
-		r->usage_chunk = arena_copy(r->arena, buf_str(&b));
+		c->usage_chunk = arena_copy(r->arena, buf_str(&b));
 	}
 	buf_free(&b);
 	json_decref(usage);
@@ -285,6 +286,7 @@ complete(struct call *c)
 		flush(c);
 	imply_finish(c);
 	make_usage_chunk(c);
+	c->r->usage_chunk = c->usage_chunk;
 	hold_last(c);
 	call_succeeded(c);
 	return STEP_DONE;
@@ -356,12 +358,14 @@ pass_chunk(struct call *c, lz_str data)
 		c->a->has_usage = true;
 	if (k.is_usage_only) { /* it leaves with [DONE], if the caller asked */
 		if (r->wants_usage_chunk) {
-			r->usage_chunk = arena_copy(r->arena, data);
+			c->usage_chunk = arena_copy(r->arena, data);
 			make_one_line(
-			    (char *)(uintptr_t)r->usage_chunk.ptr, r->usage_chunk.len);
+			    (char *)(uintptr_t)c->usage_chunk.ptr, c->usage_chunk.len);
 		}
 		return;
 	}
+	if (k.has_substance)
+		r->ops->answers(r, c->a);
 	if (!keep_funded(c)) {
 		c->a->delivered_bytes = bytes;
 		c->a->delivered_events = events;

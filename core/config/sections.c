@@ -38,7 +38,7 @@ struct fx {
 struct routing {
 	lz_str strategy;
 	int64_t attempts, timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
-	int64_t backoff_ms, retry_wait_ms;
+	int64_t backoff_ms, retry_wait_ms, hedge_after_ms;
 };
 
 struct retention {
@@ -155,6 +155,9 @@ static const lz_option routing_rows[] = {
 	LZ_OPT_INT(struct routing, retry_wait_ms, "5s", 0, 60000, "duration",
 	    "the longest that a request waits for that, or for a provider's Retry-After; "
 	    "0: it does not wait"),
+	LZ_OPT_INT(struct routing, hedge_after_ms, "0", 0, 600000, "duration",
+	    "when an attempt has brought nothing by then, the next candidate is asked as "
+	    "well, and who answers first serves; both are paid. 0: off"),
 };
 
 static const lz_option retention_rows[] = {
@@ -376,6 +379,7 @@ settle_routing(struct config *c, const struct routing *r)
 	c->idle_timeout_ms = (unsigned)r->idle_timeout_ms;
 	c->backoff_ms = (unsigned)r->backoff_ms;
 	c->retry_wait_ms = (unsigned)r->retry_wait_ms;
+	c->hedge_after_ms = (unsigned)r->hedge_after_ms;
 	c->default_strategy = r->strategy;
 }
 

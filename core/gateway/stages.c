@@ -25,12 +25,14 @@
 #include "gateway/requests.h"
 #include "key/stage.h"
 #include "policy/policy.h"
+#include "request/live.h"
 #include "trace/trace.h"
 
 static enum step read_body(struct request *r);
 static enum step admit(struct request *r);
 static enum step candidates(struct request *r);
 static enum step reserve(struct request *r);
+static enum step attempt(struct request *r);
 
 const struct stage stages_call[] = {
 	{ "read", read_body, NULL },
@@ -40,7 +42,7 @@ const struct stage stages_call[] = {
 	{ "route", policy_route, NULL },
 	{ "next", policy_next, NULL },
 	{ "reserve", reserve, key_reserve_failed },
-	{ "attempt", call_attempt, NULL },
+	{ "attempt", attempt, NULL },
 	{ NULL, NULL, NULL },
 };
 
@@ -152,6 +154,7 @@ move(struct request *r, enum step s)
 			r->stage++;
 			break;
 		case STEP_RETRY:
+			request_attempt(r)->is_under_way = false;
 			key_settle(r, request_attempt(r));
 			r->stage = row_of(r, policy_next);
 			break;
@@ -170,13 +173,121 @@ move(struct request *r, enum step s)
 	}
 }
 
+/* ---- attempts, two at once when one is hedged ---- */
+
+static void hedge_late(void *arg);
+static void answers(struct request *r, struct attempt *one);
+
+static enum step
+attempt(struct request *r)
+{
+	enum step s = call_attempt(r);
+	int64_t after_us = (int64_t)r->config->hedge_after_ms * 1000;
+
+	if (s == STEP_DONE)
+		answers(r, request_attempt(r));
+	if (s == STEP_WAIT && after_us > 0 &&
+	    loop_timer_set(r->worker->loop, &r->timer, after_us, hedge_late, r) != ST_OK)
+		log_warn("hedge.no_memory", "request=%s", r->id_hex);
+	return s;
+}
+
+/* A second attempt that could not be: the first goes on alone. */
+static void
+forget_hedge(struct request *r)
+{
+	r->fault = FAULT_NONE;
+	r->fault_message = STR_NONE;
+}
+
+static void
+hedge_reserved(void *arg, enum status st)
+{
+	struct request *r = arg;
+	struct attempt *a = request_attempt(r);
+	enum step s;
+
+	if (st != ST_OK) {
+		(void)key_reserve_failed(r);
+		request_drop_attempt(a);
+		a->is_under_way = false;
+		a->again_us = INT64_MAX;
+		forget_hedge(r);
+		return;
+	}
+	s = call_attempt(r);
+	if (s != STEP_WAIT)
+		r->ops->attempt_over(r, a, s);
+}
+
+/* Nothing has come yet: the next candidate is asked as well. */
+static void
+hedge_late(void *arg)
+{
+	struct request *r = arg;
+
+	if (r->has_begun || r->calls != 1 || !policy_hedge(r))
+		return;
+	metric_add(METRIC_HEDGES, 1);
+	if (key_reserve(r) == STEP_BARRIER) {
+		loop_barrier(r->worker->loop, &r->wait, hedge_reserved, r);
+	} else {
+		take_back(r);
+		forget_hedge(r);
+	}
+}
+
+/* Whoever else is under way is given up, and owes what it may have used. */
+static void
+answers(struct request *r, struct attempt *one)
+{
+	int64_t now_us = loop_now(r->worker->loop)->mono_us;
+
+	if (r->answering == one)
+		return;
+	r->answering = one;
+	r->max_tokens_sent = one->lowers_output ? one->output_bound : -1;
+	loop_timer_cancel(r->worker->loop, &r->timer);
+	for (unsigned i = 0; i < r->attempt_count; i++) {
+		struct attempt *a = &r->attempt[i];
+
+		if (a == one || !a->is_under_way)
+			continue;
+		loop_barrier_cancel(r->worker->loop, &r->wait);
+		call_cancel(a, "overtaken");
+		if (a->number < one->number && a->is_live)
+			live_overtaken(a->live, r->is_stream, now_us - a->sent_us);
+		request_drop_attempt(a);
+		a->is_under_way = false;
+		key_settle(r, a);
+		loop_want_flush(r->worker->loop);
+	}
+}
+
+static void
+attempt_over(struct request *r, struct attempt *a, enum step s)
+{
+	a->is_under_way = false;
+	if (s != STEP_RETRY) {
+		answers(r, a);
+		move(r, s);
+		return;
+	}
+	key_settle(r, a);
+	if (request_is_under_way(r)) /* the other one may still answer */
+		return;
+	loop_timer_cancel(r->worker->loop, &r->timer);
+	move(r, s);
+}
+
 static void
 begin_stream(struct request *r)
 {
 	answer_begin(r);
 }
 
-const struct request_ops stages_ops = { move, begin_stream, key_top_up, key_budget };
+const struct request_ops stages_ops = { move, attempt_over, answers, begin_stream,
+	key_top_up, key_budget };
 
 void
 stages_start(struct request *r)
@@ -251,6 +362,7 @@ end(struct request *r)
 	r->is_finished = true;
 	loop_timer_cancel(r->worker->loop, &r->timer);
 	for (unsigned i = 0; i < r->attempt_count; i++) {
+		r->attempt[i].is_under_way = false;
 		request_drop_attempt(&r->attempt[i]); /* one that never came to be sent */
 		key_settle(r, &r->attempt[i]);
 	}
@@ -279,7 +391,8 @@ stages_client_gone(struct request *r)
 		return;
 	loop_barrier_cancel(r->worker->loop, &r->wait);
 	policy_cancel(r);
-	call_cancel(r);
+	for (unsigned i = 0; i < r->attempt_count; i++)
+		call_cancel(&r->attempt[i], "client_gone");
 	request_fail(r, FAULT_CLIENT_GONE, NULL, "the client left");
 	end(r);
 }

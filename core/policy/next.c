@@ -48,16 +48,22 @@ counted_attempts(const struct request *r)
 	return n;
 }
 
+static bool
+may_ask_another(const struct request *r)
+{
+	return r->attempt_count < REQUEST_ATTEMPTS &&
+	       counted_attempts(r) < r->config->attempts && now_us(r) < r->deadline_us;
+}
+
 /* The caller's fault is nobody else's to mend. */
 static bool
-may_try_again(const struct request *r)
+is_callers_fault(const struct request *r)
 {
-	const struct attempt *last = &r->attempt[r->attempt_count - 1];
-
-	if (r->attempt_count >= REQUEST_ATTEMPTS ||
-	    counted_attempts(r) >= r->config->attempts || now_us(r) >= r->deadline_us)
-		return false;
-	return last->blame != LZ_UPSTREAM_CALLER && last->blame != LZ_UPSTREAM_FILTERED;
+	for (unsigned i = 0; i < r->attempt_count; i++)
+		if (r->attempt[i].blame == LZ_UPSTREAM_CALLER ||
+		    r->attempt[i].blame == LZ_UPSTREAM_FILTERED)
+			return true;
+	return false;
 }
 
 /* It may go better in a moment, at the same target and with the same credential. */
@@ -114,13 +120,17 @@ exclude_no_larger(struct request *r, const struct attempt *a)
 
 /* Once per failed attempt. */
 static void
-note_failure(struct request *r, struct attempt *a)
+note_failures(struct request *r)
 {
-	if (a->again_us != 0)
-		return;
-	a->again_us = again_us(r, a);
-	if (a->blame == LZ_UPSTREAM_CONTEXT)
-		exclude_no_larger(r, a);
+	for (unsigned i = 0; i < r->attempt_count; i++) {
+		struct attempt *a = &r->attempt[i];
+
+		if (a->again_us != 0)
+			continue;
+		a->again_us = again_us(r, a);
+		if (a->blame == LZ_UPSTREAM_CONTEXT)
+			exclude_no_larger(r, a);
+	}
 }
 
 /* ---- who can be asked now ---- */
@@ -218,6 +228,14 @@ best_again(struct request *r)
 	return best.candidate;
 }
 
+static void
+exclude_tried(struct request *r)
+{
+	for (unsigned i = 0; i < r->attempt_count; i++)
+		if (r->attempt[i].candidate->excluded == EXCLUDED_NOT)
+			r->attempt[i].candidate->excluded = EXCLUDED_TRIED;
+}
+
 /* NULL: nobody at present. */
 static struct candidate *
 choose(struct request *r)
@@ -228,8 +246,7 @@ choose(struct request *r)
 		c = same_again(r);
 		if (c != NULL)
 			return c;
-		if (request_attempt(r)->candidate->excluded == EXCLUDED_NOT)
-			request_attempt(r)->candidate->excluded = EXCLUDED_TRIED;
+		exclude_tried(r);
 	}
 	c = best_left(r);
 	return c != NULL ? c : best_again(r);
@@ -255,6 +272,7 @@ open_attempt(struct request *r, struct candidate *c, bool is_probe)
 	a->output_bound = c->output_bound;
 	a->began_us = now_us(r);
 	a->cost_nano_eur = -1;
+	a->is_under_way = true;
 	c->excluded = EXCLUDED_NOT;
 }
 
@@ -330,20 +348,28 @@ wait(struct request *r)
 	return STEP_WAIT;
 }
 
+static bool
+try_open(struct request *r, struct candidate *c)
+{
+	enum live_start start =
+	    live_begin(live_of(c->target), now_us(r), r->attempt_count > 0);
+	bool has_begun = start == LIVE_BEGUN || start == LIVE_PROBES;
+
+	if (has_begun)
+		open_attempt(r, c, start == LIVE_PROBES);
+	else
+		c->excluded = start == LIVE_BUSY ? EXCLUDED_HEALTH : EXCLUDED_RETRIES;
+	return has_begun;
+}
+
 static enum step
 look(struct request *r)
 {
 	struct candidate *c;
 
 	while ((c = choose(r)) != NULL) {
-		enum live_start start =
-		    live_begin(live_of(c->target), now_us(r), r->attempt_count > 0);
-
-		if (start == LIVE_BEGUN || start == LIVE_PROBES) {
-			open_attempt(r, c, start == LIVE_PROBES);
+		if (try_open(r, c))
 			return STEP_NEXT;
-		}
-		c->excluded = start == LIVE_BUSY ? EXCLUDED_HEALTH : EXCLUDED_RETRIES;
 	}
 	return wait(r);
 }
@@ -352,10 +378,25 @@ enum step
 policy_next(struct request *r)
 {
 	if (r->attempt_count > 0) {
-		if (!may_try_again(r))
+		if (!may_ask_another(r) || is_callers_fault(r))
 			return outcome_fail(r);
 		bounds_renew(r);
-		note_failure(r, request_attempt(r));
+		note_failures(r);
 	}
 	return look(r);
+}
+
+bool
+policy_hedge(struct request *r)
+{
+	struct candidate *running = request_attempt(r)->candidate, *c;
+
+	if (!may_ask_another(r))
+		return false;
+	bounds_renew(r);
+	exclude_tried(r);
+	while ((c = best_left(r)) != NULL && !try_open(r, c))
+		;
+	running->excluded = EXCLUDED_NOT;
+	return c != NULL;
 }

@@ -73,14 +73,23 @@ fail_refused(struct request *r, const struct attempt *a)
 	return STEP_FAULT;
 }
 
+static const struct attempt *
+latest_callers(const struct request *r)
+{
+	for (unsigned i = r->attempt_count; i-- > 0;)
+		if (is_callers(&r->attempt[i]))
+			return &r->attempt[i];
+	return NULL;
+}
+
 enum step
 outcome_fail(struct request *r)
 {
-	const struct attempt *last = request_attempt(r);
+	const struct attempt *last = request_attempt(r), *told = latest_callers(r);
 	struct story s = story_of(r);
 
-	if (is_callers(last))
-		return fail_refused(r, last);
+	if (told != NULL)
+		return fail_refused(r, told);
 	if (s.rate == r->attempt_count) {
 		r->retry_after_s = s.retry_ms == 0       ? 1
 				   : s.retry_ms >= 60000 ? 60

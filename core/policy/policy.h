@@ -21,6 +21,9 @@ enum step policy_route(struct request *r);
 /* Opens the next attempt (r->attempt[]) with the best candidate left, or fails with what
  * the attempts ended in. */
 enum step policy_next(struct request *r);
+/* The same for a second attempt beside one that is under way, at another candidate that
+ * has not failed. false: there is none. */
+bool policy_hedge(struct request *r);
 void policy_cancel(struct request *r); /* the request ends while the router thinks */
 
 /* The candidate table as JSON text for the trace:

@@ -247,6 +247,24 @@ live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream, int64_
 	atomic_fetch_add_explicit(&l->samples[mode], 1, memory_order_relaxed);
 }
 
+static void
+raise_average(_Atomic uint64_t *cell, int64_t value)
+{
+	if (value > 0 &&
+	    atomic_load_explicit(cell, memory_order_relaxed) < (uint64_t)value)
+		average(cell, value);
+}
+
+void
+live_overtaken(struct live *l, bool is_stream, int64_t elapsed_us)
+{
+	unsigned mode = is_stream ? 1 : 0;
+
+	raise_average(&l->ttft_us[mode], elapsed_us);
+	raise_average(&l->total_us[mode], elapsed_us);
+	atomic_fetch_add_explicit(&l->samples[mode], 1, memory_order_relaxed);
+}
+
 void
 live_dropped(struct live *l)
 {

@@ -61,6 +61,9 @@ void live_probe_ended(struct live *l, int64_t now_us, bool has_failed);
  * refused the request). */
 void live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream,
     int64_t ttft_us, int64_t total_us, int64_t output_tokens);
+/* It had brought nothing after elapsed_us when another one answered: it is at least that
+ * slow. Beside live_dropped(). */
+void live_overtaken(struct live *l, bool is_stream, int64_t elapsed_us);
 /* The attempt was given up for reasons of ours or the client's: nothing is learnt. */
 void live_dropped(struct live *l);
 void live_each(void (*fn)(void *arg, struct live *l),

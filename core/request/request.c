@@ -84,7 +84,16 @@ struct attempt *
 request_attempt(struct request *r)
 {
 	must(r->attempt_count > 0);
-	return &r->attempt[r->attempt_count - 1];
+	return r->answering != NULL ? r->answering : &r->attempt[r->attempt_count - 1];
+}
+
+bool
+request_is_under_way(const struct request *r)
+{
+	for (unsigned i = 0; i < r->attempt_count; i++)
+		if (r->attempt[i].is_under_way)
+			return true;
+	return false;
 }
 
 void

@@ -50,11 +50,17 @@ struct key;   /* key/keys.h */
 struct route; /* gateway/routes.h */
 struct visit; /* plugin/visit.h */
 struct request;
+struct attempt;
 
 /* What the stages need of each other across the floor; filled in by gateway/. */
 struct request_ops {
 	void (*go_on)(struct request *r,
 	    enum step s); /* from an event: continue the stage that said STEP_WAIT */
+	/* The attempt is over, from an event: STEP_DONE, STEP_RETRY, STEP_FAULT. */
+	void (*attempt_over)(struct request *r, struct attempt *a, enum step s);
+	/* The client gets this attempt's answer: whoever else is under way is given up
+	 * and settled. Said again, nothing happens. */
+	void (*answers)(struct request *r, struct attempt *a);
 	/* The first bytes of a stream are about to go out: the answer's head. */
 	void (*begin_stream)(struct request *r);
 	/* The running estimate of a stream nears its bound: more money for attempt
@@ -108,6 +114,7 @@ struct attempt {
 	int64_t bound_nano_eur, input_nano_eur, output_bound;
 	void *reservation; /* key/'s; NULL: nothing held */
 	bool is_open;      /* reserved and not settled */
+	bool is_under_way; /* opened, and not over */
 	bool was_sent;     /* something may have reached the provider */
 	bool has_usage;
 	bool lowers_output; /* a limit is sent upstream because a budget binds */
@@ -197,7 +204,10 @@ struct request {
 	int64_t output_limit;       /* the least of key, router, ... ; -1 none */
 
 	/* call */
-	unsigned attempt_count;  /* begun, of `attempt` at the end */
+	unsigned attempt_count;    /* begun, of `attempt` at the end */
+	struct attempt *answering; /* the one that the client hears; NULL: not decided */
+	unsigned calls;          /* attempts that wait for a provider, two when hedged */
+	int64_t calls_since_us;  /* since when there is one */
 	bool has_begun;          /* the client saw bytes: no failover any more */
 	int64_t max_tokens_sent; /* x-latenza-max-tokens; -1: not lowered */
 
@@ -250,8 +260,9 @@ enum step request_read_embeddings(struct request *r);
 const struct request_kind_row *request_kind(const struct request *r);
 /* Header value by lower-case name; STR_NONE: absent. */
 lz_str request_header(const struct request *r, const char *name);
-/* The current attempt; must exist. */
+/* The attempt that answers, or the latest; one must exist. */
 struct attempt *request_attempt(struct request *r);
+bool request_is_under_way(const struct request *r); /* any attempt */
 /* Nothing was learnt of its target. Once it has ended, nothing happens. */
 void request_drop_attempt(struct attempt *a);
 /* The attempt that probed its target's breaker is over; nothing happens for others. */

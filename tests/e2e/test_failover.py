@@ -116,7 +116,8 @@ def test_all_attempts_failed_says_what_each_did(two, provider, second):
     second.script(status=503)
     code, _, body = two.chat(two.key())
     assert (code, body["error"]["code"]) == (502, "all_attempts_failed")
-    assert [a["provider"] for a in body["error"]["latenza"]["attempts"]] == ["a", "b", "a"]
+    providers = [a["provider"] for a in body["error"]["latenza"]["attempts"]]
+    assert providers[:2] == ["a", "b"] and len(providers) == 3  # the third is whose back-off is over first
 
 
 def test_a_provider_without_another_is_asked_again_after_a_back_off(make_gateway, provider):
