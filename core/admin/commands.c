@@ -66,28 +66,29 @@ static const struct command_arg backup_args[] = {
 	{ NULL, JSON_NULL, false },
 };
 
-/* name, needs the database, arguments, what runs, what adds live figures, what is checked
- * without the database */
+/* name, needs the database, changes something, arguments, what runs, what adds live
+ * figures, what is checked without the database */
 static const struct command rows[] = {
-	{ "key.create", true, create_args, key_create, NULL, key_check },
-	{ "key.import", true, import_args, key_import, NULL, key_check_import },
-	{ "key.list", true, no_args, key_list, NULL, NULL },
-	{ "key.show", true, id_args, key_show, key_add_live, NULL },
-	{ "key.roll", true, roll_args, key_roll, NULL, NULL },
-	{ "key.disable", true, disable_args, key_disable, NULL, NULL },
-	{ "key.rm", true, id_args, key_remove, NULL, NULL },
-	{ "traces.list", true, trace_args, trace_list, NULL, NULL },
-	{ "traces.show", true, id_args, trace_show, NULL, NULL },
-	{ "traces.erase", true, user_args, trace_erase, NULL, NULL },
-	{ "model.list", false, no_args, model_list, NULL, NULL },
-	{ "model.show", false, model_args, model_show, NULL, NULL },
-	{ "provider.list", false, no_args, provider_list, provider_add_live, NULL },
-	{ "config.show", false, no_args, config_show_used, NULL, NULL },
-	{ "config.diff", false, no_args, config_changes, NULL, NULL },
-	{ "reload", false, no_args, care_reload, NULL, NULL },
-	{ "status", false, no_args, care_status, NULL, NULL },
-	{ "db.backup", true, backup_args, care_backup, NULL, NULL },
-	{ "db.check", true, no_args, care_check, NULL, NULL },
+	{ "key.create", true, true, create_args, key_create, NULL, key_check },
+	{ "key.import", true, true, import_args, key_import, NULL, key_check_import },
+	{ "key.list", true, false, no_args, key_list, NULL, NULL },
+	{ "key.show", true, false, id_args, key_show, key_add_live, NULL },
+	{ "key.roll", true, true, roll_args, key_roll, NULL, NULL },
+	{ "key.disable", true, true, disable_args, key_disable, NULL, NULL },
+	{ "key.rm", true, true, id_args, key_remove, NULL, NULL },
+	{ "traces.list", true, false, trace_args, trace_list, NULL, NULL },
+	{ "traces.show", true, false, id_args, trace_show, NULL, NULL },
+	{ "traces.erase", true, true, user_args, trace_erase, NULL, NULL },
+	{ "model.list", false, false, no_args, model_list, NULL, NULL },
+	{ "model.show", false, false, model_args, model_show, NULL, NULL },
+	{ "provider.list", false, false, no_args, provider_list, provider_add_live,
+	    NULL },
+	{ "config.show", false, false, no_args, config_show_used, NULL, NULL },
+	{ "config.diff", false, false, no_args, config_changes, NULL, NULL },
+	{ "reload", false, true, no_args, care_reload, NULL, NULL },
+	{ "status", false, false, no_args, care_status, NULL, NULL },
+	{ "db.backup", true, true, backup_args, care_backup, NULL, NULL },
+	{ "db.check", true, false, no_args, care_check, NULL, NULL },
 };
 
 const struct command *

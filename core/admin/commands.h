@@ -62,6 +62,7 @@ typedef enum status command_fn(
 struct command {
 	const char *name; /* "key.create" */
 	bool needs_db;
+	bool is_change; /* what it did stands, also where its answer is lost */
 	const struct command_arg *args;
 	/* Fills in result, an object; also partly on failure. */
 	command_fn *run;

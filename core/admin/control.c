@@ -119,8 +119,8 @@ run(struct control *c, struct job *j)
 /* ---- the wire ---- */
 
 static void
-answer(struct exchange *x, enum status st, const struct err *e, json_t *result,
-    bool is_change)
+answer(
+    struct exchange *x, enum status st, const struct err *e, json_t *result, bool is_done)
 {
 	static const struct http_field json_type = { { "content-type", 12 },
 		{ "application/json", 16 } };
@@ -146,7 +146,7 @@ answer(struct exchange *x, enum status st, const struct err *e, json_t *result,
 	if (!lacks && all != NULL && !json_ran_dry() && json_print(all, &out))
 		text = buf_str(&out);
 	else
-		text = is_change ? STR_LIT(lost_and_done) : STR_LIT(lost);
+		text = is_done ? STR_LIT(lost_and_done) : STR_LIT(lost);
 	exchange_reply(x, 200, &json_type, 1, text);
 	json_decref(all);
 	buf_free(&out);
@@ -188,7 +188,8 @@ on_request(void *arg, struct exchange *x)
 	}
 	j.args = args;
 	run(arg, &j);
-	answer(x, j.st, &j.e, j.result, j.c.changed_key[0] != '\0');
+	answer(x, j.st, &j.e, j.result,
+	    j.row->is_change && (j.st == ST_OK || j.c.changed_key[0] != '\0'));
 	json_decref(j.result);
 	json_decref(args);
 }
