@@ -312,18 +312,32 @@ offer_content(struct request *r)
 	buf_free(&table);
 }
 
+static void
+make_record(struct request *r, struct record_trace *t)
+{
+	trace_record(r, t);
+	t->route = lz_strz(r->route->name);
+}
+
 /* What could not be written was not acknowledged: the client is not told that all is
- * well. The records stay in the spool's memory and are written when the device takes
- * them. */
+ * well, and the trace says what it was told. The records stay in the spool's memory and
+ * are written when the device takes them. */
 static void
 refuse_unwritten(struct request *r)
 {
-	if (r->fault != FAULT_NONE)
+	struct record_trace t;
+	enum status st;
+
+	if (r->fault != FAULT_NONE || r->x == NULL)
 		return;
 	request_fail(r, FAULT_STORAGE_FULL, NULL,
 	    "the gateway cannot write to its storage; nothing was lost, try again later");
 	if (r->has_begun)
 		r->is_cut = true;
+	make_record(r, &t);
+	st = spool_retrace(r->worker->spool, &t);
+	if (st != ST_OK && st != ST_NOT_FOUND) /* there: one that could not be appended */
+		log_warn("trace.stale", "request=%s", r->id_hex);
 }
 
 static void
@@ -333,6 +347,7 @@ written(void *arg, enum status st)
 
 	if (st != ST_OK)
 		refuse_unwritten(r);
+	trace_count(r);
 	if (r->x != NULL)
 		answer_send(r);
 	offer_content(r);
@@ -345,8 +360,7 @@ record(struct request *r)
 	struct record_trace t;
 	enum status st;
 
-	trace_record(r, &t);
-	t.route = lz_strz(r->route->name);
+	make_record(r, &t);
 	st = spool_trace(r->worker->spool, &t);
 	if (st == ST_OK)
 		return;

@@ -32,6 +32,8 @@
 enum {
 	PROBE_US =
 	    100000, /* while the device fails, one reservation in this time may try it */
+	ROOM_BYTES = 65536, /* of the buffer, from the start: what a turn settles and
+			       traces finds room also where no memory is left */
 	LEFT_MAX =
 	    16, /* segments left but not yet synced; then the worker syncs them itself */
 	SEQ_SHIFT =
@@ -108,6 +110,12 @@ create_segment(const struct spool *s, uint32_t seq, struct err *e)
 	return fd;
 }
 
+static size_t
+room_of(const struct spool_options *o)
+{
+	return o->buffer_bytes < ROOM_BYTES ? o->buffer_bytes : ROOM_BYTES;
+}
+
 struct spool *
 spool_open(const struct spool_options *o, struct err *e)
 {
@@ -118,13 +126,19 @@ spool_open(const struct spool_options *o, struct err *e)
 		return NULL;
 	}
 	s->o = *o;
-	s->fd = create_segment(s, 0, e);
-	if (s->fd < 0) {
+	buf_init(&s->unwritten, o->buffer_bytes);
+	buf_init(&s->head, RECORD_BYTES);
+	if (buf_room(&s->unwritten, room_of(o)) == NULL) {
+		(void)err_fail(e, ST_NOMEM, "%s: out of memory for a spool", o->dir);
 		mem_free(s);
 		return NULL;
 	}
-	buf_init(&s->unwritten, o->buffer_bytes);
-	buf_init(&s->head, RECORD_BYTES);
+	s->fd = create_segment(s, 0, e);
+	if (s->fd < 0) {
+		buf_free(&s->unwritten);
+		mem_free(s);
+		return NULL;
+	}
 	s->is_dir_dirty = true;
 	must(pthread_mutex_init(&s->lock, NULL) == 0);
 	return s;
@@ -207,6 +221,41 @@ spool_trace(struct spool *s, const struct record_trace *r)
 	if (must_give_way(s, r))
 		return s->failing;
 	return record_put_trace(&s->unwritten, r) ? ST_OK : why_refused(s);
+}
+
+/* The trace of a request among what is unwritten: where it stands and how long it is. */
+static bool
+find_trace(
+    const struct spool *s, const uint8_t id[RECORD_ID_BYTES], size_t *at, size_t *used)
+{
+	struct record found;
+
+	for (*at = 0; *at < s->unwritten.len; *at += *used) {
+		lz_str rest = str_cut(buf_str(&s->unwritten), *at, s->unwritten.len);
+
+		if (record_peek(rest, used) == RECORD_TRACE &&
+		    record_get(rest, &found, used) == ST_OK &&
+		    memcmp(found.trace.trace_id, id, RECORD_ID_BYTES) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* The new one is appended, so that nothing is lost where that fails, and the old one
+ * squeezed out. */
+enum status
+spool_retrace(struct spool *s, const struct record_trace *r)
+{
+	struct buf *b = &s->unwritten;
+	size_t at, used;
+
+	if (!find_trace(s, r->trace_id, &at, &used))
+		return ST_NOT_FOUND;
+	if (!record_put_trace(b, r))
+		return why_refused(s);
+	memmove(b->ptr + at, b->ptr + at + used, b->len - at - used);
+	b->len -= used;
+	return ST_OK;
 }
 
 bool

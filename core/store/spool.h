@@ -39,6 +39,10 @@ enum status spool_reserve(struct spool *s, const struct record_reserve *r) MUST_
 enum status spool_raise(struct spool *s, const struct record_raise *r) MUST_CHECK;
 enum status spool_settle(struct spool *s, const struct record_settle *r) MUST_CHECK;
 enum status spool_trace(struct spool *s, const struct record_trace *r) MUST_CHECK;
+/* Puts r in the place of the trace of the same request that waits to be written, because
+ * its end became another one. ST_NOT_FOUND: none waits. ST_NOMEM, ST_INVALID: as above;
+ * the old one stays. [worker] */
+enum status spool_retrace(struct spool *s, const struct record_trace *r) MUST_CHECK;
 /* Writes what was appended, in one write(). ST_FULL / ST_IO: nothing of it is in the
  * file, the reservations among it are forgotten, the rest waits for the next call; it was
  * not tried again if the last failure is less than 100 ms ago. [worker], from the loop's

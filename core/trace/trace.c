@@ -157,12 +157,27 @@ code_of(const struct request *r)
 							 : "invalid_request");
 }
 
+/* Reading the body is the client's time. */
 static void
-count(const struct request *r, const struct record_trace *t)
+take_times(const struct request *r, int64_t *total_us, int64_t *overhead_us)
 {
+	*total_us = clock_mono_us() - r->began.mono_us;
+	*overhead_us = *total_us - r->waited_us;
+	if (r->read_us > r->began.mono_us)
+		*overhead_us -= r->read_us - r->began.mono_us;
+	if (*overhead_us < 0)
+		*overhead_us = 0;
+}
+
+void
+trace_count(const struct request *r)
+{
+	int64_t total_us, overhead_us;
+
+	take_times(r, &total_us, &overhead_us);
 	metric_add_label(METRIC_REQUESTS, (unsigned)r->fault, 1);
-	metric_time(METRIC_REQUEST_TIME, t->total_us);
-	metric_time(METRIC_OVERHEAD_TIME, t->overhead_us);
+	metric_time(METRIC_REQUEST_TIME, total_us);
+	metric_time(METRIC_OVERHEAD_TIME, overhead_us);
 }
 
 void
@@ -173,11 +188,7 @@ trace_record(struct request *r, struct record_trace *out)
 	memset(out, 0, sizeof *out);
 	memcpy(out->trace_id, r->id, sizeof out->trace_id);
 	out->at_unix_ms = r->began.unix_ms;
-	out->total_us = clock_mono_us() - r->began.mono_us;
-	out->overhead_us = out->total_us - r->waited_us;
-	if (r->read_us > r->began.mono_us) /* reading the body is the client's time */
-		out->overhead_us -= r->read_us - r->began.mono_us;
-	out->overhead_us = out->overhead_us < 0 ? 0 : out->overhead_us;
+	take_times(r, &out->total_us, &out->overhead_us);
 	out->ttft_us = last != NULL && last->first_token_us > 0
 			   ? last->first_token_us - r->began.mono_us
 			   : -1;
@@ -199,7 +210,6 @@ trace_record(struct request *r, struct record_trace *out)
 	out->strategy = r->strategy;
 	out->metadata = r->metadata;
 	out->attempt_list = r->attempt_count > 0 ? attempt_list(r) : STR_NONE;
-	count(r, out);
 }
 
 /* A streamed answer, put together again from the text of its chunks, which is escaped

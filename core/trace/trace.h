@@ -7,9 +7,11 @@
 
 #include "request/request.h"
 
-/* Sums the attempts, fills the record, counts. All attempts are settled. Strings live in
- * the request. */
+/* Sums the attempts, fills the record. All attempts are settled. Strings live in the
+ * request. */
 void trace_record(struct request *r, struct record_trace *out);
+/* Once per request, when it is sure what its client is told. */
+void trace_count(const struct request *r);
 /* Sum over attempts; -1 when one has no price. */
 int64_t trace_cost(const struct request *r);
 /* Offers prompt, answer and candidate table for storage, as r->log_content allows.

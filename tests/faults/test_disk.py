@@ -131,6 +131,32 @@ def test_a_ledger_that_cannot_be_written(make_gateway, provider, disk, how, whic
     check_books(gateway, [COST] * 7)
 
 
+def test_the_first_write_that_fails_is_a_settlement_and_its_trace_says_what_the_client_heard(make_gateway, provider, disk):
+    gateway = make_gateway(provider=provider, env=disk.env)
+    key = gateway.key("load", budget_monthly_eur=1000)
+    gate, heard, calls = threading.Event(), [], provider.calls()
+    provider.script(times=1, gate=gate)
+    asker = threading.Thread(target=lambda: heard.append(gateway.chat(key, text="Go")))
+    asker.start()
+    until(lambda: provider.calls() > calls)
+    stream, go = held_stream(gateway, provider, key)
+    disk.turn("f", "s")
+    gate.set()
+    asker.join(30)
+    go.release()
+    assert "[DONE]" not in stream.rest(), "acknowledged, and not written"
+    assert heard[0][0] == 503 and heard[0][2]["error"]["code"] == "storage_full", heard
+    counted = gateway.metrics()
+    disk.turn("o")
+    until(lambda: readiness(gateway)[0] == 200)
+    traces = {t["id"]: t for t in check_books(gateway, [COST] * 2)}
+    whole = traces.pop(heard[0][1]["x-request-id"])
+    assert (whole["status"], whole["code"], whole["cost_nano_eur"]) == (503, "storage_full", COST)
+    (streamed,) = traces.values()  # its 200 was sent already
+    assert (streamed["status"], streamed["code"]) == (200, "storage_full")
+    assert counted['latenza_requests_total{outcome="storage_full"}'] == 2, counted
+
+
 @pytest.mark.parametrize("how", ["f", "s", "r", "e"], ids=["full", "short", "read-only", "broken"])
 def test_a_database_that_cannot_be_written_is_nobodys_trouble(make_gateway, provider, disk, how):
     """The spool keeps what comes."""

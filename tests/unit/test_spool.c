@@ -6,6 +6,7 @@
 
 #include <errno.h>
 
+#include "base/mem.h"
 #include "base/metric.h"
 #include "store/spool.h"
 
@@ -372,6 +373,96 @@ a_full_buffer_refuses_and_takes_again_after_a_flush(void **state)
 	assert_int_equal(settle(taken), ST_OK);
 }
 
+/* Fails every allocation. */
+static int
+no_memory(size_t n, void *arg)
+{
+	(void)n;
+	(void)arg;
+	return 1;
+}
+
+static void
+what_a_turn_settles_and_traces_needs_no_memory(void **state)
+{
+	(void)state;
+	mem_set_fault(no_memory, NULL);
+	for (unsigned i = 1; i <= 20; i++) {
+		assert_int_equal(reserve(i), ST_OK);
+		assert_int_equal(settle(i), ST_OK);
+		assert_int_equal(trace(i), ST_OK);
+	}
+	assert_int_equal(spool_flush(spool), ST_OK);
+	mem_set_fault(NULL, NULL);
+}
+
+static struct record_trace
+make_retold(uint64_t number)
+{
+	struct record_trace t = make_trace(number, 1, 5);
+
+	t.status = 503;
+	t.code = STR_LIT("storage_full");
+	return t;
+}
+
+static int
+status_in_file(uint64_t number)
+{
+	static char room[1 << 20];
+	size_t n = read_whole(in_dir("4.17.0"), room, sizeof(room)), used;
+	int status = -1;
+	struct record r;
+
+	for (lz_str rest = lz_strn(room, n); rest.len > 0;
+	     rest = str_cut(rest, used, rest.len)) {
+		assert_int_equal(record_get(rest, &r, &used), ST_OK);
+		if (r.type == RECORD_TRACE && r.trace.trace_id[15] == number)
+			status = r.trace.status;
+	}
+	return status;
+}
+
+static void
+a_trace_that_waits_is_told_anew_and_one_that_was_written_is_not(void **state)
+{
+	struct record_trace of_1 = make_retold(1), of_2 = make_retold(2);
+
+	(void)state;
+	assert_int_equal(trace(1), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	device.write_error = ENOSPC;
+	assert_int_equal(settle(2), ST_OK);
+	assert_int_equal(trace(2), ST_OK);
+	assert_int_equal(settle(3), ST_OK);
+	assert_int_equal(trace(3), ST_OK);
+	assert_int_equal(spool_flush(spool), ST_FULL);
+	assert_int_equal(spool_retrace(spool, &of_1), ST_NOT_FOUND);
+	assert_int_equal(spool_retrace(spool, &of_2), ST_OK);
+	device.write_error = 0;
+	now_us += 100000;
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_string_equal(letters("4.17.0"), "T1 S2 S3 T3 T2 ");
+	assert_int_equal(status_in_file(1), 200);
+	assert_int_equal(status_in_file(2), 503);
+	assert_int_equal(status_in_file(3), 200);
+}
+
+/* It stays as it was where there is no room for another one. */
+static void
+a_trace_that_cannot_be_told_anew_stays(void **state)
+{
+	struct record_trace anew = make_retold(1);
+
+	(void)state;
+	assert_int_equal(trace(1), ST_OK);
+	while (settle(2) == ST_OK)
+		;
+	assert_int_equal(spool_retrace(spool, &anew), ST_NOMEM);
+	assert_int_equal(spool_flush(spool), ST_OK);
+	assert_int_equal(status_in_file(1), 200);
+}
+
 static void
 a_record_that_is_too_large_is_our_callers_fault(void **state)
 {
@@ -535,6 +626,9 @@ main(void)
 		TEST(nothing_is_written_behind_a_tail_that_cannot_be_cut),
 		TEST_WITH(a_full_buffer_refuses_and_takes_again_after_a_flush,
 		    set_up_small_buffer),
+		TEST(what_a_turn_settles_and_traces_needs_no_memory),
+		TEST(a_trace_that_waits_is_told_anew_and_one_that_was_written_is_not),
+		TEST_WITH(a_trace_that_cannot_be_told_anew_stays, set_up_small_buffer),
 		TEST(a_record_that_is_too_large_is_our_callers_fault),
 		TEST_WITH(a_full_segment_is_followed_by_the_next, set_up_small_segments),
 		TEST_WITH(
