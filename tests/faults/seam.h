@@ -1,7 +1,9 @@
 /* seam.h - makes the k-th call of a kind fail, in one kind of the gateway's threads.
  *
  * The calls are those of base/mem.h (and with it libcurl's, SQLite's, jansson's and
- * libevent's allocations), of base/io.h, and of SQLite's own table of system calls.
+ * libevent's allocations), of base/io.h, of SQLite's own table of system calls, and the
+ * allocations of libyaml and OpenSSL, which ask nobody but malloc(): this program has one
+ * of its own, which looks who calls.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,14 +14,15 @@
 
 enum seam_call {
 	SEAM_MEMORY,
-	SEAM_READ,   /* read, pread: EIO */
-	SEAM_WRITE,  /* write, writev, pwrite: ENOSPC */
-	SEAM_SYNC,   /* fsync, fdatasync: EIO */
-	SEAM_OPEN,   /* EMFILE */
-	SEAM_FILE,   /* ftruncate, rename, unlink: EIO */
-	SEAM_ACCEPT, /* EMFILE */
-	SEAM_RECV,   /* ECONNRESET */
-	SEAM_SEND,   /* sendmsg: ECONNRESET */
+	SEAM_LIBRARY, /* an allocation of libyaml's or OpenSSL's */
+	SEAM_READ,    /* read, pread: EIO */
+	SEAM_WRITE,   /* write, writev, pwrite: ENOSPC */
+	SEAM_SYNC,    /* fsync, fdatasync: EIO */
+	SEAM_OPEN,    /* EMFILE */
+	SEAM_FILE,    /* ftruncate, rename, unlink: EIO */
+	SEAM_ACCEPT,  /* EMFILE */
+	SEAM_RECV,    /* ECONNRESET */
+	SEAM_SEND,    /* sendmsg: ECONNRESET */
 	SEAM_CALLS
 };
 

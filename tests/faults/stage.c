@@ -23,6 +23,7 @@
 #include "plugin/registry.h"
 #include "request/fault.h"
 #include "request/live.h"
+#include "small_catalogue.h"
 
 const char *const stage_turn_key[2] = { "survive-turn-even-0123",
 	"survive-turn-odd-01234" };

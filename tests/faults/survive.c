@@ -293,7 +293,8 @@ run_modes(const struct wanted *w, struct job *j, unsigned count)
 {
 	bool is_fine = true;
 
-	j->stride = j->plan.call == SEAM_MEMORY ? w->stride : 1;
+	j->stride =
+	    j->plan.call == SEAM_MEMORY || j->plan.call == SEAM_LIBRARY ? w->stride : 1;
 	j->last = w->k > 0 ? w->k : count + BEYOND;
 	j->plan.k = w->k > 0 ? w->k : 1 + w->offset % j->stride;
 	j->plan.is_lasting = false;

@@ -11,6 +11,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 
+#include "../small_catalogue.h"
 #include "../unit/config_parts.h"
 #include "base/io.h"
 #include "base/json.h"
@@ -24,15 +25,6 @@ enum {
 
 static const char canary[] = "sk-canary-0123456789";
 static bool is_read;
-
-extern const char models_json[];
-extern const size_t models_json_len;
-const char models_json[] =
-    "{\"vendors\":{\"openai\":{\"env\":\"OPENAI_API_KEY\"},\"echo\":{\"test\":true}},"
-    "\"models\":[{\"id\":\"gpt-4o\",\"vendor\":\"openai\",\"context_window\":128000,"
-    "\"price_input_per_mtok\":2.5,\"price_output_per_mtok\":10},"
-    "{\"id\":\"echo-1\",\"vendor\":\"echo\",\"price\":\"free\"}]}";
-const size_t models_json_len = sizeof(models_json) - 1;
 
 static int
 open_file(const char *path, int flags, mode_t mode)
