@@ -8,6 +8,7 @@
  */
 #include "call/call.h"
 
+#include "base/json.h"
 #include "base/metric.h"
 #include "call/attempt.h"
 #include "request/credential.h"
@@ -402,6 +403,9 @@ built(struct call *c, int32_t result, const lz_http *http)
 
 	if (c->is_over) /* what it emitted ended it already */
 		return c->ended;
+	if (result == LZ_OK && json_ran_dry()) /* something may be missing in it */
+		return call_failed(c, "out_of_memory", LZ_UPSTREAM_UNABLE,
+		    STR_LIT("the gateway is out of memory"));
 	if (result == LZ_OK)
 		return send_built(c, http);
 	if (result == LZ_ANSWERED && c->r->is_stream)
@@ -515,6 +519,7 @@ start(struct call *c, struct building *b)
 	if (loop_timer_set(c->r->worker->loop, &c->limit, left_us, out_of_time, c) !=
 	    ST_OK)
 		return request_fail(c->r, FAULT_OVERLOADED, NULL, "out of memory");
+	(void)json_ran_dry();
 	result = visit_build(c->visit, &b->http, build_came_home, b);
 	return result == LZ_PENDING ? STEP_WAIT : built(c, result, &b->http);
 }

@@ -154,50 +154,56 @@ enum does {
 	REFUSED
 };
 
+enum {
+	ANY = -1 /* type: another reader looks at it */
+};
+
 static const struct row {
 	const char *name;
 	enum does does;
+	int32_t type;                     /* LZ_REAL: any number */
 	int (*matters)(const lz_json *v); /* else it says what Anthropic does anyway */
 	const char *why;                  /* of a refusal */
 } rows[] = {
-	{ "model", CARRIED, NULL, NULL },
-	{ "messages", CARRIED, NULL, NULL },
-	{ "stream", CARRIED, NULL, NULL },
-	{ "stream_options", CARRIED, NULL, NULL },
-	{ "max_tokens", CARRIED, NULL, NULL },
-	{ "max_completion_tokens", CARRIED, NULL, NULL },
-	{ "metadata", CARRIED, NULL, NULL }, /* the gateway's own: in the trace */
-	{ "tools", CARRIED, NULL, NULL },
-	{ "tool_choice", CARRIED, NULL, NULL },
-	{ "parallel_tool_calls", CARRIED, NULL, NULL },
-	{ "response_format", CARRIED, NULL, NULL },
-	{ "stop", CARRIED, NULL, NULL },
-	{ "temperature", CARRIED, NULL, NULL },
-	{ "top_p", CARRIED, NULL, NULL },
-	{ "top_k", CARRIED, NULL, NULL },
-	{ "user", CARRIED, NULL, NULL },
-	{ "safety_identifier", CARRIED, NULL, NULL },
-	{ "reasoning_effort", CARRIED, NULL, NULL },
-	{ "thinking", CARRIED, NULL, NULL },
-	{ "cache_control", CARRIED, NULL, NULL },
-	{ "n", REFUSED, if_not_1, "Anthropic gives one choice" },
-	{ "logprobs", REFUSED, if_true, "Anthropic gives no log probabilities" },
-	{ "top_logprobs", REFUSED, if_not_0, "Anthropic gives no log probabilities" },
-	{ "logit_bias", REFUSED, if_filled, "Anthropic takes no biases" },
-	{ "audio", REFUSED, always, "Anthropic speaks no audio" },
-	{ "modalities", REFUSED, if_more_than_text, "Anthropic answers in text" },
-	{ "functions", REFUSED, if_filled, "functions are served as tools only" },
-	{ "function_call", REFUSED, always, "functions are served as tools only" },
-	{ "web_search_options", REFUSED, always, "this provider does not search" },
-	{ "seed", DROPPED, always, NULL },
-	{ "presence_penalty", DROPPED, if_not_0, NULL },
-	{ "frequency_penalty", DROPPED, if_not_0, NULL },
-	{ "prediction", DROPPED, always, NULL },
-	{ "store", DROPPED, if_true, NULL },
-	{ "verbosity", DROPPED, if_not_medium, NULL },
-	{ "service_tier", DROPPED, if_not_auto, NULL },
-	{ "prompt_cache_key", DROPPED, always, NULL },
-	{ "prompt_cache_retention", DROPPED, always, NULL },
+	{ "model", CARRIED, ANY, NULL, NULL },
+	{ "messages", CARRIED, ANY, NULL, NULL },
+	{ "stream", CARRIED, ANY, NULL, NULL },
+	{ "stream_options", CARRIED, ANY, NULL, NULL },
+	{ "max_tokens", CARRIED, ANY, NULL, NULL },
+	{ "max_completion_tokens", CARRIED, ANY, NULL, NULL },
+	{ "metadata", CARRIED, ANY, NULL, NULL }, /* the gateway's own: in the trace */
+	{ "tools", CARRIED, ANY, NULL, NULL },
+	{ "tool_choice", CARRIED, ANY, NULL, NULL },
+	{ "parallel_tool_calls", CARRIED, LZ_BOOL, NULL, NULL },
+	{ "response_format", CARRIED, ANY, NULL, NULL },
+	{ "stop", CARRIED, ANY, NULL, NULL },
+	{ "temperature", CARRIED, LZ_REAL, NULL, NULL },
+	{ "top_p", CARRIED, LZ_REAL, NULL, NULL },
+	{ "top_k", CARRIED, LZ_INT, NULL, NULL },
+	{ "user", CARRIED, LZ_STRING, NULL, NULL },
+	{ "safety_identifier", CARRIED, LZ_STRING, NULL, NULL },
+	{ "reasoning_effort", CARRIED, ANY, NULL, NULL },
+	{ "thinking", CARRIED, LZ_OBJECT, NULL, NULL },
+	{ "cache_control", CARRIED, LZ_OBJECT, NULL, NULL },
+	{ "n", REFUSED, ANY, if_not_1, "Anthropic gives one choice" },
+	{ "logprobs", REFUSED, ANY, if_true, "Anthropic gives no log probabilities" },
+	{ "top_logprobs", REFUSED, ANY, if_not_0,
+	    "Anthropic gives no log probabilities" },
+	{ "logit_bias", REFUSED, ANY, if_filled, "Anthropic takes no biases" },
+	{ "audio", REFUSED, ANY, always, "Anthropic speaks no audio" },
+	{ "modalities", REFUSED, ANY, if_more_than_text, "Anthropic answers in text" },
+	{ "functions", REFUSED, ANY, if_filled, "functions are served as tools only" },
+	{ "function_call", REFUSED, ANY, always, "functions are served as tools only" },
+	{ "web_search_options", REFUSED, ANY, always, "this provider does not search" },
+	{ "seed", DROPPED, ANY, always, NULL },
+	{ "presence_penalty", DROPPED, ANY, if_not_0, NULL },
+	{ "frequency_penalty", DROPPED, ANY, if_not_0, NULL },
+	{ "prediction", DROPPED, ANY, always, NULL },
+	{ "store", DROPPED, ANY, if_true, NULL },
+	{ "verbosity", DROPPED, ANY, if_not_medium, NULL },
+	{ "service_tier", DROPPED, ANY, if_not_auto, NULL },
+	{ "prompt_cache_key", DROPPED, ANY, always, NULL },
+	{ "prompt_cache_retention", DROPPED, ANY, always, NULL },
 };
 
 static const struct row *
@@ -207,6 +213,27 @@ row_of(lz_str name)
 		if (lz_eq(name, rows[i].name))
 			return &rows[i];
 	return NULL;
+}
+
+static int
+is_of_type(const struct row *row, const lz_json *value)
+{
+	int32_t type = lz->json_type(value);
+
+	return row->type == ANY || type == row->type ||
+	       (row->type == LZ_REAL && type == LZ_INT);
+}
+
+static void
+look_at(struct making *m, const struct row *row, const lz_json *value)
+{
+	if (!is_of_type(row, value))
+		make_refuse(m, LZ_UPSTREAM_CALLER, row->name,
+		    "the parameter is of another type than OpenAI's");
+	else if (row->does == DROPPED && row->matters(value))
+		make_dropped(m, row->name);
+	else if (row->does == REFUSED && row->matters(value))
+		make_refuse(m, LZ_UPSTREAM_UNABLE, row->name, row->why);
 }
 
 static void
@@ -222,10 +249,8 @@ look_through(struct making *m)
 			continue;
 		if (row == NULL)
 			(void)lz->dropped(m->c, key);
-		else if (row->does == DROPPED && row->matters(value))
-			make_dropped(m, row->name);
-		else if (row->does == REFUSED && row->matters(value))
-			make_refuse(m, LZ_UPSTREAM_UNABLE, row->name, row->why);
+		else
+			look_at(m, row, value);
 	}
 }
 

@@ -7,10 +7,12 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import shutil
+import subprocess
 
 import pytest
 
 import bench
+from harness.wires import WIRES
 
 
 @pytest.mark.parametrize("log_content", ["full", "off"])
@@ -32,3 +34,15 @@ def test_thousands_of_keys_are_loaded_and_served(build, tmp_path, full):
 
 def test_a_thousand_idle_streams_stay_open(build, tmp_path):
     print(f"{bench.idle_streams(build, tmp_path):.1f} KB each")
+
+
+def test_what_is_translated_costs_little_beside_jansson(build):
+    """The program fails when a wire is not translated."""
+    made = subprocess.run(["make", "-s", "-C", build, "tests/bench/translate"], capture_output=True, text=True)
+    assert made.returncode == 0, made.stderr
+    run = subprocess.run([build / "tests/bench/translate", build / "plugins/.libs"], capture_output=True, text=True, timeout=120)
+    print(run.stdout)
+    (build / "bench").mkdir(exist_ok=True)
+    (build / "bench" / "translate.txt").write_text(run.stdout)
+    assert run.returncode == 0, run.stderr
+    assert {line.partition(":")[0] for line in run.stdout.splitlines()} >= set(WIRES)
