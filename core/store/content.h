@@ -11,18 +11,24 @@
 
 #include "store/record.h"
 
+struct content_page;
+
 struct content {
 	struct content *next;
 	uint8_t id[RECORD_ID_BYTES];
 	int64_t at_unix_ms;
-	lz_str request, answer, candidates; /* in the same allocation */
+	lz_str request, answer, candidates; /* right behind it */
 	size_t bytes;
+	struct content_page *page; /* where it stands; NULL: an allocation of its own */
 };
 
 struct content_queue {
 	pthread_mutex_t lock;
 	struct content *first, **last;
 	size_t bytes, max_bytes;
+	struct content_page *page; /* that is written to; NULL: none yet */
+	struct content_page *spare;
+	unsigned spares;
 };
 
 void content_init(struct content_queue *q, size_t max_bytes);
