@@ -34,8 +34,12 @@ struct codec {
 	const uint8_t *from;
 };
 
+/* Measuring, writing and reading are three functions made of one list: inlined into each,
+ * the fields' numbers become a sum, stores and loads. */
+#define FIELDS static inline __attribute__((always_inline))
+
 /* Claims the next n bytes; false when they are not there. */
-static inline bool
+FIELDS bool
 claim(struct codec *c, size_t n, size_t *at)
 {
 	*at = c->used;
@@ -47,7 +51,7 @@ claim(struct codec *c, size_t n, size_t *at)
 	return true;
 }
 
-static inline void
+FIELDS void
 code_bytes(struct codec *c, void *p, size_t n)
 {
 	size_t at;
@@ -61,7 +65,7 @@ code_bytes(struct codec *c, void *p, size_t n)
 }
 
 /* An unsigned number of n bytes, little endian on every machine. */
-static inline uint64_t
+FIELDS uint64_t
 code_number(struct codec *c, uint64_t v, size_t n)
 {
 	uint64_t out = 0;
@@ -80,31 +84,31 @@ code_number(struct codec *c, uint64_t v, size_t n)
 	return out;
 }
 
-static inline void
+FIELDS void
 code_u8(struct codec *c, uint8_t *v)
 {
 	*v = (uint8_t)code_number(c, *v, 1);
 }
 
-static inline void
+FIELDS void
 code_u16(struct codec *c, uint16_t *v)
 {
 	*v = (uint16_t)code_number(c, *v, 2);
 }
 
-static inline void
+FIELDS void
 code_u32(struct codec *c, uint32_t *v)
 {
 	*v = (uint32_t)code_number(c, *v, 4);
 }
 
-static inline void
+FIELDS void
 code_i64(struct codec *c, int64_t *v)
 {
 	*v = (int64_t)code_number(c, (uint64_t)*v, 8);
 }
 
-static inline void
+FIELDS void
 code_str(struct codec *c, lz_str *s)
 {
 	const enum codec_mode mode = c->mode;
@@ -128,7 +132,7 @@ code_str(struct codec *c, lz_str *s)
 		memcpy(c->to + at, s->ptr, len);
 }
 
-static void
+FIELDS void
 code_usage(struct codec *c, struct record_usage *u)
 {
 	code_i64(c, &u->input);
@@ -138,7 +142,7 @@ code_usage(struct codec *c, struct record_usage *u)
 	code_i64(c, &u->reasoning);
 }
 
-static void
+FIELDS void
 code_scopes(struct codec *c, uint8_t *count, struct record_scope *scope)
 {
 	code_u8(c, count);
@@ -152,7 +156,7 @@ code_scopes(struct codec *c, uint8_t *count, struct record_scope *scope)
 	}
 }
 
-static void
+FIELDS void
 code_reserve(struct codec *c, struct record_reserve *r)
 {
 	code_bytes(c, r->trace_id, RECORD_ID_BYTES);
@@ -166,7 +170,7 @@ code_reserve(struct codec *c, struct record_reserve *r)
 	code_scopes(c, &r->scope_count, r->scope);
 }
 
-static void
+FIELDS void
 code_settle(struct codec *c, struct record_settle *r)
 {
 	code_bytes(c, r->trace_id, RECORD_ID_BYTES);
@@ -189,7 +193,7 @@ code_settle(struct codec *c, struct record_settle *r)
 	code_scopes(c, &r->scope_count, r->scope);
 }
 
-static void
+FIELDS void
 code_trace(struct codec *c, struct record_trace *r)
 {
 	code_bytes(c, r->trace_id, RECORD_ID_BYTES);
@@ -218,7 +222,7 @@ code_trace(struct codec *c, struct record_trace *r)
 	code_str(c, &r->attempt_list);
 }
 
-static void
+FIELDS void
 code_raise(struct codec *c, struct record_raise *r)
 {
 	code_bytes(c, r->trace_id, RECORD_ID_BYTES);
@@ -226,7 +230,7 @@ code_raise(struct codec *c, struct record_raise *r)
 	code_i64(c, &r->bound_nano_eur);
 }
 
-static void
+FIELDS void
 code_record(struct codec *c, struct record *r)
 {
 	uint8_t type = (uint8_t)r->type;
