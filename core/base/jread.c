@@ -131,7 +131,7 @@ jscan_key_is(lz_str key, const char *name)
 	size_t left = strlen(name);
 
 	if (left == key.len)
-		return left == 0 || memcmp(p, name, left) == 0;
+		return left == 0 || (*p == *name && memcmp(p, name, left) == 0);
 
 	while (p < end) {
 		char c[4];

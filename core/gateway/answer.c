@@ -53,14 +53,11 @@ duration(struct request *r, int64_t ms)
 static lz_str
 euro(struct request *r, int64_t nano)
 {
-	struct buf b;
-	lz_str s;
+	char room[64];
+	struct buf b = { .ptr = room, .cap = sizeof(room), .max_bytes = sizeof(room) };
 
-	buf_init(&b, 64);
 	buf_add_nano(&b, nano);
-	s = b.failed ? STR_NONE : arena_copy(r->arena, buf_str(&b));
-	buf_free(&b);
-	return s;
+	return arena_copy(r->arena, buf_str(&b));
 }
 
 /* Header values are ASCII: names from files may be anything. */

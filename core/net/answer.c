@@ -206,18 +206,32 @@ add_status(struct buf *b, struct server *s, int status)
 	buf_add_z(b, "\r\n");
 }
 
+static char *
+put(char *at, lz_str s)
+{
+	if (s.len > 0)
+		memcpy(at, s.ptr, s.len);
+	return at + s.len;
+}
+
 static void
 add_fields(struct buf *b, const struct http_field *f, size_t n)
 {
-	size_t i;
+	size_t i, bytes;
+	char *at;
 
 	for (i = 0; i < n; i++) {
 		if (!http1_field_is_clean(&f[i]))
 			continue;
-		buf_add_str(b, f[i].name);
-		buf_add(b, ": ", 2);
-		buf_add_str(b, f[i].value);
-		buf_add(b, "\r\n", 2);
+		bytes = f[i].name.len + f[i].value.len + 4;
+		at = buf_room(b, bytes);
+		if (at == NULL)
+			return;
+		at = put(at, f[i].name);
+		at = put(at, STR_LIT(": "));
+		at = put(at, f[i].value);
+		(void)put(at, STR_LIT("\r\n"));
+		b->len += bytes;
 	}
 }
 
