@@ -57,6 +57,9 @@ static const struct command_arg user_args[] = {
 	{ "user", JSON_STRING, true },
 	{ NULL, JSON_NULL, false },
 };
+static const struct command_arg explain_args[] = { { "key", JSON_STRING, true },
+	{ "body", JSON_OBJECT, true }, { "strategy", JSON_STRING, false },
+	{ NULL, JSON_NULL, false } };
 static const struct command_arg model_args[] = {
 	{ "model", JSON_STRING, true },
 	{ NULL, JSON_NULL, false },
@@ -81,6 +84,7 @@ static const struct command rows[] = {
 	{ "traces.erase", true, true, user_args, trace_erase, NULL, NULL },
 	{ "model.list", false, false, no_args, model_list, NULL, NULL },
 	{ "model.show", false, false, model_args, model_show, NULL, NULL },
+	{ "route.explain", false, false, explain_args, route_explain, NULL, NULL },
 	{ "provider.list", false, false, no_args, provider_list, provider_add_live,
 	    NULL },
 	{ "config.show", false, false, no_args, config_show_used, NULL, NULL },

@@ -31,6 +31,10 @@ struct command_gateway {
 	json_t *(*provider_live)(void *arg);
 	json_t *(*credential_live)(void *arg); /* of every provider's keys */
 	json_t *(*status)(void *arg);
+	/* Who would serve this body under this key? strategy: absent, the key's. The
+	 * table is owned. */
+	enum status (*explain)(void *arg, lz_str key, const json_t *body, lz_str strategy,
+	    json_t **table, struct err *e);
 };
 
 enum {

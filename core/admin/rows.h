@@ -19,6 +19,8 @@ command_fn trace_list, trace_show, trace_erase;
 /* catalogue.c: models, providers, configuration */
 command_fn model_list, model_show, provider_list, config_show_used, config_changes;
 void provider_add_live(const struct command_gateway *g, json_t *result);
+/* route.c */
+command_fn route_explain;
 /* care.c */
 command_fn care_reload, care_status, care_backup, care_check;
 

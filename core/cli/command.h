@@ -9,6 +9,7 @@
 #include <jansson.h>
 #include <stdio.h>
 
+#include "base/buf.h"
 #include "base/status.h"
 #include "base/str.h"
 #include "cli/cli.h"
@@ -70,6 +71,11 @@ bool cli_has(const struct cli *c, const char *option);
 const char *cli_text(const struct cli *c, const char *option); /* NULL: not given */
 int64_t cli_integer(const struct cli *c, const char *option, int64_t otherwise);
 
+/* ---- input.c ---- */
+/* Reads a whole file, or standard input for "-", up to the buffer's maximum. ST_IO,
+ * ST_LIMIT */
+enum status input_file(const char *path, struct buf *out, struct err *e) MUST_CHECK;
+
 /* ---- help.c ---- */
 void help_all(FILE *out);
 void help_noun(FILE *out, const char *noun);
@@ -99,6 +105,7 @@ int traces_export_run(struct cli *c);
 int traces_erase_run(struct cli *c);
 int model_list_run(struct cli *c);
 int model_show_run(struct cli *c);
+int route_explain_run(struct cli *c);
 int provider_list_run(struct cli *c);
 int provider_test_run(struct cli *c);
 /* What provider.list says of keys, as a table. provider: its keys; NULL: everybody's that

@@ -122,6 +122,17 @@ static const struct cli_option trace_erase_options[] = {
 	{ "yes", 'y', OPTION_SWITCH, NULL, "do it; without, only say what it would do" },
 	END,
 };
+static const struct cli_option explain_options[] = {
+	{ "key", 0, OPTION_TEXT, "ID", "the virtual key that would ask" },
+	{ "model", 0, OPTION_TEXT, "NAME", "the model that it would ask for" },
+	{ "text", 0, OPTION_TEXT, "TEXT", "the prompt (\"Hello\")" },
+	{ "max-tokens", 0, OPTION_INTEGER, "N", "the answer's longest" },
+	{ "stream", 0, OPTION_SWITCH, NULL, "as a stream" },
+	{ "strategy", 0, OPTION_TEXT, "NAME", "instead of the key's" },
+	{ "file", 'f', OPTION_TEXT, "FILE",
+	    "the whole request, as the application sends it" },
+	END,
+};
 static const struct cli_option test_options[] = {
 	{ "model", 'm', OPTION_TEXT, "MODEL",
 	    "call this model; the provider's cheapest" },
@@ -177,6 +188,11 @@ static const struct cli_command rows[] = {
 	    NULL, trace_export_options, traces_export_run },
 	{ "traces erase", "", 0, 0, "Forget a person", NULL, trace_erase_options,
 	    traces_erase_run },
+	{ "route explain", "", 0, 0, "Show who would serve a request, and why not others",
+	    "Asks the running gateway, calls nobody, and uses up no limit. The table is "
+	    "the "
+	    "one that\ntraces keep, and that x-latenza-dry-run: route answers with.\n",
+	    explain_options, route_explain_run },
 	{ "model list", "", 0, 0, "List the models that the configuration serves", NULL,
 	    none, model_list_run },
 	{ "model show", "MODEL", 1, 1, "Show where a model name leads, with prices", NULL,

@@ -36,31 +36,6 @@ static const struct {
 	{ "metadata", "metadata" },
 };
 
-/* Reads a whole small file, or standard input for "-". */
-static enum status
-read_file(const char *path, struct buf *out, struct err *e)
-{
-	FILE *f = strcmp(path, "-") == 0 ? stdin : fopen(path, "re");
-	size_t n;
-
-	if (f == NULL)
-		return err_fail(e, ST_IO, "%s: %s", path, strerror(errno));
-	do {
-		char *room = buf_room(out, 4096);
-
-		n = room == NULL ? 0 : fread(room, 1, 4096, f);
-		out->len += n;
-	} while (n > 0);
-	n = (size_t)ferror(f);
-	if (f != stdin)
-		fclose(f);
-	if (n != 0)
-		return err_fail(e, ST_IO, "%s: cannot be read", path);
-	return out->failed ? err_fail(e, ST_LIMIT, "%s: larger than %d bytes", path,
-				 SETTINGS_BYTES)
-			   : ST_OK;
-}
-
 /* The settings of a key: the file's, then what options say. NULL after printing why.
  * owned. */
 static json_t *
@@ -74,7 +49,7 @@ read_settings(const struct cli *c)
 	buf_init(&text, SETTINGS_BYTES);
 	if (path == NULL) {
 		settings = json_object();
-	} else if (read_file(path, &text, &e) == ST_OK) {
+	} else if (input_file(path, &text, &e) == ST_OK) {
 		settings = json_parse(buf_str(&text), &e);
 		if (settings == NULL)
 			err_prefix(&e, "%s", path);
@@ -205,7 +180,7 @@ import_lines(const struct cli *c, const char *path)
 	int code = CLI_DONE;
 
 	buf_init(&text, SETTINGS_BYTES);
-	if (read_file(path, &text, &e) != ST_OK)
+	if (input_file(path, &text, &e) != ST_OK)
 		code = backend_fail(&e, CLI_FAILED);
 	for (size_t at = 0; code == CLI_DONE && at < text.len;) {
 		const char *line = text.ptr + at;

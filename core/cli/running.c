@@ -15,7 +15,8 @@
 
 enum {
 	DRAIN_MS = 30000,
-	ERRORS_BYTES = 1 << 20
+	ERRORS_BYTES = 1 << 20,
+	EXPLAIN_BYTES = 1 << 20
 };
 
 /* ---- what commands ask for ---- */
@@ -89,6 +90,35 @@ key_changed(void *arg, lz_str id, const struct db_key *k, struct err *e)
 	struct running *r = arg;
 
 	return gateway_key_changed(r->gateway, id, k, e);
+}
+
+static enum status
+explain(void *arg, lz_str key, const json_t *body, lz_str strategy, json_t **table,
+    struct err *e)
+{
+	struct running *r = arg;
+	bool is_embeddings = json_object_get(body, "input") != NULL;
+	struct buf text, answer;
+	enum status st;
+
+	buf_init(&text, EXPLAIN_BYTES);
+	buf_init(&answer, EXPLAIN_BYTES);
+	if (json_print(body, &text))
+		st = gateway_explain(r->gateway,
+		    &(struct gateway_question){ .key = key,
+			.body = buf_str(&text),
+			.strategy = strategy,
+			.kind = is_embeddings ? REQUEST_EMBEDDINGS : REQUEST_CHAT },
+		    &answer, e);
+	else
+		st = err_fail(e, ST_LIMIT, "body: is larger than 1 MiB");
+	if (st == ST_OK) {
+		*table = json_parse(buf_str(&answer), e);
+		st = *table != NULL ? ST_OK : ST_NOMEM;
+	}
+	buf_free(&answer);
+	buf_free(&text);
+	return st;
 }
 
 static bool
@@ -186,7 +216,8 @@ open_control(struct running *r, struct err *e)
 		.key_live = live_key,
 		.provider_live = live_providers,
 		.credential_live = live_credentials,
-		.status = live_status };
+		.status = live_status,
+		.explain = explain };
 	r->control = control_open(&(struct control_options){ .loop = r->loop,
 				      .data = gateway_datadir(r->gateway),
 				      .keyring = gateway_keyring(r->gateway),

@@ -192,8 +192,8 @@ view_candidate(const json_t *c)
 	    out_safe(line, 200, safe, sizeof(safe)));
 }
 
-static void
-view_candidates(const json_t *t)
+void
+trace_view_candidates(const json_t *t)
 {
 	const json_t *list = json_object_get(t, "candidates"), *c;
 	char count[40];
@@ -332,7 +332,7 @@ trace_view(const json_t *trace, bool with_content)
 {
 	view_head(trace);
 	view_time(trace);
-	view_candidates(trace);
+	trace_view_candidates(trace);
 	view_money(trace);
 	view_content(trace, with_content);
 }

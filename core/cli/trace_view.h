@@ -11,4 +11,7 @@
 /* trace: the result of traces.show. with_content: prompt and answer whole. */
 void trace_view(const json_t *trace, bool with_content);
 
+/* Its table of candidates alone, best first. t: an object with "candidates". */
+void trace_view_candidates(const json_t *t);
+
 #endif

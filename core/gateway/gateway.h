@@ -35,6 +35,16 @@ const struct keyring *gateway_keyring(const struct gateway *g);
 struct storage *gateway_storage(struct gateway *g);
 struct keys *gateway_keys(struct gateway *g);
 bool gateway_is_ready(struct gateway *g, struct err *why);
+/* What a command asks: who would serve this body under this key? */
+struct gateway_question {
+	lz_str key, body, strategy; /* strategy absent: the key's */
+	enum request_kind kind;
+};
+/* The table as JSON (policy/policy.h) into `table`. ST_NOT_FOUND: no such key.
+ * ST_INVALID: the request would be refused before there are candidates; e says why.
+ * [main] */
+enum status gateway_explain(struct gateway *g, const struct gateway_question *asked,
+    struct buf *table, struct err *e) MUST_CHECK;
 enum status gateway_key_changed(
     struct gateway *g, lz_str id, const struct db_key *k, struct err *e) MUST_CHECK;
 unsigned gateway_port(

@@ -43,8 +43,8 @@ take_arena(struct worker *w)
 				  : arena_new(REQUEST_ARENA_BYTES);
 }
 
-static struct request *
-make_request(struct worker *w, struct exchange *x)
+struct request *
+requests_make(struct worker *w, struct exchange *x, const struct moment *began)
 {
 	struct arena *a = take_arena(w);
 	struct request *r = a != NULL ? arena_room(a, sizeof *r) : NULL;
@@ -61,11 +61,12 @@ make_request(struct worker *w, struct exchange *x)
 	r->ops = &stages_ops;
 	r->config = w->config;
 	config_ref(r->config);
-	r->began = x->began;
+	r->began = *began;
 	r->rate_limit = r->rate_remaining = r->max_tokens_sent = r->output_limit =
 	    r->max_tokens = -1;
 	make_id(w, r);
-	x->user = r;
+	if (x != NULL)
+		x->user = r;
 	w->in_flight++;
 	metric_add(METRIC_IN_FLIGHT, 1);
 	return r;
@@ -202,7 +203,7 @@ answer_nothing(struct exchange *x)
 static bool
 on_head(void *arg, struct exchange *x)
 {
-	struct request *r = make_request(arg, x);
+	struct request *r = requests_make(arg, x, &x->began);
 
 	if (r == NULL) {
 		answer_nothing(x);

@@ -10,6 +10,10 @@
 /* The server's calls for the data plane; arg is the struct worker. */
 extern const struct server_ops requests_ops;
 
+/* A request that began at `began`. x NULL: no client waits for it. NULL: out of memory.
+ */
+struct request *requests_make(
+    struct worker *w, struct exchange *x, const struct moment *began);
 /* The answer is out and the trace offered: frees the request, as soon as no plugin's work
  * refers to it any more. */
 void requests_done(struct request *r);

@@ -117,3 +117,15 @@ routes_at(size_t i)
 {
 	return i < ROUTES ? &routes[i] : NULL;
 }
+
+const struct route *
+routes_of_kind(enum request_kind kind)
+{
+	size_t i = 0;
+
+	while (routes[i].stages == NULL || routes[i].kind != kind) {
+		i++;
+		must(i < ROUTES);
+	}
+	return &routes[i];
+}

@@ -30,6 +30,8 @@ struct route {
 const struct route *routes_find(const struct http_head *h, enum fault *fault);
 /* The table obeys its own rules; aborts otherwise. [start] */
 void routes_check(void);
+/* The route whose stages serve this kind. */
+const struct route *routes_of_kind(enum request_kind kind);
 /* For documents and tests: i-th row, NULL at the end. */
 const struct route *routes_at(size_t i);
 

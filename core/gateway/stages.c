@@ -21,6 +21,7 @@
 #include "base/metric.h"
 #include "call/call.h"
 #include "gateway/answer.h"
+#include "gateway/explain.h"
 #include "gateway/gateway.h"
 #include "gateway/requests.h"
 #include "key/stage.h"
@@ -28,9 +29,14 @@
 #include "request/live.h"
 #include "trace/trace.h"
 
+enum {
+	EXPLAIN_BYTES = 1 << 20
+};
+
 static enum step read_body(struct request *r);
 static enum step admit(struct request *r);
 static enum step candidates(struct request *r);
+static enum step explain(struct request *r);
 static enum step reserve(struct request *r);
 static enum step attempt(struct request *r);
 
@@ -40,6 +46,7 @@ const struct stage stages_call[] = {
 	{ "profile", policy_profile, NULL },
 	{ "candidates", candidates, NULL },
 	{ "route", policy_route, NULL },
+	{ "explain", explain, NULL },
 	{ "next", policy_next, NULL },
 	{ "reserve", reserve, key_reserve_failed },
 	{ "attempt", attempt, NULL },
@@ -51,8 +58,12 @@ const struct stage stages_call[] = {
 static enum step
 read_body(struct request *r)
 {
-	return r->kind == REQUEST_EMBEDDINGS ? request_read_embeddings(r)
-					     : request_read(r);
+	enum step s =
+	    r->kind == REQUEST_EMBEDDINGS ? request_read_embeddings(r) : request_read(r);
+
+	if (r->explanation != NULL)
+		explanation_begins(r);
+	return s;
 }
 
 static enum step
@@ -63,14 +74,35 @@ admit(struct request *r)
 	r->strategy = s->routing_strategy;
 	r->shows_budget = s->show_budget;
 	r->output_limit = s->max_output_tokens >= 0 ? s->max_output_tokens : -1;
-	return key_admit(r);
+	/* A command asks what would be; nobody's rate is used up by it. */
+	return r->explanation != NULL ? key_check_model(r) : key_admit(r);
 }
 
 static enum step
 candidates(struct request *r)
 {
-	return policy_candidates(
-	    r, key_allows, r->caller.is_test, r->key->budget_count > 0);
+	enum step s =
+	    policy_candidates(r, key_allows, r->caller.is_test, r->key->budget_count > 0);
+
+	return s == STEP_FAULT && r->candidate_count > 0 && r->is_dry_run ? explain(r)
+									  : s;
+}
+
+/* A dry run ends here: the table is its answer, with what a real request would have been
+ * refused for. */
+static enum step
+explain(struct request *r)
+{
+	struct buf table;
+
+	if (!r->is_dry_run)
+		return STEP_NEXT;
+	buf_init(&table, EXPLAIN_BYTES);
+	policy_explain(r, &table);
+	r->fault = FAULT_NONE;
+	r->fault_status = 0;
+	answer_json(r, 200, &table);
+	return r->fault == FAULT_NONE ? STEP_DONE : STEP_FAULT;
 }
 
 static bool
@@ -383,6 +415,11 @@ end(struct request *r)
 	if (r->key == NULL) {
 		if (r->x != NULL)
 			answer_send(r);
+		requests_done(r);
+		return;
+	}
+	if (r->explanation != NULL) {
+		explanation_ends(r);
 		requests_done(r);
 		return;
 	}

@@ -139,8 +139,8 @@ key_allows(const struct key *k, lz_str model)
 	return false;
 }
 
-static enum step
-check_model(struct request *r)
+enum step
+key_check_model(struct request *r)
 {
 	if (r->model.ptr == NULL || key_allows(r->key, r->model))
 		return STEP_NEXT;
@@ -157,7 +157,7 @@ key_admit(struct request *r)
 		check_concurrency,
 		check_budgets,
 		check_tokens,
-		check_model,
+		key_check_model,
 	};
 	enum step s = STEP_NEXT;
 

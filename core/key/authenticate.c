@@ -167,6 +167,15 @@ log_content(const struct request *r)
 	return key > file ? key : file;
 }
 
+void
+key_adopt(struct request *r, struct key *k)
+{
+	r->key = k;
+	r->caller = (struct caller){ k->id, STR_LIT("default"), k->settings.metadata,
+		k->is_test };
+	r->log_content = log_content(r);
+}
+
 enum step
 key_authenticate(struct request *r, struct keys *keys)
 {
@@ -187,9 +196,6 @@ key_authenticate(struct request *r, struct keys *keys)
 		return s;
 	}
 	note_use(k->live, now);
-	r->key = k;
-	r->caller = (struct caller){ k->id, STR_LIT("default"), k->settings.metadata,
-		k->is_test };
-	r->log_content = log_content(r);
+	key_adopt(r, k);
 	return STEP_NEXT;
 }

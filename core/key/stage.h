@@ -12,6 +12,10 @@
  * x-goog-api-key: exactly one), checks expiry, disabled, address. Sets r->key,
  * r->caller and r->log_content. 401. Runs before the body is read. */
 enum step key_authenticate(struct request *r, struct keys *keys);
+/* The request is the key's: for who knows it without its secret. k: taken. */
+void key_adopt(struct request *r, struct key *k);
+/* The model asked for, against the key's allowlist; the last check of key_admit(). */
+enum step key_check_model(struct request *r);
 /* Rate, concurrency, budgets already spent, tokens per minute, the allowlist against the
  * model asked for. 429, 403. */
 enum step key_admit(struct request *r);

@@ -8,7 +8,6 @@
  * SPDX-License-Identifier: MIT
  */
 #include <inttypes.h>
-#include <math.h>
 #include "policy/bounds.h"
 #include "policy/policy.h"
 #include "request/live.h"
@@ -230,42 +229,4 @@ policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str 
 	/* Who is only unhealthy may be well again in a moment: next.c knows. */
 	return is_anyone_left || last == EXCLUDED_HEALTH ? STEP_NEXT
 							 : fail_excluded(r, last);
-}
-
-/* Nine decimals are more than a reader wants; printf's way of finding them costs as much
- * as the rest of the row. */
-static void
-add_score(struct buf *out, double score)
-{
-	if (fabs(score) < 1e9)
-		buf_add_nano(out, llround(score * 1e9));
-	else
-		buf_addf(out, "%.9g", score);
-}
-
-void
-policy_table(const struct request *r, struct buf *out)
-{
-	buf_add_char(out, '[');
-	for (size_t i = 0; i < r->candidate_count; i++) {
-		const struct candidate *c = &r->candidate[i];
-
-		buf_add_z(out, i > 0 ? ",{\"provider\":" : "{\"provider\":");
-		buf_add_json(out, c->target->provider->name);
-		buf_add_z(out, ",\"model\":");
-		buf_add_json(out, c->target->model->id);
-		if (c->excluded != EXCLUDED_NOT)
-			buf_addf(
-			    out, ",\"excluded\":\"%s\"", exclusion_name(c->excluded));
-		buf_add_z(out, ",\"rank\":");
-		buf_add_int(out, c->rank);
-		buf_add_z(out, ",\"score\":");
-		add_score(out, c->score);
-		buf_add_z(out, ",\"bound_nano_eur\":");
-		buf_add_int(out, c->bound_nano_eur);
-		buf_add_z(out, ",\"why\":");
-		buf_add_json(out, c->why);
-		buf_add_char(out, '}');
-	}
-	buf_add_char(out, ']');
 }

@@ -29,5 +29,9 @@ void policy_cancel(struct request *r); /* the request ends while the router thin
 /* The candidate table as JSON text for the trace:
  * [{"provider","model","excluded","rank","score","why"}]. */
 void policy_table(const struct request *r, struct buf *out);
+/* The same as the answer of a dry run: {"object":"latenza.route","model","strategy",
+ * "prompt_tokens","candidates","refused"}; refused: the fault that a real request would
+ * have met, or null. */
+void policy_explain(const struct request *r, struct buf *out);
 
 #endif

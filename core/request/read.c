@@ -411,9 +411,11 @@ read_headers(struct request *r)
 		return request_fail(r, FAULT_BAD_REQUEST, "x-latenza-usage",
 		    "'x-latenza-usage' must be 'include'");
 	r->wants_latenza_usage = v.ptr != NULL;
-	if (request_header(r, "x-latenza-dry-run").ptr != NULL)
-		return request_fail(r, FAULT_UNSUPPORTED_PARAMETER, "x-latenza-dry-run",
-		    "'x-latenza-dry-run' is not served by this release");
+	v = request_header(r, "x-latenza-dry-run");
+	if (v.ptr != NULL && !str_is(v, "route"))
+		return request_fail(r, FAULT_BAD_REQUEST, "x-latenza-dry-run",
+		    "'x-latenza-dry-run' must be 'route'");
+	r->is_dry_run |= v.ptr != NULL;
 	return STEP_NEXT;
 }
 

@@ -46,9 +46,10 @@ struct request_kind_row {
 	const char *input; /* the member that is the prompt */
 };
 
-struct key;   /* key/keys.h */
-struct route; /* gateway/routes.h */
-struct visit; /* plugin/visit.h */
+struct key;         /* key/keys.h */
+struct route;       /* gateway/routes.h */
+struct visit;       /* plugin/visit.h */
+struct explanation; /* gateway/explain.h */
 struct request;
 struct attempt;
 
@@ -179,16 +180,17 @@ struct request {
 	lz_str model, user, session, metadata,
 	    strategy_asked; /* metadata: flat JSON object text, merged */
 	bool is_stream, wants_usage_chunk, wants_latenza_usage;
-	int64_t max_tokens;           /* -1: not given */
-	int64_t choices;              /* n, 1 */
-	uint32_t capabilities;        /* LZ_CAN_* asked for */
-	int64_t prompt_tokens;        /* estimate */
-	int64_t media_parts;          /* of messages: images, sounds, files */
-	int64_t prompt_bound;         /* no provider counts more */
-	int64_t inputs;               /* embeddings: texts, a vector for each */
-	int64_t longest_input;        /* of them, in tokens; at least so many */
-	bool wants_base64;            /* vectors, instead of lists of numbers */
-	int64_t deadline_us;          /* monotonic */
+	bool is_dry_run;       /* who would serve it is the answer; nobody is called */
+	int64_t max_tokens;    /* -1: not given */
+	int64_t choices;       /* n, 1 */
+	uint32_t capabilities; /* LZ_CAN_* asked for */
+	int64_t prompt_tokens; /* estimate */
+	int64_t media_parts;   /* of messages: images, sounds, files */
+	int64_t prompt_bound;  /* no provider counts more */
+	int64_t inputs;        /* embeddings: texts, a vector for each */
+	int64_t longest_input; /* of them, in tokens; at least so many */
+	bool wants_base64;     /* vectors, instead of lists of numbers */
+	int64_t deadline_us;   /* monotonic */
 	const char *capability_param; /* the member that asks for the dearest capability,
 					 for faults */
 
@@ -230,6 +232,8 @@ struct request {
 	    fault_code;         /* fault_code: instead of the row's */
 	int fault_status;       /* instead of the row's; 0: the row's */
 	unsigned retry_after_s; /* instead of the row's; 0: the row's */
+
+	struct explanation *explanation; /* asked by a command, not by a client */
 
 	struct loop_wait wait;
 	struct loop_timer timer; /* the stage at hand's */

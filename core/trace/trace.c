@@ -126,6 +126,8 @@ flags(const struct request *r)
 
 	if (r->is_stream)
 		f |= TRACE_STREAM;
+	if (r->is_dry_run)
+		f |= TRACE_DRY;
 	if (r->x == NULL && r->fault == FAULT_CLIENT_GONE)
 		f |= TRACE_CLIENT_GONE;
 	if (r->max_tokens_sent > 0)

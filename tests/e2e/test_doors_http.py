@@ -132,7 +132,7 @@ OURS = ([(n, v) for n in NAMED for v in [b"", b"a" * 257, b"\xff\xfe", b"\xed\xa
         [("x-latenza-timeout-ms", v) for v in [b"", b"0", b"-1", b"1.5", b"1e3", b"soon", b"86400001", b"9" * 30, b"0x10", b"\xff",
                                                b"+5", b"5 5"]] +
         [("x-latenza-usage", v) for v in [b"", b"yes", b"Include", b"include,include", b"\xff"]] +
-        [("x-latenza-dry-run", v) for v in [b"", b"route", b"\xff"]] +
+        [("x-latenza-dry-run", v) for v in [b"", b"router", b"\xff"]] +
         [("x-latenza-metadata", v) for v in [
             b"", b"x", b"null", b"[]", b"1", b'"x"', b'{"a":1}', b'{"a":null}', b'{"a":{}}', b'{"a":"b"', b'{"a":"b"}}',
             b'{"a":"b","a":"c"}', b'{"a":"\\ud800"}', b'{"a":"\xff"}', b'{"' + b"k" * 65 + b'":"v"}',
