@@ -265,3 +265,22 @@ buf_take(struct buf *b, size_t n)
 	b->len -= n;
 	memmove(b->ptr, b->ptr + n, b->len);
 }
+
+void
+buf_add_percent(struct buf *b, lz_str s)
+{
+	static const char hex[] = "0123456789ABCDEF";
+
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if ((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+		    (c >= '0' && c <= '9') || (c != '\0' && strchr("-._~", c) != NULL)) {
+			buf_add_char(b, (char)c);
+			continue;
+		}
+		buf_add_char(b, '%');
+		buf_add_char(b, hex[c >> 4]);
+		buf_add_char(b, hex[c & 15]);
+	}
+}

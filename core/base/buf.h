@@ -32,6 +32,8 @@ void buf_add_int(struct buf *b, int64_t v); /* decimal */
 void buf_addf(struct buf *b, const char *fmt, ...) PRINTF_LIKE(2, 3);
 /* The string as a JSON string, quotes included; invalid UTF-8 becomes U+FFFD. */
 void buf_add_json(struct buf *b, lz_str s);
+/* As one segment of a URL: all but letters, digits and -._~ as %XX. */
+void buf_add_percent(struct buf *b, lz_str s);
 /* Nano-units as a decimal of the unit: 1500000000 -> "1.5", -1 -> "-0.000000001". */
 void buf_add_nano(struct buf *b, int64_t nano);
 /* Drops the first n bytes. */

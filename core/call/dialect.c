@@ -11,7 +11,8 @@
 #include "call/attempt.h"
 
 enum {
-	EDITS = 4
+	EDITS = 4 + JSCAN_MEMBERS / 2, /* what is put in, and what is left out */
+	URL_BYTES = 8192
 };
 
 /* One replaced range of the body. */
@@ -124,6 +125,62 @@ edit_limit(struct call *c, struct edit *e, size_t *n)
 		replace(e, n, m[1 - at]->value, STR_LIT("null"));
 }
 
+static bool
+is_dropped(const struct call *c, lz_str key)
+{
+	const struct provider *p = c->a->target->provider;
+
+	for (size_t i = 0; i < p->drop_count; i++)
+		if (str_eq(p->drop[i], key))
+			return true;
+	return false;
+}
+
+/* The caller hears of it, unless it said nothing, or what the gateway sees to itself. */
+static void
+tell_dropped(struct call *c, const struct jscan_member *m)
+{
+	lz_str *list = &c->a->dropped, longer;
+
+	if (m->type == JSCAN_NULL || m->type == JSCAN_FALSE ||
+	    jscan_key_is(m->key, "stream_options"))
+		return;
+	longer = arena_printf(c->r->arena, "%.*s%s%.*s", STR_ARG(*list),
+	    list->len > 0 ? "," : "", STR_ARG(m->key));
+	if (longer.ptr != NULL)
+		*list = longer;
+}
+
+static const char *
+end_of(const struct jscan_member *m)
+{
+	return m->value.ptr + m->value.len;
+}
+
+/* What the provider does not take goes, each run of it with one comma: the one before, or
+ * when nothing stays before it, the one behind. */
+static void
+edit_dropped(struct call *c, struct edit *e, size_t *n)
+{
+	const struct jscan *s = &c->r->scan;
+	const char *kept = NULL, *from, *to;
+	size_t i = 0, first;
+
+	while (i < s->count) {
+		first = i;
+		while (i < s->count && is_dropped(c, s->member[i].key))
+			tell_dropped(c, &s->member[i++]);
+		if (i > first) {
+			from = kept != NULL ? kept : s->member[first].key.ptr - 1;
+			to = kept != NULL || i == s->count ? end_of(&s->member[i - 1])
+							   : s->member[i].key.ptr - 1;
+			replace(e, n, lz_strn(from, (size_t)(to - from)), STR_LIT(""));
+		}
+		if (i < s->count)
+			kept = end_of(&s->member[i++]);
+	}
+}
+
 /* The gateway always asks for usage; the chunk is withheld from callers who did not. */
 static void
 edit_usage(struct call *c, struct edit *e, size_t *n)
@@ -133,7 +190,8 @@ edit_usage(struct call *c, struct edit *e, size_t *n)
 	struct jscan_member asked;
 	lz_str inside;
 
-	if (!r->is_stream || r->wants_usage_chunk)
+	if (!r->is_stream || r->wants_usage_chunk ||
+	    is_dropped(c, STR_LIT("stream_options")))
 		return;
 	if (m == NULL) {
 		insert(c, e, n, STR_LIT("\"stream_options\":{\"include_usage\":true},"));
@@ -158,14 +216,36 @@ by_place(const void *a, const void *b)
 {
 	const struct edit *x = a, *y = b;
 
-	return x->where.ptr < y->where.ptr ? -1 : x->where.ptr > y->where.ptr;
+	if (x->where.ptr != y->where.ptr)
+		return x->where.ptr < y->where.ptr ? -1 : 1;
+	return (x->where.len > 0) - (y->where.len > 0); /* what is put in, first */
+}
+
+/* More pieces than one call takes. */
+static enum status
+join(struct call *c, lz_str *part, size_t n, struct upstream_request *q)
+{
+	size_t bytes = 0, at = 0;
+	char *p;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += part[i].len;
+	p = arena_alloc(c->r->arena, bytes + 1);
+	if (p == NULL)
+		return ST_NOMEM;
+	for (size_t i = 0; i < n; at += part[i++].len)
+		if (part[i].len > 0)
+			memcpy(p + at, part[i].ptr, part[i].len);
+	q->part[q->part_count++] = lz_strn(p, bytes);
+	return ST_OK;
 }
 
 static enum status
 splice(struct call *c, struct upstream_request *q)
 {
 	struct edit e[EDITS];
-	size_t n = 0;
+	lz_str part[2 * EDITS + 1];
+	size_t n = 0, parts = 0;
 	const char *at = c->r->body.ptr;
 	const char *end = at + c->r->body.len;
 
@@ -174,16 +254,61 @@ splice(struct call *c, struct upstream_request *q)
 		edit_limit(c, e, &n);
 		edit_usage(c, e, &n);
 	}
+	if (c->a->target->provider->drop_count > 0)
+		edit_dropped(c, e, &n);
 	qsort(e, n, sizeof e[0], by_place);
 	for (size_t i = 0; i < n; i++) {
 		if (e[i].with.ptr == NULL)
 			return ST_NOMEM;
-		q->part[q->part_count++] = lz_strn(at, (size_t)(e[i].where.ptr - at));
-		q->part[q->part_count++] = e[i].with;
+		part[parts++] = lz_strn(at, (size_t)(e[i].where.ptr - at));
+		part[parts++] = e[i].with;
 		at = e[i].where.ptr + e[i].where.len;
 	}
-	q->part[q->part_count++] = lz_strn(at, (size_t)(end - at));
+	part[parts++] = lz_strn(at, (size_t)(end - at));
+	if (parts > UPSTREAM_PARTS)
+		return join(c, part, parts, q);
+	for (size_t i = 0; i < parts; i++)
+		q->part[q->part_count++] = part[i];
 	return ST_OK;
+}
+
+static lz_header
+credential_field(const struct call *c)
+{
+	lz_str name = c->a->target->provider->auth_header;
+
+	if (name.len > 0)
+		return lz_head(name, c->a->credential);
+	return lz_head(STR_LIT("authorization"),
+	    arena_join(c->r->arena, STR_LIT("Bearer "), c->a->credential));
+}
+
+/* base_url, the provider's path with the model in its place, the route, the query. */
+static lz_str
+make_url(const struct call *c, lz_str base_url)
+{
+	static const char word[] = "{model}";
+	const struct provider *p = c->a->target->provider;
+	lz_str route = request_kind(c->r)->path, path = p->path, url;
+	struct buf b;
+
+	if (path.len == 0 && p->query.len == 0)
+		return arena_join(c->r->arena, base_url, route);
+	buf_init(&b, URL_BYTES);
+	buf_add_str(&b, base_url);
+	for (size_t i = 0; i < path.len; i++) {
+		if (!str_starts(str_cut(path, i, path.len), word)) {
+			buf_add_char(&b, path.ptr[i]);
+			continue;
+		}
+		buf_add_percent(&b, c->a->target->upstream_model);
+		i += sizeof(word) - 2;
+	}
+	buf_add_str(&b, route);
+	buf_add_str(&b, p->query);
+	url = b.failed ? STR_NONE : arena_copy(c->r->arena, buf_str(&b));
+	buf_free(&b);
+	return url;
 }
 
 /* The provider's own headers come first, then the operator's; content-type and the bearer
@@ -204,12 +329,9 @@ complete_headers(struct call *c, const lz_http *built, struct upstream_request *
 	if (built->header_count == 0) {
 		h[n++] = lz_head(STR_LIT("content-type"), STR_LIT("application/json"));
 		if (c->a->credential.len > 0) {
-			lz_str v =
-			    arena_join(r->arena, STR_LIT("Bearer "), c->a->credential);
-
-			if (v.ptr == NULL)
+			h[n] = credential_field(c);
+			if (h[n++].value.ptr == NULL)
 				return ST_NOMEM;
-			h[n++] = lz_head(STR_LIT("authorization"), v);
 		}
 	}
 	for (size_t i = 0; i < p->header_count; i++)
@@ -223,7 +345,6 @@ enum status
 dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent,
     struct upstream_request *q)
 {
-	struct request *r = c->r;
 	enum status st = complete_headers(c, built, q);
 
 	if (st != ST_OK)
@@ -232,7 +353,7 @@ dialect_complete(struct call *c, const lz_http *built, const char *base_url_sent
 			       would carry no body */
 	q->url = built->url;
 	if (built->url.ptr == base_url_sent)
-		q->url = arena_join(r->arena, built->url, request_kind(r)->path);
+		q->url = make_url(c, built->url);
 	if (q->url.ptr == NULL)
 		return ST_NOMEM;
 	if (built->body.ptr != NULL) {

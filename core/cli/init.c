@@ -14,6 +14,7 @@
 #include "base/json.h"
 #include "cli/backend.h"
 #include "cli/out.h"
+#include "config/presets.h"
 
 enum {
 	PATH_BYTES = 4096,
@@ -22,46 +23,41 @@ enum {
 
 #define FIRST_KEY "first"
 
-/* Where provider keys usually stand, and who serves them. base_url NULL: the plugin knows
- * it. */
-static const struct known {
-	const char *variable, *name, *plugin, *base_url, *example;
-} known[] = {
-	{ "OPENAI_API_KEY", "openai", "openai", NULL, "gpt-4o-mini" },
-	{ "MISTRAL_API_KEY", "mistral", "mistral", NULL, "mistral-small-latest" },
-	{ "GEMINI_API_KEY", "google", "compatible",
-	    "https://generativelanguage.googleapis.com/v1beta/openai",
-	    "google/gemini-2.0-flash" },
-	{ "ANTHROPIC_API_KEY", "anthropic", "anthropic", NULL, "claude-haiku-4-5" },
-	{ "GROQ_API_KEY", "groq", "compatible", "https://api.groq.com/openai/v1",
-	    "groq/llama-3.1-8b-instant" },
-	{ "DEEPSEEK_API_KEY", "deepseek", "compatible", "https://api.deepseek.com/v1",
-	    "deepseek/deepseek-chat" },
-	{ "OPENROUTER_API_KEY", "openrouter", "compatible",
-	    "https://openrouter.ai/api/v1", "openrouter/auto" },
-	{ "XAI_API_KEY", "xai", "compatible", "https://api.x.ai/v1", "xai/grok-3-mini" },
-};
-
 static bool
-is_set(const struct known *k)
+is_set(const char *variable)
 {
-	const char *v = getenv(k->variable);
+	const char *v = variable != NULL ? getenv(variable) : NULL;
 
 	return v != NULL && *v != '\0';
 }
 
+static const char *
+word(const json_t *preset, const char *name)
+{
+	return json_string_value(json_object_get(preset, name));
+}
+
 /* ---- the file ---- */
 
-static void
-add_provider(struct buf *out, const struct known *k)
+/* A preset that is named as its plugin says nothing that the plugin does not. */
+static bool
+is_plugins_own(const char *name, const json_t *preset)
 {
-	buf_addf(out, "  %s:\n", k->name);
-	if (strcmp(k->plugin, k->name) != 0)
-		buf_addf(out, "    plugin: %s\n", k->plugin);
-	if (k->base_url != NULL)
-		buf_addf(out, "    base_url: %s\n", k->base_url);
-	buf_addf(out, "    api_keys: [env:%s]\n", k->variable);
-	if (k->base_url != NULL)
+	const char *plugin = word(preset, "plugin");
+
+	return plugin != NULL && strcmp(plugin, name) == 0;
+}
+
+static void
+add_provider(struct buf *out, const char *name, const json_t *preset)
+{
+	buf_addf(out, "  %s:\n", name);
+	if (!is_plugins_own(name, preset))
+		buf_addf(out, "    preset: %s\n", name);
+	if (word(preset, "base_url_env") != NULL)
+		buf_addf(out, "    base_url: env:%s\n", word(preset, "base_url_env"));
+	buf_addf(out, "    api_keys: [env:%s]\n", word(preset, "env"));
+	if (!is_plugins_own(name, preset))
 		buf_addf(out,
 		    "    # Its models answer as `%s/MODEL`. To price them, so that keys "
 		    "with a "
@@ -69,22 +65,33 @@ add_provider(struct buf *out, const struct known *k)
 		    "    # use them, list them:\n"
 		    "    # models: [ { id: MODEL, price_input_per_mtok: 0.1, "
 		    "price_output_per_mtok: 0.3 } ]\n",
-		    k->name);
+		    name);
 }
 
-/* The model to try, from the first provider found; the echo when there is none. */
-static const char *
-add_providers(struct buf *out)
+/* The model to try, from the first provider found, into example; the echo when there is
+ * none. */
+static void
+add_providers(struct buf *out, char *example, size_t n)
 {
-	const char *example = NULL;
+	json_t *presets = presets_load(), *preset;
+	const char *name;
 
+	(void)snprintf(example, n, "echo-1");
 	buf_add_z(out, "providers:\n");
-	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++) {
-		if (!is_set(&known[i]))
+	json_object_foreach(presets, name, preset)
+	{
+		const char *model = word(preset, "example"),
+			   *address = word(preset, "base_url_env");
+
+		if (!is_set(word(preset, "env")) || (address != NULL && !is_set(address)))
 			continue;
-		add_provider(out, &known[i]);
-		example = example != NULL ? example : known[i].example;
+		add_provider(out, name, preset);
+		if (model != NULL && strcmp(example, "echo-1") == 0)
+			(void)snprintf(example, n, "%s%s%s",
+			    is_plugins_own(name, preset) ? "" : name,
+			    is_plugins_own(name, preset) ? "" : "/", model);
 	}
+	json_decref(presets);
 	buf_add_z(out, "  # Answers with what it is asked, and costs nothing: for tests, "
 		       "reached by test "
 		       "keys.\n"
@@ -94,14 +101,11 @@ add_providers(struct buf *out)
 		       "http://127.0.0.1:8000/v1, price: free,\n"
 		       "  #          models: [ { id: Qwen/Qwen2.5-7B, context_window: "
 		       "32768 } ] }\n\n");
-	return example != NULL ? example : "echo-1";
 }
 
-static const char *
-write_text(struct buf *out, const char *listen, const char *data)
+static void
+write_text(struct buf *out, const char *listen, const char *data, char *example, size_t n)
 {
-	const char *example;
-
 	buf_addf(out,
 	    "# latenza.yaml - `latenza config schema` prints what may stand here;\n"
 	    "# `latenza check` tells what is wrong, `latenza reload` takes changes "
@@ -112,7 +116,7 @@ write_text(struct buf *out, const char *listen, const char *data)
 	    "# Prices are in USD; budgets are in EUR. Check the rate from time to time.\n"
 	    "fx: { eur_per_usd: 0.92, date: 2026-11-20 }\n\n",
 	    listen, data);
-	example = add_providers(out);
+	add_providers(out, example, n);
 	buf_add_z(out,
 	    "# routing: { default: balanced, attempts: 3, timeout_ms: 60000 }\n"
 	    "# retention: { traces: 90d, content: 7d }\n"
@@ -123,7 +127,6 @@ write_text(struct buf *out, const char *listen, const char *data)
 	    "budget_monthly_eur: 250,\n"
 	    "#              model_allowlist: [gpt-4o], secret: "
 	    "file:/run/secrets/key-backend }\n");
-	return example;
 }
 
 static enum status
@@ -208,8 +211,9 @@ say_what_next(const struct cli *c, const char *path, const char *key, const char
 int
 init_run(struct cli *c)
 {
-	const char *listen = cli_text(c, "listen"), *given = cli_text(c, "data"), *model;
-	char dir[PATH_BYTES], path[PATH_BYTES], data[PATH_BYTES], key[100] = "";
+	const char *listen = cli_text(c, "listen"), *given = cli_text(c, "data");
+	char model[200], dir[PATH_BYTES], path[PATH_BYTES], data[PATH_BYTES],
+	    key[100] = "";
 	struct err e = { "" };
 	struct buf text;
 	bool is_test;
@@ -221,7 +225,7 @@ init_run(struct cli *c)
 		return backend_fail(&e, CLI_FAILED);
 	snprintf(path, sizeof(path), "%.4000s/latenza.yaml", dir);
 	snprintf(data, sizeof(data), "%.4000s/latenza-data", dir);
-	model = write_text(&text, listen, given != NULL ? given : data);
+	write_text(&text, listen, given != NULL ? given : data, model, sizeof(model));
 	is_test = strcmp(model, "echo-1") == 0;
 	if (write_file(path, &text, cli_has(c, "force"), &e) != ST_OK)
 		code = backend_fail(&e, CLI_FAILED);

@@ -38,7 +38,12 @@ struct provider {
 	struct part *part;            /* its instance; NULL when loaded with is_offline */
 	uint8_t options_digest[32];   /* equal digest and info = equal part */
 	lz_str base_url;              /* no trailing slash; never absent */
-	const lz_str *api_keys;       /* secrets */
+	lz_str path;        /* behind it; {model} stands for the model; absent: none */
+	lz_str query;       /* "?a=b", escaped; absent: none */
+	lz_str auth_header; /* the field that is the key; absent: authorization: Bearer */
+	const lz_str *drop; /* members of a request that it does not take */
+	size_t drop_count;
+	const lz_str *api_keys; /* secrets */
 	size_t api_key_count;
 	/* As many; each is set once, by request/credential. NULL: looked up each time. */
 	_Atomic(void *) *credential;

@@ -13,11 +13,12 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "config/build.h"
+#include "config/presets.h"
 
 struct values {
-	lz_str plugin, base_url, region, proxy, ca_file;
-	lz_list api_keys;
-	const lz_json *models, *headers;
+	lz_str plugin, preset, base_url, url_path, auth_header, region, proxy, ca_file;
+	lz_list api_keys, drop;
+	const lz_json *models, *headers, *url_query;
 	int32_t price, test, http2, optional;
 	int64_t connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
 };
@@ -26,6 +27,9 @@ enum {
 	HEADERS_MAX = 32,
 	HEADER_BYTES = 8192,
 	KEYS_PER_PROVIDER = 100,
+	PATH_MAX_BYTES = 256,
+	QUERY_BYTES = 1024,
+	DROP_MAX = 32,
 	HOUR_MS = 3600000,
 	WHERE_BYTES = 160
 };
@@ -34,6 +38,9 @@ enum {
 const lz_option provider_rows[] = {
 	LZ_OPT_TEXT(V, plugin, "", NULL,
 	    "the plugin's component; absent: the provider's own name"),
+	LZ_OPT_TEXT(V, preset, "", NULL,
+	    "a vendor that speaks OpenAI's dialect: its address and its ways, where "
+	    "nothing else is said here"),
 	LZ_OPT_TEXT(V, base_url, "", NULL,
 	    "where the provider's API begins; absent: the vendor's own"),
 	LZ_OPT_LIST(V, api_keys, "[]", "secret", "keys at the provider; they take turns"),
@@ -47,6 +54,16 @@ const lz_option provider_rows[] = {
 	LZ_OPT_JSON(V, headers,
 	    "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}",
 	    "header fields that are sent with every call; values may be references"),
+	LZ_OPT_TEXT(V, url_path, "", NULL,
+	    "between base_url and /chat/completions; {model} stands for the model"),
+	LZ_OPT_JSON(V, url_query,
+	    "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"string\"}}",
+	    "what is asked behind the path: api-version: 2024-10-21"),
+	LZ_OPT_TEXT(V, auth_header, "", NULL,
+	    "the header field that is the key; absent: authorization: Bearer KEY"),
+	LZ_OPT_LIST(V, drop, "[]", NULL,
+	    "members of a request that it does not take: left out, and the caller is "
+	    "told"),
 	LZ_OPT_TEXT(V, region, "", NULL, "where it works, for routers"),
 	LZ_OPT_BOOL(
 	    V, test, "false", "reached by lz_test_ keys; true by default for echo"),
@@ -77,6 +94,8 @@ struct reading {
 	struct values v;
 	struct provider *p;
 	const struct vendor *vendor; /* NULL: the catalogue does not know the plugin */
+	json_t *preset;              /* NULL: none; owned */
+	bool has_own_url;            /* the file's, not the preset's */
 	json_t *own;                 /* the plugin's members */
 };
 
@@ -95,6 +114,39 @@ is_row(const char *name)
 	return false;
 }
 
+/* false: told. */
+static bool
+find_preset(struct reading *r)
+{
+	lz_str name = json_get_str(r->object, "preset");
+	const json_t *given = json_object_get(r->object, "preset");
+	char names[400];
+	json_t *all;
+
+	r->has_own_url = json_get_str(r->object, "base_url").len > 0;
+	if (given != NULL && !json_is_null(given) && name.ptr == NULL) {
+		WRONG(r, "preset", "is not a text; write preset: NAME");
+		return false;
+	}
+	if (name.len == 0)
+		return true;
+	all = presets_load();
+	r->preset = json_incref(json_object_getn(all, name.ptr, name.len));
+	presets_names(all, names, sizeof(names));
+	json_decref(all);
+	if (r->preset == NULL)
+		WRONG(r, "preset", "there is no preset \"%.*s\"; there are %s",
+		    STR_ARG(str_cut(name, 0, 100)), names);
+	else if (!r->has_own_url && json_get_str(r->preset, "base_url_env").len > 0)
+		WRONG(r, "preset",
+		    "%.*s has no address that is everybody's; write base_url: "
+		    "https://...",
+		    STR_ARG(name));
+	else
+		return true;
+	return false;
+}
+
 static bool
 find_plugin(struct reading *r)
 {
@@ -102,7 +154,7 @@ find_plugin(struct reading *r)
 	const char *member = name.ptr != NULL ? "plugin" : NULL;
 
 	if (name.ptr == NULL)
-		name = r->p->name;
+		name = r->preset != NULL ? presets_plugin(r->preset) : r->p->name;
 	r->p->info =
 	    part_get_ops() != NULL ? part_get_ops()->find("provider", name, &near) : NULL;
 	if (r->p->info != NULL) {
@@ -138,7 +190,7 @@ own_members(struct reading *r)
 		    lz_strn(json_string_value(value), json_string_length(value));
 		json_t *copy = NULL;
 
-		if (is_row(name) || strcmp(name, "preset") == 0)
+		if (is_row(name))
 			continue;
 		if (json_is_string(value)) {
 			text = options_absolute(text, r->b->folder, r->b->c->memory);
@@ -168,18 +220,17 @@ static const char **
 plugin_names(struct reading *r)
 {
 	const struct part_info *info = r->p->info;
-	const char **names = build_alloc(r->b, (info->option_count + 2) * sizeof(*names));
+	const char **names = build_alloc(r->b, (info->option_count + 1) * sizeof(*names));
 
 	if (names == NULL)
 		return NULL;
-	names[0] = "preset"; /* has a sentence of its own */
 	for (uint32_t i = 0; i < info->option_count; i++) {
-		names[i + 1] = options_row(info->options, info->option_size, i)->name;
-		if (is_row(names[i + 1]))
+		names[i] = options_row(info->options, info->option_size, i)->name;
+		if (is_row(names[i]))
 			WRONG(r, NULL,
 			    "the plugin %s has an option %s of its own, which is the "
 			    "gateway's name",
-			    info->name, names[i + 1]);
+			    info->name, names[i]);
 	}
 	return names;
 }
@@ -192,10 +243,6 @@ read_values(struct reading *r)
 	c.ignore = plugin_names(r);
 	if (c.ignore != NULL)
 		(void)build_apply(provider_rows, ROWS, r->object, &r->v, &c);
-	if (json_object_get(r->object, "preset") != NULL)
-		WRONG(r, "preset",
-		    "this release does not have it yet; write base_url and headers "
-		    "instead");
 }
 
 /* Checks the plugin's options where they stand, so that errors have their line. Members
@@ -283,6 +330,15 @@ settle_url(struct reading *r)
 	r->p->is_local_only = url.ptr == usual.ptr && !is_web(url);
 }
 
+/* The variable that the vendor's key is usually in. */
+static lz_str
+usual_variable(const struct reading *r)
+{
+	if (r->preset != NULL)
+		return json_get_str(r->preset, "env");
+	return r->vendor != NULL ? r->vendor->env : STR_NONE;
+}
+
 /* Keys that are not named come from the vendor's usual variable, and only go to the
  * vendor itself. */
 static void
@@ -292,7 +348,7 @@ settle_keys(struct reading *r)
 	struct options_context c = build_context(r->b, r->where);
 	struct err why = { "" };
 	bool is_literal;
-	lz_str *key, name;
+	lz_str *key, name, variable = usual_variable(r);
 
 	r->p->api_keys = r->v.api_keys.items;
 	r->p->api_key_count = r->v.api_keys.count;
@@ -302,11 +358,11 @@ settle_keys(struct reading *r)
 		if (r->v.api_keys.items[i].len == 0)
 			WRONG(r, "api_keys", "a key is empty");
 	}
-	if ((given != NULL && !json_is_null(given)) || r->vendor == NULL ||
-	    r->vendor->env.ptr == NULL || r->v.base_url.len > 0 || r->b->o->is_offline)
+	if ((given != NULL && !json_is_null(given)) || variable.ptr == NULL ||
+	    r->has_own_url || r->b->o->is_offline)
 		return;
 	key = build_alloc(r->b, sizeof(*key));
-	name = arena_printf(r->b->c->memory, "env:%.*s", STR_ARG(r->vendor->env));
+	name = arena_printf(r->b->c->memory, "env:%.*s", STR_ARG(variable));
 	if (key == NULL || name.ptr == NULL)
 		return;
 	if (options_resolve(name, r->b->c->memory, key, &is_literal, &why) == ST_OK) {
@@ -316,7 +372,7 @@ settle_keys(struct reading *r)
 	}
 	(void)err_fail(&why, ST_NOT_FOUND,
 	    "api_keys is missing, and %.*s is not set; write api_keys: [env:NAME]",
-	    STR_ARG(r->vendor->env));
+	    STR_ARG(variable));
 	options_say(&c, OPTIONS_UNSET, r->object, NULL, &why);
 }
 
@@ -403,6 +459,88 @@ settle_headers(struct reading *r)
 		h++;
 		r->p->header_count++;
 	}
+}
+
+/* ---- the way to it ---- */
+
+static void
+settle_path(struct reading *r)
+{
+	lz_str path = without_slashes(r, r->v.url_path);
+
+	r->p->path = path;
+	if (path.len == 0)
+		return;
+	if (path.ptr[0] != '/' || path.len > PATH_MAX_BYTES)
+		WRONG(r, "url_path", "must begin with / and have at most %d bytes",
+		    PATH_MAX_BYTES);
+	for (size_t i = 0; i < path.len; i++)
+		if (path.ptr[i] <= ' ' || path.ptr[i] >= 0x7f || path.ptr[i] == '?' ||
+		    path.ptr[i] == '#') {
+			WRONG(r, "url_path",
+			    "holds a character that a path does not; what follows a ? is "
+			    "written under url_query");
+			return;
+		}
+}
+
+static void
+settle_query(struct reading *r)
+{
+	const json_t *query = (const json_t *)(const void *)r->v.url_query;
+	const char *name;
+	json_t *value;
+	struct buf b;
+
+	buf_init(&b, QUERY_BYTES);
+	json_object_foreach((json_t *)(uintptr_t)query, name, value)
+	{
+		buf_add_char(&b, b.len == 0 ? '?' : '&');
+		buf_add_percent(&b, lz_strz(name));
+		buf_add_char(&b, '=');
+		buf_add_percent(&b, lz_strz(json_string_value(value)));
+	}
+	if (b.failed)
+		WRONG(r, "url_query", "is longer than %d bytes", QUERY_BYTES);
+	else if (b.len > 0)
+		r->p->query = arena_copy(r->b->c->memory, buf_str(&b));
+	buf_free(&b);
+}
+
+/* What a request is not one without, and what the gateway itself puts there. */
+static bool
+is_needed(lz_str member)
+{
+	static const char *const names[] = { "model", "messages", "input", "stream",
+		"max_tokens", "max_completion_tokens", NULL };
+
+	for (size_t i = 0; names[i] != NULL; i++)
+		if (str_is(member, names[i]))
+			return true;
+	return false;
+}
+
+static void
+settle_drop(struct reading *r)
+{
+	r->p->drop = r->v.drop.items;
+	r->p->drop_count = r->v.drop.count;
+	if (r->p->drop_count > DROP_MAX)
+		WRONG(r, "drop", "has more than %d members", DROP_MAX);
+	for (size_t i = 0; i < r->p->drop_count; i++)
+		if (r->p->drop[i].len == 0 || is_needed(r->p->drop[i]))
+			WRONG(r, "drop", "\"%.*s\" cannot be left out",
+			    STR_ARG(str_cut(r->p->drop[i], 0, 100)));
+}
+
+static void
+settle_auth(struct reading *r)
+{
+	lz_str name = r->v.auth_header;
+
+	r->p->auth_header = name;
+	if (name.len > 0 && (!is_token(name) || is_transports(name)))
+		WRONG(r, "auth_header", "is not a header field that can be set");
 }
 
 static void
@@ -493,14 +631,22 @@ read_provider(struct build *b, const char *name, const json_t *object, struct pr
 	(void)snprintf(r->where, sizeof(r->where), "providers.%s", name);
 	*p = (struct provider){ .name = lz_strz(name),
 		.line = yaml_line(b->source, object, NULL) };
-	if (!find_plugin(r))
+	if (!find_preset(r) || !find_plugin(r)) {
+		json_decref(r->preset);
 		return false;
+	}
+	if (r->preset != NULL) /* the tree is ours, and shows what is used */
+		presets_apply((json_t *)(uintptr_t)object, r->preset, p->info);
 	read_values(r);
 	read_own(r);
 	settle_url(r);
 	settle_keys(r);
 	make_credentials(r);
 	settle_headers(r);
+	settle_path(r);
+	settle_query(r);
+	settle_auth(r);
+	settle_drop(r);
 	settle_rest(r);
 	is_fine = build_errors_since(b, mark) == 0;
 	if (is_fine)
@@ -508,6 +654,7 @@ read_provider(struct build *b, const char *name, const json_t *object, struct pr
 	else if (r->v.optional)
 		(void)build_forgive(b, mark);
 	json_decref(r->own);
+	json_decref(r->preset);
 	return is_fine && (p->part != NULL || b->o->is_offline);
 }
 

@@ -108,6 +108,7 @@ static const struct {
 	{ "invalid_api_key", LZ_UPSTREAM_AUTH },
 	{ "account_deactivated", LZ_UPSTREAM_AUTH },
 	{ "model_not_found", LZ_UPSTREAM_UNABLE },
+	{ "DeploymentNotFound", LZ_UPSTREAM_UNABLE }, /* Azure's word for it */
 };
 
 static int32_t

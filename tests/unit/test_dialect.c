@@ -590,10 +590,122 @@ stop(void **state)
 	return 0;
 }
 
+/* ---- what a provider does not take ---- */
+
+static const char *const dropped_members[] = { "\"user\":\"u\"", "\"seed\" : 7",
+	"\"store\":false", "\"logit_bias\":{\"a\":[1,\"}\"]}" };
+
+/* Every order of four members around two that stay, every set of them left out. */
+static void
+what_a_provider_does_not_take_is_left_out_wherever_it_stands(void **state)
+{
+	static const lz_str names[] = { { "user", 4 }, { "seed", 4 }, { "store", 5 },
+		{ "logit_bias", 10 } };
+	lz_str drop_list[4];
+
+	(void)state;
+	for (unsigned order = 0; order < 6 * 6; order++)
+		for (unsigned set = 0; set < 16; set++) {
+			struct fixture *f = make();
+			const char *member[6] = { "\"model\":\"m\"", MESSAGES };
+			json_t *j;
+			size_t n = 0;
+
+			for (unsigned i = 0; i < 4; i++)
+				member[2 + i] = dropped_members[(i + order) % 4];
+			for (unsigned i = 0; i < 4; i++)
+				if ((set & (1u << i)) != 0)
+					drop_list[n++] = names[i];
+			provider.drop = drop_list;
+			provider.drop_count = n;
+			buf_init(&f->r.body, 4096);
+			buf_addf(&f->r.body, "{ ");
+			for (unsigned i = 0; i < 6; i++) /* the two that stay, anywhere */
+				buf_addf(&f->r.body, "%s%s", i > 0 ? " , " : "",
+				    member[(i + order / 6) % 6]);
+			buf_addf(&f->r.body, "%s\n}",
+			    order % 2 == 0 ? "" : ",\"stream\":true");
+			assert_int_equal(request_read(&f->r), STEP_NEXT);
+			j = sent(f);
+			for (unsigned i = 0; i < 4; i++)
+				assert_int_equal(json_object_get(j, names[i].ptr) == NULL,
+				    (set & (1u << i)) != 0);
+			assert_string_equal(
+			    json_string_value(json_object_get(j, "model")), "up\"stream");
+			assert_int_equal(
+			    json_array_size(json_object_get(j, "messages")), 1);
+			/* What was off anyway is no loss. */
+			assert_int_equal(
+			    f->r.attempt[0].dropped.len == 0, (set & ~4u) == 0);
+			json_decref(j);
+			drop(f);
+		}
+	provider.drop_count = 0;
+}
+
+static void
+usage_is_not_asked_of_who_does_not_know_the_question(void **state)
+{
+	static const lz_str list[] = { { "stream_options", 14 } };
+	static const char *const bodies[] = { "{\"stream\":true,\"model\":\"m\"," MESSAGES
+					      "}",
+		"{\"stream_options\":{\"include_usage\":true},\"stream\":true,\"model\":"
+		"\"m\"," MESSAGES "}" };
+
+	(void)state;
+	provider.drop = list;
+	provider.drop_count = 1;
+	for (size_t i = 0; i < 2; i++) {
+		struct fixture *f = make();
+		json_t *j;
+
+		buf_init(&f->r.body, 4096);
+		buf_add_z(&f->r.body, bodies[i]);
+		assert_int_equal(request_read(&f->r), STEP_NEXT);
+		j = sent(f);
+		assert_null(json_object_get(j, "stream_options"));
+		assert_int_equal(f->r.attempt[0].dropped.len, 0);
+		json_decref(j);
+		drop(f);
+	}
+	provider.drop_count = 0;
+}
+
+static void
+the_model_stands_in_the_path_escaped_and_the_query_behind(void **state)
+{
+	struct fixture *f = make();
+	lz_http built = lz_http_to("POST", provider.base_url);
+	struct upstream_request q = { .part_count = 0 };
+
+	(void)state;
+	provider.path = STR_LIT("/d/{model}/x{model");
+	provider.query = STR_LIT("?api-version=2");
+	provider.auth_header = STR_LIT("api-key");
+	f->r.attempt[0].credential = STR_LIT("secret");
+	buf_init(&f->r.body, 4096);
+	buf_add_z(&f->r.body, "{\"model\":\"m\"," MESSAGES "}");
+	assert_int_equal(request_read(&f->r), STEP_NEXT);
+	assert_int_equal(
+	    dialect_complete(&f->c, &built, provider.base_url.ptr, &q), ST_OK);
+	assert_true(str_is(q.url,
+	    "http://base/v1/d/up%22stream/x{model/chat/completions?api-version=2"));
+	assert_int_equal(q.header_count, 2);
+	assert_true(str_is(q.headers[1].name, "api-key"));
+	assert_true(str_is(q.headers[1].value, "secret"));
+	provider.path = provider.query = provider.auth_header = STR_NONE;
+	drop(f);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(
+		    what_a_provider_does_not_take_is_left_out_wherever_it_stands),
+		cmocka_unit_test(usage_is_not_asked_of_who_does_not_know_the_question),
+		cmocka_unit_test(
+		    the_model_stands_in_the_path_escaped_and_the_query_behind),
 		cmocka_unit_test(whatever_is_spliced_the_body_says_each_thing_once),
 		cmocka_unit_test(a_body_that_needs_nothing_goes_as_it_came),
 		cmocka_unit_test(
