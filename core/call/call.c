@@ -69,7 +69,7 @@ ended(struct call *c, const char *end, int32_t blame, unsigned outcome)
 }
 
 /* A caller in a hurry says nothing about a provider, nor does a failure on our side of
- * the wire. */
+ * the wire: what a plugin refused before it was sent is none of either. */
 static void
 learn(struct call *c, const char *end)
 {
@@ -78,7 +78,7 @@ learn(struct call *c, const char *end)
 
 	request_probe_ended(a, a->ended_us, is_fault);
 	if ((is_fault && c->is_hurried && strstr(end, "timeout") != NULL) ||
-	    (!is_fault && a->status == 0))
+	    (!is_fault && a->first_byte_us == 0))
 		request_drop_attempt(a);
 	else if (a->is_live)
 		live_ended(a->live, a->ended_us, is_fault, c->r->is_stream, -1, -1, 0);

@@ -110,13 +110,13 @@ static void
 add_system(struct making *m, const lz_json *message)
 {
 	const lz_json *content = lz->json_at(message, "/content");
+	int is_first = m->role == NULL;
 
-	if (m->role == NULL)
+	if (is_first)
 		part_content(m, m->system, content);
 	else
 		fold_system(m, content);
-	if (m->role == NULL)
-		mark_last(m, m->system, message);
+	mark_last(m, is_first ? m->system : m->blocks, message);
 }
 
 /* ---- user ---- */

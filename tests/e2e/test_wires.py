@@ -221,6 +221,34 @@ def test_a_request_of_openais_becomes_this_one(scene, wire, exchange):
     assert sent[1] == exchange.request
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+@pytest.mark.parametrize("wire", [pytest.param(w, id=w.name) for w in WIRES.values() if w.told[0]])
+def test_what_is_left_out_is_told(scene, wire, is_stream):
+    members, names = wire.told
+    sent, head = send(scene, wire, {"model": wire.model, "messages": ASK, "stream": is_stream, **members})
+    assert sent is not None and wire.wrong(*sent) == []
+    assert head["x-latenza-dropped"] == names
+    assert scene[0].trace(head["x-request-id"])["metadata"] == {"latenza.dropped": names}
+    _, head = send(scene, wire, {"model": wire.model, "messages": ASK, "stream": is_stream})
+    assert "x-latenza-dropped" not in head and not scene[0].trace(head["x-request-id"]).get("metadata")
+
+
+def test_what_another_attempt_left_out_is_not_told(make_gateway, provider):
+    """The one that answers had a twin for it."""
+    wire = next(w for w in WIRES.values() if w.told[0])
+    failing = next(e for _, e in recorded(wire) if wire.refusals.get(e.name, (0,))[0] == 502 and not e.is_stream)
+    replayer = Replayer()
+    replayer.exchange = failing
+    facts = {"price": "free", "context_window": 32768, "capabilities": CAPABILITIES}
+    gateway = make_gateway(config={"providers": {
+        wire.name: {"plugin": wire.name, "base_url": replayer.base_url, "api_keys": ["k"], "models": [{"id": "twin", **facts}]},
+        "spare": {"plugin": "compatible", "base_url": provider.base_url, "api_keys": ["k"], "models": [{"id": "twin", **facts}]}}})
+    _, head, _ = gateway.chat(gateway.key("app"), model="twin", **wire.told[0])
+    replayer.close()
+    assert head["x-latenza-provider"] == "spare" and replayer.seen and "x-latenza-dropped" not in head
+    assert provider.last()["body"]["seed"] == wire.told[0]["seed"]
+
+
 TWINS = [pytest.param(wire, ours, theirs, ignored, id=f"{wire.name}-{ours}") for wire in WIRES.values()
          for ours, (theirs, ignored) in wire.twins.items()]
 

@@ -26,6 +26,7 @@ class Wire:
     taste: Callable                 # a request without what its client might have said otherwise
     turns: list                     # (exchange, the one that follows it with the tools' results)
     ask_again: Callable             # (request of the second, message of the first) -> OpenAI's messages
+    told: tuple = ({}, "")          # members of a request; what x-latenza-dropped says of them
     scripted: object = None         # provider.py's dialect: how a scripted provider speaks this wire
     cut_off: tuple = ()             # exchanges whose stream ends in an error
     more: dict = dataclasses.field(default_factory=dict)  # options of the plugin

@@ -319,5 +319,6 @@ WIRE = Wire(
     turns=[("matrix-tc-auto-1", "matrix-tc-auto-2"), ("tool-parallel-1", "tool-parallel-2"), ("stream-tool-1", "stream-tool-2"),
            ("thinking-tool-1", "thinking-tool-2"), ("whole-thinking-1", "whole-thinking-2"),
            ("stream-thinking-1", "stream-thinking-2")],
+    told=({"seed": 7, "verbosity": "low", "temperature": 1.5, "presence_penalty": 0}, "seed,verbosity,temperature"),
     cut_off=("stream-error-mid",), scripted=Scripted(),
 )
