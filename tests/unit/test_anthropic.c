@@ -6,6 +6,8 @@
  */
 #include "visit_scene.h"
 
+#include "request/view.h"
+
 #define HI "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 
 /* Opens a scene for `model` and builds the request of `body`. */
@@ -148,6 +150,29 @@ a_request_says_what_the_table_says(void **state)
 			    rows[i].members, rows[i].path, found, STR_ARG(told));
 		scene_close(&s);
 	}
+}
+
+/* The list is as long as a tag of the trace may be, names nothing twice, and only what a
+ * header can carry. */
+static void
+a_list_of_what_is_told_is_bounded(void **state)
+{
+	char body[8000];
+	int n = snprintf(body, sizeof(body), "{" HI ",\"a,b\":1,\"c d\":1,\"\":1");
+	struct scene s;
+	lz_str told;
+
+	(void)state;
+	for (int i = 0; i < 100; i++)
+		n += snprintf(
+		    body + n, sizeof(body) - (size_t)n, ",\"unheard_of_%02d\":1", i);
+	(void)snprintf(body + n, sizeof(body) - (size_t)n, "}");
+	assert_int_equal(build(&s, "claude-opus-4-5", body), LZ_OK);
+	told = s.r.attempt[0].dropped;
+	assert_in_range(told.len, 480, 512);
+	assert_true(str_starts(told, "unheard_of_00,unheard_of_01,"));
+	assert_int_equal(request_view_tag(&s.r, STR_LIT("told"), told), ST_OK);
+	scene_close(&s);
 }
 
 /* Members, or with "messages" those instead of one user's word. */
@@ -499,6 +524,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_says_what_the_table_says),
+		cmocka_unit_test(a_list_of_what_is_told_is_bounded),
 		cmocka_unit_test(what_cannot_be_served_is_refused_by_name),
 		cmocka_unit_test(options_choose_how_to_think_and_add_a_header),
 		cmocka_unit_test(garbage_for_answers_is_an_error_or_nothing),
