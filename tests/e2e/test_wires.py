@@ -282,3 +282,20 @@ def test_an_answer_that_is_sent_back_arrives_as_the_provider_gave_it(scene, wire
     assert sent is not None, told
     assert wire.wrong(*sent) == []
     assert wire.taste(sent[1])["messages"] == wire.taste(second.request)["messages"]
+
+
+def test_what_a_plugin_refuses_is_no_sign_of_its_providers_health(make_gateway):
+    """Nothing was sent: five failures in a row open the breaker, whatever was refused between them."""
+    wire, replayer = WIRES["anthropic"], Replayer()
+    replayer.exchange = Exchange(OURS / wire.name, "error-529")
+    gateway = make_gateway(config={"routing": {"attempts": 1}, "providers": {wire.name: {
+        "plugin": wire.name, "base_url": replayer.base_url, "api_keys": ["k"], "models": [{"id": "one", "price": "free"}]}}})
+    key = gateway.key("app")
+    for _ in range(4):
+        assert gateway.chat(key, model="one")[0] == 502
+    status, _, answer = gateway.chat(key, model="one", n=2)
+    assert (status, answer["error"]["param"], len(replayer.seen)) == (400, "n", 4)
+    assert gateway.events("provider.down") == []
+    assert gateway.chat(key, model="one")[0] == 502
+    assert len(gateway.events("provider.down")) == 1
+    replayer.close()
