@@ -289,7 +289,8 @@ call_of(struct job *j, const lz_json *call)
 }
 
 /* Thinking that an answer brought as reasoning_content goes back where it stood, with its
- * signature. Models that do not reason get the words they said alone. */
+ * signature. Models that neither signed it nor are known to reason get the words they
+ * said alone. */
 static lz_json *
 thinking_of(struct job *j, const lz_json *m)
 {
@@ -297,7 +298,7 @@ thinking_of(struct job *j, const lz_json *m)
 	lz_str text = text_at(m, "/reasoning_content");
 	lz_json *chunk, *inner;
 
-	if (text.len == 0 || !j->can_reason)
+	if (text.len == 0 || (!j->can_reason && lz->json_type(signature) != LZ_STRING))
 		return NULL;
 	chunk = lz->json_new(j->c, LZ_OBJECT);
 	inner = lz->json_new(j->c, LZ_ARRAY);

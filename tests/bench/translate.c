@@ -36,6 +36,15 @@ static const struct wire {
 	    "content_block_delta",
 	    "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
 	    "\"text_delta\",\"text\":\"%s\"}}" },
+	{ "mistral", "mistral-small-latest",
+	    "{\"id\":\"a1\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\","
+	    "\"usage\":{\"prompt_tokens\":9,\"total_tokens\":16,\"completion_tokens\":7},"
+	    "\"choices\":[{\"index\":0,\"finish_reason\":\"stop\",\"message\":{\"role\":"
+	    "\"assistant\",\"tool_calls\":null,\"content\":\"%s\"}}]}",
+	    "",
+	    "{\"id\":\"a1\",\"object\":\"chat.completion.chunk\",\"created\":1,\"model\":"
+	    "\"m\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"%s\"},"
+	    "\"finish_reason\":null}],\"p\":\"abcdef\"}" },
 };
 
 static struct call shaped; /* what call/ knows of the attempt: enough to shape */

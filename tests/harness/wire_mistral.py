@@ -7,10 +7,13 @@ import copy
 import json
 import re
 
+from harness.provider import OpenAI, usage_of
 from harness.wire import Said, Wire, events_of, merge
 
 FINISH = {"stop": "stop", "length": "length", "model_length": "length", "tool_calls": "tool_calls"}
 
+
+USAGE = {"prompt_tokens": 7, "completion_tokens": 5, "total_tokens": 12}
 
 # ---- answers ----
 
@@ -44,7 +47,8 @@ def read(exchange):
     parts = parts_of(message["content"])
     text = "".join(p["text"] for p in parts if p["type"] == "text")
     thinking = "".join(t["text"] for p in parts if p["type"] == "thinking" for t in p["thinking"])
-    calls = tuple((None if c.get("id") == "null" else c.get("id"), c["function"]["name"], arguments_of(c)) for c in message.get("tool_calls") or [])
+    calls = tuple((None if c.get("id") == "null" else c.get("id"), c["function"]["name"], arguments_of(c))
+                  for c in message.get("tool_calls") or [])
     cached = usage.get("num_cached_tokens") or (usage.get("prompt_tokens_details") or {}).get("cached_tokens") or 0
     prompt = usage["prompt_tokens"]
     return Said(text, thinking, calls, FINISH[finish], (prompt, usage["completion_tokens"], min(cached, prompt), 0))
@@ -179,6 +183,53 @@ def ask_again(request, message):
     return [message if turn["role"] == "assistant" else turn for turn in request["messages"]]
 
 
+# ---- a scripted provider ----
+
+class Scripted(OpenAI):
+    plugin, call_id = "mistral", "Ab1Cd2Ef3"
+    codes = {400: None, 404: "model_not_found", 413: None, 422: None}
+    signed = [{"type": "thinking", "thinking": [{"type": "text", "text": "Ghent, then."}], "signature": "c2lnbmVk+/=="}]
+
+    def error(self, status):
+        if status in (401, 422):
+            return {"detail": f"scripted {status}" if status == 401 else [{"loc": ["body", "messages"], "msg": "scripted 422"}]}
+        return {"object": "error", "message": f"scripted {status}", "type": "scripted", "param": None, "code": None}
+
+    def tools_used(self, body):
+        assert wrong("/v1/chat/completions", body) == []
+        return super().tools_used(body)
+
+    def whole(self, body, script):
+        answer = super().whole(body, script)
+        for call in answer["choices"][0]["message"].get("tool_calls") or []:
+            del call["type"]
+        if script.tool_calls:
+            answer["choices"][0]["message"]["content"] = ""
+        return answer
+
+    def signed_answer(self, call):
+        return {"id": "0a1b", "object": "chat.completion", "created": 1, "model": "fake-1", "usage": USAGE, "choices": [
+            {"index": 0, "finish_reason": "tool_calls",
+             "message": {"role": "assistant", "content": self.signed, "tool_calls": [call]}}]}
+
+    def signed_back(self, body):
+        return body["messages"][1]["content"]
+
+    def event(self, body, delta, finish=None, usage=None, choices=True):
+        """With the padding that Mistral hides the lengths of tokens behind."""
+        chunk = json.loads(super().event(body, delta, finish, usage, choices)[len("data: "):])
+        return f"data: {json.dumps({**chunk, 'p': 'abcdef'})}\n\n".encode()
+
+    def closing(self, body, script):
+        chunk = {"id": "0a1b", "object": "chat.completion.chunk", "created": 1, "model": body["model"], "usage": usage_of(script),
+                 "choices": [{"index": 0, "delta": {"content": ""}, "finish_reason":
+                              "tool_calls" if script.tool_calls else script.finish}]}
+        return [f"data: {json.dumps(chunk)}\n\n".encode()]
+
+    def failing(self, body):
+        return [b'data: {"object":"error","message":"scripted end","type":"internal_server_error","code":"1000"}\n\n']
+
+
 WIRE = Wire(
     name="mistral", model="mistral-small-latest",
     is_answer=lambda path: path == "/v1/chat/completions",
@@ -188,7 +239,8 @@ WIRE = Wire(
         "is-err-400-order": (400, "invalid_request_message_order"), "is-err-422-extra": (422, None),
         "is-err-429": (429, "upstream_rate_limited"),
         "error-400-context": (400, "context_length_exceeded"), "error-401": (502, "upstream_credentials"),
-        "error-422-list": (422, None), "error-422-message-list": (422, None), "error-429-capacity": (429, "upstream_rate_limited"),
+        "error-404": (404, "model_not_found"), "error-422-list": (422, None), "error-422-message-list": (422, None),
+        "error-429-capacity": (429, "upstream_rate_limited"),
         "error-500": (502, "all_attempts_failed"), "stream-error-first": (502, "all_attempts_failed"),
         "whole-error-finish": (502, "all_attempts_failed"),
     },
@@ -199,5 +251,5 @@ WIRE = Wire(
            "matrix-tc-required": ("matrix-tc-required", ()), "chat-stop-seq": ("stop-seq", ())},
     turns=[("matrix-tc-auto-1", "matrix-tc-auto-2"), ("tool-parallel-1", "tool-parallel-2"), ("stream-tool-1", "stream-tool-2"),
            ("whole-thinking-1", "whole-thinking-2"), ("stream-thinking-1", "stream-thinking-2")],
-    cut_off=("stream-error-mid",),
+    cut_off=("stream-error-mid",), scripted=Scripted(),
 )
