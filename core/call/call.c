@@ -138,6 +138,10 @@ call_succeeded(struct call *c)
 
 	ended(c, "ok", LZ_UPSTREAM_OK, LZ_UPSTREAM_OK);
 	request_probe_ended(a, a->ended_us, false);
+	if (a->has_usage)
+		live_used(a->live,
+		    a->usage.input + a->usage.cache_read + a->usage.cache_write,
+		    a->usage.cache_read, a->usage.output);
 	if (a->first_token_us > 0)
 		metric_time(METRIC_TTFT_TIME, first - a->sent_us);
 	if (a->is_live)

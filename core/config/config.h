@@ -110,7 +110,8 @@ struct config {
 	size_t router_count;
 	lz_str default_strategy;
 	unsigned attempts, timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
-	unsigned backoff_ms, retry_wait_ms, hedge_after_ms; /* hedge 0: off */
+	unsigned backoff_ms, retry_wait_ms, hedge_after_ms,
+	    sticky_ms; /* the last two 0: off */
 	int64_t keep_traces_ms, keep_content_ms;
 	unsigned ledger_uncertain; /* enum db_uncertain's values: input, bound, zero */
 	unsigned ledger_sync_ms;

@@ -38,7 +38,7 @@ struct fx {
 struct routing {
 	lz_str strategy;
 	int64_t attempts, timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
-	int64_t backoff_ms, retry_wait_ms, hedge_after_ms;
+	int64_t backoff_ms, retry_wait_ms, hedge_after_ms, sticky_ms;
 };
 
 struct retention {
@@ -158,6 +158,9 @@ static const lz_option routing_rows[] = {
 	LZ_OPT_INT(struct routing, hedge_after_ms, "0", 0, 600000, "duration",
 	    "when an attempt has brought nothing by then, the next candidate is asked as "
 	    "well, and who answers first serves; both are paid. 0: off"),
+	LZ_OPT_INT(struct routing, sticky_ms, "0", 0, 24 * HOUR, "duration",
+	    "a session that was served not longer ago than this goes where it was; it is "
+	    "named by x-latenza-session, else by prompt_cache_key. 0: off"),
 };
 
 static const lz_option retention_rows[] = {
@@ -380,6 +383,7 @@ settle_routing(struct config *c, const struct routing *r)
 	c->backoff_ms = (unsigned)r->backoff_ms;
 	c->retry_wait_ms = (unsigned)r->retry_wait_ms;
 	c->hedge_after_ms = (unsigned)r->hedge_after_ms;
+	c->sticky_ms = (unsigned)r->sticky_ms;
 	c->default_strategy = r->strategy;
 }
 

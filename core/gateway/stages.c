@@ -288,7 +288,8 @@ answers(struct request *r, struct attempt *one)
 		loop_barrier_cancel(r->worker->loop, &r->wait);
 		call_cancel(a, "overtaken");
 		if (a->number < one->number && a->is_live)
-			live_overtaken(a->live, r->is_stream, now_us - a->sent_us);
+			live_overtaken(
+			    a->live, now_us, r->is_stream, now_us - a->sent_us);
 		request_drop_attempt(a);
 		a->is_under_way = false;
 		key_settle(r, a);
@@ -418,6 +419,8 @@ end(struct request *r)
 		requests_done(r);
 		return;
 	}
+	if (r->fault == FAULT_NONE && r->answering != NULL)
+		policy_served(r);
 	if (r->explanation != NULL) {
 		explanation_ends(r);
 		requests_done(r);

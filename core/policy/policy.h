@@ -24,6 +24,7 @@ enum step policy_next(struct request *r);
 /* The same for a second attempt beside one that is under way, at another candidate that
  * has not failed. false: there is none. */
 bool policy_hedge(struct request *r);
+void policy_served(struct request *r); /* the attempt that answers did */
 void policy_cancel(struct request *r); /* the request ends while the router thinks */
 
 /* The candidate table as JSON text for the trace:

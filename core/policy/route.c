@@ -6,6 +6,7 @@
 #include "policy/bounds.h"
 #include "policy/policy.h"
 #include "request/live.h"
+#include "request/sticky.h"
 
 static enum step
 set_strategy(struct request *r, lz_str name, const char *param)
@@ -67,6 +68,55 @@ settle_order(struct request *r)
 	}
 }
 
+/* ---- sessions that stay where they were ---- */
+
+static void
+mark_sticky(struct request *r)
+{
+	int64_t now_us = loop_now(r->worker->loop)->mono_us;
+
+	if (r->config->sticky_ms == 0)
+		return;
+	r->session_hash = sticky_session(r);
+	for (size_t i = 0; r->session_hash != 0 && i < r->candidate_count; i++) {
+		struct candidate *c = &r->candidate[i];
+
+		c->is_sticky = sticky_is_at(
+		    r->session_hash, c->target, now_us, r->config->sticky_ms);
+	}
+}
+
+/* Where the session was served last comes first, if it may serve and is well; the
+ * router's order stands behind it. */
+static void
+prefer_sticky(struct request *r)
+{
+	int64_t now_us = loop_now(r->worker->loop)->mono_us;
+	struct candidate *first = NULL;
+
+	for (size_t i = 0; first == NULL && i < r->candidate_count; i++)
+		if (r->candidate[i].is_sticky &&
+		    r->candidate[i].excluded == EXCLUDED_NOT &&
+		    live_is_healthy(live_of(r->candidate[i].target), now_us))
+			first = &r->candidate[i];
+	for (size_t i = 0; first != NULL && i < r->candidate_count; i++)
+		if (r->candidate[i].excluded == EXCLUDED_NOT &&
+		    r->candidate[i].rank < first->rank)
+			r->candidate[i].rank++;
+	if (first == NULL || first->rank == 1)
+		return;
+	first->rank = 1;
+	first->why = arena_join(r->arena, STR_LIT("sticky session; "), first->why);
+}
+
+void
+policy_served(struct request *r)
+{
+	if (r->session_hash != 0)
+		sticky_set(r->session_hash, request_attempt(r)->target,
+		    loop_now(r->worker->loop)->mono_us);
+}
+
 /* The router said something; its visit ends here, whatever it was. */
 static enum step
 routed(struct request *r, int32_t result, struct visit *v, int64_t limit_before)
@@ -74,6 +124,7 @@ routed(struct request *r, int32_t result, struct visit *v, int64_t limit_before)
 	lz_str code, message;
 
 	settle_order(r);
+	prefer_sticky(r);
 	if (r->output_limit != limit_before)
 		bounds_renew(r);
 	if (result != LZ_BLOCK) {
@@ -114,6 +165,7 @@ policy_route(struct request *r)
 	int32_t result = LZ_OK;
 	int64_t limit = r->output_limit;
 
+	mark_sticky(r);
 	if (r->router != NULL && has_any_left(r))
 		result = visit_route(r, came_home, r, &v);
 	if (result != LZ_PENDING)

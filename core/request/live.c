@@ -195,6 +195,13 @@ average(_Atomic uint64_t *cell, int64_t value)
 	    cell, old == 0 ? v : old - old / 8 + v / 8, memory_order_relaxed);
 }
 
+static void
+note_sample(struct live *l, unsigned mode, int64_t now_us)
+{
+	atomic_fetch_add_explicit(&l->samples[mode], 1, memory_order_relaxed);
+	atomic_store_explicit(&l->measured_us[mode], now_us, memory_order_relaxed);
+}
+
 /* Attempts that were under way when it opened fail too, and say nothing new. */
 static void
 note_failure(struct live *l, int64_t now_us)
@@ -244,7 +251,30 @@ live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream, int64_
 	average(&l->total_us[mode], total_us);
 	if (output_tokens > 0 && ttft_us >= 0)
 		average(&l->us_per_token[mode], (total_us - ttft_us) / output_tokens);
-	atomic_fetch_add_explicit(&l->samples[mode], 1, memory_order_relaxed);
+	note_sample(l, mode, now_us);
+}
+
+/* In thousandths of a token: a prompt without a cached one is a 0 that counts. */
+static void
+average_tokens(_Atomic uint64_t *cell, int64_t tokens, bool is_first)
+{
+	uint64_t old = atomic_load_explicit(cell, memory_order_relaxed);
+	uint64_t v = tokens > 0 && tokens < INT32_MAX ? (uint64_t)tokens * 1000 : 0;
+
+	atomic_store_explicit(
+	    cell, is_first ? v : old - old / 8 + v / 8, memory_order_relaxed);
+}
+
+void
+live_used(
+    struct live *l, int64_t prompt_tokens, int64_t cached_tokens, int64_t answer_tokens)
+{
+	bool is_first =
+	    atomic_load_explicit(&l->prompt_tokens, memory_order_relaxed) == 0;
+
+	average_tokens(&l->prompt_tokens, prompt_tokens, is_first);
+	average_tokens(&l->cached_tokens, cached_tokens, is_first);
+	average_tokens(&l->answer_tokens, answer_tokens, is_first);
 }
 
 static void
@@ -256,13 +286,13 @@ raise_average(_Atomic uint64_t *cell, int64_t value)
 }
 
 void
-live_overtaken(struct live *l, bool is_stream, int64_t elapsed_us)
+live_overtaken(struct live *l, int64_t now_us, bool is_stream, int64_t elapsed_us)
 {
 	unsigned mode = is_stream ? 1 : 0;
 
 	raise_average(&l->ttft_us[mode], elapsed_us);
 	raise_average(&l->total_us[mode], elapsed_us);
-	atomic_fetch_add_explicit(&l->samples[mode], 1, memory_order_relaxed);
+	note_sample(l, mode, now_us);
 }
 
 void

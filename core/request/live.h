@@ -27,7 +27,11 @@ struct live {
 	_Atomic uint32_t in_flight;
 	_Atomic uint64_t samples[LIVE_MODES];
 	_Atomic uint64_t ttft_us[LIVE_MODES], us_per_token[LIVE_MODES],
-	    total_us[LIVE_MODES]; /* moving averages */
+	    total_us[LIVE_MODES];                /* moving averages */
+	_Atomic int64_t measured_us[LIVE_MODES]; /* when those were renewed; 0: never */
+	/* Averages of what was used: tokens of prompts, of which from a cache, of
+	 * answers. */
+	_Atomic uint64_t prompt_tokens, cached_tokens, answer_tokens;
 	_Atomic uint32_t error_permille;
 	_Atomic uint32_t next_credential;
 	char name[200];
@@ -61,9 +65,12 @@ void live_probe_ended(struct live *l, int64_t now_us, bool has_failed);
  * refused the request). */
 void live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream,
     int64_t ttft_us, int64_t total_us, int64_t output_tokens);
+/* What an answer used, cache reads being a part of the prompt. */
+void live_used(
+    struct live *l, int64_t prompt_tokens, int64_t cached_tokens, int64_t answer_tokens);
 /* It had brought nothing after elapsed_us when another one answered: it is at least that
  * slow. Beside live_dropped(). */
-void live_overtaken(struct live *l, bool is_stream, int64_t elapsed_us);
+void live_overtaken(struct live *l, int64_t now_us, bool is_stream, int64_t elapsed_us);
 /* The attempt was given up for reasons of ours or the client's: nothing is learnt. */
 void live_dropped(struct live *l);
 void live_each(void (*fn)(void *arg, struct live *l),

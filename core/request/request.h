@@ -94,6 +94,7 @@ struct candidate {
 	enum exclusion excluded;
 	unsigned rank;          /* 1 is tried first; 0: not preferred */
 	double score;           /* the router's */
+	bool is_sticky;         /* this session was served here last */
 	lz_str why;             /* the router's word */
 	int64_t bound_nano_eur; /* upper bound of an attempt here; -1: no price */
 	int64_t input_nano_eur;
@@ -199,6 +200,7 @@ struct request {
 	const struct part *router;
 	struct candidate *candidate; /* arena */
 	size_t candidate_count;
+	uint64_t session_hash; /* of who is to be served where it was last; 0: nobody */
 	struct visit *router_visit; /* while the router thinks */
 	int64_t patience_us;        /* nobody was healthy: until then it is waited for
 				       (monotonic); 0: it has not come to that */

@@ -78,7 +78,13 @@ view_live(const struct request *r, struct live *l, lz_target *out)
 {
 	unsigned mode = r->is_stream ? 1 : 0;
 
+	int64_t measured =
+	    atomic_load_explicit(&l->measured_us[mode], memory_order_relaxed);
+	int64_t now_us = loop_now(r->worker->loop)->mono_us;
+
 	out->samples = atomic_load_explicit(&l->samples[mode], memory_order_relaxed);
+	out->silent_ms = measured > 0 ? (now_us - measured) / 1000 : -1;
+	out->in_flight = atomic_load_explicit(&l->in_flight, memory_order_relaxed);
 	out->ttft_ms = out->ms_per_token = out->latency_ms = -1;
 	out->load = -1;
 	out->error_rate =
@@ -111,6 +117,7 @@ request_view_target(const struct request *r, const struct candidate *c, lz_targe
 	out->max_output_tokens = t->model->max_output_tokens;
 	out->cost_estimate = c->bound_nano_eur < 0 ? -1 : c->estimate_nano_eur;
 	out->quality = t->model->quality;
+	out->sticky = c->is_sticky;
 	view_live(r, live_of(t), out);
 	if (!credential_is_ready(t, loop_now(r->worker->loop)->mono_us))
 		out->healthy = 0;

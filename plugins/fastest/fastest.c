@@ -1,10 +1,11 @@
 /* fastest.c - orders targets by the time until the answer is probably complete.
  *
  * Expected time = time to the first token + time per token * expected tokens, divided by
- * the share of calls that succeed. A target that nobody has measured yet stands last, but
- * one request in ten begins with such targets: so each gets its chance, and a new one
- * costs at most a tenth of the traffic until it is known. Lower scores are better;
- * milliseconds.
+ * the share of calls that succeed. A target that nobody has measured stands last. Of the
+ * requests one in ten looks around: it begins with the target that has been silent for
+ * longest, if that is longer than `recheck_ms` and nobody asks it at present. So a new
+ * target gets its chance, one that was slow and has recovered is found again, and a slow
+ * one costs one request a minute. Lower scores are better; milliseconds.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +14,7 @@
 #include <latenza/plugin.h>
 
 struct fastest {
-	int64_t expected_tokens;
+	int64_t expected_tokens, recheck_ms;
 	double explore;
 };
 
@@ -43,6 +44,25 @@ is_exploring(const struct fastest *f)
 	return (double)draw / 4294967296.0 < f->explore;
 }
 
+/* The one to begin with for once; n: none. */
+static size_t
+longest_silent(const struct fastest *f, lz_call *c, size_t n)
+{
+	size_t found = n;
+	int64_t longest = f->recheck_ms;
+
+	for (size_t i = 0; i < n; i++) {
+		const lz_target *t = lz->target(c, i);
+		int64_t silent = t->samples == 0 ? INT64_MAX : t->silent_ms;
+
+		if (t->in_flight == 0 && t->healthy && silent > longest) {
+			longest = silent;
+			found = i;
+		}
+	}
+	return found;
+}
+
 static double
 tokens_of(const struct fastest *f, lz_call *c)
 {
@@ -60,18 +80,17 @@ pick(void *self, lz_call *c)
 	double *score = lz->alloc(c, n * sizeof(*score));
 	lz_str *why = lz->alloc(c, n * sizeof(*why));
 	double tokens = tokens_of(f, c);
-	int explores = is_exploring(f);
+	size_t looks_at = is_exploring(f) ? longest_silent(f, c, n) : n;
 
 	if (score == NULL || why == NULL)
 		return LZ_E_NOMEM;
 	for (size_t i = 0; i < n; i++) {
-		const lz_target *t = lz->target(c, i);
-		double ms = lz_expected_ms(t, tokens);
+		double ms = lz_expected_ms(lz->target(c, i), tokens);
 
-		score[i] = ms >= 0 ? ms : explores ? 0 : unknown_ms;
-		why[i] = ms >= 0 ? say_ms(c, ms)
-				 : lz_strz(explores ? "not measured yet: tried first"
-						    : "not measured yet");
+		score[i] = i == looks_at ? 0 : ms >= 0 ? ms : unknown_ms;
+		why[i] = i == looks_at ? lz_strz("not measured lately: tried first")
+			 : ms >= 0     ? say_ms(c, ms)
+				       : lz_strz("not measured yet");
 	}
 	return lz_prefer_rising(c, score, NULL, why);
 }
@@ -80,7 +99,10 @@ static const lz_option options[] = {
 	LZ_OPT_INT(struct fastest, expected_tokens, "300", 1, 1000000, NULL,
 	    "length of an answer when the caller sets no limit"),
 	LZ_OPT_REAL(struct fastest, explore, "0.1", 0, 1,
-	    "share of requests that begin with targets not measured yet"),
+	    "share of requests that look at a target not measured lately"),
+	{ "recheck_ms", "silence after which a target is looked at again", "60s",
+	    "duration", 1000, 86400000, LZ_INT_OPTION,
+	    LZ_AT(struct fastest, recheck_ms, int64_t) },
 };
 static const lz_router router = { .size = sizeof(router), .pick = pick };
 static const lz_component parts[] = { {

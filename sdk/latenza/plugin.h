@@ -42,7 +42,7 @@ extern "C" {
 #define LZ_MAGIC 0x305a4c7fu /* 7f 'L' 'Z' '0' */
 #define LZ_ABI_MAJOR                                                                     \
 	0 /* 0: a draft, host and plugin must have the same minor. 1: frozen */
-#define LZ_ABI_MINOR 2
+#define LZ_ABI_MINOR 3
 #define LZ_EXPORT    __attribute__((visibility("default")))
 
 /* Does the other side's *p reach as far as member m? */
@@ -186,9 +186,11 @@ typedef struct lz_target { /* one candidate: a model at a provider */
 	    cost_estimate; /* of this request, cache discount as seen; < 0: no price */
 	double weight, quality; /* quality: 0..1, < 0 unknown */
 	double ttft_ms, ms_per_token, latency_ms, error_rate,
-	    load;         /* moving averages over all workers, of this
-request's own mode (stream or not), < 0 unknown; load: 0 idle .. 1 full */
-	uint64_t samples; /* behind those averages */
+	    load;           /* moving averages over all workers, of this
+  request's own mode (stream or not), < 0 unknown; load: 0 idle .. 1 full */
+	uint64_t samples;   /* behind those averages */
+	int64_t silent_ms;  /* since the newest of them; < 0: there is none */
+	uint64_t in_flight; /* calls that are under way there, of both modes */
 } lz_target;
 
 typedef struct lz_budget {

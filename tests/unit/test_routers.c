@@ -94,7 +94,35 @@ fastest_gives_what_nobody_measured_its_chance(void **state)
 	open_router(&s, "fastest", json_pack("{s:f}", "explore", 1.0), 2);
 	measure(&s, 0, 100, 1, false);
 	assert_string_equal(order(&s), "10");
-	assert_true(lz_eq(s.candidate[1].why, "not measured yet: tried first"));
+	assert_true(lz_eq(s.candidate[1].why, "not measured lately: tried first"));
+	assert_int_equal(
+	    live_begin(live_of(&s.target[1]), loop_now(scene_loop)->mono_us, false),
+	    LIVE_BEGUN);
+	assert_string_equal(order(&s), "01"); /* somebody looks already */
+	live_dropped(live_of(&s.target[1]));
+	scene_close(&s);
+}
+
+static void
+fastest_finds_again_what_was_slow_and_has_been_silent_since(void **state)
+{
+	static const int64_t minute_us = 60 * 1000000;
+	struct scene s;
+	struct live *slow;
+
+	(void)state;
+	open_router(&s, "fastest", json_pack("{s:f}", "explore", 1.0), 2);
+	measure(&s, 0, 100, 1, false);
+	measure(&s, 1, 9000, 1, false);
+	slow = live_of(&s.target[1]);
+	atomic_fetch_sub(&slow->measured_us[0], minute_us - 1000000);
+	assert_string_equal(order(&s), "01");
+	atomic_fetch_sub(&slow->measured_us[0], 2 * 1000000);
+	assert_string_equal(order(&s), "10");
+	for (int i = 0; i < 60; i++) /* it has recovered */
+		measure(&s, 1, 10, 0, false);
+	assert_string_equal(order(&s), "10");
+	assert_false(lz_eq(s.candidate[1].why, "not measured lately: tried first"));
 	scene_close(&s);
 }
 
@@ -215,6 +243,8 @@ main(void)
 		cmocka_unit_test(
 		    fastest_adds_first_token_and_tokens_and_pays_for_failures),
 		cmocka_unit_test(fastest_gives_what_nobody_measured_its_chance),
+		cmocka_unit_test(
+		    fastest_finds_again_what_was_slow_and_has_been_silent_since),
 		cmocka_unit_test(quality_goes_by_quality_then_cost),
 		cmocka_unit_test(balanced_blends_by_its_weights),
 		cmocka_unit_test(balanced_refuses_weights_that_weigh_nothing),
