@@ -191,11 +191,13 @@ command_run(struct command_context *c, const struct command *row, const json_t *
 	if (*result == NULL)
 		return err_fail(e, ST_NOMEM, "%s: out of memory", row->name);
 	c->changed_key[0] = '\0';
+	c->is_done = false;
 	if (st != ST_OK)
 		return st;
 	must(!row->needs_db || c->db != NULL);
 	(void)json_ran_dry();
 	st = row->run(c, args, *result, e);
+	c->is_done = st == ST_OK;
 	if (st == ST_OK && json_ran_dry())
 		return err_fail(
 		    e, ST_NOMEM, "%s: done, but out of memory for the answer", row->name);

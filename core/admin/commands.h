@@ -52,6 +52,7 @@ struct command_context {
 	/* Set by a row that changed a key; whoever runs it publishes that key afterwards.
 	 */
 	char changed_key[COMMAND_ID_BYTES];
+	bool is_done; /* the row ran to its end, whatever becomes of its answer */
 };
 
 struct command_arg {

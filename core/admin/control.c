@@ -118,20 +118,32 @@ run(struct control *c, struct job *j)
 
 /* ---- the wire ---- */
 
+/* What is said where there is no memory for the answer. */
+#define LOST(why) "{\"status\":\"limit reached\",\"error\":\"" why "\",\"result\":null}"
+
+static const char lost[] =
+    LOST("the answer is too large, or there is no memory for it; ask for less at once");
+static const char lost_and_done[] =
+    LOST("done, but the answer is too large, or there is no memory for it");
+static const char lost_halfway[] =
+    LOST("it failed, and may have been done in part; there is no memory for the answer, "
+	 "see the log");
+
+static lz_str
+what_if_lost(const struct job *j)
+{
+	if (!j->row->is_change)
+		return STR_LIT(lost);
+	return j->c.is_done || j->c.changed_key[0] != '\0' ? STR_LIT(lost_and_done)
+							   : STR_LIT(lost_halfway);
+}
+
 static void
-answer(
-    struct exchange *x, enum status st, const struct err *e, json_t *result, bool is_done)
+answer(struct exchange *x, enum status st, const struct err *e, json_t *result,
+    lz_str if_lost)
 {
 	static const struct http_field json_type = { { "content-type", 12 },
 		{ "application/json", 16 } };
-	static const char lost[] =
-	    "{\"status\":\"limit reached\",\"error\":\"the answer is too large, or there "
-	    "is "
-	    "no memory for it; ask for less at once\",\"result\":null}";
-	static const char lost_and_done[] =
-	    "{\"status\":\"limit reached\",\"error\":\"done, but the answer is too "
-	    "large, "
-	    "or there is no memory for it\",\"result\":null}";
 	bool lacks = st == ST_OK && json_ran_dry();
 	json_t *all = json_object();
 	lz_str text;
@@ -146,7 +158,7 @@ answer(
 	if (!lacks && all != NULL && !json_ran_dry() && json_print(all, &out))
 		text = buf_str(&out);
 	else
-		text = is_done ? STR_LIT(lost_and_done) : STR_LIT(lost);
+		text = if_lost;
 	exchange_reply(x, 200, &json_type, 1, text);
 	json_decref(all);
 	buf_free(&out);
@@ -178,18 +190,17 @@ on_request(void *arg, struct exchange *x)
 	(void)json_ran_dry();
 	j.row = find_row(x, &j.e);
 	if (j.row == NULL) {
-		answer(x, ST_NOT_FOUND, &j.e, NULL, false);
+		answer(x, ST_NOT_FOUND, &j.e, NULL, STR_LIT(lost));
 		return;
 	}
 	args = json_parse(body, &j.e);
 	if (args == NULL) {
-		answer(x, ST_INVALID, &j.e, NULL, false);
+		answer(x, ST_INVALID, &j.e, NULL, STR_LIT(lost));
 		return;
 	}
 	j.args = args;
 	run(arg, &j);
-	answer(x, j.st, &j.e, j.result,
-	    j.row->is_change && (j.st == ST_OK || j.c.changed_key[0] != '\0'));
+	answer(x, j.st, &j.e, j.result, what_if_lost(&j));
 	json_decref(j.result);
 	json_decref(args);
 }

@@ -222,6 +222,19 @@ make_report(const struct config *before, const struct config *after)
 	return report;
 }
 
+/* Who asked for the reload is to know, too. */
+static void
+say_halfway(const struct err *why, struct err *e)
+{
+	struct err first = *e;
+
+	log_error("reload.keys", "reason=\"%s\"", why->text);
+	(void)err_fail(e, ST_NOMEM,
+	    "%.180s; and the keys that were before could not be put back (%.80s): it "
+	    "was done in part, reload again",
+	    first.text, why->text);
+}
+
 enum status
 gateway_reload(struct gateway *g, json_t **report, struct err *e)
 {
@@ -245,7 +258,7 @@ gateway_reload(struct gateway *g, json_t **report, struct err *e)
 
 		g->config = before;
 		if (publish_file_keys(g, next, NULL, &ignored) != ST_OK)
-			log_error("reload.keys", "reason=\"%s\"", ignored.text);
+			say_halfway(&ignored, e);
 		config_unref(next);
 		set_refused(g, e->text);
 		metric_add(METRIC_RELOADS_REFUSED, 1);
