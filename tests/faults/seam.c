@@ -84,17 +84,21 @@ thread_of(void)
 {
 	char name[16] = "";
 	sigset_t crash;
+	stack_t was;
 
 	if (own != UNKNOWN)
 		return own;
 	(void)pthread_getname_np(pthread_self(), name, sizeof(name));
 	/* Threads of the gateway's block all signals; this one is to be told of. And a
-	 * stack that overflows is told of on another one. */
+	 * stack that overflows is told of on another one, which the address sanitizer
+	 * has made already, and unmaps when the thread ends. */
 	(void)sigemptyset(&crash);
 	(void)sigaddset(&crash, SIGSEGV);
 	(void)pthread_sigmask(SIG_UNBLOCK, &crash, NULL);
-	(void)sigaltstack(
-	    &(stack_t){ .ss_sp = crash_stack, .ss_size = sizeof(crash_stack) }, NULL);
+	if (sigaltstack(NULL, &was) == 0 && (was.ss_flags & SS_DISABLE) != 0)
+		(void)sigaltstack(
+		    &(stack_t){ .ss_sp = crash_stack, .ss_size = sizeof(crash_stack) },
+		    NULL);
 	own = SEAM_MAIN;
 	for (int i = 0; i < SEAM_THREADS; i++) {
 		if (strncmp(name, threads[i], strlen(threads[i])) == 0)
