@@ -49,8 +49,9 @@ SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:str
              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 PYTEST_SECONDS = {"abi": 600, "lua": 600, "e2e": 1200, "faults": 1800, "bench": 900}
 PYTEST_CASE_SECONDS = 300
-# How many times as long that may be where a tool slows the programs down.
+# How many times as long that may be where a tool slows the programs down, and what they leave out there.
 PATIENCE = {"sanitize": 6, "coverage": 3, "threads": 10, "valgrind": 10}
+UNIT_SHORT = {"LATENZA_PLAY_COUNT": "200", "LATENZA_POWER_STEP": "5"}
 SLOWEST = 8  # of each suite are named
 
 
@@ -156,7 +157,7 @@ def run_programs(o, variable, only=None, under=()):
             continue
         began = time.monotonic()
         code, out = run([*under, program], UNIT_SECONDS * o.patience * (10 if o.full else 1), cwd=TOP,
-                        env={**environment(o.build), "CMOCKA_MESSAGE_OUTPUT": "TAP", **(UNIT_FULL if o.full else {})})
+                        env={**environment(o.build), "CMOCKA_MESSAGE_OUTPUT": "TAP", **(UNIT_FULL if o.full else UNIT_SHORT if o.patience > 1 else {})})
         one = count_tap(program.name, out)
         one.took.append((time.monotonic() - began, program.name))
         if code != 0 and not one.failed:
