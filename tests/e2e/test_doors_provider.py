@@ -298,7 +298,7 @@ def doors(build, tmp_path_factory):
             providers[name] = {"plugin": "compatible", "base_url": url, "connect_timeout_ms": 1000, "models": [{"id": f"at-{name}", **facts}]}
         g = Doors(build, tmp_path_factory.mktemp("doors") / "g", sane, config={
             "limits": {"answer_bytes": LIMIT}, "providers": providers,
-            "routing": {"timeout_ms": 15000, "first_byte_timeout_ms": 1500, "idle_timeout_ms": 1500}}).start()
+            "routing": {"timeout_ms": 15000, "first_byte_timeout_ms": 1500, "idle_timeout_ms": 1500, "backoff_ms": 1}}).start()
         g.secret = g.key("all", budget_monthly_eur=100000)
         try:
             assert g.chat(g.secret, "sane-1")[0] == 200

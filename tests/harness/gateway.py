@@ -74,6 +74,7 @@ class Gateway:
                                              "price_input_per_mtok": 1.0} for m in provider.embedding_models]}
         return {"listen": f"127.0.0.1:{self.port}", "admin": {"listen": f"127.0.0.1:{self.admin_port}"},
                 "data": str(self.data), "fx": {"eur_per_usd": EUR_PER_USD, "date": "2026-11-20"},
+                "routing": {"backoff_ms": 1},  # a scripted provider needs no rest; test_failover has its own
                 "providers": providers}
 
     def write_config(self, config):
