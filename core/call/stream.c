@@ -466,8 +466,10 @@ is_whole(struct call *c, bool is_clean)
 	if (c->is_over)
 		return false;
 	/* Half an event of SSE is none; half a line, or an array that was not closed, is
-	 * an answer that was not. */
-	is_clean = is_clean && (is_framed || c->table->framing == LZ_SSE);
+	 * an answer that was not. Nor was one whose provider broke off with a bare
+	 * document: an error that it did not put into an event. */
+	is_clean = is_clean && (is_framed || c->table->framing == LZ_SSE) &&
+		   !frame_has_stray(&c->frame);
 	if (c->table->end != NULL)
 		return visit_end(c->visit, is_clean) == LZ_OK;
 	return is_clean && (c->has_done || chunk_all_finished(c));

@@ -14,7 +14,8 @@ enum {
 	HAS_DATA = 1,
 	DATA_IS_COPIED = 2, /* it stands in s->data, not in s->first */
 	AFTER_CR =
-	    4 /* a line feed that comes now belongs to the carriage return before it */
+	    4, /* a line feed that comes now belongs to the carriage return before it */
+	HAS_STRAY = 8
 };
 
 static const char bom_bytes[3] = "\xef\xbb\xbf";
@@ -47,6 +48,12 @@ sse_is_pending(const struct sse *s)
 {
 	return (s->flags & HAS_DATA) != 0 || s->line.len > 0 || s->name_len > 0 ||
 	       (s->bom > 0 && s->bom < BOM_DONE);
+}
+
+bool
+sse_has_stray(const struct sse *s)
+{
+	return (s->flags & HAS_STRAY) != 0 || (s->line.len > 0 && s->line.ptr[0] == '{');
 }
 
 /* Text. */
@@ -189,6 +196,8 @@ take_line(struct feed *f, lz_str line, bool in_place)
 		dispatch(f);
 		return ST_OK;
 	}
+	if (line.ptr[0] == '{')
+		f->s->flags |= HAS_STRAY;
 	colon = memchr(line.ptr, ':', line.len);
 	if (colon == line.ptr)
 		return ST_OK;

@@ -44,5 +44,8 @@ enum status sse_feed(struct sse *s, lz_str bytes,
 /* Is there an unfinished event: a name, data or part of a line since the last blank line?
  */
 bool sse_is_pending(const struct sse *s);
+/* Did a line begin with a brace? It is no field, so it was ignored; but whoever sends one
+ * meant to say something, as a rule an error. */
+bool sse_has_stray(const struct sse *s);
 
 #endif

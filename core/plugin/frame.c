@@ -150,6 +150,12 @@ feed_array(struct frame *f, lz_str bytes, event_fn *fn, void *arg)
 
 /* ---- the door ---- */
 
+bool
+frame_has_stray(const struct frame *f)
+{
+	return f->framing == LZ_SSE && sse_has_stray(&f->sse);
+}
+
 enum status
 frame_feed(struct frame *f, lz_str bytes, event_fn *fn, void *arg)
 {

@@ -32,4 +32,7 @@ enum status frame_feed(struct frame *f, lz_str bytes,
 bool frame_end(
     struct frame *f, bool (*fn)(void *arg, const struct sse_event *ev), void *arg);
 
+/* A stream of events held a document that is in none of them. */
+bool frame_has_stray(const struct frame *f);
+
 #endif

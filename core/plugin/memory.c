@@ -9,6 +9,7 @@
  */
 #include <jansson.h>
 
+#include "base/json.h"
 #include "base/mem.h"
 #include "plugin/host.h"
 
@@ -41,6 +42,7 @@ note(struct memory *m, struct owned o)
 					 : mem_realloc(m->owned, room * sizeof(*more));
 
 		if (more == NULL) {
+			json_note_dry(); /* what is made of it will lack it */
 			let_go(o);
 			return false;
 		}

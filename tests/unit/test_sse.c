@@ -275,6 +275,51 @@ what_is_unfinished_is_pending(void **state)
 }
 
 static bool
+go_on(void *arg, const struct sse_event *ev)
+{
+	(void)ev;
+	++*(unsigned *)arg;
+	return true;
+}
+
+/* A provider that breaks off with a bare document, not in an event: it is no field, so no
+ * event shows it. */
+static void
+a_line_that_begins_with_a_brace_is_noticed(void **state)
+{
+	static const struct {
+		const char *wire;
+		bool has_stray;
+	} rows[] = {
+		{ "data: {\"a\":1}\n\n", false },
+		{ "data: a\n\n: {\nid: {\n\n", false },
+		{ " {\n", false },
+		{ "data: a\n\n{\n  \"error\": {}\n}", true },
+		{ "data: a\n\n{\"error\":{}}", true },
+		{ "data: a\n{\n\n", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (int is_cut = 0; is_cut < 2; is_cut++) {
+			lz_str wire = lz_strz(rows[i].wire);
+			unsigned count = 0;
+			struct sse s;
+
+			sse_init(&s, 100);
+			for (size_t at = 0; at < wire.len; at += is_cut ? 1 : wire.len)
+				assert_int_equal(
+				    sse_feed(&s,
+					str_cut(wire, at, is_cut ? at + 1 : wire.len),
+					go_on, &count),
+				    ST_OK);
+			if (sse_has_stray(&s) != rows[i].has_stray)
+				fail_msg("%s", rows[i].wire);
+			sse_free(&s);
+		}
+}
+
+static bool
 stop_at_once(void *arg, const struct sse_event *ev)
 {
 	(void)ev;
@@ -493,6 +538,7 @@ main(void)
 		TEST(names_and_ids_that_are_too_long_are_cut),
 		TEST(an_event_that_stands_whole_in_the_bytes_is_not_copied),
 		TEST(what_is_unfinished_is_pending),
+		TEST(a_line_that_begins_with_a_brace_is_noticed),
 		TEST(the_reader_may_stop_in_the_middle),
 		TEST(nothing_fed_changes_nothing),
 		TEST(events_and_lines_have_a_maximum_wherever_they_are_cut),
