@@ -31,8 +31,8 @@ enum {
 };
 
 /* What opens when the file names no plugins. */
-static const char *const shipped[] = { "openai", "anthropic", "mistral", "compatible",
-	"echo", "cheapest", "fastest", "balanced", "quality" };
+static const char *const shipped[] = { "openai", "anthropic", "google", "mistral",
+	"compatible", "echo", "cheapest", "fastest", "balanced", "quality" };
 
 /* Start-up state: the directories; [main]: the list, newest last. */
 static const char *const *dirs;

@@ -30,7 +30,8 @@ class Exchange:
         sse = folder / f"{name}.response.sse"
         self.is_stream = sse.exists()
         self.body = sse.read_bytes() if self.is_stream else (folder / f"{name}.response.json").read_bytes()
-        self.content_type = meta["headers"].get("content-type", "application/json")
+        self.content_type = meta["headers"].get(
+            "content-type", "text/event-stream" if self.is_stream else "application/json")
         self.headers = {k: v for k, v in meta["headers"].items()
                         if k.startswith(("retry-", "x-ratelimit", "x-request", "anthropic-ratelimit"))}
         self.request, self.openai = (json.loads(file.read_text()) if file.exists() else None

@@ -29,7 +29,11 @@ class Wire:
     told: tuple = ({}, "")          # members of a request; what x-latenza-dropped says of them
     scripted: object = None         # provider.py's dialect: how a scripted provider speaks this wire
     cut_off: tuple = ()             # exchanges whose stream ends in an error
+    theirs: str = ""                # the folder of others' recordings, if its name is another
     more: dict = dataclasses.field(default_factory=dict)  # options of the plugin
+
+    def __post_init__(self):
+        self.theirs = self.theirs or self.name
 
 
 # ---- OpenAI's answers, as a client reads them ----
@@ -129,8 +133,9 @@ def wrong_usage(usage):
     return out
 
 
-def wrong_answer(j):
-    out = lacks("answer", j, {**TOP, "usage": dict}) or wrong_usage(j["usage"])
+def wrong_answer(j, is_counted=True):
+    """is_counted: by the provider; what nobody counted has no usage."""
+    out = lacks("answer", j, {**TOP, "usage": dict} if is_counted else TOP) or (wrong_usage(j["usage"]) if is_counted else [])
     if j.get("object") != "chat.completion" or len(j.get("choices", [])) != 1:
         out.append("it is no chat.completion with one choice")
     for choice in j.get("choices", []):

@@ -7,6 +7,6 @@ exactly NAME.request.json. test_wires.py then has all its cases.
 SPDX-License-Identifier: MIT
 """
 
-from harness import wire_anthropic, wire_mistral
+from harness import wire_anthropic, wire_google, wire_mistral
 
-WIRES = {wire.name: wire for wire in (wire_anthropic.WIRE, wire_mistral.WIRE)}
+WIRES = {wire.name: wire for wire in (wire_anthropic.WIRE, wire_google.WIRE, wire_mistral.WIRE)}

@@ -148,7 +148,7 @@ static void
 what_we_ship_and_show_passes_plugin_check_and_exports_one_symbol(void **state)
 {
 	static const char *const sources[] = { "plugins/openai/openai.c",
-		"plugins/anthropic/*.c", "plugins/mistral/*.c",
+		"plugins/anthropic/*.c", "plugins/google/*.c", "plugins/mistral/*.c",
 		"plugins/compatible/compatible.c",
 		"plugins/echo/echo.c plugins/echo/embed.c", "plugins/cheapest/cheapest.c",
 		"plugins/fastest/fastest.c", "plugins/balanced/balanced.c",
