@@ -14,23 +14,23 @@ enum {
 
 static const struct {
 	const char *status;
-	int32_t upstream, http;
+	int32_t upstream;
 	const char *code; /* OpenAI's word for it */
 } statuses[] = {
-	{ "INVALID_ARGUMENT", LZ_UPSTREAM_CALLER, 400, NULL },
-	{ "OUT_OF_RANGE", LZ_UPSTREAM_CALLER, 400, NULL },
+	{ "INVALID_ARGUMENT", LZ_UPSTREAM_CALLER, NULL },
+	{ "OUT_OF_RANGE", LZ_UPSTREAM_CALLER, NULL },
 	/* Of the account or its country, not of the request. */
-	{ "FAILED_PRECONDITION", LZ_UPSTREAM_UNABLE, 400, NULL },
-	{ "UNAUTHENTICATED", LZ_UPSTREAM_AUTH, 0, NULL },
-	{ "PERMISSION_DENIED", LZ_UPSTREAM_AUTH, 0, NULL },
-	{ "NOT_FOUND", LZ_UPSTREAM_UNABLE, 404, "model_not_found" },
-	{ "UNIMPLEMENTED", LZ_UPSTREAM_UNABLE, 400, NULL },
-	{ "RESOURCE_EXHAUSTED", LZ_UPSTREAM_RATE, 0, NULL },
-	{ "ABORTED", LZ_UPSTREAM_DOWN, 0, NULL },
-	{ "CANCELLED", LZ_UPSTREAM_DOWN, 0, NULL },
-	{ "DEADLINE_EXCEEDED", LZ_UPSTREAM_DOWN, 0, NULL },
-	{ "INTERNAL", LZ_UPSTREAM_DOWN, 0, NULL },
-	{ "UNAVAILABLE", LZ_UPSTREAM_DOWN, 0, NULL },
+	{ "FAILED_PRECONDITION", LZ_UPSTREAM_UNABLE, NULL },
+	{ "UNAUTHENTICATED", LZ_UPSTREAM_AUTH, NULL },
+	{ "PERMISSION_DENIED", LZ_UPSTREAM_AUTH, NULL },
+	{ "NOT_FOUND", LZ_UPSTREAM_UNABLE, "model_not_found" },
+	{ "UNIMPLEMENTED", LZ_UPSTREAM_UNABLE, NULL },
+	{ "RESOURCE_EXHAUSTED", LZ_UPSTREAM_RATE, NULL },
+	{ "ABORTED", LZ_UPSTREAM_DOWN, NULL },
+	{ "CANCELLED", LZ_UPSTREAM_DOWN, NULL },
+	{ "DEADLINE_EXCEEDED", LZ_UPSTREAM_DOWN, NULL },
+	{ "INTERNAL", LZ_UPSTREAM_DOWN, NULL },
+	{ "UNAVAILABLE", LZ_UPSTREAM_DOWN, NULL },
 };
 
 const lz_json *
@@ -86,10 +86,8 @@ read_detail(const lz_json *detail, lz_fault *out)
 	if (ms > 0)
 		out->retry_after_ms = ms;
 	if (has_prefix(reason, "API_KEY_") || lz_eq(reason, "BILLING_DISABLED") ||
-	    lz_eq(reason, "CONSUMER_SUSPENDED") || lz_eq(reason, "SERVICE_DISABLED")) {
+	    lz_eq(reason, "CONSUMER_SUSPENDED") || lz_eq(reason, "SERVICE_DISABLED"))
 		out->upstream = LZ_UPSTREAM_AUTH;
-		out->status = 0;
-	}
 	read_violations(lz->json_at(detail, "/violations"), out);
 }
 
@@ -103,7 +101,6 @@ read_error(const lz_json *error, lz_fault *out)
 		if (!lz_eq(status, statuses[i].status))
 			continue;
 		out->upstream = statuses[i].upstream;
-		out->status = statuses[i].http;
 		if (statuses[i].code != NULL)
 			out->code = lz_strz(statuses[i].code);
 	}
@@ -117,6 +114,10 @@ read_error(const lz_json *error, lz_fault *out)
 	}
 	for (size_t i = 0, n = lz->json_len(details); i < n; i++)
 		read_detail(lz->json_item(details, i, NULL), out);
+	/* The status is for who can do something about it. */
+	if (out->upstream != LZ_UPSTREAM_CALLER && out->upstream != LZ_UPSTREAM_UNABLE &&
+	    out->upstream != LZ_UPSTREAM_CONTEXT)
+		out->status = 0;
 }
 
 void
@@ -144,11 +145,11 @@ int32_t
 fault_fail(lz_call *c, const lz_json *body)
 {
 	const lz_json *error = fault_find(body);
+	int64_t code = lz->json_int(lz->json_at(error, "/code"), 0);
 	lz_fault f = { .size = sizeof(f), .message = lz_strz("the provider failed") };
 
-	f.upstream = blame_of(lz->json_int(lz->json_at(error, "/code"), 0));
-	if (f.upstream == LZ_UPSTREAM_CALLER)
-		f.status = 400;
+	f.upstream = blame_of(code);
+	f.status = code >= 400 && code < 500 ? (int32_t)code : 0;
 	read_error(error, &f);
 	return lz->fail(c, &f);
 }

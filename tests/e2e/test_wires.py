@@ -6,12 +6,15 @@ tests/harness/wires.py is the table, a row for each provider; a test here belong
 SPDX-License-Identifier: MIT
 """
 
+import base64
 import copy
 import json
 import re
+import struct
 
 import pytest
 
+from harness.provider import Provider, vector_of
 from harness.replay import ASK, CUTS, OURS, THEIRS, Exchange, Replayer, exchanges
 from harness.wire import events_of, message_of_stream, said_by, wrong_answer, wrong_chunks
 from harness.wires import WIRES
@@ -301,3 +304,26 @@ def test_what_a_plugin_refuses_is_no_sign_of_its_providers_health(make_gateway):
     assert gateway.chat(key, model="one")[0] == 502
     assert len(gateway.events("provider.down")) == 1
     replayer.close()
+
+
+# ---- vectors ----
+
+@pytest.mark.parametrize("text", ["one", ["one", "two"]])
+@pytest.mark.parametrize("form", ["float", "base64"])
+def test_google_makes_vectors_written_as_the_caller_asks(make_gateway, form, text):
+    """Google counts nothing here: what the host reckons is told, and charged as an estimate."""
+    with Provider(dialect=WIRES["google"].scripted) as google:
+        gateway = make_gateway(config={"providers": {"google": {
+            "plugin": "google", "base_url": google.base_url, "api_keys": ["k"],
+            "models": [{"id": "gemini-embedding-001", "mode": "embedding", "price_input_per_mtok": 0.15}]}}})
+        status, _, raw = gateway.request("POST", "/v1/embeddings", {
+            "model": "gemini-embedding-001", "input": text, "encoding_format": form, "dimensions": 4}, gateway.key("app"))
+        answer, texts = json.loads(raw), [text] if isinstance(text, str) else text
+        assert status == 200, raw
+        vectors = [list(struct.unpack("<4f", base64.b64decode(d["embedding"]))) if form == "base64" else d["embedding"]
+                   for d in answer["data"]]
+        assert vectors == [vector_of(t, 4) for t in texts]
+        assert answer["usage"]["prompt_tokens"] == answer["usage"]["total_tokens"] > 0
+        assert google.last()["path"].endswith(":embedContent" if isinstance(text, str) else ":batchEmbedContents")
+        trace = gateway.traces()[-1]
+        assert trace["attempts"][0]["state"] == "estimated", trace

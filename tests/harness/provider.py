@@ -270,7 +270,7 @@ def make_handler(provider):
         def do_POST(self):
             try:
                 body = self.note(self.read_body())
-                script = provider.take(body.get("model"), self.headers.get("authorization", "").removeprefix("Bearer "))
+                script = provider.take(provider.dialect.model(self.path, body), self.headers.get("authorization", "").removeprefix("Bearer "))
                 if script.gate is not None:
                     script.gate.wait(30)
                 if script.delay and self.is_left(script.delay):

@@ -8,6 +8,7 @@ import copy
 import json
 import re
 
+from harness.provider import OpenAI, vector_of
 from harness.wire import Said, Wire, events_of
 
 FILTERED = {"SAFETY", "RECITATION", "LANGUAGE", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY"}
@@ -180,6 +181,97 @@ def ask_again(request, message):
     return out
 
 
+# ---- a scripted provider ----
+
+STOPS = {"stop": "STOP", "length": "MAX_TOKENS", "content_filter": "SAFETY"}
+STATUSES = {400: "INVALID_ARGUMENT", 401: "UNAUTHENTICATED", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ABORTED",
+            413: "INVALID_ARGUMENT", 422: "INVALID_ARGUMENT", 429: "RESOURCE_EXHAUSTED", 500: "INTERNAL", 503: "UNAVAILABLE"}
+
+
+class Scripted(OpenAI):
+    plugin, base_path, call_id = "google", "/v1beta", "fc-01Ab.1_9x"
+    codes = {400: None, 404: "model_not_found", 413: None, 422: None}
+    signed = "c2lnbmVk+/=="
+
+    def is_chat(self, path):
+        return "enerateContent" in path
+
+    def is_embeddings(self, path):
+        return path.endswith("mbedContents") or path.endswith(":embedContent")
+
+    def model(self, path, body):
+        return path.rpartition("/")[2].partition(":")[0]
+
+    def is_stream(self, path, body):
+        return path.endswith(":streamGenerateContent?alt=sse")
+
+    def last_text(self, body):
+        return [p["text"] for c in body["contents"] if c["role"] == "user" for p in c["parts"] if "text" in p][-1]
+
+    def key(self, headers):
+        assert "authorization" not in headers
+        return headers["x-goog-api-key"]
+
+    def schema(self, body):
+        assert body["generationConfig"]["responseMimeType"] == "application/json"
+        return body["generationConfig"]["responseJsonSchema"]
+
+    def tools_used(self, body):
+        parts = [p for c in body["contents"] for p in c["parts"]]
+        return ([tuple(p["functionCall"][n] for n in ("id", "name", "args")) for p in parts if "functionCall" in p],
+                [(p["functionResponse"]["id"], p["functionResponse"]["response"]["output"])
+                 for p in parts if "functionResponse" in p])
+
+    def error(self, status):
+        return {"error": {"code": status, "message": f"scripted {status}", "status": STATUSES.get(status, "UNKNOWN")}}
+
+    def signed_answer(self, call):
+        return self.answer([{**self.part(call), "thoughtSignature": self.signed}], "STOP", (7, 5))
+
+    def signed_back(self, body):
+        return body["contents"][1]["parts"][0]["thoughtSignature"]
+
+    def part(self, call):
+        return {"functionCall": {"id": call["id"], "name": call["function"]["name"],
+                                 "args": json.loads(call["function"]["arguments"])}}
+
+    def answer(self, parts, finish, usage):
+        candidate = {"content": {"role": "model", "parts": parts}, "index": 0, **({"finishReason": finish} if finish else {})}
+        return {"candidates": [candidate], "responseId": "scripted", "usageMetadata": {
+            "promptTokenCount": usage[0], "candidatesTokenCount": usage[1], "totalTokenCount": sum(usage)}}
+
+    def embeddings(self, body, script):
+        def values(r):
+            return {"values": vector_of(r["content"]["parts"][0]["text"], r.get("outputDimensionality") or 3)}
+        return {"embeddings": [values(r) for r in body["requests"]]} if "requests" in body else {"embedding": values(body)}
+
+    def whole(self, body, script):
+        parts = [self.part(c) for c in script.tool_calls or []]
+        return self.answer(parts or [{"text": "".join(script.chunks or [self.last_text(body)])}], STOPS[script.finish],
+                           script.usage)
+
+    def said(self, parts, finish=None, usage=(7, 1)):
+        return [f"data: {json.dumps(self.answer(parts, finish, usage))}\r\n\r\n".encode()]
+
+    def opening(self, body, script):
+        return []
+
+    def piece(self, body, text):
+        return self.said([{"text": text}])
+
+    def call(self, body, index, call):
+        return self.said([self.part(call)])
+
+    def failing(self, body):
+        return [f"data: {json.dumps(self.error(503))}\r\n\r\n".encode()]
+
+    def closing(self, body, script):
+        return self.said([{"text": ""}], STOPS[script.finish], script.usage)
+
+    def ending(self):
+        return []
+
+
 WIRE = Wire(
     name="google", theirs="gemini", model="gemini-2.5-flash",
     is_answer=lambda path: path.endswith((":generateContent", ":streamGenerateContent?alt=sse")),
@@ -210,4 +302,5 @@ WIRE = Wire(
     # Without a finishReason, with an error behind the last event, with a call in pieces that nobody asked for.
     cut_off=("stream-error-mid", "stream-error-bare", "stream-no-finish", "fb-streaming-success-quotes-escaped-v",
              "fb-streaming-failure-error-mid-stream-v", "fx-stream-tool-noargs"),
+    scripted=Scripted(),
 )
