@@ -4,6 +4,8 @@
  */
 #include "admin/rows.h"
 
+#include <stdio.h>
+
 #include "base/json.h"
 
 enum {
@@ -64,14 +66,51 @@ capabilities_shown(const struct model_facts *m)
 }
 
 static json_t *
+tiers_shown(const struct model_facts *m)
+{
+	json_t *out = json_array();
+
+	for (size_t i = 0; i < m->tier_count; i++) {
+		const struct price_tier *t = &m->tier[i];
+		json_t *tier = json_object();
+
+		json_object_set_new(tier, "above", json_integer(t->above));
+		set_price(tier, "price_input_per_mtok", t->input);
+		set_price(tier, "price_cached_input_per_mtok", t->cache_read);
+		set_price(tier, "price_cache_write_per_mtok", t->cache_write);
+		set_price(tier, "price_output_per_mtok", t->output);
+		json_array_append_new(out, tier);
+	}
+	return out;
+}
+
+/* What a request asks for to reach it. */
+static void
+set_name(json_t *out, const struct target *t)
+{
+	char name[600];
+
+	if (!t->is_shadowed) {
+		row_set_str(out, "name", t->model->id);
+		return;
+	}
+	(void)snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(t->provider->name),
+	    STR_ARG(t->model->id));
+	row_set_str(out, "name", lz_strz(name));
+}
+
+static json_t *
 target_shown(const struct target *t)
 {
 	const struct model_facts *m = t->model;
 	json_t *out = json_object();
 
+	set_name(out, t);
 	row_set_str(out, "model", m->id);
 	row_set_str(out, "provider", t->provider->name);
 	row_set_str(out, "upstream_model", t->upstream_model);
+	if (t->is_deployment)
+		json_object_set_new(out, "weight", json_real(t->weight));
 	set_known(out, "context_window", m->context_window);
 	set_known(out, "max_output_tokens", m->max_output_tokens);
 	if (t->provider->is_free) {
@@ -81,12 +120,16 @@ target_shown(const struct target *t)
 		set_price(out, "price_cached_input_per_mtok", m->price_cache_read);
 		set_price(out, "price_cache_write_per_mtok", m->price_cache_write);
 		set_price(out, "price_output_per_mtok", m->price_output);
+		json_object_set_new(out, "price_tiers", tiers_shown(m));
 		row_set_str(out, "price_date", m->price_date);
+		row_set_str(out, "price_source", m->price_source);
 	}
 	json_object_set_new(out, "embedding", json_boolean(m->is_embedding));
 	json_object_set_new(out, "capabilities", capabilities_shown(m));
 	json_object_set_new(
 	    out, "quality", m->quality < 0 ? json_null() : json_real(m->quality));
+	row_set_str(out, "quality_source", m->quality_source);
+	json_object_set_new(out, "deprecated", json_boolean(m->is_deprecated));
 	return out;
 }
 
@@ -99,8 +142,13 @@ model_list(struct command_context *c, const json_t *args, json_t *result, struct
 	(void)args;
 	if (st != ST_OK)
 		return st;
+	for (size_t i = 0; i < c->config->name_count; i++)
+		for (size_t k = 0; k < c->config->name[i].count; k++)
+			json_array_append_new(
+			    list, target_shown(c->config->name[i].target[k]));
 	for (size_t i = 0; i < c->config->target_count; i++)
-		json_array_append_new(list, target_shown(&c->config->target[i]));
+		if (c->config->target[i].is_shadowed)
+			json_array_append_new(list, target_shown(&c->config->target[i]));
 	return ST_OK;
 }
 
@@ -154,7 +202,7 @@ provider_shown(const struct config *c, const struct provider *p)
 	size_t models = 0;
 
 	for (size_t i = 0; i < c->target_count; i++)
-		models += c->target[i].provider == p;
+		models += c->target[i].provider == p && !c->target[i].is_deployment;
 	row_set_str(out, "provider", p->name);
 	row_set_str(
 	    out, "plugin", p->part == NULL ? STR_NONE : lz_strz(p->part->info->name));

@@ -36,17 +36,18 @@ add_count(struct out_table *t, const json_t *target, const char *member)
 		out_cell(t, "%lld", (long long)v);
 }
 
-static void
-add_capabilities(struct out_table *t, const json_t *target)
+/* "-": nothing is known. */
+static const char *
+capabilities_text(const json_t *target, char *line, size_t size)
 {
-	char line[200] = "";
 	const json_t *one;
 	size_t i, n = 0;
 
+	*line = '\0';
 	json_array_foreach(json_object_get(target, "capabilities"), i, one) n +=
-	    (size_t)snprintf(line + n, n < sizeof(line) ? sizeof(line) - n : 0, "%s%s",
-		i > 0 ? " " : "", json_string_value(one));
-	out_cell(t, "%s", *line == '\0' ? "-" : line);
+	    (size_t)snprintf(line + n, n < size ? size - n : 0, "%s%s", i > 0 ? " " : "",
+		json_string_value(one));
+	return *line == '\0' ? "-" : line;
 }
 
 static void
@@ -56,20 +57,159 @@ print_targets(const json_t *targets)
 		">$/M IN", ">$/M OUT", "CAN", NULL };
 	const json_t *target;
 	struct out_table t;
+	char can[200];
 	size_t i;
 
 	out_table(&t, titles);
 	json_array_foreach(targets, i, target)
 	{
-		out_cell(&t, "%s", out_text(target, "model"));
+		out_cell(&t, "%s", out_text(target, "name"));
 		out_cell(&t, "%s", out_text(target, "provider"));
 		add_count(&t, target, "context_window");
 		add_count(&t, target, "max_output_tokens");
 		add_price(&t, target, "price_input_per_mtok");
 		add_price(&t, target, "price_output_per_mtok");
-		add_capabilities(&t, target);
+		out_cell(&t, "%s", capabilities_text(target, can, sizeof(can)));
 	}
 	out_print(&t);
+}
+
+/* ---- one model ---- */
+
+static void
+print_fact(const char *label, const char *text, const char *source)
+{
+	char safe[300], from[200];
+
+	printf("  %-16s %s", label, out_safe(text, 200, safe, sizeof(safe)));
+	if (source != NULL && strcmp(source, "-") != 0)
+		printf(" (%s)", out_safe(source, 160, from, sizeof(from)));
+	putchar('\n');
+}
+
+static void
+add_dollars(struct buf *b, const json_t *of, const char *member, const char *what)
+{
+	double price = out_real(of, member);
+
+	if (b->len > 0)
+		buf_add_z(b, ", ");
+	if (price < 0)
+		buf_addf(b, "%s unknown", what);
+	else
+		buf_addf(b, "$%g %s", price, what);
+}
+
+/* The four prices of a model or of one of its tiers, in one line. */
+static void
+print_prices(const char *label, const json_t *of, const char *source)
+{
+	struct buf line;
+
+	buf_init(&line, 400);
+	if (json_object_get(of, "price") != NULL) {
+		buf_add_z(&line, "free");
+	} else {
+		add_dollars(&line, of, "price_input_per_mtok", "in");
+		add_dollars(&line, of, "price_output_per_mtok", "out");
+		add_dollars(&line, of, "price_cached_input_per_mtok", "cached in");
+		add_dollars(&line, of, "price_cache_write_per_mtok", "cache write");
+	}
+	buf_add_char(&line, '\0');
+	print_fact(label, line.ptr, source);
+	buf_free(&line);
+}
+
+static void
+print_tiers(const json_t *target)
+{
+	const json_t *tier;
+	char label[40];
+	size_t i;
+
+	json_array_foreach(json_object_get(target, "price_tiers"), i, tier)
+	{
+		(void)snprintf(label, sizeof(label), "  above %lld",
+		    (long long)out_nano(tier, "above"));
+		print_prices(label, tier, NULL);
+	}
+}
+
+static void
+print_count(const char *label, const json_t *target, const char *member)
+{
+	char text[40] = "unknown";
+
+	if (out_nano(target, member) >= 0)
+		(void)snprintf(text, sizeof(text), "%lld tokens",
+		    (long long)out_nano(target, member));
+	print_fact(label, text, NULL);
+}
+
+static void
+print_quality(const json_t *target)
+{
+	char text[40] = "unknown";
+
+	if (out_real(target, "quality") >= 0)
+		(void)snprintf(
+		    text, sizeof(text), "%g of 1", out_real(target, "quality"));
+	print_fact("quality", text, out_text(target, "quality_source"));
+}
+
+static void
+print_source(const json_t *target)
+{
+	char text[40], source[200];
+
+	if (out_real(target, "price_input_per_mtok") < 0)
+		return;
+	(void)snprintf(text, sizeof(text), "%.39s", out_text(target, "price_date"));
+	(void)snprintf(
+	    source, sizeof(source), "%.199s", out_text(target, "price_source"));
+	print_fact("  as of", strcmp(text, "-") == 0 ? "unknown" : text, source);
+}
+
+static void
+print_served(const json_t *target)
+{
+	const json_t *weight = json_object_get(target, "weight");
+	struct buf line;
+
+	buf_init(&line, 1000);
+	buf_addf(&line, "%s, as %s", out_text(target, "provider"),
+	    out_text(target, "upstream_model"));
+	if (weight != NULL)
+		buf_addf(&line, ", weight %g", json_number_value(weight));
+	buf_add_char(&line, '\0');
+	print_fact("served by", line.ptr, NULL);
+	buf_free(&line);
+}
+
+static void
+print_facts(const json_t *targets)
+{
+	const json_t *target;
+	char name[300], can[200];
+	size_t i;
+
+	json_array_foreach(targets, i, target)
+	{
+		printf("%s%s%s%s%s\n", i > 0 ? "\n" : "", out_on(OUT_BOLD),
+		    out_safe(out_text(target, "name"), 200, name, sizeof(name)),
+		    json_is_true(json_object_get(target, "deprecated"))
+			? " (its vendor ends it)"
+			: "",
+		    out_on(OUT_PLAIN));
+		print_served(target);
+		print_count("context window", target, "context_window");
+		print_count("longest answer", target, "max_output_tokens");
+		print_prices("$/M tokens", target, NULL);
+		print_tiers(target);
+		print_source(target);
+		print_fact("can", capabilities_text(target, can, sizeof(can)), NULL);
+		print_quality(target);
+	}
 }
 
 /* Runs a row and prints one of its members. */
@@ -100,7 +240,7 @@ model_show_run(struct cli *c)
 	json_t *args = json_object();
 
 	json_object_set_new(args, "model", json_string(c->operand[0]));
-	return run_and_print(c, "model.show", args, "targets", print_targets);
+	return run_and_print(c, "model.show", args, "targets", print_facts);
 }
 
 /* ---- providers ---- */

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 #include "base/mem.h"
+#include "config/places.h"
 
 enum {
 	HIDDEN_BYTES = 8 /* shorter ones are numbers and words, which every text holds */
@@ -211,6 +212,28 @@ build_object(struct build *b, const json_t *parent, const char *name)
 	    !yaml_set_line(b->source, empty, yaml_line(b->source, parent, name)))
 		b->is_out_of_memory = true;
 	return empty;
+}
+
+json_t *
+build_copy(struct build *b, const json_t *object, bool (*is_wanted)(const char *name))
+{
+	json_t *copy = json_object();
+	const char *name;
+	json_t *value;
+
+	if (json_array_append_new(b->c->keep, copy) != 0 ||
+	    !yaml_set_line(b->source, copy, yaml_line(b->source, object, NULL))) {
+		b->is_out_of_memory = true;
+		return NULL;
+	}
+	json_object_foreach((json_t *)(uintptr_t)object, name, value)
+	{
+		if (is_wanted(name) && (json_object_set(copy, name, value) != 0 ||
+					   !places_add(b->source, copy, name,
+					       yaml_line(b->source, object, name))))
+			b->is_out_of_memory = true;
+	}
+	return copy;
 }
 
 void *

@@ -65,6 +65,10 @@ bool build_forgive(struct build *b, size_t mark);
 /* The object, or for null an empty one that stands where `name` of `parent` does; NULL:
  * it is neither. */
 const json_t *build_object(struct build *b, const json_t *parent, const char *name);
+/* The members that are wanted, at their lines, kept by the configuration. NULL is noted.
+ */
+json_t *build_copy(
+    struct build *b, const json_t *object, bool (*is_wanted)(const char *name));
 /* The names of an object's members, NULL-terminated, for options_context.ignore; NULL is
  * noted. */
 const char **build_names(struct build *b, const json_t *object);
@@ -104,13 +108,14 @@ json_t *keys_shown(const struct config *c);
 /* ---- models.c and catalogue.c ---- */
 /* One row of the catalogue or of a provider's list, as the options write it. */
 struct model_entry {
-	lz_str id, upstream_model, price_date;
+	lz_str id, upstream_model, base_model, price_date, price_source, quality_source;
 	int64_t context_window, max_output_tokens;
 	double price_input_per_mtok, price_output_per_mtok;
 	double price_cached_input_per_mtok, price_cache_write_per_mtok;
 	double quality;
-	lz_list capabilities;
-	int32_t mode, price;
+	const lz_json *price_tiers;
+	lz_list capabilities, aliases;
+	int32_t mode, price, deprecated;
 };
 extern const lz_option model_rows[];
 extern const uint32_t model_row_count;
@@ -118,6 +123,7 @@ extern const uint32_t model_row_count;
 struct catalogue_row {
 	struct model_facts facts;
 	lz_str upstream_model;
+	lz_list aliases; /* its other names; an alias is a row of its own, too */
 };
 struct vendor {
 	lz_str name; /* the plugin's component */
@@ -130,26 +136,59 @@ struct catalogue {
 	struct vendor *vendor;
 	size_t vendor_count;
 };
-/* The catalogue that the program carries. The strings are kept by the configuration. */
+/* The catalogue that the program carries, and over it the file that `catalogue` names.
+ * The strings are kept by the configuration. */
 void catalogue_read(struct build *b, struct catalogue *out);
 const struct vendor *catalogue_vendor(const struct catalogue *k, lz_str name);
 const struct catalogue_row *catalogue_find(
     const struct catalogue *k, lz_str vendor, lz_str id);
-/* Facts of one object; known: what the catalogue knows of the id already, may be NULL. */
+/* Of any vendor, or of the one before the first slash: "gpt-4o", "openai/gpt-4o". */
+const struct catalogue_row *catalogue_find_base(const struct catalogue *k, lz_str name);
+/* Facts of one object; known: what the catalogue knows of the id already, may be NULL;
+ * base_model takes its place. */
 bool model_read(struct build *b, const json_t *object, const char *where,
     const struct catalogue_row *known, struct catalogue_row *out);
+/* The name can be a model's: complains otherwise. */
+bool model_check_name(struct build *b, const char *where, const json_t *object,
+    const char *member, lz_str name);
+/* Is it a member of model_rows? */
+bool model_is_row(const char *name);
 
+struct model_table { /* open addressing, at most half full */
+	struct model_name *slot;
+	size_t cap; /* a power of two; 0: nothing is found */
+};
 struct model_index {
 	struct catalogue catalogue;
-	const struct target **order; /* grouped by name */
-	struct model_slot *slot;     /* open addressing, at most half full */
-	size_t cap;
+	size_t target_room;
+	struct model_name *given; /* names of `models:` */
+	size_t given_count;
+	struct model_table public; /* of these */
+	struct model_table plain;  /* of what providers list and the catalogue knows */
 };
 /* Reserves room, then the targets of one provider at a time, in file order; then the
- * index. */
+ * deployments; then the index. */
 void models_begin(struct build *b, const json_t *providers);
 void models_add(
     struct build *b, const struct provider *p, const json_t *list, const char *where);
 void models_finish(struct build *b);
+/* A target at the end of the list; NULL: no memory. Room for it was reserved. */
+struct target *models_add_target(
+    struct build *b, const struct provider *p, const struct catalogue_row *row);
+/* What the provider lists or the catalogue knows under the id; may be NULL. */
+const struct target *models_listed(
+    const struct config *c, const struct provider *p, lz_str id);
+const struct provider *provider_named(const struct config *c, lz_str name);
+
+/* ---- names.c: the section `models` ---- */
+/* Deployments that it has, to reserve room. */
+size_t names_count(const json_t *models);
+void names_read(struct build *b, const json_t *models);
+json_t *names_schema(void);
+json_t *names_shown(const struct config *c);
+
+/* ---- config.c ---- */
+/* The text of a file of at most 1 MiB. */
+enum status build_read_text(const char *path, struct buf *text, struct err *e) MUST_CHECK;
 
 #endif

@@ -124,8 +124,8 @@ read_fd(int fd, const char *path, struct buf *text, struct err *e)
 	}
 }
 
-static enum status
-read_text(const char *path, struct buf *text, struct err *e)
+enum status
+build_read_text(const char *path, struct buf *text, struct err *e)
 {
 	enum status st;
 	int fd = io.open(path, O_RDONLY | O_NONBLOCK, 0);
@@ -186,6 +186,8 @@ build_parts(struct build *b, const json_t *root)
 			   there */
 	routers_read(b, root);
 	providers_read(b, providers);
+	names_read(b, json_object_get(root, "models"));
+	models_finish(b);
 	keys_read(b, keys);
 	check_whole(b, root);
 }
@@ -278,7 +280,7 @@ config_load(const struct config_options *o, struct buf *errors, struct err *e)
 		e = &unasked;
 	buf_init(&text, FILE_BYTES + 32768);
 	if (o->text.ptr == NULL && o->path != NULL)
-		st = read_text(o->path, &text, e);
+		st = build_read_text(o->path, &text, e);
 	if (st != ST_OK && errors != NULL)
 		buf_addf(errors, "%s\n", e->text);
 	if (st == ST_OK && folder_of(o->path, &folder))

@@ -15,6 +15,13 @@
 #include "config/options.h"
 #include "config/part.h"
 
+/* Prices of a longer prompt, pico-USD per token; what the tier does not change is the
+ * model's own. */
+struct price_tier {
+	int64_t above; /* tokens of prompt, cached ones included */
+	int64_t input, output, cache_read, cache_write; /* -1: unknown */
+};
+
 /* A model's own facts, from the catalogue or the file. */
 struct model_facts {
 	lz_str id; /* canonical: "gpt-4o" */
@@ -23,12 +30,16 @@ struct model_facts {
 	int64_t context_window, max_output_tokens; /* -1: unknown */
 	/* pico-USD per token; -1: unknown. Free is 0. */
 	int64_t price_input, price_output, price_cache_read, price_cache_write;
-	lz_str price_date;
-	uint32_t capabilities;   /* LZ_CAN_* */
-	bool knows_capabilities; /* false: nothing is excluded for a capability */
-	double quality;          /* 0..1; -1 unknown */
+	const struct price_tier *tier; /* rising */
+	size_t tier_count;
+	lz_str price_date, price_source; /* absent: not told */
+	uint32_t capabilities;           /* LZ_CAN_* */
+	bool knows_capabilities;         /* false: nothing is excluded for a capability */
+	double quality;                  /* 0..1; -1 unknown */
+	lz_str quality_source;           /* absent: not told */
 	bool is_embedding;
-	bool is_any_mode; /* nobody described it: it may chat, and it may embed */
+	bool is_deprecated; /* its vendor ends it: reached by its name only */
+	bool is_any_mode;   /* nobody described it: it may chat, and it may embed */
 };
 
 struct provider {
@@ -58,12 +69,29 @@ struct provider {
 	unsigned connect_timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
 };
 
-/* One candidate: a model at a provider. Immutable; `live` is set once by request/live. */
+/* One candidate: a model at a provider. Immutable but for the last two members. */
 struct target {
 	const struct provider *provider;
 	const struct model_facts *model; /* never NULL; its facts may be unknown */
 	lz_str upstream_model;
-	_Atomic(void *) live;
+	/* Under a name of `models:`; model->id is that name. Others weigh 1. */
+	bool is_deployment;
+	double weight;
+	/* Has a name in `models:` taken its place? Then provider/model reaches it. */
+	bool is_shadowed;
+	bool is_any; /* latenza/<strategy> may choose it */
+	/* The same model of the same provider at the same price under another name, which
+	 * latenza/<strategy> takes instead where it is allowed. NULL: none. */
+	const struct target *twin;
+	_Atomic(void *) live;  /* set once by request/live */
+	_Atomic uint32_t turn; /* of a name's first deployment: requests so far */
+};
+
+/* What a request may ask for by one word, and who serves it. */
+struct model_name {
+	lz_str id;
+	const struct target *const *target; /* in file order */
+	size_t count;
 };
 
 struct config_limits {
@@ -104,8 +132,15 @@ struct config {
 	enum log_level log_level;
 	struct provider *provider;
 	size_t provider_count;
-	struct target *target; /* grouped by provider, in file order */
+	/* Grouped by provider, in file order; then the deployments of `models:`. */
+	struct target *target;
 	size_t target_count;
+	const struct target **any; /* those of latenza/<strategy> */
+	size_t any_count;
+	const struct model_name *name; /* `models:` first; in file order, each once */
+	size_t name_count;
+	lz_str catalogue; /* path of the installation's own; absent: none */
+	uint8_t catalogue_digest[32];
 	struct part **router; /* one of each router component open, named as it is */
 	size_t router_count;
 	lz_str default_strategy;
@@ -160,9 +195,10 @@ json_t *config_shown(const struct config *c);
 void config_diff(const struct config *a, const struct config *b, struct buf *out);
 
 /* ---- models.c ---- */
-/* Targets of a name, in file order: one that the file lists or the catalogue knows; else
- * provider/model. `made` gives room for a target that nobody listed, whose facts go into
- * memory; without both there is none. 0: unknown name. [any] */
+/* Targets of a name, in file order: one of `models:`; else one that a provider lists or
+ * the catalogue knows, dated or not; else provider/model. `made` gives room for a target
+ * that nobody listed, whose facts go into memory; without both there is none. 0: unknown
+ * name. [any] */
 size_t config_targets(const struct config *c, lz_str model, const struct target **out,
     size_t max, struct target *made, struct arena *memory);
 /* Names that are served and close to `model`, nearest first: up to max. [any] */

@@ -182,6 +182,10 @@ config_diff(const struct config *a, const struct config *b, struct buf *out)
 	json_decref(shown_a);
 	json_decref(shown_b);
 	compare_providers(a, b, out);
+	if (memcmp(a->catalogue_digest, b->catalogue_digest,
+		sizeof(a->catalogue_digest)) != 0 &&
+	    str_eq(a->catalogue, b->catalogue))
+		buf_add_z(out, "~ catalogue (the file changed)\n");
 	for (size_t i = 0; i < a->key_count; i++) {
 		const struct config_key *other = key_named(b, a->key[i].id);
 

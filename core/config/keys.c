@@ -140,7 +140,7 @@ static void
 check_allowlist(struct build *b, const char *where, const json_t *object,
     const struct key_settings *s)
 {
-	if (b->c->models == NULL || b->c->models->slot == NULL)
+	if (b->c->models == NULL || b->c->models->plain.cap == 0)
 		return;
 	for (size_t i = 0; i < s->allow_count; i++) {
 		lz_str near;

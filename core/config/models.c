@@ -2,8 +2,10 @@
  * allocating.
  *
  * A name is looked up once per request, so the index is a hash table of groups: one slot
- * per name, whose targets stand next to each other in `order`. The table is built once
- * and never written again; nothing that a client sends is ever stored in it.
+ * per name, whose targets stand next to each other in a list of pointers. There are two:
+ * names of `models:`, which go before everything, and plain ones, which provider/model
+ * still reaches when a name of `models:` has taken their place. Tables are built once and
+ * never written again; nothing that a client sends is ever stored in them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -12,12 +14,6 @@
 #include <stdlib.h>
 
 #include "base/json.h"
-
-struct model_slot {
-	lz_str name; /* absent: empty */
-	const struct target *const *first;
-	size_t count;
-};
 
 /* ---- targets of one provider ---- */
 
@@ -37,9 +33,15 @@ targets_of(const struct catalogue *k, const char *name, const json_t *object)
 {
 	const json_t *list = json_object_get(object, "models");
 	lz_str plugin = json_get_str(object, "plugin");
+	size_t n = json_array_size(list) + 1;
 
-	return json_array_size(list) +
-	       vendor_models(k, plugin.ptr != NULL ? plugin : lz_strz(name)) + 1;
+	if (plugin.ptr == NULL && json_object_get(object, "preset") != NULL)
+		n += k->row_count; /* of a plugin that the preset names */
+	else
+		n += vendor_models(k, plugin.ptr != NULL ? plugin : lz_strz(name));
+	for (size_t i = 0; i < json_array_size(list); i++)
+		n += json_array_size(json_object_get(json_array_get(list, i), "aliases"));
+	return n;
 }
 
 void
@@ -48,7 +50,7 @@ models_begin(struct build *b, const json_t *providers)
 	struct model_index *x = build_alloc(b, sizeof(*x));
 	const char *name;
 	json_t *object;
-	size_t room = 1;
+	size_t room = 1 + names_count(json_object_get(b->c->tree, "models"));
 
 	if (x == NULL)
 		return;
@@ -58,6 +60,7 @@ models_begin(struct build *b, const json_t *providers)
 	{
 		room += targets_of(&x->catalogue, name, object);
 	}
+	x->target_room = room;
 	b->c->target = build_alloc(b, room * sizeof(*b->c->target));
 }
 
@@ -71,26 +74,32 @@ has_target(const struct config *c, const struct provider *p, lz_str id)
 	return false;
 }
 
-static void
-add_target(struct build *b, const struct provider *p, const struct catalogue_row *row)
+struct target *
+models_add_target(
+    struct build *b, const struct provider *p, const struct catalogue_row *row)
 {
 	struct target *t = &b->c->target[b->c->target_count++];
 	struct model_facts *free_facts;
 
-	*t = (struct target){
-		.provider = p, .model = &row->facts, .upstream_model = row->upstream_model
-	};
+	must(b->c->target_count <= b->c->models->target_room);
+	*t = (struct target){ .provider = p,
+		.model = &row->facts,
+		.upstream_model = row->upstream_model,
+		.weight = 1,
+		.is_any = true };
 	if (t->upstream_model.len == 0)
 		t->upstream_model = row->facts.id;
 	if (!p->is_free)
-		return;
+		return t;
 	free_facts = build_alloc(b, sizeof(*free_facts));
 	if (free_facts == NULL)
-		return;
+		return t;
 	*free_facts = row->facts;
 	free_facts->price_input = free_facts->price_output = 0;
 	free_facts->price_cache_read = free_facts->price_cache_write = 0;
+	free_facts->tier_count = 0;
 	t->model = free_facts;
+	return t;
 }
 
 static void
@@ -99,9 +108,35 @@ add_catalogue(struct build *b, const struct provider *p, lz_str vendor)
 	const struct catalogue *k = &b->c->models->catalogue;
 
 	for (size_t i = 0; i < k->row_count; i++) {
-		if (str_eq(k->row[i].facts.vendor, vendor) &&
-		    !has_target(b->c, p, k->row[i].facts.id))
-			add_target(b, p, &k->row[i]);
+		const struct model_facts *f = &k->row[i].facts;
+
+		if (str_eq(f->vendor, vendor) && !has_target(b->c, p, f->id))
+			models_add_target(b, p, &k->row[i])->is_any = !f->is_deprecated;
+	}
+}
+
+static void
+add_row(struct build *b, const struct provider *p, const struct catalogue_row *row,
+    const json_t *item, const char *where)
+{
+	if (has_target(b->c, p, row->facts.id))
+		build_wrong(b, where, item, NULL, "the model \"%.*s\" is listed twice",
+		    STR_ARG(row->facts.id));
+	else
+		(void)models_add_target(b, p, row);
+}
+
+static void
+add_aliases(struct build *b, const struct provider *p, const struct catalogue_row *row,
+    const json_t *item, const char *where)
+{
+	struct catalogue_row *named =
+	    build_alloc(b, (row->aliases.count + 1) * sizeof(*named));
+
+	for (size_t i = 0; named != NULL && i < row->aliases.count; i++) {
+		named[i] = *row;
+		named[i].facts.id = row->aliases.items[i];
+		add_row(b, p, &named[i], item, where);
 	}
 }
 
@@ -131,11 +166,8 @@ add_listed(
 	    id.ptr != NULL ? catalogue_find(&b->c->models->catalogue, vendor, id) : NULL;
 	if (!model_read(b, object, where, known, row) || id.ptr == NULL)
 		return;
-	if (has_target(b->c, p, id))
-		build_wrong(b, where, item, NULL, "the model \"%.*s\" is listed twice",
-		    STR_ARG(id));
-	else
-		add_target(b, p, row);
+	add_row(b, p, row, item, where);
+	add_aliases(b, p, row, item, where);
 }
 
 void
@@ -171,14 +203,26 @@ hash_of(lz_str name)
 	return (size_t)(h ^ (h >> 32));
 }
 
-static struct model_slot *
-slot_of(const struct model_index *x, lz_str name)
+static struct model_name *
+slot_of(const struct model_table *t, lz_str name)
 {
-	size_t i = hash_of(name) & (x->cap - 1);
+	size_t i = hash_of(name) & (t->cap - 1);
 
-	while (x->slot[i].name.ptr != NULL && !str_eq(x->slot[i].name, name))
-		i = (i + 1) & (x->cap - 1);
-	return &x->slot[i];
+	while (t->slot[i].id.ptr != NULL && !str_eq(t->slot[i].id, name))
+		i = (i + 1) & (t->cap - 1);
+	return &t->slot[i];
+}
+
+static bool
+make_table(struct build *b, struct model_table *t, size_t names)
+{
+	size_t cap;
+
+	for (cap = 16; cap < 2 * names; cap *= 2)
+		;
+	t->slot = build_alloc(b, cap * sizeof(*t->slot));
+	t->cap = t->slot != NULL ? cap : 0;
+	return t->slot != NULL;
 }
 
 static int
@@ -201,7 +245,7 @@ by_name(const void *a, const void *b)
 	return d != 0 ? d : (x > y) - (x < y);
 }
 
-static const struct provider *
+const struct provider *
 provider_named(const struct config *c, lz_str name)
 {
 	for (size_t i = 0; i < c->provider_count; i++) {
@@ -234,52 +278,221 @@ check_name(struct build *b, const struct target *t)
 		    STR_ARG(id), STR_ARG(before));
 }
 
+/* Targets of providers, grouped by name. */
+static void
+index_plain(struct build *b, struct model_table *table, size_t count)
+{
+	struct config *c = b->c;
+	const struct target **order = build_alloc(b, (count + 1) * sizeof(*order));
+
+	if (order == NULL || !make_table(b, table, count))
+		return;
+	for (size_t i = 0; i < count; i++) {
+		order[i] = &c->target[i];
+		check_name(b, &c->target[i]);
+	}
+	qsort(order, count, sizeof(*order), by_name);
+	for (size_t i = 0; i < count; i++) {
+		struct model_name *s = slot_of(table, order[i]->model->id);
+
+		if (s->count++ == 0) {
+			s->id = order[i]->model->id;
+			s->target = &order[i];
+		}
+	}
+}
+
+/* Names of `models:`; also one whose deployments were all left out, so that it means
+ * nothing rather than something else. */
+static void
+index_public(struct build *b, struct model_index *x)
+{
+	if (x->given_count == 0 || !make_table(b, &x->public, x->given_count))
+		return;
+	for (size_t i = 0; i < x->given_count; i++)
+		*slot_of(&x->public, x->given[i].id) = x->given[i];
+}
+
+static const struct model_name *
+find_name(const struct model_table *t, lz_str name)
+{
+	const struct model_name *s = t->cap > 0 ? slot_of(t, name) : NULL;
+
+	return s != NULL && s->id.ptr != NULL ? s : NULL;
+}
+
+static const struct target *
+target_at(const struct model_name *s, const struct provider *p)
+{
+	for (size_t i = 0; s != NULL && i < s->count; i++) {
+		if (s->target[i]->provider == p)
+			return s->target[i];
+	}
+	return NULL;
+}
+
+/* ---- one model under several names ---- */
+
+static bool
+is_digits(lz_str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return false;
+	}
+	return true;
+}
+
+/* "gpt-4o" of "gpt-4o-2024-08-06", "claude-haiku-4-5" of "claude-haiku-4-5-20251001";
+ * absent: it has no date. */
+static lz_str
+without_date(lz_str id)
+{
+	size_t n = id.len;
+
+	if (n > 9 && id.ptr[n - 9] == '-' && is_digits(str_cut(id, n - 8, n)))
+		return str_cut(id, 0, n - 9);
+	if (n > 11 && id.ptr[n - 11] == '-' && id.ptr[n - 6] == '-' &&
+	    id.ptr[n - 3] == '-' && is_digits(str_cut(id, n - 10, n - 6)) &&
+	    is_digits(str_cut(id, n - 5, n - 3)) && is_digits(str_cut(id, n - 2, n)))
+		return str_cut(id, 0, n - 11);
+	return STR_NONE;
+}
+
+static bool
+costs_the_same(const struct model_facts *a, const struct model_facts *b)
+{
+	return a->price_input == b->price_input && a->price_output == b->price_output &&
+	       a->price_cache_read == b->price_cache_read &&
+	       a->price_cache_write == b->price_cache_write &&
+	       a->tier_count == b->tier_count &&
+	       (a->tier_count == 0 ||
+		   memcmp(a->tier, b->tier, a->tier_count * sizeof(*a->tier)) == 0);
+}
+
+/* Chains have one link: a twin has none. */
+static void
+set_twin(const struct config *c, struct target *t, lz_str name)
+{
+	const struct target *other =
+	    target_at(find_name(&c->models->plain, name), t->provider);
+
+	if (name.len > 0 && other != NULL && other != t && other->twin == NULL &&
+	    other->is_any && costs_the_same(t->model, other->model))
+		t->twin = other;
+}
+
+static void
+find_twins(struct config *c)
+{
+	for (size_t i = 0; i < c->target_count; i++) {
+		struct target *t = &c->target[i];
+
+		if (t->is_deployment || !str_eq(t->upstream_model, t->model->id))
+			set_twin(c, t, t->upstream_model);
+	}
+	for (size_t i = 0; i < c->target_count; i++) {
+		if (c->target[i].twin == NULL)
+			set_twin(c, &c->target[i], without_date(c->target[i].model->id));
+	}
+}
+
+/* ---- the lists ---- */
+
+static void
+list_any(struct build *b)
+{
+	struct config *c = b->c;
+
+	c->any = build_alloc(b, (c->target_count + 1) * sizeof(*c->any));
+	if (c->any == NULL)
+		return;
+	for (size_t i = 0; i < c->target_count; i++) {
+		struct target *t = &c->target[i];
+
+		t->is_any &= !t->is_shadowed && !t->model->is_embedding;
+		if (t->is_any)
+			c->any[c->any_count++] = t;
+	}
+}
+
+static void
+list_names(struct build *b, size_t plain)
+{
+	struct config *c = b->c;
+	const struct model_index *x = c->models;
+	struct model_name *list =
+	    build_alloc(b, (x->given_count + plain + 1) * sizeof(*list));
+
+	c->name = list;
+	for (size_t i = 0; list != NULL && i < x->given_count; i++) {
+		if (x->given[i].count > 0)
+			list[c->name_count++] = x->given[i];
+	}
+	for (size_t i = 0; list != NULL && i < plain; i++) {
+		const struct model_name *s = find_name(&x->plain, c->target[i].model->id);
+
+		if (s != NULL && s->target[0] == &c->target[i] &&
+		    !c->target[i].is_shadowed)
+			list[c->name_count++] = *s;
+	}
+}
+
 void
 models_finish(struct build *b)
 {
 	struct config *c = b->c;
 	struct model_index *x = c->models;
+	size_t plain = c->target_count;
 
 	if (x == NULL || c->target == NULL)
 		return;
-	for (x->cap = 16; x->cap < 2 * c->target_count; x->cap *= 2)
-		;
-	x->slot = build_alloc(b, x->cap * sizeof(*x->slot));
-	x->order = build_alloc(b, (c->target_count + 1) * sizeof(const struct target *));
-	if (x->slot == NULL || x->order == NULL)
-		return;
-	for (size_t i = 0; i < c->target_count; i++) {
-		x->order[i] = &c->target[i];
-		check_name(b, &c->target[i]);
-	}
-	qsort(x->order, c->target_count, sizeof(const struct target *), by_name);
-	for (size_t i = 0; i < c->target_count; i++) {
-		struct model_slot *s = slot_of(x, x->order[i]->model->id);
-
-		if (s->count++ == 0) {
-			s->name = x->order[i]->model->id;
-			s->first = &x->order[i];
-		}
-	}
+	while (plain > 0 && c->target[plain - 1].is_deployment)
+		plain--;
+	index_plain(b, &x->plain, plain);
+	index_public(b, x);
+	for (size_t i = 0; i < plain; i++)
+		c->target[i].is_shadowed =
+		    find_name(&x->public, c->target[i].model->id) != NULL;
+	list_any(b);
+	find_twins(c);
+	list_names(b, plain);
 }
 
 /* ---- looking up ---- */
+
+/* What is known of a model that its provider does not list. */
+static const struct catalogue_row *
+known_row(const struct config *c, const struct provider *p, lz_str model)
+{
+	return catalogue_find(&c->models->catalogue, lz_strz(p->info->name), model);
+}
+
+/* The facts that a deployment of it was given. */
+static const struct model_facts *
+deployed_facts(const struct config *c, const struct provider *p, lz_str model)
+{
+	for (size_t i = c->target_count; i > 0 && c->target[i - 1].is_deployment; i--) {
+		if (c->target[i - 1].provider == p &&
+		    str_eq(c->target[i - 1].upstream_model, model))
+			return c->target[i - 1].model;
+	}
+	return NULL;
+}
 
 /* A target that nobody listed: provider/model. */
 static bool
 make_target(const struct config *c, const struct provider *p, lz_str asked, lz_str rest,
     struct target *made, struct arena *memory)
 {
-	const struct catalogue_row *known =
-	    catalogue_find(&c->models->catalogue, lz_strz(p->info->name), rest);
+	const struct catalogue_row *known = known_row(c, p, rest);
+	const struct model_facts *deployed =
+	    known == NULL ? deployed_facts(c, p, rest) : NULL;
 	struct model_facts *f = arena_alloc(memory, sizeof(*f));
 
 	if (f == NULL)
 		return false;
-	/* What nobody described has no other name than the whole one: allowlists are held
-	 * against it. */
-	*f = (struct model_facts){ .id = arena_copy(memory, asked),
-		.context_window = -1,
+	*f = (struct model_facts){ .context_window = -1,
 		.max_output_tokens = -1,
 		.price_input = -1,
 		.price_output = -1,
@@ -289,14 +502,33 @@ make_target(const struct config *c, const struct provider *p, lz_str asked, lz_s
 		.is_any_mode = true };
 	if (known != NULL)
 		*f = known->facts;
+	else if (deployed != NULL)
+		*f = *deployed;
+	/* What nobody described has no other name than the whole one: allowlists are held
+	 * against it. */
+	if (known == NULL)
+		f->id = arena_copy(memory, asked);
 	if (p->is_free)
 		f->price_input = f->price_output = f->price_cache_read =
 		    f->price_cache_write = 0;
+	if (p->is_free)
+		f->tier_count = 0;
 	*made = (struct target){ .provider = p,
 		.model = f,
+		.weight = 1,
 		.upstream_model =
 		    known != NULL ? known->upstream_model : arena_copy(memory, rest) };
 	return f->id.ptr != NULL && made->upstream_model.ptr != NULL;
+}
+
+const struct target *
+models_listed(const struct config *c, const struct provider *p, lz_str id)
+{
+	for (size_t i = 0; i < c->target_count && !c->target[i].is_deployment; i++) {
+		if (c->target[i].provider == p && str_eq(c->target[i].model->id, id))
+			return &c->target[i];
+	}
+	return NULL;
 }
 
 static size_t
@@ -304,7 +536,6 @@ targets_by_provider(const struct config *c, lz_str asked, const struct target **
     struct target *made, struct arena *memory)
 {
 	ptrdiff_t slash = str_find(asked, '/');
-	const struct model_slot *s;
 	const struct provider *p;
 	lz_str rest;
 
@@ -314,13 +545,9 @@ targets_by_provider(const struct config *c, lz_str asked, const struct target **
 	if (p == NULL)
 		return 0;
 	rest = str_cut(asked, (size_t)slash + 1, asked.len);
-	s = slot_of(c->models, rest);
-	for (size_t i = 0; i < s->count; i++) {
-		if (s->first[i]->provider == p) {
-			out[0] = s->first[i];
-			return 1;
-		}
-	}
+	out[0] = target_at(find_name(&c->models->plain, rest), p);
+	if (out[0] != NULL)
+		return 1;
 	if (made == NULL || memory == NULL ||
 	    !make_target(c, p, asked, rest, made, memory))
 		return 0;
@@ -332,16 +559,19 @@ size_t
 config_targets(const struct config *c, lz_str model, const struct target **out,
     size_t max, struct target *made, struct arena *memory)
 {
-	const struct model_slot *s;
+	const struct model_name *s;
 	size_t n;
 
 	if (model.len == 0 || max == 0)
 		return 0;
-	s = slot_of(c->models, model);
-	if (s->count == 0)
+	s = find_name(&c->models->public, model);
+	if (s == NULL)
+		s = find_name(&c->models->plain, model);
+	if (s == NULL)
 		return targets_by_provider(c, model, out, made, memory);
 	n = s->count < max ? s->count : max;
-	memcpy(out, s->first, n * sizeof(const struct target *));
+	if (n > 0)
+		memcpy(out, s->target, n * sizeof(const struct target *));
 	return n;
 }
 
@@ -383,13 +613,10 @@ config_near_models(const struct config *c, lz_str model, lz_str *out, size_t max
 
 	if (max > MOST)
 		max = MOST;
-	for (size_t i = 0; i < c->target_count; i++) {
-		lz_str name = c->models->order[i]->model->id;
-		unsigned d;
+	for (size_t i = 0; i < c->name_count; i++) {
+		lz_str name = c->name[i].id;
+		unsigned d = str_distance(model, name, NEAR_EDITS);
 
-		if (i > 0 && str_eq(name, c->models->order[i - 1]->model->id))
-			continue;
-		d = str_distance(model, name, NEAR_EDITS);
 		/* "gpt-4" is near "gpt-4o-2024-08-06" for a person, whatever the edits.
 		 */
 		if (d > NEAR_EDITS && model.len >= 4 && name.len > model.len &&

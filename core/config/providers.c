@@ -695,5 +695,4 @@ providers_read(struct build *b, const json_t *providers)
 		(void)snprintf(where, sizeof(where), "providers.%s.models", name);
 		models_add(b, p, json_object_get(object, "models"), where);
 	}
-	models_finish(b);
 }

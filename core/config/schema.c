@@ -11,6 +11,7 @@ config_schema(void)
 	json_t *properties = sections_schema();
 
 	(void)json_object_set_new(properties, "providers", providers_schema());
+	(void)json_object_set_new(properties, "models", names_schema());
 	(void)json_object_set_new(properties, "keys", keys_file_schema());
 	return json_pack("{s:s, s:s, s:s, s:s, s:o, s:b}", "$schema",
 	    "https://json-schema.org/draft/2020-12/schema", "title", "latenza.yaml",
@@ -53,6 +54,7 @@ config_shown(const struct config *c)
 
 	show_decided(c, out);
 	(void)json_object_set_new(out, "providers", providers_shown(c));
+	(void)json_object_set_new(out, "models", names_shown(c));
 	(void)json_object_set_new(out, "keys", keys_shown(c));
 	return out;
 }

@@ -15,7 +15,7 @@
 
 struct top {
 	lz_list listen, trusted_proxies;
-	lz_str data;
+	lz_str data, catalogue;
 	const lz_json *plugins;
 	int32_t plugin_files;
 	int64_t workers;
@@ -83,6 +83,8 @@ static const lz_option top_rows[] = {
 	    "proxies whose x-forwarded-for is believed, up to 64 ranges"),
 	LZ_OPT_TEXT(struct top, data, "/var/lib/latenza", NULL,
 	    "folder of the database, the spool and the keyring"),
+	LZ_OPT_TEXT(struct top, catalogue, "", NULL,
+	    "a file of models of your own, merged over the catalogue that is built in"),
 	LZ_OPT_JSON(struct top, plugins,
 	    "{\"type\":\"array\",\"maxItems\":200,\"items\":{\"type\":[\"string\","
 	    "\"object\"],"
@@ -215,7 +217,6 @@ static const struct {
 	const char *name, *instead;
 } later[] = {
 	{ "tls", "let a proxy in front end TLS" },
-	{ "models", "list what a provider serves under its own models:" },
 	{ "routers", "name a router component in routing.default or in a key" },
 	{ "guardrails", "leave it out" },
 	{ "policies", "leave it out" },
@@ -244,9 +245,9 @@ refuse_later(struct build *b, const json_t *root)
 static void
 read_top(struct build *b, const json_t *root, struct top *out)
 {
-	const char *others[SECTIONS + LATER + 3] = { "providers", "keys" };
+	const char *others[SECTIONS + LATER + 4] = { "providers", "models", "keys" };
 	struct options_context c = build_context(b, NULL);
-	size_t n = 2;
+	size_t n = 3;
 
 	for (size_t i = 0; i < SECTIONS; i++)
 		others[n++] = sections[i].name;
@@ -394,6 +395,7 @@ settle_rest(struct build *b, const struct sections *s)
 
 	c->limits = s->limits;
 	c->data = build_path(b, s->top.data);
+	c->catalogue = build_path(b, s->top.catalogue);
 	c->plugin_files_strict = s->top.plugin_files == 0;
 	c->workers = (unsigned)s->top.workers;
 	c->master_secret = s->secrets.master;

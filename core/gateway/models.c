@@ -20,6 +20,16 @@ may_use(const struct request *r, const struct target *t)
 	       key_allows(r->key, t->model->id);
 }
 
+/* The first of them that the key may use; NULL: none. */
+static const struct target *
+first_of(const struct request *r, lz_str asked, const struct target *const *t, size_t n)
+{
+	for (size_t i = 0; key_allows(r->key, asked) && i < n; i++)
+		if (may_use(r, t[i]))
+			return t[i];
+	return NULL;
+}
+
 static void
 add_model(const struct request *r, struct buf *b, lz_str prefix, lz_str id, lz_str owner)
 {
@@ -40,16 +50,6 @@ add_model(const struct request *r, struct buf *b, lz_str prefix, lz_str id, lz_s
 	buf_free(&name);
 }
 
-/* A name that several providers serve is listed once, under the first. */
-static bool
-is_first(const struct config *c, size_t i)
-{
-	for (size_t k = 0; k < i; k++)
-		if (str_eq(c->target[k].model->id, c->target[i].model->id))
-			return false;
-	return true;
-}
-
 void
 models_list(struct request *r)
 {
@@ -59,12 +59,15 @@ models_list(struct request *r)
 
 	buf_init(&b, LIST_BYTES);
 	buf_add_z(&b, "{\"object\":\"list\",\"data\":[");
-	for (size_t i = 0; i < c->target_count; i++) {
-		if (!may_use(r, &c->target[i]) || !is_first(c, i))
+	/* A name that several providers serve is listed once, under the first. */
+	for (size_t i = 0; i < c->name_count; i++) {
+		const struct model_name *m = &c->name[i];
+		const struct target *t = first_of(r, m->id, m->target, m->count);
+
+		if (t == NULL)
 			continue;
 		buf_add_z(&b, n++ > 0 ? "," : "");
-		add_model(
-		    r, &b, STR_NONE, c->target[i].model->id, c->target[i].provider->name);
+		add_model(r, &b, STR_NONE, m->id, t->provider->name);
 	}
 	for (size_t i = 0; i < c->router_count; i++) {
 		buf_add_z(&b, n++ > 0 ? "," : "");
@@ -80,6 +83,7 @@ show(struct request *r, lz_str id, struct buf *b)
 {
 	const struct target *found[REQUEST_CANDIDATES];
 	struct target *made = arena_alloc(r->arena, sizeof *made);
+	const struct target *t;
 	size_t n;
 
 	if (str_starts(id, "latenza/")) {
@@ -94,12 +98,10 @@ show(struct request *r, lz_str id, struct buf *b)
 	n = made != NULL
 		? config_targets(r->config, id, found, REQUEST_CANDIDATES, made, r->arena)
 		: 0;
-	for (size_t i = 0; i < n; i++)
-		if (may_use(r, found[i])) {
-			add_model(r, b, STR_NONE, id, found[i]->provider->name);
-			return true;
-		}
-	return false;
+	t = first_of(r, id, found, n);
+	if (t != NULL)
+		add_model(r, b, STR_NONE, id, t->provider->name);
+	return t != NULL;
 }
 
 static int

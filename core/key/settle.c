@@ -222,6 +222,17 @@ append(struct request *r, const struct attempt *a, const struct price *price,
 	loop_want_flush(r->worker->loop);
 }
 
+/* The prompt decides the tier of prices; where nobody counted it, our estimate does. */
+static int64_t
+prompt_charged(const struct request *r, const struct attempt *a)
+{
+	const struct record_usage *u = &a->usage;
+
+	if (a->state != CHARGE_ACTUAL && a->state != CHARGE_ESTIMATED)
+		return r->prompt_tokens;
+	return u->input + u->cache_read + u->cache_write;
+}
+
 void
 key_settle(struct request *r, struct attempt *a)
 {
@@ -232,8 +243,8 @@ key_settle(struct request *r, struct attempt *a)
 	if (!a->is_open)
 		return;
 	a->is_open = false;
-	is_priced = cost_price(r->config, a->target, &price);
 	judge(r, a);
+	is_priced = cost_price(r->config, a->target, prompt_charged(r, a), &price);
 	set_cost(r, a, is_priced ? &price : NULL);
 	record.scope_count = ledger_scopes(a->reservation, record.scope);
 	ledger_settle(a->reservation, a->cost_nano_eur);

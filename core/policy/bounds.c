@@ -1,8 +1,8 @@
 /* bounds.c - the most that an attempt can cost, from prices and limits.
  *
  * The bound is what is reserved, so it has to hold: every byte of the prompt at the
- * dearest price that a prompt's token can have, and every token of output that the
- * provider may make.
+ * dearest price that a prompt's token can have, in the dearest tier that so many tokens
+ * can reach, and every token of output that the provider may make.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -82,18 +82,20 @@ bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 {
 	const struct model_facts *m = c->target->model;
 	int64_t out = output_wanted(r, m), fits, likely;
-	struct price p;
+	struct price p, most;
 
 	c->output_bound = out;
 	c->bound_nano_eur = c->input_nano_eur = c->estimate_nano_eur = -1;
-	if (!cost_price(r->config, c->target, &p))
+	if (!cost_price(r->config, c->target, r->prompt_tokens, &p) ||
+	    !cost_price_at_most(r->config, c->target, r->prompt_bound, &most))
 		return;
 	c->input_nano_eur = cost_of(&p, r->prompt_tokens, 0);
-	c->bound_nano_eur = cost_at_most(&p, r->prompt_bound, out * r->choices);
-	fits = c->bound_nano_eur > left_nano ? affordable(r, &p, left_nano) : out;
+	c->bound_nano_eur = cost_at_most(&most, r->prompt_bound, out * r->choices);
+	fits = c->bound_nano_eur > left_nano ? affordable(r, &most, left_nano) : out;
 	if (fits >= LEAST_OUTPUT && fits < out) {
 		c->output_bound = fits;
-		c->bound_nano_eur = cost_at_most(&p, r->prompt_bound, fits * r->choices);
+		c->bound_nano_eur =
+		    cost_at_most(&most, r->prompt_bound, fits * r->choices);
 	}
 	likely = c->output_bound < LIKELY_OUTPUT ? c->output_bound : LIKELY_OUTPUT;
 	c->estimate_nano_eur = cost_of(&p, r->prompt_tokens, likely * r->choices);

@@ -10,18 +10,19 @@
 #include <inttypes.h>
 #include "policy/bounds.h"
 #include "policy/policy.h"
+#include "policy/weights.h"
 #include "request/live.h"
 
 enum {
-	NEAR_NAMES = 3
+	NEAR_NAMES = 3,
+	NEAR_LOOKED_AT = 16
 };
 
 struct filters {
 	struct request *r;
 	bool (*allows)(const struct key *k, lz_str model);
 	bool is_test_key, has_budget;
-	bool names_strategy; /* latenza/<strategy>: the name itself needs no entry */
-	int64_t left_nano;   /* of the tightest budget; INT64_MAX without one */
+	int64_t left_nano; /* of the tightest budget; INT64_MAX without one */
 };
 
 static bool
@@ -157,17 +158,22 @@ fail_excluded(struct request *r, enum exclusion x)
 }
 
 static enum step
-fail_unknown(struct request *r)
+fail_unknown(const struct filters *f)
 {
-	lz_str near[NEAR_NAMES];
-	size_t n = config_near_models(r->config, r->model, near, NEAR_NAMES);
+	struct request *r = f->r;
+	lz_str near[NEAR_LOOKED_AT];
+	size_t n = config_near_models(r->config, r->model, near, NEAR_LOOKED_AT),
+	       told = 0;
 	struct buf names;
 	enum step s;
 
-	buf_init(&names, 600);
-	for (size_t i = 0; i < n; i++)
-		buf_addf(&names, "%s'%.*s'", i > 0 ? ", " : "; did you mean ",
-		    STR_ARG(near[i]));
+	buf_init(&names, 800);
+	for (size_t i = 0; i < n && told < NEAR_NAMES; i++) {
+		if (f->allows(
+			r->key, near[i])) /* others are no help, and not its business */
+			buf_addf(&names, "%s'%.*s'",
+			    told++ > 0 ? ", " : "; did you mean ", STR_ARG(near[i]));
+	}
 	s = request_fail(r, FAULT_MODEL_NOT_FOUND, "model",
 	    "the model '%.*s' does not exist here%.*s", STR_ARG(r->model),
 	    STR_ARG(buf_str(&names)));
@@ -175,41 +181,66 @@ fail_unknown(struct request *r)
 	return s;
 }
 
-/* latenza/<strategy> stands for every target; any other name for those that carry it. */
+/* Is the same model there under a name that may be used? */
+static bool
+is_double(const struct filters *f, const struct target *t)
+{
+	return t->twin != NULL && f->allows(f->r->key, t->twin->model->id);
+}
+
+/* More targets than there is room for: who may not be used gives way. */
+static bool
+gives_way(const struct filters *f, const struct target *t)
+{
+	return f->r->config->any_count > REQUEST_CANDIDATES &&
+	       ((f->is_test_key && !t->provider->is_test) ||
+		   !f->allows(f->r->key, t->model->id));
+}
+
+/* latenza/<strategy> stands for every model, each once. */
+static size_t
+find_any(const struct filters *f, const struct target **out)
+{
+	const struct config *c = f->r->config;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->any_count && n < REQUEST_CANDIDATES; i++) {
+		if (!is_double(f, c->any[i]) && !gives_way(f, c->any[i]))
+			out[n++] = c->any[i];
+	}
+	return n;
+}
+
+/* Any other name stands for those that carry it. */
 static size_t
 find_targets(struct filters *f, const struct target **out)
 {
 	struct request *r = f->r;
 	struct target *made;
+	size_t n;
 
-	f->names_strategy = str_starts(r->model, "latenza/");
-	if (f->names_strategy) {
-		size_t n = r->config->target_count < REQUEST_CANDIDATES
-			       ? r->config->target_count
-			       : REQUEST_CANDIDATES;
-
-		for (size_t i = 0; i < n; i++)
-			out[i] = &r->config->target[i];
-		return n;
-	}
+	if (str_starts(r->model, "latenza/"))
+		return find_any(f, out);
 	made = arena_alloc(r->arena, sizeof *made);
-	return made != NULL ? config_targets(r->config, r->model, out, REQUEST_CANDIDATES,
-				  made, r->arena)
-			    : 0;
+	if (made == NULL)
+		return 0;
+	n = config_targets(r->config, r->model, out, REQUEST_CANDIDATES, made, r->arena);
+	weights_order(out, n);
+	return n;
 }
 
 enum step
 policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str model),
     bool is_test_key, bool has_budget)
 {
-	struct filters f = { r, allows, is_test_key, has_budget, false, INT64_MAX };
+	struct filters f = { r, allows, is_test_key, has_budget, INT64_MAX };
 	const struct target *target[REQUEST_CANDIDATES];
 	size_t n = find_targets(&f, target);
 	enum exclusion last = EXCLUDED_KIND;
 	bool is_anyone_left = false;
 
 	if (n == 0)
-		return fail_unknown(r);
+		return fail_unknown(&f);
 	if (has_budget)
 		f.left_nano = bounds_left(r);
 	r->candidate = arena_alloc(r->arena, n * sizeof *r->candidate);

@@ -28,6 +28,10 @@ policy_table(const struct request *r, struct buf *out)
 		buf_add_json(out, c->target->provider->name);
 		buf_add_z(out, ",\"model\":");
 		buf_add_json(out, c->target->model->id);
+		if (!str_eq(c->target->upstream_model, c->target->model->id)) {
+			buf_add_z(out, ",\"upstream_model\":");
+			buf_add_json(out, c->target->upstream_model);
+		}
 		if (c->excluded != EXCLUDED_NOT)
 			buf_addf(
 			    out, ",\"excluded\":\"%s\"", exclusion_name(c->excluded));

@@ -47,19 +47,21 @@ hash_name(const char *s)
 	return h & (BUCKETS - 1);
 }
 
-/* A model that nobody listed is known by "provider/model": such names are the callers'
- * own, so they share the provider's cell, and callers cannot grow the registry. */
+/* A cell is of what the provider serves, under whatever names that is asked for. A model
+ * that nobody listed is known by "provider/model": such names are the callers' own, so
+ * they share the provider's cell, and callers cannot grow the registry. */
 static void
 cell_name(const struct target *t, char *out, size_t n)
 {
 	lz_str provider = t->provider->name, id = t->model->id;
+	lz_str model = t->upstream_model.len > 0 ? t->upstream_model : id;
 	bool is_made = id.len > provider.len && id.ptr[provider.len] == '/' &&
 		       str_eq(str_cut(id, 0, provider.len), provider);
 
 	if (is_made)
 		snprintf(out, n, "%.*s", STR_ARG(provider));
 	else
-		snprintf(out, n, "%.*s/%.*s", STR_ARG(provider), STR_ARG(id));
+		snprintf(out, n, "%.*s/%.*s", STR_ARG(provider), STR_ARG(model));
 }
 
 struct live *

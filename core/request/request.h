@@ -19,7 +19,7 @@
 enum {
 	REQUEST_ARENA_BYTES = 8 << 20,
 	REQUEST_ATTEMPTS = 8, /* most attempts that routing.attempts may ask for */
-	REQUEST_CANDIDATES = 256
+	REQUEST_CANDIDATES = 1024
 };
 
 /* What a stage says when it returns. */

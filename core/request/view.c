@@ -107,7 +107,7 @@ request_view_target(const struct request *r, const struct candidate *c, lz_targe
 {
 	const struct target *t = c->target;
 
-	*out = (lz_target){ .size = sizeof(*out), .weight = 1 };
+	*out = (lz_target){ .size = sizeof(*out), .weight = t->weight };
 	out->capabilities = t->model->capabilities;
 	out->provider = t->provider->name;
 	out->model = t->model->id;

@@ -51,8 +51,9 @@ cost_nano_eur(const struct price *p, const struct record_usage *u)
 	return nano < (wide)INT64_MAX ? (int64_t)nano : INT64_MAX;
 }
 
-bool
-cost_price(const struct config *c, const struct target *t, struct price *out)
+/* The first tier's prices, which are those of every prompt that no other tier is for. */
+static bool
+base_price(const struct config *c, const struct target *t, struct price *out)
 {
 	const struct model_facts *m = t->model;
 	bool is_free = t->provider->is_free;
@@ -72,6 +73,63 @@ cost_price(const struct config *c, const struct target *t, struct price *out)
 	if (out->input < 0 || out->output < 0)
 		return false;
 	return out->nano_eur_per_unit > 0;
+}
+
+/* Tiers that such a prompt is in or beyond; they rise. */
+static size_t
+tiers_reached(const struct target *t, int64_t prompt_tokens)
+{
+	const struct model_facts *m = t->model;
+	size_t n = 0;
+
+	while (!t->provider->is_free && n < m->tier_count &&
+	       prompt_tokens > m->tier[n].above)
+		n++;
+	return n;
+}
+
+bool
+cost_price(const struct config *c, const struct target *t, int64_t prompt_tokens,
+    struct price *out)
+{
+	size_t n = tiers_reached(t, prompt_tokens);
+	const struct price_tier *tier = n > 0 ? &t->model->tier[n - 1] : NULL;
+
+	if (!base_price(c, t, out))
+		return false;
+	if (tier == NULL)
+		return true;
+	out->input = tier->input;
+	out->cache_read = tier->cache_read;
+	out->cache_write = tier->cache_write;
+	out->output = tier->output;
+	return true;
+}
+
+static void
+raise(int64_t *price, int64_t other)
+{
+	if (other > *price)
+		*price = other;
+}
+
+bool
+cost_price_at_most(const struct config *c, const struct target *t, int64_t prompt_bound,
+    struct price *out)
+{
+	size_t n = tiers_reached(t, prompt_bound);
+
+	if (!base_price(c, t, out))
+		return false;
+	for (size_t i = 0; i < n; i++) {
+		const struct price_tier *tier = &t->model->tier[i];
+
+		raise(&out->input, tier->input);
+		raise(&out->cache_read, tier->cache_read);
+		raise(&out->cache_write, tier->cache_write);
+		raise(&out->output, tier->output);
+	}
+	return true;
 }
 
 int64_t

@@ -12,9 +12,14 @@ struct price { /* pico-units of a currency per token; -1: unknown */
 	int64_t input, cache_read, cache_write, output;
 	int64_t nano_eur_per_unit; /* 1 EUR = 1e9 */
 };
-/* The price of a target under a configuration. false: no price (missing, or no exchange
- * rate). A free provider: zeros. */
-bool cost_price(const struct config *c, const struct target *t, struct price *out);
+/* The price of a target under a configuration for a prompt of so many tokens, cached ones
+ * included: the whole request is at the prices of the tier that the prompt is in. false:
+ * no price (missing, or no exchange rate). A free provider: zeros. */
+bool cost_price(const struct config *c, const struct target *t, int64_t prompt_tokens,
+    struct price *out);
+/* The dearest of each that a prompt of at most so many tokens can be in. */
+bool cost_price_at_most(const struct config *c, const struct target *t,
+    int64_t prompt_bound, struct price *out);
 /* ceil(sum of tokens * price * rate). Saturates at INT64_MAX. Cache prices that are
  * unknown count as the input's. Tokens below zero count as zero. */
 int64_t cost_nano_eur(const struct price *p, const struct record_usage *u);

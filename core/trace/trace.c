@@ -80,6 +80,10 @@ add_attempt(struct buf *b, const struct request *r, const struct attempt *a)
 	buf_add_json(b, a->target->provider->name);
 	buf_add_z(b, ",\"model\":");
 	buf_add_json(b, a->target->model->id);
+	if (!str_eq(a->target->upstream_model, a->target->model->id)) {
+		buf_add_z(b, ",\"upstream_model\":");
+		buf_add_json(b, a->target->upstream_model);
+	}
 	buf_add_z(b, ",\"end\":");
 	buf_add_json(b, lz_strz(a->end != NULL ? a->end : "not_sent"));
 	buf_add_z(b, ",\"state\":\"");

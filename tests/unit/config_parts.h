@@ -27,6 +27,7 @@ static const lz_option fancy_rows[] = {
 	}
 static const struct part_info fake_parts[] = {
 	FAKE("provider", "openai", "https://api.openai.com/v1"),
+	FAKE("provider", "anthropic", "https://api.anthropic.com"),
 	FAKE("provider", "compatible", NULL),
 	FAKE("provider", "echo", "echo:"),
 	{ .kind = "provider",

@@ -24,6 +24,7 @@ static struct config config;
 static struct provider provider[TARGETS];
 static struct model_facts model[TARGETS];
 static struct target target[TARGETS];
+static const struct target *any[TARGETS];
 static struct request request;
 static struct request *const r = &request;
 static lz_budget budget;
@@ -76,6 +77,7 @@ set_target(unsigned i, const char *provider_name, const char *id)
 	target[i].provider = &provider[i];
 	target[i].model = &model[i];
 	target[i].upstream_model = model[i].id;
+	target[i].is_deployment = false;
 	atomic_store(&target[i].live, NULL);
 }
 
@@ -94,8 +96,10 @@ set_scene(void)
 	config = (struct config){
 		.fx_nano_eur_per_usd = 1000000000, .attempts = 3, .backoff_ms = 2
 	};
-	config.target = target;
-	config.target_count = TARGETS;
+	for (unsigned i = 0; i < TARGETS; i++)
+		any[i] = &target[i];
+	config.any = any;
+	config.any_count = TARGETS;
 	arena_free(request.arena);
 	request = (struct request){ .worker = &worker,
 		.ops = &ops,

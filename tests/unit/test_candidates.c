@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "policy/bounds.h"
+#include "policy/weights.h"
 #include "policy_scene.h"
 #include "trace/cost.h"
 
@@ -129,7 +130,7 @@ the_allowlist_is_asked_for_every_candidate(void **state)
 	forbidden = "m0";
 	assert_int_equal(find(), STEP_NEXT);
 	assert_int_equal(r->candidate[0].excluded, EXCLUDED_NOT_ALLOWED);
-	config.target_count = 1;
+	config.any_count = 1;
 	expect_fault(FAULT_MODEL_NOT_ALLOWED);
 }
 
@@ -177,7 +178,7 @@ prompt_and_answer_must_fit_the_window(void **state)
 	assert_int_equal(find(), STEP_NEXT);
 	assert_int_equal(r->candidate[0].excluded, EXCLUDED_NOT);
 	r->prompt_tokens = 10001;
-	config.target_count = 2;
+	config.any_count = 2;
 	expect_fault(FAULT_CONTEXT_LENGTH);
 }
 
@@ -256,7 +257,7 @@ a_budget_shrinks_the_bound_to_what_is_affordable(void **state)
 	set_scene();
 	has_budget = true;
 	model[0].price_output = 1999999;
-	config.target_count = 1;
+	config.any_count = 1;
 	for (int64_t left = 132001; left < 2200000; left += 9973) {
 		const struct candidate *c;
 
@@ -307,6 +308,143 @@ huge_numbers_do_not_wrap(void **state)
 	assert_true(r->candidate[0].output_bound > 0);
 }
 
+static void
+the_bound_is_at_the_dearest_tier_that_the_prompt_can_reach(void **state)
+{
+	static const struct price_tier tier = { 50, 3000000, 4000000, -1, -1 };
+
+	(void)state;
+	set_scene();
+	r->max_tokens = 10;
+	for (unsigned i = 0; i < TARGETS; i++) {
+		model[i].tier = &tier;
+		model[i].tier_count = 1;
+	}
+	/* 25 tokens by estimate, and no more than 100: the tier may be reached. */
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(10, 100 * 3000 + 10 * 4000);
+	assert_int_equal(r->candidate[0].input_nano_eur, 25 * 1000);
+	assert_int_equal(r->candidate[0].estimate_nano_eur, 25 * 1000 + 10 * 2000);
+	r->prompt_bound = 50;
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(10, 50 * 1000 + 10 * 2000);
+	r->prompt_tokens = 51;
+	r->prompt_bound = 204;
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(10, 204 * 3000 + 10 * 4000);
+	assert_int_equal(r->candidate[0].estimate_nano_eur, 51 * 3000 + 10 * 4000);
+	/* What a budget affords is counted at the same prices. */
+	has_budget = true;
+	budget.limit = 204 * 3000 + 20 * 4000;
+	r->max_tokens = 1000;
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(20, 204 * 3000 + 20 * 4000);
+}
+
+/* ---- the same model under several names ---- */
+
+static void
+a_model_with_two_names_is_a_candidate_once(void **state)
+{
+	(void)state;
+	set_scene();
+	target[1].twin = &target[0];
+	assert_int_equal(find(), STEP_NEXT);
+	assert_int_equal(r->candidate_count, 2);
+	assert_ptr_equal(r->candidate[1].target, &target[2]);
+	/* Where only the other name is allowed, that is the one. */
+	forbidden = "m0";
+	assert_int_equal(find(), STEP_NEXT);
+	assert_int_equal(r->candidate_count, TARGETS);
+	assert_int_equal(r->candidate[0].excluded, EXCLUDED_NOT_ALLOWED);
+	assert_int_equal(r->candidate[1].excluded, EXCLUDED_NOT);
+	target[1].twin = NULL;
+}
+
+/* ---- weights ---- */
+
+static const struct target *deployment[TARGETS];
+
+static void
+set_weights(double a, double b, double c)
+{
+	const double weight[TARGETS] = { a, b, c };
+
+	set_scene();
+	for (unsigned i = 0; i < TARGETS; i++) {
+		target[i].is_deployment = true;
+		target[i].weight = weight[i];
+		atomic_store(&target[i].turn, 0);
+	}
+}
+
+static void
+draw_weights(unsigned first[TARGETS], unsigned second[TARGETS])
+{
+	const struct target *t[TARGETS] = { &target[0], &target[1], &target[2] };
+	unsigned seen = 0;
+
+	weights_order(t, TARGETS);
+	for (unsigned i = 0; i < TARGETS; i++)
+		seen |= 1u << (t[i] - target);
+	assert_int_equal(seen, 7); /* nobody is lost */
+	first[t[0] - target]++;
+	second[t[1] - target]++;
+	deployment[0] = t[0];
+	deployment[2] = t[2];
+}
+
+static void
+shares_hold_over_every_row_of_requests(void **state)
+{
+	unsigned first[TARGETS] = { 0 }, second[TARGETS] = { 0 };
+
+	(void)state;
+	set_weights(3, 1, 0);
+	for (unsigned n = 1; n <= 4000; n++) {
+		draw_weights(first, second);
+		assert_ptr_equal(deployment[2], &target[2]); /* 0: after the others */
+		assert_in_range(4 * first[0] + 12, 3 * n, 3 * n + 24);
+	}
+	assert_int_equal(second[0] + second[1], 4000);
+	memset(first, 0, sizeof(first));
+	memset(second, 0, sizeof(second));
+	set_weights(1, 1, 2);
+	for (unsigned n = 0; n < 4000; n++)
+		draw_weights(first, second);
+	assert_in_range(first[0], 998, 1002);
+	assert_in_range(first[1], 998, 1002);
+	/* Second place: 1/4 * 1/3 + 1/2 * 1/2 for the first two, the rest for the third.
+	 */
+	assert_in_range(second[0], 1233, 1433);
+	assert_in_range(second[1], 1233, 1433);
+	assert_in_range(second[2], 1233, 1433);
+}
+
+static void
+without_weights_the_order_is_the_files(void **state)
+{
+	const struct target *t[TARGETS] = { &target[0], &target[1], &target[2] };
+
+	(void)state;
+	set_weights(0, 0, 0);
+	for (unsigned n = 0; n < 10; n++) {
+		weights_order(t, TARGETS);
+		assert_ptr_equal(t[0], &target[0]);
+		assert_ptr_equal(t[2], &target[2]);
+	}
+	set_weights(1, 5, 5);
+	for (unsigned i = 0; i < TARGETS; i++)
+		target[i].is_deployment = false;
+	for (unsigned n = 0; n < 10; n++) {
+		weights_order(t, TARGETS);
+		assert_ptr_equal(t[0], &target[0]);
+		assert_ptr_equal(t[2], &target[2]);
+	}
+	weights_order(t, 0);
+	weights_order(t, 1);
+}
+
 int
 main(void)
 {
@@ -326,6 +464,11 @@ main(void)
 		    the_filter_that_emptied_the_list_is_the_one_that_is_told),
 		cmocka_unit_test(the_output_bound_is_the_least_that_somebody_said),
 		cmocka_unit_test(the_bound_expects_the_dearest_of_prices_for_a_prompt),
+		cmocka_unit_test(
+		    the_bound_is_at_the_dearest_tier_that_the_prompt_can_reach),
+		cmocka_unit_test(a_model_with_two_names_is_a_candidate_once),
+		cmocka_unit_test(shares_hold_over_every_row_of_requests),
+		cmocka_unit_test(without_weights_the_order_is_the_files),
 		cmocka_unit_test(a_budget_shrinks_the_bound_to_what_is_affordable),
 		cmocka_unit_test(waiting_is_advised_only_where_it_can_help),
 		cmocka_unit_test(huge_numbers_do_not_wrap),

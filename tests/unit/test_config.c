@@ -273,8 +273,6 @@ nonsense_is_named_with_its_line(void **state)
 		/* of later releases */
 		{ "tls: {cert: x}", "latenza.yaml:1: tls: this release does not have it "
 				    "yet; let a proxy in front end TLS" },
-		{ "models: {}", "models: this release does not have it yet; list what a "
-				"provider serves" },
 		{ "routers: {}", "routers: this release does not have it yet" },
 		{ "guardrails: {}", "guardrails: this release does not have it yet" },
 		{ "policies: []", "policies: this release does not have it yet" },
@@ -397,6 +395,90 @@ nonsense_is_named_with_its_line(void **state)
 		{ "providers: {echo: {models: [echo/x]}}",
 		    "the model \"echo/x\" could also be a model of the provider "
 		    "\"echo\"" },
+		{ "providers: {echo: {models: [{id: a, aliases: [a]}]}}",
+		    "providers.echo.models.aliases: \"a\" is the model's name already" },
+		{ "providers: {echo: {models: [{id: a, aliases: ['b c']}]}}",
+		    "models.aliases: a model's name has 1 to 200 bytes and no blanks" },
+		{ "providers: {echo: {models: [{id: a, aliases: [b]}, b]}}",
+		    "the model \"b\" is listed twice" },
+		{ "providers: {echo: {models: [{id: a, aliases: {}}]}}",
+		    "models.aliases: a map is not" },
+		{ "providers: {echo: {models: [{id: a, base_model: gpt-five}]}}",
+		    "models.base_model: the catalogue knows no model \"gpt-five\"" },
+		{ "providers: {echo: {models: [{id: a, deprecated: soon}]}}",
+		    "models.deprecated: \"soon\" is not" },
+		{ "providers: {echo: {models: [{id: a, vendor: openai}]}}",
+		    "models.vendor: is not known" },
+		{ "providers: {echo: {models: [{id: a, price_tiers: 5}]}}",
+		    "models.price_tiers: 5 is not of the type array" },
+		{ "providers: {echo: {models: [{id: a, price_tiers: [{}]}]}}",
+		    "models.price_tiers: item 0: the member above is missing" },
+		{ "providers: {echo: {models: [{id: a, price_tiers: [{above: 5}]}]}}",
+		    "models.price_tiers: item 0: has no price" },
+		{ "providers: {echo: {models: [{id: a, price_tiers: [{above: 0, "
+		  "price_input_per_mtok: 1}]}]}}",
+		    "models.price_tiers: item 0" },
+		{ "providers: {echo: {models: [{id: a, price_tiers: [{above: 5, "
+		  "price_input_per_mtok: -1}]}]}}",
+		    "models.price_tiers: item 0" },
+		{ "providers: {echo: {models: [{id: a, price_tiers: [{above: 5, input: "
+		  "1}]}]}}",
+		    "models.price_tiers: item 0" },
+		{ "providers: {echo: {models: [{id: a, price_tiers: [{above: 5, "
+		  "price_input_per_mtok: 1}, {above: 5, price_input_per_mtok: 2}]}]}}",
+		    "models.price_tiers: item 1: above, 5, is not more than" },
+		/* public names */
+		{ "models: []", "latenza.yaml:1: models: is not a map of" },
+		{ "models: gpt-4o", "models: is not a map of" },
+		{ "models: {a: b}", "models.a: is not a map; write a: { to: [" },
+		{ "models: {a: {}}", "models.a.to: names no deployment; write to: [" },
+		{ "models: {a: {to: []}}", "models.a.to: names no deployment" },
+		{ "models: {a: {to: {provider: echo, model: m}}}",
+		    "models.a.to: a map is not of the type array" },
+		{ "models: {a: {to: [echo/m]}}", "models.a.to: item 0" },
+		{ "models: {a: {tto: []}}",
+		    "models.a.tto: is not known; did you mean \"to\"?" },
+		{ "models: {'a b': {to: []}}",
+		    "models.a b: a model's name has 1 to 200" },
+		{ "models: {'a*': {to: []}}", "models.a*: a model's name holds no *" },
+		{ "models: {latenza/x: {to: []}}",
+		    "models.latenza/x: names that begin with latenza/" },
+		{ "providers: {echo: {}}\nmodels: {echo/x: {to: []}}",
+		    "latenza.yaml:2: models.echo/x: could also be a model of the "
+		    "provider \"echo\"" },
+		{ "providers: {echo: {}}\nmodels:\n  a:\n    to:\n    - {provider: ecko, "
+		  "model: m}",
+		    "latenza.yaml:5: models.a.provider: there is no provider \"ecko\"; "
+		    "did "
+		    "you mean \"echo\"?" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{model: m}]}}",
+		    "models.a.provider: is missing" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{provider: echo}]}}",
+		    "models.a.model: is missing" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{provider: echo, model: "
+		  "''}]}}",
+		    "models.a.model: a model's name has 1 to 200" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{provider: echo, model: m, "
+		  "weight: -1}]}}",
+		    "models.a.weight: -1 is out of range" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{provider: echo, model: m, "
+		  "weight: heavy}]}}",
+		    "models.a.weight: \"heavy\" is not a number" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{provider: echo, model: m, "
+		  "weigth: 2}]}}",
+		    "models.a.weigth: is not known; did you mean \"weight\"?" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{provider: echo, model: m, "
+		  "id: x}]}}",
+		    "models.a.id: is not known" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{provider: echo, model: m, "
+		  "quality: 7}]}}",
+		    "models.a.quality: 7 is out of range" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{provider: echo, model: m}, "
+		  "{provider: echo, model: m}]}}",
+		    "models.a: the model \"m\" of echo is there twice" },
+		{ "providers: {echo: {}}\nmodels: {a: {to: [{provider: echo, model: "
+		  "echo-1}, {provider: echo, model: echo-embed}]}}",
+		    "models.a: a name is of chat models or of embedding models" },
 		/* keys */
 		{ "keys: []", "keys: is not a map of keys" },
 		{ "keys: {A: {}}", "keys.A: a key's id is made of a-z" },
@@ -881,9 +963,11 @@ static void
 memory_that_runs_out_is_answered_wherever_it_does(void **state)
 {
 	struct config_options o = {
-		.text =
-		    STR_LIT("providers: {echo: {models: [echo-1]}}\n"
-			    "keys: {a: {secret: env:LZ_KEY, budget_monthly_eur: 5}}\n")
+		.text = STR_LIT(
+		    "providers: {echo: {models: [echo-1, {id: x, aliases: "
+		    "[y], price_tiers: [{above: 5, price_input_per_mtok: 1}]}]}}\n"
+		    "models: {m: {to: [{provider: echo, model: echo-1}]}}\n"
+		    "keys: {a: {secret: env:LZ_KEY, budget_monthly_eur: 5}}\n")
 	};
 	bool was_whole = false;
 

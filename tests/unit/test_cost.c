@@ -163,25 +163,73 @@ a_price_needs_both_prices_and_an_exchange_rate(void **state)
 	struct price p;
 
 	(void)state;
-	assert_true(cost_price(&c, &t, &p));
+	assert_true(cost_price(&c, &t, 0, &p));
 	assert_int_equal(p.input, 150000);
 	assert_int_equal(p.output, 600000);
 	assert_int_equal(p.cache_read, 75000);
 	assert_int_equal(p.cache_write, -1);
 	assert_int_equal(p.nano_eur_per_unit, 920000000);
 	m.price_output = -1;
-	assert_false(cost_price(&c, &t, &p));
+	assert_false(cost_price(&c, &t, 0, &p));
 	m.is_embedding = true;
-	assert_true(cost_price(&c, &t, &p));
+	assert_true(cost_price(&c, &t, 0, &p));
 	assert_int_equal(p.output, 0);
 	m.price_input = -1;
-	assert_false(cost_price(&c, &t, &p));
+	assert_false(cost_price(&c, &t, 0, &p));
 	m.price_input = m.price_output = 1;
 	c.fx_nano_eur_per_usd = 0;
-	assert_false(cost_price(&c, &t, &p));
+	assert_false(cost_price(&c, &t, 0, &p));
 	t.provider = &gratis;
-	assert_true(cost_price(&c, &t, &p));
+	assert_true(cost_price(&c, &t, 0, &p));
 	assert_int_equal(p.input + p.output + p.cache_read + p.cache_write, 0);
+}
+
+static void
+a_long_prompt_is_at_its_tiers_prices(void **state)
+{
+	static const struct price_tier tiers[] = { { 200000, 6000000, 22500000, 600000,
+						       -1 },
+		{ 500000, 1000000, 30000000, 100000, 9000000 } };
+	struct config c = { .fx_nano_eur_per_usd = 1000000000 };
+	struct provider paid = { .is_free = false }, gratis = { .is_free = true };
+	struct model_facts m = { .price_input = 3000000,
+		.price_output = 15000000,
+		.price_cache_read = 300000,
+		.price_cache_write = -1,
+		.tier = tiers,
+		.tier_count = 2 };
+	struct target t = { .provider = &paid, .model = &m };
+	static const struct {
+		int64_t prompt, input, output, dearest_input, dearest_output;
+	} cases[] = {
+		{ 0, 3000000, 15000000, 3000000, 15000000 },
+		{ 200000, 3000000, 15000000, 3000000, 15000000 },
+		{ 200001, 6000000, 22500000, 6000000, 22500000 },
+		{ 500000, 6000000, 22500000, 6000000, 22500000 },
+		/* A tier may be cheaper: what is reserved is the dearest on the way. */
+		{ 500001, 1000000, 30000000, 6000000, 30000000 },
+		{ INT64_MAX, 1000000, 30000000, 6000000, 30000000 },
+	};
+	struct price p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_true(cost_price(&c, &t, cases[i].prompt, &p));
+		assert_int_equal(p.input, cases[i].input);
+		assert_int_equal(p.output, cases[i].output);
+		assert_true(cost_price_at_most(&c, &t, cases[i].prompt, &p));
+		assert_int_equal(p.input, cases[i].dearest_input);
+		assert_int_equal(p.output, cases[i].dearest_output);
+	}
+	assert_int_equal(p.cache_write, 9000000);
+	m.price_input = -1; /* a tier alone is no price */
+	assert_false(cost_price(&c, &t, 300000, &p));
+	assert_false(cost_price_at_most(&c, &t, 300000, &p));
+	t.provider = &gratis;
+	assert_true(cost_price(&c, &t, 300000, &p));
+	assert_int_equal(p.input + p.output, 0);
+	assert_true(cost_price_at_most(&c, &t, 300000, &p));
+	assert_int_equal(p.input + p.output, 0);
 }
 
 int
@@ -195,6 +243,7 @@ main(void)
 		cmocka_unit_test(what_does_not_fit_is_the_largest_number),
 		cmocka_unit_test(about_four_bytes_make_a_token),
 		cmocka_unit_test(a_price_needs_both_prices_and_an_exchange_rate),
+		cmocka_unit_test(a_long_prompt_is_at_its_tiers_prices),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -39,7 +39,9 @@ set_scene(size_t count)
 		atomic_store(&cells[i], NULL);
 	for (size_t i = 0; i < 2; i++) {
 		facts[i].id = i == 0 ? STR_LIT("m") : STR_LIT("n");
-		target[i] = (struct target){ &provider, &facts[i], facts[i].id, NULL };
+		target[i] = (struct target){ .provider = &provider,
+			.model = &facts[i],
+			.upstream_model = facts[i].id };
 	}
 	r->attempt_count = 0;
 }

@@ -35,7 +35,9 @@ make(void)
 	struct fixture *f = arena_alloc(arena, sizeof *f);
 
 	provider.base_url = STR_LIT("http://base/v1");
-	target = (struct target){ &provider, &facts, STR_LIT("up\"stream"), NULL };
+	target = (struct target){ .provider = &provider,
+		.model = &facts,
+		.upstream_model = STR_LIT("up\"stream") };
 	f->r.arena = arena;
 	f->r.config = &config;
 	f->r.worker = &worker;

@@ -1008,6 +1008,37 @@ a_missing_price_is_unknown_and_never_zero(void **state)
 	assert_int_equal(told_count("price.missing", "gpt-4o"), 1);
 }
 
+/* The prompt that the provider counted decides, cached tokens included. */
+static void
+a_long_prompt_is_charged_at_its_tier(void **state)
+{
+	static const struct price_tier tier = { 100, 4000000, 9000000, 1000000, 5000000 };
+	struct attempt *a;
+	struct record_settle s;
+	int64_t input = model.price_input;
+
+	(void)state;
+	model.tier = &tier;
+	model.tier_count = 1;
+	a = sent();
+	a->has_usage = true;
+	a->usage = (struct record_usage){ .input = 60, .cache_read = 41, .output = 1 };
+	key_settle(r, a);
+	s = last_record().settle;
+	assert_int_equal(s.state, CHARGE_ACTUAL);
+	assert_int_equal(s.price_input, 4000000);
+	assert_int_equal(s.price_output, 9000000);
+	assert_int_equal(s.price_cache_read, 1000000);
+	assert_int_equal(a->cost_nano_eur,
+	    ((60 * 4000 + 41 * 1000 + 9000) * s.fx_nano + 999999999) / 1000000000);
+	a = sent();
+	a->has_usage = true;
+	a->usage = (struct record_usage){ .input = 60, .cache_read = 40, .output = 1 };
+	key_settle(r, a);
+	assert_int_equal(last_record().settle.price_input, input);
+	model.tier_count = 0;
+}
+
 static void
 counts_that_cannot_be_true_are_replaced(void **state)
 {
@@ -1198,6 +1229,7 @@ main(void)
 		TEST(a_refusal_inside_a_stream_owes_nothing_and_a_failure_does),
 		TEST(what_nobody_knows_is_charged_as_the_operator_chose),
 		TEST(a_missing_price_is_unknown_and_never_zero),
+		TEST(a_long_prompt_is_charged_at_its_tier),
 		TEST(counts_that_cannot_be_true_are_replaced),
 		TEST(each_count_alone_can_make_usage_untrue),
 		TEST(a_price_beyond_reason_charges_the_largest_amount),

@@ -23,7 +23,9 @@ fresh(void)
 	(void)snprintf(name, sizeof(name), "live-%u", count++);
 	provider.name = lz_strz(name);
 	facts.id = STR_LIT("m");
-	target = (struct target){ &provider, &facts, STR_LIT("m"), NULL };
+	target = (struct target){
+		.provider = &provider, .model = &facts, .upstream_model = STR_LIT("m")
+	};
 	return live_of(&target);
 }
 
@@ -222,8 +224,8 @@ models_that_nobody_listed_share_their_providers_cell(void **state)
 	struct provider p = { .name = STR_LIT("shared") };
 	struct model_facts a = { .id = STR_LIT("shared/a") },
 			   b = { .id = STR_LIT("shared/b") };
-	struct target x = { &p, &a, STR_LIT("a"), NULL },
-		      y = { &p, &b, STR_LIT("b"), NULL };
+	struct target x = { .provider = &p, .model = &a, .upstream_model = STR_LIT("a") },
+		      y = { .provider = &p, .model = &b, .upstream_model = STR_LIT("b") };
 
 	(void)state;
 	assert_ptr_equal(live_of(&x), live_of(&y));

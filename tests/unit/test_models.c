@@ -84,7 +84,7 @@ every_row_of_the_catalogue_makes_sense(void **state)
 	json_t *j = json_parse(lz_strn(models_json, models_json_len), &e),
 	       *models = json_object_get(j, "models");
 	const json_t *vendors = json_object_get(j, "vendors");
-	size_t i, sources = json_array_size(json_object_get(j, "sources"));
+	size_t i, sources = json_array_size(json_object_get(j, "sources")), unpriced = 0;
 	json_t *m;
 
 	(void)state;
@@ -106,11 +106,15 @@ every_row_of_the_catalogue_makes_sense(void **state)
 		if (context >= 0 && context < json_get_int(m, "max_output_tokens", 0))
 			fail_msg(
 			    "%s: context_window and max_output_tokens are swapped", id);
-		if (json_object_get(m, "price_input_per_mtok") == NULL ||
-		    json_object_get(m, "price_output_per_mtok") == NULL ||
-		    json_object_get(m, "price_date") == NULL ||
-		    json_array_size(source) == 0)
-			fail_msg("%s: has no price, no date or no source", id);
+		if (json_array_size(source) == 0 ||
+		    (json_object_get(m, "price_input_per_mtok") != NULL) !=
+			(json_object_get(m, "price_date") != NULL))
+			fail_msg("%s: has no source, or a price without a date", id);
+		unpriced += json_object_get(m, "price_input_per_mtok") == NULL;
+		/* Zero is what a source writes that does not know. */
+		if (json_object_get(m, "price_input_per_mtok") != NULL &&
+		    json_number_value(json_object_get(m, "price_input_per_mtok")) == 0)
+			fail_msg("%s: costs nothing", id);
 		for (size_t k = 0; k < json_array_size(source); k++)
 			assert_true((size_t)json_integer_value(
 					json_array_get(source, k)) < sources);
@@ -123,7 +127,369 @@ every_row_of_the_catalogue_makes_sense(void **state)
 				fail_msg("%s: is there twice", id);
 		}
 	}
+	assert_in_range(unpriced, 0, 3); /* who has none is known to have none */
+	assert_in_range(json_get_int(j, "quality_source", -1), 0, (uintmax_t)sources - 1);
 	json_decref(j);
+}
+
+/* What the program makes of it: every vendor's models through a provider of theirs. */
+static void
+what_is_known_only_of_a_dated_id_is_asked_for_without_the_date(void **state)
+{
+	static const struct {
+		const char *asked, *upstream;
+	} cases[] = {
+		{ "claude-3-5-sonnet", "claude-3-5-sonnet-20241022" },
+		{ "claude-3-5-sonnet-20240620", "claude-3-5-sonnet-20240620" },
+		{ "claude-3-7-sonnet-latest", "claude-3-7-sonnet-20250219" },
+		{ "claude-opus-4", "claude-opus-4-20250514" },
+		{ "claude-haiku-4-5", "claude-haiku-4-5" },
+	};
+	struct config *c = load_fine(
+	    "providers: {anthropic: {plugin: anthropic, api_keys: [env:LZ_KEY]}}");
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		assert_int_equal(look_up(c, cases[i].asked, NULL), 1);
+		/* It is what allowlists and traces call it, too. */
+		assert_true(str_is(found[0]->model->id, cases[i].asked));
+		assert_true(str_is(found[0]->upstream_model, cases[i].upstream));
+		assert_true(found[0]->model->price_input > 0);
+	}
+	drop(c);
+}
+
+static bool
+is_dated(const char *id, char *bare)
+{
+	size_t n = strlen(id);
+	const char *form = n > 11 && id[n - 3] == '-' ? "-dddd-dd-dd" : "-dddddddd";
+	size_t len = strlen(form);
+
+	for (size_t i = 0; n > len && i < len; i++) {
+		char ch = id[n - len + i];
+
+		if (form[i] == 'd' ? ch < '0' || ch > '9' : ch != '-')
+			return false;
+	}
+	(void)snprintf(bare, 100, "%.*s", (int)(n - len), id);
+	return n > len;
+}
+
+static void
+every_dated_id_of_the_catalogue_has_a_name_without_its_date(void **state)
+{
+	struct config *c = load_fine("providers:\n  openai: {api_keys: [env:LZ_KEY]}\n"
+				     "  anthropic: {api_keys: [env:LZ_KEY]}\n");
+	unsigned dated = 0;
+
+	(void)state;
+	for (size_t i = 0; i < c->target_count; i++) {
+		char bare[100];
+
+		if (!is_dated(c->target[i].model->id.ptr, bare))
+			continue;
+		dated++;
+		if (look_up(c, bare, NULL) != 1)
+			fail_msg(
+			    "%s: nobody answers to %s", c->target[i].model->id.ptr, bare);
+	}
+	assert_in_range(dated, 35, 100);
+	drop(c);
+}
+
+static void
+tiers_come_from_the_catalogue_and_from_the_file(void **state)
+{
+	struct config *c = load_fine(
+	    "providers:\n  openai: {api_keys: [env:LZ_KEY]}\n"
+	    "  own: {plugin: openai, api_keys: [env:LZ_KEY], models: [gpt-5.5,"
+	    " {id: gpt-5.4, price_tiers: []}, {id: x, price_input_per_mtok: 1,"
+	    " price_output_per_mtok: 4, price_cached_input_per_mtok: 0.5, price_tiers:"
+	    " [{above: 10, price_input_per_mtok: 2}, {above: 20, price_output_per_mtok:"
+	    " 9.5}]}]}\n");
+	const struct price_tier *t;
+
+	(void)state;
+	assert_int_equal(look_up(c, "gpt-5.5", NULL), 2);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(found[i]->model->context_window, 1050000);
+		assert_int_equal(found[i]->model->tier_count, 1);
+		t = &found[i]->model->tier[0];
+		assert_int_equal(t->above, 271999);
+		assert_int_equal(t->input, 10000000);
+		assert_int_equal(t->output, 45000000);
+		assert_int_equal(t->cache_read, 1000000);
+		assert_int_equal(t->cache_write, -1);
+	}
+	assert_int_equal(look_up(c, "own/gpt-5.4", NULL), 1);
+	assert_int_equal(found[0]->model->tier_count, 0);
+	assert_int_equal(look_up(c, "x", NULL), 1);
+	assert_int_equal(found[0]->model->tier_count, 2);
+	t = found[0]->model->tier;
+	/* What a tier does not say is the model's own. */
+	assert_int_equal(t[0].input, 2000000);
+	assert_int_equal(t[0].output, 4000000);
+	assert_int_equal(t[0].cache_read, 500000);
+	assert_int_equal(t[1].input, 1000000);
+	assert_int_equal(t[1].output, 9500000);
+	drop(c);
+}
+
+static void
+facts_say_where_they_are_from_until_somebody_changes_them(void **state)
+{
+	struct config *c =
+	    load_fine("providers: {openai: {api_keys: [env:LZ_KEY], models: [gpt-4o,"
+		      " {id: gpt-4.1, price_input_per_mtok: 1, quality: 0.4}]}}");
+
+	(void)state;
+	assert_int_equal(look_up(c, "gpt-4o", NULL), 1);
+	assert_true(str_starts(found[0]->model->quality_source, "artificialanalysis"));
+	assert_true(str_starts(found[0]->model->price_source, "pydantic/genai-prices"));
+	assert_int_equal(look_up(c, "gpt-4.1", NULL), 1);
+	assert_null(found[0]->model->quality_source.ptr);
+	assert_null(found[0]->model->price_source.ptr);
+	assert_null(found[0]->model->price_date.ptr);
+	drop(c);
+}
+
+static void
+a_base_model_lends_its_facts_and_not_its_name(void **state)
+{
+	struct config *c = load_fine(
+	    "providers: {local: {plugin: compatible, base_url: 'http://a', models:"
+	    " [{id: sonnet, base_model: claude-3-5-sonnet, quality: 0.5},"
+	    " {id: four, base_model: openai/gpt-4o, aliases: [vier]}]}}");
+
+	(void)state;
+	assert_int_equal(look_up(c, "sonnet", NULL), 1);
+	assert_int_equal(found[0]->model->price_input, 3000000);
+	assert_true(found[0]->model->quality == 0.5);
+	assert_true(str_is(found[0]->upstream_model, "sonnet"));
+	assert_int_equal(look_up(c, "vier", NULL), 1);
+	assert_true(str_is(found[0]->model->id, "vier"));
+	assert_true(str_is(found[0]->upstream_model, "four"));
+	assert_int_equal(found[0]->model->price_input, 2500000);
+	drop(c);
+}
+
+/* ---- names of `models:` ---- */
+
+static const char azure[] =
+    "providers:\n"
+    "  azure: {plugin: openai, api_keys: [env:LZ_KEY], base_url: 'http://az',\n"
+    "    models: [{id: listed, upstream_model: up, price_input_per_mtok: 7}]}\n"
+    "  openai: {api_keys: [env:LZ_KEY]}\n"
+    "models:\n"
+    "  gpt-4o: { to: [ { provider: azure, model: prod-4o, weight: 3 },"
+    " { provider: openai, model: gpt-4o } ] }\n"
+    "  other/name: { to: [ { provider: azure, model: listed, quality: 0.9 },"
+    " { provider: azure, model: x, weight: 0, base_model: gpt-4.1-mini,"
+    " price_output_per_mtok: 9 } ] }\n";
+
+static void
+a_public_name_stands_for_its_deployments(void **state)
+{
+	struct config *c = load_fine(azure);
+
+	(void)state;
+	assert_int_equal(look_up(c, "gpt-4o", NULL), 2);
+	assert_true(str_is(found[0]->provider->name, "azure"));
+	assert_true(str_is(found[0]->upstream_model, "prod-4o"));
+	assert_true(str_is(found[0]->model->id, "gpt-4o"));
+	assert_true(found[0]->is_deployment && found[0]->weight == 3);
+	/* Nobody knows prod-4o: it is what its public name says. */
+	assert_int_equal(found[0]->model->price_input, 2500000);
+	assert_true(str_is(found[1]->provider->name, "openai"));
+	assert_true(found[1]->weight == 1);
+
+	assert_int_equal(look_up(c, "other/name", NULL), 2);
+	assert_true(str_is(found[0]->upstream_model, "up"));
+	assert_int_equal(found[0]->model->price_input, 7000000);
+	assert_true(found[0]->model->quality == 0.9);
+	assert_int_equal(found[1]->model->price_input, 400000);
+	assert_int_equal(found[1]->model->price_output, 9000000);
+	assert_true(found[1]->weight == 0);
+	drop(c);
+}
+
+static void
+a_public_name_takes_the_place_of_the_catalogues(void **state)
+{
+	struct arena *memory = arena_new(65536);
+	struct config *c = load_fine(azure);
+	unsigned openai = 0;
+
+	(void)state;
+	/* The provider's own is still reached through the provider. */
+	assert_int_equal(look_up(c, "openai/gpt-4o", NULL), 1);
+	assert_false(found[0]->is_deployment);
+	assert_true(found[0]->is_shadowed && !found[0]->is_any);
+	/* No strategy goes around the name. */
+	for (size_t i = 0; i < c->any_count; i++)
+		openai += str_is(c->any[i]->model->id, "gpt-4o");
+	assert_int_equal(openai, 2);
+	/* What is known of a deployment is known of it under its provider's name. */
+	assert_int_equal(look_up(c, "azure/prod-4o", memory), 1);
+	assert_ptr_equal(found[0], &made);
+	assert_true(str_is(made.model->id, "azure/prod-4o"));
+	assert_int_equal(made.model->price_input, 2500000);
+	assert_true(str_is(c->name[0].id, "gpt-4o"));
+	assert_true(str_is(c->name[1].id, "other/name"));
+	for (size_t i = 2; i < c->name_count; i++)
+		assert_false(str_is(c->name[i].id, "gpt-4o"));
+	drop(c);
+	arena_free(memory);
+}
+
+static void
+a_name_whose_providers_were_left_out_means_nothing_else(void **state)
+{
+	struct config *c =
+	    load_fine("providers:\n  openai: {api_keys: [env:LZ_KEY]}\n"
+		      "  eu: {plugin: openai, api_keys: [env:LZ_UNSET], optional: true}\n"
+		      "models: {gpt-4o: {to: [{provider: eu, model: gpt-4o}]}}\n");
+
+	(void)state;
+	expect_warning(c, "models.gpt-4o: is left out with its provider eu");
+	expect_warning(c, "models.gpt-4o: no deployment of it is left");
+	assert_int_equal(look_up(c, "gpt-4o", NULL), 0);
+	assert_int_equal(look_up(c, "openai/gpt-4o", NULL), 1);
+	drop(c);
+}
+
+static void
+a_strategy_may_choose_every_model_once(void **state)
+{
+	struct config *c = load_fine(
+	    "providers:\n  anthropic: {api_keys: [env:LZ_KEY]}\n"
+	    "  openai: {api_keys: [env:LZ_KEY], models: [o1, gpt-3.5-turbo-16k,"
+	    " gpt-4o, gpt-4o-2024-05-13, gpt-4o-2024-08-06, text-embedding-3-small]}\n"
+	    "models: {smart: {to: [{provider: openai, model: o1}]}}\n");
+
+	(void)state;
+	for (size_t i = 0; i < c->any_count; i++) {
+		const struct target *t = c->any[i];
+
+		assert_false(t->model->is_embedding);
+		if (str_starts(t->provider->name, "anthropic"))
+			assert_false(t->model->is_deprecated);
+		if (t->twin != NULL)
+			assert_null(t->twin->twin);
+	}
+	assert_int_equal(look_up(c, "smart", NULL), 1);
+	assert_true(str_is(found[0]->twin->model->id, "o1"));
+	assert_int_equal(look_up(c, "gpt-4o-2024-08-06", NULL), 1);
+	assert_true(str_is(found[0]->twin->model->id, "gpt-4o"));
+	assert_int_equal(look_up(c, "gpt-4o-2024-05-13", NULL), 1);
+	assert_null(found[0]->twin); /* it has its own price */
+	drop(c);
+}
+
+/* ---- an installation's own catalogue ---- */
+
+static struct config *
+load_catalogue(const char *text, bool may_fail)
+{
+	static char folder[] = "/tmp/lz-catalogue-XXXXXX";
+	static bool is_made;
+	char path[80];
+	struct config *c;
+	FILE *f;
+
+	if (!is_made)
+		assert_non_null(mkdtemp(folder));
+	is_made = true;
+	(void)snprintf(path, sizeof(path), "%s/own.yaml", folder);
+	f = fopen(path, "w");
+	assert_non_null(f);
+	(void)fputs(text, f);
+	(void)fclose(f);
+	(void)snprintf(path, sizeof(path), "%s/latenza.yaml", folder);
+	c = load_with((struct config_options){ .path = path },
+	    "catalogue: own.yaml\nproviders:\n  openai: {api_keys: [env:LZ_KEY]}\n"
+	    "  anthropic: {api_keys: [env:LZ_KEY]}\n");
+	if (c == NULL && !may_fail)
+		fail_msg("%s", told.ptr);
+	(void)snprintf(path, sizeof(path), "%s/own.yaml", folder);
+	(void)unlink(path);
+	return c;
+}
+
+static void
+an_installations_catalogue_goes_before_the_one_that_is_carried(void **state)
+{
+	struct config *c = load_catalogue(
+	    "models:\n"
+	    "  - { vendor: openai, id: gpt-4o, price_input_per_mtok: 1.25,"
+	    " price_date: 2026-11-01, price_source: our contract }\n"
+	    "  - { vendor: openai, id: gpt-7-2027-01-02, aliases: [gpt-7],"
+	    " context_window: 500, price: free }\n"
+	    "  - { vendor: anthropic, id: claude-3-5-sonnet, quality: 0.25 }\n"
+	    "  - { vendor: anthropic, id: claude-opus-4-20250514, quality: 0.75 }\n",
+	    false);
+
+	(void)state;
+	assert_int_equal(look_up(c, "gpt-4o", NULL), 1);
+	assert_int_equal(found[0]->model->price_input, 1250000);
+	assert_int_equal(found[0]->model->price_output, 10000000);
+	assert_true(str_is(found[0]->model->price_date, "2026-11-01"));
+	assert_true(str_is(found[0]->model->price_source, "our contract"));
+	assert_int_equal(look_up(c, "gpt-7", NULL), 1);
+	assert_int_equal(found[0]->model->price_input, 0);
+	assert_true(str_is(found[0]->upstream_model, "gpt-7-2027-01-02"));
+	/* An alias becomes a model of its own, still served by what it stood for. */
+	assert_int_equal(look_up(c, "claude-3-5-sonnet", NULL), 1);
+	assert_true(found[0]->model->quality == 0.25);
+	assert_true(str_is(found[0]->upstream_model, "claude-3-5-sonnet-20241022"));
+	/* A model that changed keeps its aliases, which change with it. */
+	assert_int_equal(look_up(c, "claude-opus-4", NULL), 1);
+	assert_true(found[0]->model->quality == 0.75);
+	drop(c);
+}
+
+static void
+nonsense_in_a_catalogue_is_named_with_its_file_and_line(void **state)
+{
+	static const struct {
+		const char *text, *sentence;
+	} cases[] = {
+		{ "5", "own.yaml" },
+		{ "- gpt-4o", "own.yaml:1: is not a list of models; write models:" },
+		{ "models: {}", "own.yaml:1: models: is not a list of models" },
+		{ "model: []", "own.yaml:1: model: is not known" },
+		{ "models:\n- gpt-4o",
+		    "models.vendor: is missing or no name; write the plugin" },
+		{ "models:\n- {id: x}", "own.yaml:2: models.vendor: is missing" },
+		{ "models:\n- {vendor: OPEN AI, id: x}",
+		    "models.vendor: is missing or no" },
+		{ "models:\n- {vendor: openai}", "own.yaml:2: models.id: is missing" },
+		{ "models:\n- {vendor: openai, id: x,\n   price_input: 1}",
+		    "own.yaml:3: models.price_input: is not known" },
+		{ "models:\n- {vendor: openai, id: x,\n   price_input_per_mtok: -1}",
+		    "own.yaml:3: models.price_input_per_mtok: -1 is out of range" },
+		{ "models:\n- {vendor: openai, id: x, price_date: soon}",
+		    "models.price_date: \"soon\" is not" },
+		{ "models:\n- {vendor: openai, id: x, source: [1]}",
+		    "models.source: is not known" },
+		{ "models: [", "own.yaml" },
+		{ "models: []\nmodels: []", "own.yaml:2" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct config *c = load_catalogue(cases[i].text, true);
+
+		if (c != NULL)
+			fail_msg("accepted: %s", cases[i].text);
+		if (strstr(told.ptr, cases[i].sentence) == NULL)
+			fail_msg(
+			    "\"%s\" is not said; told: %s", cases[i].sentence, told.ptr);
+	}
+	expect_refusal("catalogue: /nowhere/own.yaml",
+	    "latenza.yaml:1: catalogue: /nowhere/own.yaml: cannot be opened");
+	expect_refusal("catalogue: [1]", "catalogue: a list is not a text");
 }
 
 static void
@@ -155,6 +521,7 @@ a_providers_own_list_replaces_the_catalogues_and_knows_its_facts(void **state)
 
 	(void)state;
 	assert_int_equal(c->target_count, 3);
+	assert_int_equal(c->name_count, 3);
 	assert_int_equal(look_up(c, "gpt-4o", NULL), 1);
 	assert_int_equal(found[0]->model->context_window, 128000);
 	assert_int_equal(look_up(c, "gpt-4.1", NULL), 1);
@@ -167,6 +534,19 @@ a_providers_own_list_replaces_the_catalogues_and_knows_its_facts(void **state)
 	assert_int_equal(found[0]->model->price_output, 0);
 	assert_true(found[0]->model->quality == 0.5);
 	assert_int_equal(look_up(c, "gpt-4o-mini", NULL), 0);
+	drop(c);
+}
+
+static void
+a_preset_brings_the_models_of_the_plugin_that_it_names(void **state)
+{
+	struct config *c = load_fine("providers: {mine: {preset: openai, api_keys: "
+				     "[env:LZ_KEY]}, other: {preset: openai, api_keys: "
+				     "[env:LZ_KEY], models: [gpt-4o, '*']}}");
+
+	(void)state;
+	assert_int_equal(look_up(c, "gpt-4o", NULL), 2);
+	assert_int_equal(look_up(c, "mine/gpt-4o-mini", NULL), 1);
 	drop(c);
 }
 
@@ -373,9 +753,25 @@ main(void)
 		    a_catalogue_name_is_served_by_every_provider_of_its_vendor_in_file_order),
 		cmocka_unit_test(facts_come_from_the_catalogue),
 		cmocka_unit_test(every_row_of_the_catalogue_makes_sense),
+		cmocka_unit_test(
+		    what_is_known_only_of_a_dated_id_is_asked_for_without_the_date),
+		cmocka_unit_test(
+		    every_dated_id_of_the_catalogue_has_a_name_without_its_date),
+		cmocka_unit_test(tiers_come_from_the_catalogue_and_from_the_file),
+		cmocka_unit_test(
+		    facts_say_where_they_are_from_until_somebody_changes_them),
+		cmocka_unit_test(a_base_model_lends_its_facts_and_not_its_name),
+		cmocka_unit_test(a_public_name_stands_for_its_deployments),
+		cmocka_unit_test(a_public_name_takes_the_place_of_the_catalogues),
+		cmocka_unit_test(a_name_whose_providers_were_left_out_means_nothing_else),
+		cmocka_unit_test(a_strategy_may_choose_every_model_once),
+		cmocka_unit_test(
+		    an_installations_catalogue_goes_before_the_one_that_is_carried),
+		cmocka_unit_test(nonsense_in_a_catalogue_is_named_with_its_file_and_line),
 		cmocka_unit_test(prices_of_six_decimals_are_exact_in_pico_usd),
 		cmocka_unit_test(
 		    a_providers_own_list_replaces_the_catalogues_and_knows_its_facts),
+		cmocka_unit_test(a_preset_brings_the_models_of_the_plugin_that_it_names),
 		cmocka_unit_test(a_star_in_the_list_adds_the_catalogues),
 		cmocka_unit_test(
 		    a_free_provider_costs_nothing_whatever_the_catalogue_says),

@@ -119,7 +119,7 @@ what_the_attempts_ended_in_is_what_the_caller_hears(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
 		set_scene();
-		config.target_count = 1;
+		config.any_count = 1;
 		assert_int_equal(find(), STEP_NEXT);
 		assert_int_equal(policy_next(r), STEP_NEXT);
 		fail_attempt(cases[i].blame, cases[i].status);
@@ -145,7 +145,7 @@ static void
 begin_alone(void)
 {
 	set_scene();
-	config.target_count = 1;
+	config.any_count = 1;
 	config.retry_wait_ms = 1000;
 	assert_int_equal(find(), STEP_NEXT);
 	assert_int_equal(policy_next(r), STEP_NEXT);
@@ -260,7 +260,7 @@ who_waited_in_vain_hears_when_to_come_again(void **state)
 {
 	(void)state;
 	set_scene();
-	config.target_count = 1;
+	config.any_count = 1;
 	config.retry_wait_ms = 150;
 	break_down(0);
 	assert_int_equal(live_begin(live_of(&target[0]), loop_now(loop)->mono_us, false),

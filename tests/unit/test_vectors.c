@@ -300,7 +300,9 @@ set_up(void **state)
 
 	(void)state;
 	loop_start();
-	target = (struct target){ &provider, &facts, STR_LIT("up"), NULL };
+	target = (struct target){
+		.provider = &provider, .model = &facts, .upstream_model = STR_LIT("up")
+	};
 	loop = loop_new(&e);
 	worker.loop = loop;
 	return loop != NULL ? 0 : -1;
