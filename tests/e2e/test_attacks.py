@@ -30,7 +30,7 @@ PATIENT = 1000  # a client whose place was taken by another tries so often; how 
 SLACK = 12 * MIB  # what the good client, the allocator's arenas and the storage thread may take meanwhile
 
 
-def wait_for(what, seconds=30):
+def wait_for(what, seconds=90):
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if what():

@@ -51,7 +51,8 @@ def flooded(make_gateway, provider):
     """A gateway without a free descriptor, with a kept client, a running stream, and a queue of clients outside."""
     step = threading.Semaphore(0)
     with Provider(("other-1",)) as other:
-        gateway = make_gateway(provider=provider, config={"workers": 1})
+        # one attempt: a second may find the descriptor that the first gave back
+        gateway = make_gateway(provider=provider, config={"workers": 1, "routing": {"attempts": 1}})
         providers = dict(gateway.config["providers"])
         providers["other"] = {**providers["fake"], "base_url": other.base_url,
                               "models": [{**providers["fake"]["models"][0], "id": "other-1"}]}

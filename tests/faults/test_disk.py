@@ -52,7 +52,8 @@ def disk(tmp_path, bad_disk):
     return Disk(tmp_path, bad_disk)
 
 
-def until(what, seconds=20):
+def until(what, seconds=120):
+    """The seconds are for machines that do other things, too; who waits is let go at once."""
     end = time.monotonic() + seconds
     while not (result := what()):
         assert time.monotonic() < end, "it did not come to that"

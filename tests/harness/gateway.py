@@ -97,7 +97,7 @@ class Gateway:
             self.wait_ready()
         return self
 
-    def wait_ready(self, seconds=20):
+    def wait_ready(self, seconds=90):
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             if self.process.poll() is not None:
