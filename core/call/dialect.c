@@ -11,7 +11,7 @@
 #include "call/attempt.h"
 
 enum {
-	EDITS = 4 + JSCAN_MEMBERS / 2, /* what is put in, and what is left out */
+	EDITS = 5 + JSCAN_MEMBERS / 2, /* what is put in, and what is left out */
 	URL_BYTES = 8192
 };
 
@@ -211,6 +211,92 @@ edit_usage(struct call *c, struct edit *e, size_t *n)
 				     : STR_LIT("\"include_usage\":true"));
 }
 
+/* ---- what a provider does not take of messages ---- */
+
+static bool
+is_left_out(const struct call *c, lz_str key)
+{
+	const lz_str *names;
+	size_t n = visit_left_out(c->visit, &names);
+
+	for (size_t i = 0; i < n; i++)
+		if (str_eq(names[i], key))
+			return true;
+	return false;
+}
+
+static void add_lightened(const struct call *c, struct buf *out, lz_str list);
+
+static void
+add_light_object(const struct call *c, struct buf *out, lz_str object)
+{
+	struct jscan_member m;
+	bool is_first = true;
+
+	buf_add_char(out, '{');
+	while (jscan_next(&object, &m)) {
+		if (is_left_out(c, m.key))
+			continue;
+		buf_add_z(out, is_first ? "\"" : ",\"");
+		buf_add_str(out, m.key);
+		buf_add_z(out, "\":");
+		if (m.type == JSCAN_ARRAY && jscan_key_is(m.key, "tool_calls"))
+			add_lightened(c, out, m.value);
+		else
+			buf_add_str(out, m.value);
+		is_first = false;
+	}
+	buf_add_char(out, '}');
+}
+
+/* Messages, or the tool calls of one. */
+static void
+add_lightened(const struct call *c, struct buf *out, lz_str list)
+{
+	bool is_first = true;
+	lz_str item;
+
+	buf_add_char(out, '[');
+	while (jscan_next_item(&list, &item)) {
+		if (!is_first)
+			buf_add_char(out, ',');
+		if (item.ptr[0] == '{')
+			add_light_object(c, out, item);
+		else
+			buf_add_str(out, item);
+		is_first = false;
+	}
+	buf_add_char(out, ']');
+}
+
+/* A name that is nowhere in the text as a key would be is left out already. */
+static bool
+holds_any(const struct call *c, lz_str text)
+{
+	const lz_str *names;
+	size_t n = visit_left_out(c->visit, &names);
+
+	for (size_t i = 0; i < n; i++)
+		if (memmem(text.ptr, text.len, names[i].ptr, names[i].len) != NULL)
+			return true;
+	return false;
+}
+
+static void
+edit_messages(struct call *c, struct edit *e, size_t *n)
+{
+	const struct jscan_member *m = jscan_find(&c->r->scan, "messages");
+	struct buf light;
+
+	if (m == NULL || m->type != JSCAN_ARRAY || !holds_any(c, m->value))
+		return;
+	buf_init(&light, m->value.len + 2);
+	add_lightened(c, &light, m->value);
+	replace(e, n, m->value,
+	    light.failed ? STR_NONE : arena_copy(c->r->arena, buf_str(&light)));
+	buf_free(&light);
+}
+
 static int
 by_place(const void *a, const void *b)
 {
@@ -253,6 +339,7 @@ splice(struct call *c, struct upstream_request *q)
 	if (c->r->kind == REQUEST_CHAT) {
 		edit_limit(c, e, &n);
 		edit_usage(c, e, &n);
+		edit_messages(c, e, &n);
 	}
 	if (c->a->target->provider->drop_count > 0)
 		edit_dropped(c, e, &n);

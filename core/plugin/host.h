@@ -172,6 +172,8 @@ struct visit {
 
 	/* what was said */
 	lz_str limit_name;
+	lz_str left_out[VISIT_LEFT_OUT];
+	size_t left_out_count;
 	lz_fault fault;
 	bool has_fault;
 	lz_str reason_code, reason_message;

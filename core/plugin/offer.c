@@ -367,6 +367,23 @@ offer_limit_as(lz_call *c, lz_str name)
 	return v->limit_name.ptr != NULL ? LZ_OK : LZ_E_NOMEM;
 }
 
+static int32_t
+offer_leave_out(lz_call *c, lz_str member)
+{
+	struct visit *v = provider_of(c);
+	lz_str kept;
+
+	if (v == NULL || member.len == 0 || member.len > LIMIT_NAME_BYTES)
+		return LZ_E_INVALID;
+	if (v->left_out_count == VISIT_LEFT_OUT)
+		return LZ_E_LIMIT;
+	kept = keep_text(v, member, LIMIT_NAME_BYTES);
+	if (kept.ptr == NULL)
+		return LZ_E_NOMEM;
+	v->left_out[v->left_out_count++] = kept;
+	return LZ_OK;
+}
+
 static bool
 is_parameter(lz_str s)
 {
@@ -517,6 +534,7 @@ offer_fill(lz_host *h)
 	h->emit = offer_emit;
 	h->usage = offer_usage;
 	h->limit_as = offer_limit_as;
+	h->leave_out = offer_leave_out;
 	h->dropped = offer_dropped;
 	h->fail = offer_fail;
 	h->http = later_http;

@@ -528,6 +528,13 @@ visit_limit_name(const struct visit *v)
 	return v->limit_name;
 }
 
+size_t
+visit_left_out(const struct visit *v, const lz_str **names)
+{
+	*names = v->left_out;
+	return v->left_out_count;
+}
+
 /* After reply(), event(), end(), classify(): there is no "later" for these. */
 static int32_t
 finished(struct visit *v, int32_t result, int32_t decision)

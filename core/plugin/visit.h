@@ -55,6 +55,12 @@ int32_t visit_build(struct visit *v, lz_http *out, visit_done_fn *done, void *ar
 /* What lz->limit_as() said in build(): the member that carries the output limit. Absent:
  * as the caller wrote it. */
 lz_str visit_limit_name(const struct visit *v);
+/* What lz->leave_out() named in build(): members of messages and of their tool calls that
+ * this provider does not take. */
+enum {
+	VISIT_LEFT_OUT = 4
+};
+size_t visit_left_out(const struct visit *v, const lz_str **names);
 /* LZ_OK or < 0; of a reply also LZ_AS_IT_CAME. LZ_E_GONE: the visit was ended from
  * inside the call. */
 int32_t visit_reply(struct visit *v, const lz_reply *r);

@@ -86,6 +86,10 @@ build(void *self, lz_call *c, lz_http *out)
 	const struct openai *o = self;
 	const lz_target *target = lz->chosen(c);
 
+	/* What other providers' turns carry for their own next one: OpenAI refuses
+	 * members of messages that it does not know. */
+	(void)lz->leave_out(c, lz_strz("extra_content"));
+	(void)lz->leave_out(c, lz_strz("reasoning_content"));
 	if (target != NULL && wants_new_limit(target->upstream_model))
 		(void)lz->limit_as(c, lz_strz("max_completion_tokens"));
 	if (o->organization.len == 0 && o->project.len == 0)

@@ -256,6 +256,8 @@ typedef struct lz_host {
     int32_t  (*usage)(lz_call *c, const lz_usage *u);            /* cumulative; the last one counts */
     int32_t  (*limit_as)(lz_call *c, lz_str name); /* in build(): the body that the host makes carries the output limit
                                                     under this name, whatever the caller called it */
+    int32_t  (*leave_out)(lz_call *c, lz_str member); /* in build(): the body that the host makes is without this member of
+                                                    messages and of their tool calls; 4 names at most */
     int32_t  (*dropped)(lz_call *c, lz_str param);               /* in build(): this parameter of the caller's, "seed", has no
                                                     twin here: left out, or cut to what the vendor takes. The caller is told */
     int32_t  (*fail)(lz_call *c, const lz_fault *f);             /* from build, reply, event, end: this attempt is over, also

@@ -218,6 +218,50 @@ a_body_that_needs_nothing_goes_as_it_came(void **state)
 	drop(f);
 }
 
+/* What is left of the messages when a provider takes no extra_content. */
+static void
+expect_messages(const char *given, const char *left)
+{
+	struct fixture *f = make();
+	json_t *j, *expected = json_loads(left, JSON_DECODE_ANY, NULL);
+
+	visit.left_out[0] = STR_LIT("extra_content");
+	visit.left_out[1] = STR_LIT("reasoning_content");
+	visit.left_out_count = 2;
+	buf_init(&f->r.body, 4096);
+	buf_addf(
+	    &f->r.body, "{\"model\":\"m\",\"messages\" : %s,\"extra_content\":1}", given);
+	assert_int_equal(request_read(&f->r), STEP_NEXT);
+	j = sent(f);
+	assert_true(json_equal(json_object_get(j, "messages"), expected));
+	assert_int_equal(number_at(j, "extra_content"), 1);
+	json_decref(expected);
+	json_decref(j);
+	visit.left_out_count = 0;
+	drop(f);
+}
+
+static void
+what_a_provider_does_not_take_of_messages_is_left_out_there_and_nowhere_else(void **state)
+{
+	(void)state;
+	expect_messages(
+	    "[{\"extra_content\":{\"a\":[1]},\"role\":\"assistant\",\"content\":null,"
+	    "\"reasoning_content\":\"x\",\"tool_calls\":[{\"id\":\"1\",\"extra_content\":"
+	    "2,"
+	    "\"function\":{\"arguments\":\"{\\\"extra_content\\\":1}\"}} , "
+	    "{\"id\":\"2\"}]}]",
+	    "[{\"role\":\"assistant\",\"content\":null,\"tool_calls\":[{\"id\":\"1\","
+	    "\"function\":"
+	    "{\"arguments\":\"{\\\"extra_content\\\":1}\"}},{\"id\":\"2\"}]}]");
+	expect_messages("[ {\"role\":\"user\" , "
+			"\"content\":[{\"type\":\"text\",\"text\":\"extra_content\"}]},"
+			"{\"role\":\"user\",\"content\":\"x\",\"extra_content\":null}]",
+	    "[{\"role\":\"user\",\"content\":[{\"type\":\"text\",\"text\":\"extra_"
+	    "content\"}]},"
+	    "{\"role\":\"user\",\"content\":\"x\"}]");
+}
+
 static void
 embeddings_go_to_their_own_path_with_their_model_and_nothing_else(void **state)
 {
@@ -710,6 +754,8 @@ main(void)
 		    the_model_stands_in_the_path_escaped_and_the_query_behind),
 		cmocka_unit_test(whatever_is_spliced_the_body_says_each_thing_once),
 		cmocka_unit_test(a_body_that_needs_nothing_goes_as_it_came),
+		cmocka_unit_test(
+		    what_a_provider_does_not_take_of_messages_is_left_out_there_and_nowhere_else),
 		cmocka_unit_test(
 		    embeddings_go_to_their_own_path_with_their_model_and_nothing_else),
 		cmocka_unit_test(
