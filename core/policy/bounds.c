@@ -8,6 +8,7 @@
  */
 #include "policy/bounds.h"
 
+#include "request/live.h"
 #include "trace/cost.h"
 
 enum {
@@ -77,11 +78,39 @@ output_wanted(const struct request *r, const struct model_facts *m)
 	return out < 0 ? least(m->max_output_tokens, DEFAULT_OUTPUT) : out;
 }
 
+/* What it will probably use, as answers of this target did lately: as much of its prompt
+ * from the provider's cache, and an answer of their length. */
+static struct record_usage
+probable(const struct request *r, const struct candidate *c)
+{
+	struct live *l = live_of(c->target);
+	int64_t prompt =
+	    (int64_t)atomic_load_explicit(&l->prompt_tokens, memory_order_relaxed);
+	int64_t cached =
+	    (int64_t)atomic_load_explicit(&l->cached_tokens, memory_order_relaxed);
+	int64_t answer =
+	    (int64_t)atomic_load_explicit(&l->answer_tokens, memory_order_relaxed);
+	int64_t most = c->output_bound * r->choices;
+	struct record_usage u = { .input = r->prompt_tokens,
+		.output = prompt > 0 ? answer / THOUSAND : LIKELY_OUTPUT * r->choices };
+
+	if (u.output > most)
+		u.output = most;
+	if (prompt > 0 && cached > 0) {
+		double share = cached < prompt ? (double)cached / (double)prompt : 1;
+
+		u.cache_read = (int64_t)((double)u.input * share);
+		u.input -= u.cache_read;
+	}
+	return u;
+}
+
 void
 bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 {
 	const struct model_facts *m = c->target->model;
-	int64_t out = output_wanted(r, m), fits, likely;
+	int64_t out = output_wanted(r, m), fits;
+	struct record_usage likely;
 	struct price p, most;
 
 	c->output_bound = out;
@@ -97,8 +126,8 @@ bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 		c->bound_nano_eur =
 		    cost_at_most(&most, r->prompt_bound, fits * r->choices);
 	}
-	likely = c->output_bound < LIKELY_OUTPUT ? c->output_bound : LIKELY_OUTPUT;
-	c->estimate_nano_eur = cost_of(&p, r->prompt_tokens, likely * r->choices);
+	likely = probable(r, c);
+	c->estimate_nano_eur = cost_nano_eur(&p, &likely);
 }
 
 void

@@ -43,6 +43,7 @@ policy_profile(struct request *r)
 		return set_strategy(r, r->strategy_asked, "x-latenza-strategy");
 	if (r->strategy.ptr != NULL) /* the key's, left here by the key stage */
 		return set_strategy(r, r->strategy, NULL);
+	r->is_default_strategy = true;
 	return set_strategy(r, r->config->default_strategy, NULL);
 }
 
@@ -158,6 +159,24 @@ has_any_left(const struct request *r)
 	return false;
 }
 
+/* Whoever gave a name's deployments different shares wants them, unless somebody asked
+ * for a strategy. */
+static bool
+weights_decide(const struct request *r)
+{
+	const struct target *first = r->candidate[0].target;
+
+	if (!r->is_default_strategy || !first->is_deployment)
+		return false;
+	for (size_t i = 1; i < r->candidate_count; i++) {
+		double by = r->candidate[i].target->weight - first->weight;
+
+		if (by > 0 || by < 0)
+			return true;
+	}
+	return false;
+}
+
 enum step
 policy_route(struct request *r)
 {
@@ -166,6 +185,10 @@ policy_route(struct request *r)
 	int64_t limit = r->output_limit;
 
 	mark_sticky(r);
+	if (weights_decide(r)) {
+		r->router = NULL;
+		r->strategy = STR_LIT("weights");
+	}
 	if (r->router != NULL && has_any_left(r))
 		result = visit_route(r, came_home, r, &v);
 	if (result != LZ_PENDING)

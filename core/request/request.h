@@ -196,7 +196,8 @@ struct request {
 					 for faults */
 
 	/* policy */
-	lz_str strategy; /* the one used */
+	lz_str strategy;          /* the one used */
+	bool is_default_strategy; /* the file's: nobody nearer named one */
 	const struct part *router;
 	struct candidate *candidate; /* arena */
 	size_t candidate_count;

@@ -60,6 +60,17 @@ def test_weights_are_the_shares_of_equal_deployments(two, provider, second):
     assert 29 <= provider.calls("plain") <= 31 and provider.calls() + second.calls() == 40
 
 
+def test_weights_that_differ_decide_unless_somebody_asked_for_a_strategy(two, provider, second):
+    second.script(delay=0.05)  # measured as the slower one: balanced would never begin with it
+    key = two.key()
+    answers = [two.chat(key, "chat") for _ in range(24)]
+    assert {head["x-latenza-strategy"] for _, head, _ in answers} == {"weights"}
+    assert 17 <= provider.calls("plain") <= 19 and second.calls() == 24 - provider.calls()
+    asked = [two.chat(key, "chat", headers={"x-latenza-strategy": "fastest"}) for _ in range(6)]
+    assert {head["x-latenza-strategy"] for _, head, _ in asked} == {"fastest"}
+    assert {head["x-latenza-provider"] for _, head, _ in asked} == {"a"}
+
+
 def test_the_other_deployment_serves_when_one_fails(two, provider, second):
     provider.script(status=500)
     key = two.key()
