@@ -93,10 +93,11 @@ SANITIZER_SAYS = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|: run
 
 
 def tail(text, lines=30):
-    """The end, which says why; a sanitizer says it first and draws memory maps last."""
+    """The end, which says why; a sanitizer says it first and draws memory maps last. What failed before it stands above."""
     all_lines = text.rstrip().splitlines()
     said = next((i for i, line in enumerate(all_lines) if SANITIZER_SAYS.search(line)), None)
-    shown = all_lines[-lines:] if said is None else all_lines[said:said + lines]
+    before = [line for line in all_lines[:said or 0] if line.startswith(("not ok", "#"))]
+    shown = all_lines[-lines:] if said is None else before[-8:] + all_lines[said:said + lines]
     return "\n".join("    " + line for line in shown)
 
 

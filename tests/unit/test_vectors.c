@@ -192,9 +192,10 @@ static enum step came;
 static unsigned comings;
 
 static void
-go_on(struct request *r, enum step s)
+attempt_over(struct request *r, struct attempt *a, enum step s)
 {
 	(void)r;
+	(void)a;
 	came = s;
 	comings++;
 	loop_stop(loop);
@@ -211,7 +212,7 @@ too_late(void *arg)
 static struct fixture *
 begin_a_large_one(const char *last)
 {
-	static const struct request_ops ops = { .go_on = go_on };
+	static const struct request_ops ops = { .attempt_over = attempt_over };
 	struct fixture *f = make("{\"data\":[{\"embedding\":[0", 1, true);
 	struct err e;
 
