@@ -141,7 +141,7 @@ call_succeeded(struct call *c)
 	if (a->has_usage)
 		live_used(a->live,
 		    a->usage.input + a->usage.cache_read + a->usage.cache_write,
-		    a->usage.cache_read, a->usage.output);
+		    a->usage.cache_read);
 	if (a->first_token_us > 0)
 		metric_time(METRIC_TTFT_TIME, first - a->sent_us);
 	if (a->is_live)

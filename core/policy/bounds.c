@@ -78,25 +78,21 @@ output_wanted(const struct request *r, const struct model_facts *m)
 	return out < 0 ? least(m->max_output_tokens, DEFAULT_OUTPUT) : out;
 }
 
-/* What it will probably use, as answers of this target did lately: as much of its prompt
- * from the provider's cache, and an answer of their length. */
+/* What it will probably use: as much of its prompt from the provider's cache as prompts
+ * there had lately, and an answer of the same length everywhere, so that who was asked
+ * before does not look cheaper than who was not. */
 static struct record_usage
 probable(const struct request *r, const struct candidate *c)
 {
 	struct live *l = live_of(c->target);
-	int64_t prompt =
-	    (int64_t)atomic_load_explicit(&l->prompt_tokens, memory_order_relaxed);
-	int64_t cached =
-	    (int64_t)atomic_load_explicit(&l->cached_tokens, memory_order_relaxed);
-	int64_t answer =
-	    (int64_t)atomic_load_explicit(&l->answer_tokens, memory_order_relaxed);
-	int64_t most = c->output_bound * r->choices;
+	uint64_t prompt = atomic_load_explicit(&l->prompt_tokens, memory_order_relaxed);
+	uint64_t cached = atomic_load_explicit(&l->cached_tokens, memory_order_relaxed);
+	int64_t output =
+	    c->output_bound < LIKELY_OUTPUT ? c->output_bound : LIKELY_OUTPUT;
 	struct record_usage u = { .input = r->prompt_tokens,
-		.output = prompt > 0 ? answer / THOUSAND : LIKELY_OUTPUT * r->choices };
+		.output = output * r->choices };
 
-	if (u.output > most)
-		u.output = most;
-	if (prompt > 0 && cached > 0) {
+	if (cached > 0) {
 		double share = cached < prompt ? (double)cached / (double)prompt : 1;
 
 		u.cache_read = (int64_t)((double)u.input * share);

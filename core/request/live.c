@@ -268,15 +268,13 @@ average_tokens(_Atomic uint64_t *cell, int64_t tokens, bool is_first)
 }
 
 void
-live_used(
-    struct live *l, int64_t prompt_tokens, int64_t cached_tokens, int64_t answer_tokens)
+live_used(struct live *l, int64_t prompt_tokens, int64_t cached_tokens)
 {
 	bool is_first =
 	    atomic_load_explicit(&l->prompt_tokens, memory_order_relaxed) == 0;
 
 	average_tokens(&l->prompt_tokens, prompt_tokens, is_first);
 	average_tokens(&l->cached_tokens, cached_tokens, is_first);
-	average_tokens(&l->answer_tokens, answer_tokens, is_first);
 }
 
 static void

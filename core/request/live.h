@@ -29,9 +29,8 @@ struct live {
 	_Atomic uint64_t ttft_us[LIVE_MODES], us_per_token[LIVE_MODES],
 	    total_us[LIVE_MODES];                /* moving averages */
 	_Atomic int64_t measured_us[LIVE_MODES]; /* when those were renewed; 0: never */
-	/* Averages of what was used: tokens of prompts, of which from a cache, of
-	 * answers. */
-	_Atomic uint64_t prompt_tokens, cached_tokens, answer_tokens;
+	/* Averages of what was used: tokens of prompts, and of these from a cache. */
+	_Atomic uint64_t prompt_tokens, cached_tokens;
 	_Atomic uint32_t error_permille;
 	_Atomic uint32_t next_credential;
 	char name[200];
@@ -65,9 +64,8 @@ void live_probe_ended(struct live *l, int64_t now_us, bool has_failed);
  * refused the request). */
 void live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream,
     int64_t ttft_us, int64_t total_us, int64_t output_tokens);
-/* What an answer used, cache reads being a part of the prompt. */
-void live_used(
-    struct live *l, int64_t prompt_tokens, int64_t cached_tokens, int64_t answer_tokens);
+/* What a prompt counted, cache reads being a part of it. */
+void live_used(struct live *l, int64_t prompt_tokens, int64_t cached_tokens);
 /* It had brought nothing after elapsed_us when another one answered: it is at least that
  * slow. Beside live_dropped(). */
 void live_overtaken(struct live *l, int64_t now_us, bool is_stream, int64_t elapsed_us);

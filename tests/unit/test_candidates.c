@@ -446,7 +446,7 @@ without_weights_the_order_is_the_files(void **state)
 }
 
 static void
-the_estimate_is_what_answers_there_used_lately(void **state)
+the_estimate_reads_as_much_from_a_cache_as_prompts_there_did(void **state)
 {
 	(void)state;
 	set_scene();
@@ -454,16 +454,16 @@ the_estimate_is_what_answers_there_used_lately(void **state)
 	r->prompt_tokens = 1000;
 	assert_int_equal(find(), STEP_NEXT);
 	assert_int_equal(r->candidate[0].estimate_nano_eur, 1000 * 1000 + 512 * 2000);
-	live_used(live_of(&target[0]), 2000, 1500, 40);
+	live_used(live_of(&target[0]), 2000, 1500);
 	assert_int_equal(find(), STEP_NEXT);
 	assert_int_equal(
-	    r->candidate[0].estimate_nano_eur, 250 * 1000 + 750 * 100 + 40 * 2000);
+	    r->candidate[0].estimate_nano_eur, 250 * 1000 + 750 * 100 + 512 * 2000);
 	r->max_tokens = 10;
 	assert_int_equal(find(), STEP_NEXT);
 	assert_int_equal(
 	    r->candidate[0].estimate_nano_eur, 250 * 1000 + 750 * 100 + 10 * 2000);
 	for (unsigned i = 0; i < 100; i++) /* nothing is cached any more */
-		live_used(live_of(&target[0]), 2000, 0, 10);
+		live_used(live_of(&target[0]), 2000, 0);
 	assert_int_equal(find(), STEP_NEXT);
 	assert_in_range(
 	    r->candidate[0].estimate_nano_eur, 1000 * 1000, 1020 * 1000 + 10 * 2000);
@@ -496,7 +496,8 @@ main(void)
 		cmocka_unit_test(a_budget_shrinks_the_bound_to_what_is_affordable),
 		cmocka_unit_test(waiting_is_advised_only_where_it_can_help),
 		cmocka_unit_test(huge_numbers_do_not_wrap),
-		cmocka_unit_test(the_estimate_is_what_answers_there_used_lately),
+		cmocka_unit_test(
+		    the_estimate_reads_as_much_from_a_cache_as_prompts_there_did),
 	};
 
 	return cmocka_run_group_tests(tests, scene_start, scene_stop);
