@@ -37,6 +37,8 @@
 
 enum {
 	PLAY_KEYS = 2,
+	PLAY_OWNERS = 4, /* who has two budgets each: the keys, an assistant that the
+			    first serves, the organisation of both */
 	PLAY_WORKERS = 2,
 	PLAY_SLOTS = 12,
 	PLAY_REQUESTS = 256,
@@ -49,7 +51,11 @@ enum {
 static const int64_t play_day_ms = INT64_C(86400000);
 static const int64_t play_start_ms = INT64_C(1793318400000); /* 2026-10-30T00:00:00Z */
 static const enum key_period play_kinds[MODEL_BUDGETS] = { PERIOD_MONTH, PERIOD_DAY,
-	PERIOD_MONTH, PERIOD_WEEK };
+	PERIOD_MONTH, PERIOD_WEEK, PERIOD_WEEK, PERIOD_DAY, PERIOD_MONTH, PERIOD_DAY };
+enum {
+	PLAY_ASSISTANT = PLAY_KEYS,
+	PLAY_ORGANIZATION
+};
 
 /* What happened, so that a test can tell that something did. */
 enum play_tally {
@@ -57,6 +63,8 @@ enum play_tally {
 	PLAY_REFUSED_WAIT,
 	PLAY_REFUSED_SPENT,
 	PLAY_REFUSED_STORAGE,
+	PLAY_REFUSED_OWNER, /* its organisation or its assistant is not there */
+	PLAY_BOUND_ABOVE,   /* refused although the key's own budgets had room */
 	PLAY_FAILED_OVER,
 	PLAY_OVERSPENT,
 	PLAY_TOPPED_UP,
@@ -92,7 +100,7 @@ static struct {
 	struct play_request request[PLAY_REQUESTS];
 	int requests;
 	bool device_fails, device_is_short, has_failed[PLAY_WORKERS];
-	bool is_key_there[PLAY_KEYS];
+	bool is_there[PLAY_OWNERS];
 	uint64_t boot;
 
 	/* the real one */
@@ -220,20 +228,33 @@ play_write(int fd, const void *p, size_t n)
 /* ---- budgets ---- */
 
 static inline int
-play_first_budget(int key)
+play_first_budget(int owner)
 {
-	return key * 2;
+	return owner * 2;
+}
+
+static inline const char *
+play_scope(int b)
+{
+	static char scope[96];
+	unsigned long n = play.number;
+
+	if (b / 2 == PLAY_ASSISTANT)
+		(void)snprintf(scope, sizeof scope, "assistant:o-%lu/a-%lu", n, n);
+	else if (b / 2 == PLAY_ORGANIZATION)
+		(void)snprintf(scope, sizeof scope, "org:o-%lu", n);
+	else
+		(void)snprintf(scope, sizeof scope, "key:k%d-%lu", b / 2, n);
+	return scope;
 }
 
 static inline struct budget *
 play_budget(int b)
 {
-	char scope[64];
-
 	if (play.budget[b] != NULL)
 		return play.budget[b];
-	(void)snprintf(scope, sizeof scope, "key:k%d-%lu", b / 2, play.number);
-	play.budget[b] = ledger_budget(play.ledger, lz_strz(scope), play_kinds[b], NULL);
+	play.budget[b] =
+	    ledger_budget(play.ledger, lz_strz(play_scope(b)), play_kinds[b], NULL);
 	PLAY_MUST(play.budget[b] != NULL);
 	return play.budget[b];
 }
@@ -285,35 +306,74 @@ play_add_limit(struct buf *b, const char *period, int64_t limit)
 	buf_addf(b, ",\"alert_pct\":[50,80]}");
 }
 
-/* Makes the key anew, with the limits that the model has. */
-static inline void
-play_put_key(int key)
+/* The settings of a key, an assistant, an organisation, with the limits that the model
+ * has. owned */
+static inline json_t *
+play_settings(int owner)
 {
-	const struct model_budget *m = &model.budget[play_first_budget(key)];
-	char id[64];
-	uint8_t hash[CRYPTO_HASH_BYTES] = { (uint8_t)(key + 1) };
-	struct key_wanted w = { .hash = hash };
-	struct err e = { "" };
+	const struct model_budget *m = &model.budget[play_first_budget(owner)];
 	struct buf text;
 	json_t *j;
 
-	(void)snprintf(id, sizeof id, "k%d-%lu", key, play.number);
 	buf_init(&text, 4096);
 	buf_add_z(&text, "{\"budgets\":[");
 	for (int i = 0; i < 2; i++)
 		play_add_limit(
-		    &text, key_period_name(play_kinds[key * 2 + i]), m[i].limit);
-	buf_add_z(&text, "]}");
-	j = json_parse(buf_str(&text), &e);
-	w.id = lz_strz(id);
-	w.settings = j;
-	if (j == NULL || keys_put(play.keys, &w, &e) != ST_OK) {
-		(void)fprintf(stderr, "%s\n", e.text);
-		PLAY_MUST(!"the key can be put");
-	}
-	json_decref(j);
+		    &text, key_period_name(play_kinds[owner * 2 + i]), m[i].limit);
+	buf_add_char(&text, ']');
+	if (owner < PLAY_KEYS)
+		buf_addf(&text, ",\"organization\":\"o-%lu\"", play.number);
+	if (owner == 0)
+		buf_addf(&text, ",\"assistant\":\"a-%lu\"", play.number);
+	buf_add_char(&text, '}');
+	j = json_parse(buf_str(&text), NULL);
+	PLAY_MUST(j != NULL);
 	buf_free(&text);
-	play.is_key_there[key] = true;
+	return j;
+}
+
+/* Makes it anew. */
+static inline void
+play_put(int owner)
+{
+	json_t *settings = play_settings(owner);
+	uint8_t hash[CRYPTO_HASH_BYTES] = { (uint8_t)(owner + 1) };
+	char id[64], assistant[64];
+	struct key_wanted key = { .hash = hash, .settings = settings };
+	struct profile_wanted profile = { .settings = settings };
+	struct err e = { "" };
+	enum status st;
+
+	(void)snprintf(id, sizeof id, "k%d-%lu", owner, play.number);
+	(void)snprintf(assistant, sizeof assistant, "a-%lu", play.number);
+	key.id = lz_strz(id);
+	if (owner < PLAY_KEYS) {
+		st = keys_put(play.keys, &key, &e);
+	} else {
+		(void)snprintf(id, sizeof id, "o-%lu", play.number);
+		profile.organization = lz_strz(id);
+		if (owner == PLAY_ASSISTANT)
+			profile.assistant = lz_strz(assistant);
+		st = profiles_put(keys_profiles(play.keys), &profile, &e);
+	}
+	if (st != ST_OK)
+		(void)fprintf(stderr, "%s\n", e.text);
+	PLAY_MUST(st == ST_OK);
+	json_decref(settings);
+	play.is_there[owner] = true;
+}
+
+static inline void
+play_remove(int owner)
+{
+	const char *scope = play_scope(play_first_budget(owner));
+	lz_str id = lz_strz(strchr(scope, ':') + 1);
+
+	PLAY_SAY("%s goes", scope);
+	PLAY_MUST(
+	    (owner < PLAY_KEYS ? keys_remove(play.keys, id)
+			       : profiles_remove(keys_profiles(play.keys), id)) == ST_OK);
+	play.is_there[owner] = false;
 }
 
 static inline int64_t
@@ -329,26 +389,22 @@ play_new_limit(void)
 static inline void
 play_reload(void)
 {
-	int key = (int)(play_byte() % PLAY_KEYS), b = play_first_budget(key);
-	char id[64];
+	int owner = (int)(play_byte() % PLAY_OWNERS), b = play_first_budget(owner);
 
-	if (play.is_key_there[key] && play_byte() % 8 == 0) {
-		PLAY_SAY("key %d goes", key);
-		(void)snprintf(id, sizeof id, "k%d-%lu", key, play.number);
-		PLAY_MUST(keys_remove(play.keys, lz_strz(id)) == ST_OK);
-		play.is_key_there[key] = false;
+	if (play.is_there[owner] && play_byte() % 8 == 0) {
+		play_remove(owner);
 		return;
 	}
 	for (int i = b; i < b + 2; i++) {
 		int64_t limit = play_new_limit();
 
-		/* A key that was removed left its limits to what it had under way. */
-		if (limit >= 0 || play.is_key_there[key])
+		/* Who was removed left its limits to what it had under way. */
+		if (limit >= 0 || play.is_there[owner])
 			model.budget[i].limit = limit;
 	}
-	PLAY_SAY("key %d: limits %lld, %lld", key, (long long)model.budget[b].limit,
+	PLAY_SAY("owner %d: limits %lld, %lld", owner, (long long)model.budget[b].limit,
 	    (long long)model.budget[b + 1].limit);
-	play_put_key(key);
+	play_put(owner);
 }
 
 /* ---- a request ---- */
@@ -362,8 +418,7 @@ play_of(const struct play_slot *s)
 static inline void
 play_free_slot(struct play_slot *s)
 {
-	key_unref(s->r.key);
-	s->r.key = NULL;
+	key_let_go(&s->r);
 	s->number = -1;
 	s->waits = false;
 }
@@ -390,9 +445,14 @@ play_find_key(int key)
 	return (struct key *)(uintptr_t)keys_get(play.keys, lz_strz(id));
 }
 
-static inline void
+/* false: what the key belongs to is not there, and the request was refused. */
+static inline bool
 play_begin(struct play_slot *s, int key)
 {
+	bool has_owners = play.is_there[PLAY_ORGANIZATION] &&
+			  (key != 0 || play.is_there[PLAY_ASSISTANT]);
+	struct key *k = play_find_key(key);
+
 	struct arena *arena = s->r.arena;
 	uint64_t number = play.number;
 
@@ -415,31 +475,48 @@ play_begin(struct play_slot *s, int key)
 	memcpy(s->r.id, &number, sizeof number);
 	memcpy(s->r.id + 8, &s->number, sizeof s->number);
 	(void)snprintf(s->r.id_hex, sizeof s->r.id_hex, "%lu-%d", play.number, s->number);
-	s->r.key = play_find_key(key);
-	key_ref(s->r.key);
+	key_ref(k);
+	if (key_take(&s->r, k) == STEP_NEXT) {
+		PLAY_MUST(has_owners);
+		return true;
+	}
+	PLAY_MUST(!has_owners && s->r.fault == FAULT_INVALID_KEY && s->r.key == NULL);
+	key_unref(k);
+	play.tally[PLAY_REFUSED_OWNER]++;
+	play.requests--; /* nobody hears of it but the caller */
+	s->number = -1;
+	return false;
+}
+
+static inline bool
+play_binds(const struct key_terms *t, int b)
+{
+	for (size_t i = 0; i < t->budget_count; i++)
+		if (t->budget[i] == play_budget(b))
+			return true;
+	return false;
 }
 
 /* What the model says of a reservation, and where it would stand. */
 static inline enum model_verdict
 play_model_reserve(
-    const struct key *k, struct model_attempt *m, int request, int64_t nano)
+    const struct key_terms *t, struct model_attempt *m, int request, int64_t nano)
 {
-	enum model_verdict all = MODEL_ADMITS, one;
+	enum model_verdict all = MODEL_ADMITS, keys = MODEL_ADMITS, one;
 
 	*m = (struct model_attempt){ .request = request, .bound = nano };
 	for (int b = 0; b < MODEL_BUDGETS; b++) {
-		bool is_the_keys = false;
-
-		for (size_t i = 0; i < k->budget_count; i++)
-			is_the_keys |= k->budget[i] == play_budget(b);
-		if (!is_the_keys)
+		if (!play_binds(t, b))
 			continue;
 		play_look(b);
 		m->in[m->count] = &model.budget[b].period[model.budget[b].at];
 		one = model_judge(&model.budget[b], m->in[m->count], nano);
 		m->count++;
 		all |= one;
+		if (b / 2 < PLAY_KEYS)
+			keys |= one;
 	}
+	play.tally[PLAY_BOUND_ABOVE] += all != MODEL_ADMITS && keys == MODEL_ADMITS;
 	return all;
 }
 
@@ -461,7 +538,7 @@ play_attempt(struct play_slot *s)
 	struct model_attempt *m = &model.attempt[model.attempts];
 	struct attempt *a = &s->r.attempt[s->r.attempt_count];
 	int64_t bound = play_number() * 8, input = bound / (1 + play_byte() % 8);
-	enum model_verdict want = play_model_reserve(s->r.key, m, s->number, bound);
+	enum model_verdict want = play_model_reserve(s->r.terms, m, s->number, bound);
 	enum step step;
 
 	*a = (struct attempt){ .number = s->r.attempt_count++,
@@ -503,21 +580,20 @@ play_new_request(struct play_slot *s)
 {
 	int key = (int)(play_byte() % PLAY_KEYS);
 	bool is_spent = false;
-	const struct key *k;
 	enum step step;
 
-	if (!play.is_key_there[key] || play.requests == PLAY_REQUESTS ||
+	if (!play.is_there[key] || play.requests == PLAY_REQUESTS ||
 	    model.attempts == MODEL_ATTEMPTS)
 		return;
-	play_begin(s, key);
-	k = s->r.key;
-	for (int b = key * 2; b < key * 2 + 2; b++) {
+	if (!play_begin(s, key))
+		return;
+	for (int b = 0; b < MODEL_BUDGETS; b++) {
 		struct model_budget *m = &model.budget[b];
 
+		if (!play_binds(s->r.terms, b))
+			continue;
 		play_look(b);
-		for (size_t i = 0; i < k->budget_count; i++)
-			is_spent |= k->budget[i] == play_budget(b) && m->limit >= 0 &&
-				    m->period[m->at].spent >= m->limit;
+		is_spent |= m->limit >= 0 && m->period[m->at].spent >= m->limit;
 	}
 	step = key_admit(&s->r);
 	PLAY_SAY("request %d of key %d: step %d", s->number, key, (int)step);
@@ -862,9 +938,9 @@ play_start(void)
 	memset(play.budget, 0, sizeof play.budget);
 	play.keys = keys_new(pepper, play.ledger, &play.loop, 1);
 	play_load();
-	for (int key = 0; key < PLAY_KEYS; key++)
-		if (play.is_key_there[key])
-			play_put_key(key);
+	for (int owner = 0; owner < PLAY_OWNERS; owner++)
+		if (play.is_there[owner])
+			play_put(owner);
 	for (int b = 0; b < MODEL_BUDGETS; b++)
 		ledger_set_limit(play_budget(b), model.budget[b].limit, NULL, 0);
 	play_open_spools();
@@ -920,16 +996,14 @@ static inline void
 play_check_books(void)
 {
 	int64_t all = 0;
-	char scope[64];
 
 	for (int b = 0; b < MODEL_BUDGETS; b++) {
-		(void)snprintf(scope, sizeof scope, "key:k%d-%lu", b / 2, play.number);
 		for (int i = 0; i < model.budget[b].count; i++) {
 			const struct model_period *p = &model.budget[b].period[i];
 
 			all += p->spent;
 			if (p->spent != 0 || play.has_books)
-				play_check_period(scope, p);
+				play_check_period(play_scope(b), p);
 		}
 	}
 	PLAY_MUST(play.has_books || plain_total() == all);
@@ -1131,8 +1205,8 @@ play_first_act(void)
 		m->limit = play_new_limit();
 		(void)model_period(m, play_label(m->kind));
 	}
-	for (int key = 0; key < PLAY_KEYS; key++)
-		play.is_key_there[key] = true;
+	for (int owner = 0; owner < PLAY_OWNERS; owner++)
+		play.is_there[owner] = true;
 	play_start();
 }
 

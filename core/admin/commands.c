@@ -20,6 +20,15 @@ static const struct command_arg create_args[] = {
 	{ "test", JSON_TRUE, false },
 	{ NULL, JSON_NULL, false },
 };
+static const struct command_arg profile_args[] = {
+	{ "id", JSON_STRING, true },
+	{ "settings", JSON_OBJECT, true }, /* of `set`: those that change; null: none */
+	{ NULL, JSON_NULL, false },
+};
+static const struct command_arg budget_args[] = {
+	{ "scope", JSON_STRING, false }, /* what it begins with: "org:acme" */
+	{ NULL, JSON_NULL, false },
+};
 static const struct command_arg import_args[] = {
 	{ "id", JSON_STRING, false },
 	{ "settings", JSON_OBJECT, true },
@@ -79,6 +88,21 @@ static const struct command rows[] = {
 	{ "key.roll", true, true, roll_args, key_roll, NULL, NULL },
 	{ "key.disable", true, true, disable_args, key_disable, NULL, NULL },
 	{ "key.rm", true, true, id_args, key_remove, NULL, NULL },
+	{ "org.create", true, true, profile_args, org_create, NULL, org_check },
+	{ "org.set", true, true, profile_args, org_set, NULL, org_check },
+	{ "org.list", true, false, no_args, org_list, NULL, NULL },
+	{ "org.show", true, false, id_args, org_show, NULL, NULL },
+	{ "org.disable", true, true, disable_args, org_disable, NULL, NULL },
+	{ "org.rm", true, true, id_args, org_remove, NULL, NULL },
+	{ "assistant.create", true, true, profile_args, assistant_create, NULL,
+	    assistant_check },
+	{ "assistant.set", true, true, profile_args, assistant_set, NULL,
+	    assistant_check },
+	{ "assistant.list", true, false, no_args, assistant_list, NULL, NULL },
+	{ "assistant.show", true, false, id_args, assistant_show, NULL, NULL },
+	{ "assistant.disable", true, true, disable_args, assistant_disable, NULL, NULL },
+	{ "assistant.rm", true, true, id_args, assistant_remove, NULL, NULL },
+	{ "budget.list", true, false, budget_args, budget_list, budget_add_live, NULL },
 	{ "traces.list", true, false, trace_args, trace_list, NULL, NULL },
 	{ "traces.show", true, false, id_args, trace_show, NULL, NULL },
 	{ "traces.erase", true, true, user_args, trace_erase, NULL, NULL },
@@ -190,7 +214,7 @@ command_run(struct command_context *c, const struct command *row, const json_t *
 	*result = json_object();
 	if (*result == NULL)
 		return err_fail(e, ST_NOMEM, "%s: out of memory", row->name);
-	c->changed_key[0] = '\0';
+	c->changed_key[0] = c->changed_profile[0] = '\0';
 	c->is_done = false;
 	if (st != ST_OK)
 		return st;

@@ -25,9 +25,13 @@ struct command_gateway {
 	/* A key was written (k) or removed (k NULL) in the database: publish it. */
 	enum status (*key_changed)(
 	    void *arg, lz_str id, const struct db_key *k, struct err *e);
+	/* The same of an organisation or an assistant. */
+	enum status (*profile_changed)(
+	    void *arg, lz_str id, const struct db_profile *p, struct err *e);
 	/* Live figures: of a key (NULL: unknown), of every target, of the whole. owned.
 	 */
 	json_t *(*key_live)(void *arg, lz_str id);
+	void (*budget_live)(void *arg, json_t *row); /* adds to a row of `budget list` */
 	json_t *(*provider_live)(void *arg);
 	json_t *(*credential_live)(void *arg); /* of every provider's keys */
 	json_t *(*status)(void *arg);
@@ -38,7 +42,8 @@ struct command_gateway {
 };
 
 enum {
-	COMMAND_ID_BYTES = 128,  /* of a key's slug, with its NUL */
+	COMMAND_ID_BYTES = 128, /* of a key's slug, with its NUL */
+	COMMAND_PROFILE_BYTES = 2 * KEY_PROFILE_BYTES + 2, /* "acme/support" */
 	COMMAND_TRACES_MAX = 500 /* rows of one answer; more are asked for with `after` */
 };
 
@@ -52,6 +57,8 @@ struct command_context {
 	/* Set by a row that changed a key; whoever runs it publishes that key afterwards.
 	 */
 	char changed_key[COMMAND_ID_BYTES];
+	char changed_profile[COMMAND_PROFILE_BYTES]; /* the same of an organisation or an
+							assistant */
 	bool is_done; /* the row ran to its end, whatever becomes of its answer */
 };
 

@@ -44,8 +44,9 @@ struct job {
 	const struct command *row;
 	const json_t *args;
 	struct command_context c;
-	struct arena *memory; /* of the changed key */
+	struct arena *memory; /* of what changed */
 	struct db_key changed;
+	struct db_profile changed_profile;
 	bool is_removed;
 	json_t *result;
 	struct err e;
@@ -56,8 +57,27 @@ struct job {
 static void
 say_written(struct job *j)
 {
-	err_prefix(&j->e, "key \"%s\" was written, and is in force after a restart",
-	    j->c.changed_key);
+	bool is_key = j->c.changed_key[0] != '\0';
+
+	err_prefix(&j->e, "%s \"%s\" was written, and is in force after a restart",
+	    is_key ? "key" : "organization",
+	    is_key ? j->c.changed_key : j->c.changed_profile);
+}
+
+static bool
+is_change(const struct job *j)
+{
+	return j->c.changed_key[0] != '\0' || j->c.changed_profile[0] != '\0';
+}
+
+static enum status
+read_back(struct job *j, struct db *db)
+{
+	if (j->c.changed_key[0] != '\0')
+		return key_find(
+		    db, lz_strz(j->c.changed_key), j->memory, &j->changed, &j->e);
+	return profile_find(
+	    db, lz_strz(j->c.changed_profile), j->memory, &j->changed_profile, &j->e);
 }
 
 static void
@@ -68,9 +88,9 @@ run_with_database(void *arg, struct db *db)
 
 	j->c.db = db;
 	j->st = command_run(&j->c, j->row, j->args, &j->result, &j->e);
-	if (j->st != ST_OK || j->c.changed_key[0] == '\0')
+	if (j->st != ST_OK || !is_change(j))
 		return;
-	found = key_find(db, lz_strz(j->c.changed_key), j->memory, &j->changed, &j->e);
+	found = read_back(j, db);
 	j->is_removed = found == ST_NOT_FOUND;
 	if (!j->is_removed)
 		j->st = found;
@@ -83,10 +103,14 @@ publish(struct job *j)
 {
 	const struct command_gateway *g = j->c.gateway;
 
-	if (j->st != ST_OK || j->c.changed_key[0] == '\0')
+	if (j->st != ST_OK || !is_change(j))
 		return;
-	j->st = g->key_changed(
-	    g->arg, lz_strz(j->c.changed_key), j->is_removed ? NULL : &j->changed, &j->e);
+	if (j->c.changed_key[0] != '\0')
+		j->st = g->key_changed(g->arg, lz_strz(j->c.changed_key),
+		    j->is_removed ? NULL : &j->changed, &j->e);
+	else
+		j->st = g->profile_changed(g->arg, lz_strz(j->c.changed_profile),
+		    j->is_removed ? NULL : &j->changed_profile, &j->e);
 	if (j->st == ST_NOMEM)
 		say_written(j);
 }
@@ -134,8 +158,8 @@ what_if_lost(const struct job *j)
 {
 	if (!j->row->is_change)
 		return STR_LIT(lost);
-	return j->c.is_done || j->c.changed_key[0] != '\0' ? STR_LIT(lost_and_done)
-							   : STR_LIT(lost_halfway);
+	return j->c.is_done || is_change(j) ? STR_LIT(lost_and_done)
+					    : STR_LIT(lost_halfway);
 }
 
 static void

@@ -145,21 +145,17 @@ put(struct command_context *c, const struct db_key *k, struct err *e)
 
 /* ---- what is shown ---- */
 
-static json_t *
-budget_shown(struct db *db, const struct db_key *k, const struct key_budget *b,
-    int64_t now_unix_ms)
+json_t *
+row_budget(struct db *db, lz_str scope, const struct key_budget *b, int64_t now_unix_ms)
 {
-	char scope[COMMAND_ID_BYTES + 8];
 	json_t *out = json_object();
 	struct period p;
 	int64_t spent = 0;
 
 	period_at(b->period, now_unix_ms, &p);
-	/* What a test key spends is play money, in a scope of its own. */
-	snprintf(
-	    scope, sizeof(scope), "%s:%.*s", k->is_test ? "test" : "key", STR_ARG(k->id));
-	if (db_spend_get(db, lz_strz(scope), lz_strz(p.label), &spent, NULL) != ST_OK)
+	if (db_spend_get(db, scope, lz_strz(p.label), &spent, NULL) != ST_OK)
 		spent = 0;
+	row_set_str(out, "scope", scope);
 	row_set_str(out, "period", lz_strz(key_period_name(b->period)));
 	row_set_str(out, "current", lz_strz(p.label));
 	row_set_nano(out, "limit_nano_eur", b->limit_nano_eur);
@@ -174,13 +170,17 @@ show_budgets(struct db *db, const struct db_key *k, const json_t *settings,
 {
 	struct arena *memory = arena_new(KEY_ARENA_BYTES);
 	json_t *list = json_array();
+	char scope[COMMAND_ID_BYTES + 8];
 	struct key_settings s;
 
+	/* What a test key spends is play money, in a scope of its own. */
+	snprintf(
+	    scope, sizeof(scope), "%s:%.*s", k->is_test ? "test" : "key", STR_ARG(k->id));
 	if (memory != NULL &&
 	    key_settings_parse(settings, "key", NULL, memory, NULL, &s, NULL) == ST_OK)
 		for (size_t i = 0; i < s.budget_count; i++)
-			json_array_append_new(
-			    list, budget_shown(db, k, &s.budget[i], now_unix_ms));
+			json_array_append_new(list,
+			    row_budget(db, lz_strz(scope), &s.budget[i], now_unix_ms));
 	if (memory == NULL)
 		json_note_dry();
 	json_object_set_new(out, "budgets", list);
@@ -330,12 +330,15 @@ new_key(struct command_context *c, const json_t *args, struct new_key *n, struct
 	if (st != ST_OK)
 		return st;
 	if (s.routing_strategy.ptr != NULL && c->config != NULL &&
-	    config_router(c->config, s.routing_strategy) == NULL)
+	    !config_has_strategy(c->config, s.routing_strategy))
 		return err_fail(e, ST_INVALID,
 		    "key.routing_strategy: there is no router \"%.*s\"; `latenza plugin "
 		    "list` "
 		    "shows them",
 		    STR_ARG(s.routing_strategy));
+	st = profile_check_key(c, &s, n->memory, e);
+	if (st != ST_OK)
+		return st;
 	n->row.name = s.name;
 	n->row.settings = buf_str(&n->settings);
 	n->row.source = STR_LIT("command");

@@ -13,6 +13,22 @@ command_fn key_create, key_import, key_list, key_show, key_roll, key_disable, ke
 enum status key_check(struct command_context *c, const json_t *args, struct err *e);
 enum status key_check_import(
     struct command_context *c, const json_t *args, struct err *e);
+/* profile.c: organisations and assistants */
+command_fn org_create, org_set, org_list, org_show, org_disable, org_remove;
+command_fn assistant_create, assistant_set, assistant_list, assistant_show,
+    assistant_disable, assistant_remove;
+enum status org_check(struct command_context *c, const json_t *args, struct err *e);
+enum status assistant_check(struct command_context *c, const json_t *args, struct err *e);
+/* May a key have these settings: are its organisation and its assistant there, and do
+ * they allow them? */
+enum status profile_check_key(struct command_context *c, const struct key_settings *s,
+    struct arena *memory, struct err *e);
+/* budget.c */
+command_fn budget_list;
+void budget_add_live(const struct command_gateway *g, json_t *result);
+/* Reads one row; it lives in memory. ST_NOT_FOUND. */
+enum status profile_find(struct db *db, lz_str id, struct arena *memory,
+    struct db_profile *out, struct err *e);
 void key_add_live(const struct command_gateway *g, json_t *result);
 /* trace.c */
 command_fn trace_list, trace_show, trace_erase;
@@ -41,6 +57,9 @@ void row_set_str(json_t *object, const char *member, lz_str text);
 json_t *row_set_list(json_t *object, const char *member);
 /* "2026-11-22T16:01:10.123Z" */
 void row_set_time(json_t *object, const char *member, int64_t unix_ms);
+/* A budget of that scope, with what is spent of its period. owned */
+json_t *row_budget(
+    struct db *db, lz_str scope, const struct key_budget *b, int64_t now_unix_ms);
 /* Nano-EUR, or null when below zero: unknown. */
 void row_set_nano(json_t *object, const char *member, int64_t nano_eur);
 

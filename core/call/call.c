@@ -478,7 +478,8 @@ decide_limit(struct request *r, struct attempt *a)
 	bool is_limited = r->output_limit >= 0 || r->max_tokens > 0;
 
 	a->lowers_output =
-	    binds && (is_limited || (!r->is_stream && r->ops->budget(r, LZ_OF_KEY, &b)));
+	    binds &&
+	    (is_limited || (!r->is_stream && r->ops->budget(r, REQUEST_ANY_BUDGET, &b)));
 }
 
 size_t

@@ -61,9 +61,16 @@ edit_model(struct call *c, struct edit *e, size_t *n)
 {
 	const struct jscan_member *m = jscan_find(&c->r->scan, "model");
 
-	if (str_eq(c->r->model, c->a->target->upstream_model))
-		return;
-	replace(e, n, m->value, quoted(c->r, c->a->target->upstream_model));
+	lz_str name = c->a->target->upstream_model;
+
+	if (m == NULL) { /* the caller left it to its assistant */
+		name = quoted(c->r, name);
+		insert(c, e, n,
+		    name.ptr != NULL
+			? arena_printf(c->r->arena, "\"model\":%.*s,", STR_ARG(name))
+			: STR_NONE);
+	} else if (m->type != JSCAN_STRING || !str_eq(c->r->model, name))
+		replace(e, n, m->value, quoted(c->r, name));
 }
 
 /* From behind the key's opening quote to the end of the value. */

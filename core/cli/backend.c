@@ -154,11 +154,17 @@ backend_ask(
 
 /* ---- without one ---- */
 
-/* A key may be made before the first `serve`: then the directory is, too. */
+/* What may be made before the first `serve`: then the directory is, too. */
 static bool
-makes_keys(const char *name)
+makes_something(const char *name)
 {
-	return strcmp(name, "key.create") == 0 || strcmp(name, "key.import") == 0;
+	static const char *const makers[] = { "key.create", "key.import", "org.create",
+		"assistant.create" };
+
+	for (size_t i = 0; i < sizeof(makers) / sizeof(*makers); i++)
+		if (strcmp(name, makers[i]) == 0)
+			return true;
+	return false;
 }
 
 static enum status
@@ -166,7 +172,7 @@ open_directory(const char *path, const char *name, struct datadir *d, struct err
 {
 	enum status st = datadir_open(path, DATADIR_COMMAND, d, e);
 
-	if (st == ST_NOT_FOUND && makes_keys(name))
+	if (st == ST_NOT_FOUND && makes_something(name))
 		st = datadir_open(path, DATADIR_SERVE, d, e);
 	return st;
 }
@@ -241,11 +247,11 @@ run_with_database(const struct command *row, struct command_context *context,
 		st = err_fail(e, ST_LIMIT, "%s: the path is too long", d->path);
 	if (st != ST_OK)
 		return st;
-	context->db = db_open(path, makes_keys(row->name) ? DB_CREATE : DB_OPEN, e);
+	context->db = db_open(path, makes_something(row->name) ? DB_CREATE : DB_OPEN, e);
 	if (context->db == NULL)
 		return ST_IO;
 	context->keyring = &keyring;
-	if (!makes_keys(row->name))
+	if (!makes_something(row->name))
 		warn_of_spool(d);
 	st = command_run(context, row, args, result, e);
 	db_close(context->db);

@@ -98,6 +98,13 @@ int key_show_run(struct cli *c);
 int key_roll_run(struct cli *c);
 int key_disable_run(struct cli *c);
 int key_rm_run(struct cli *c);
+/* of both `org` and `assistant` */
+int profile_write_run(struct cli *c); /* create, set */
+int profile_list_run(struct cli *c);
+int profile_show_run(struct cli *c);
+int profile_disable_run(struct cli *c);
+int profile_rm_run(struct cli *c);
+int budget_list_run(struct cli *c);
 int traces_list_run(struct cli *c);
 int traces_show_run(struct cli *c);
 int traces_tail_run(struct cli *c);

@@ -40,13 +40,10 @@ static const struct cli_option check_options[] = {
 	END,
 };
 
-#define KEY_SETTING_OPTIONS                                                              \
+#define SETTING_OPTIONS                                                                  \
 	{ "file", 'f', OPTION_TEXT, "FILE",                                              \
 		"read the settings from a JSON file; `-`: standard input" },             \
 	    { "name", 'n', OPTION_TEXT, "NAME", "what people call it" },                 \
-	    { "id", 0, OPTION_TEXT, "SLUG", "how it is known; made from the name" },     \
-	    { "test", 0, OPTION_SWITCH, NULL,                                            \
-		    "a test key: reaches providers marked `test` only" },                \
 	    { "rate-limit", 0, OPTION_LIMIT, "N", "requests per minute" },               \
 	    { "rate-burst", 0, OPTION_LIMIT, "N", "requests at once; the rate limit" },  \
 	    { "tokens-per-minute", 0, OPTION_LIMIT, "N", "tokens per minute" },          \
@@ -59,10 +56,20 @@ static const struct cli_option check_options[] = {
 		    "the models it may use; a name may end in `*`" },                    \
 	    { "routing-strategy", 0, OPTION_TEXT, "NAME",                                \
 		    "cheapest, fastest, balanced, quality, …" },                         \
+	{                                                                                \
+		"log-content", 0, OPTION_TEXT, "full|meta|off",                          \
+		    "what traces keep of prompts and answers"                            \
+	}
+
+#define KEY_SETTING_OPTIONS                                                              \
+	SETTING_OPTIONS,                                                                 \
+	    { "id", 0, OPTION_TEXT, "SLUG", "how it is known; made from the name" },     \
+	    { "test", 0, OPTION_SWITCH, NULL,                                            \
+		    "a test key: reaches providers marked `test` only" },                \
+	    { "organization", 0, OPTION_TEXT, "ORG", "belongs to this organization" },   \
+	    { "assistant", 0, OPTION_TEXT, "NAME", "serves this assistant of it" },      \
 	    { "expires-at", 0, OPTION_TEXT, "DATE", "works no longer from then on" },    \
 	    { "allowed-ips", 0, OPTION_LIST, "RANGE,…", "addresses it may come from" },  \
-	    { "log-content", 0, OPTION_TEXT, "full|meta|off",                            \
-		    "what its traces keep of prompts and answers" },                     \
 	{                                                                                \
 		"metadata", 0, OPTION_PAIRS, "NAME=VALUE",                               \
 		    "added to every trace; may be repeated"                              \
@@ -76,6 +83,21 @@ static const struct cli_option import_options[] = {
 	KEY_SETTING_OPTIONS,
 	END,
 };
+#define UNSET_OPTION                                                                     \
+	{                                                                                \
+		"unset", 0, OPTION_LIST, "MEMBER,…", "take these settings away"          \
+	}
+#define DEFAULT_MODEL_OPTION                                                             \
+	{                                                                                \
+		"default-model", 0, OPTION_TEXT, "MODEL",                                \
+		    "the model of requests that name none"                               \
+	}
+static const struct cli_option org_create_options[] = { SETTING_OPTIONS, END };
+static const struct cli_option org_set_options[] = { SETTING_OPTIONS, UNSET_OPTION, END };
+static const struct cli_option assistant_create_options[] = { SETTING_OPTIONS,
+	DEFAULT_MODEL_OPTION, END };
+static const struct cli_option assistant_set_options[] = { SETTING_OPTIONS,
+	DEFAULT_MODEL_OPTION, UNSET_OPTION, END };
 static const struct cli_option roll_options[] = {
 	{ "keep-old", 0, OPTION_DURATION, "TIME",
 	    "how long the old secret works on; 24h; 0: not at all" },
@@ -177,6 +199,40 @@ static const struct cli_command rows[] = {
 	{ "key import", "", 0, 0,
 	    "Take over keys that exist already, known by their SHA-256", NULL,
 	    import_options, key_import_run },
+	{ "org create", "ORG", 1, 1,
+	    "Make an organization: what its keys inherit, and share",
+	    "  latenza org create acme --budget-monthly-eur 2000 --routing-strategy "
+	    "balanced",
+	    org_create_options, profile_write_run },
+	{ "org set", "ORG", 1, 1, "Change settings of an organization; others stay", NULL,
+	    org_set_options, profile_write_run },
+	{ "org list", "", 0, 0, "List organizations", NULL, none, profile_list_run },
+	{ "org show", "ORG", 1, 1, "Show an organization: settings, what it spent", NULL,
+	    none, profile_show_run },
+	{ "org disable", "ORG", 1, 1, "Refuse all keys of an organization from now on",
+	    NULL, disable_options, profile_disable_run },
+	{ "org rm", "ORG", 1, 1, "Remove an organization that has no keys", NULL, none,
+	    profile_rm_run },
+	{ "assistant create", "ORG/NAME", 1, 1,
+	    "Make an assistant: a profile inside an organization",
+	    "  latenza assistant create acme/support --routing-strategy fastest \\\n"
+	    "    --model-allowlist gpt-4o,gpt-4o-mini --default-model gpt-4o-mini",
+	    assistant_create_options, profile_write_run },
+	{ "assistant set", "ORG/NAME", 1, 1,
+	    "Change settings of an assistant; others stay", NULL, assistant_set_options,
+	    profile_write_run },
+	{ "assistant list", "", 0, 0, "List assistants", NULL, none, profile_list_run },
+	{ "assistant show", "ORG/NAME", 1, 1,
+	    "Show an assistant: settings, what it spent", NULL, none, profile_show_run },
+	{ "assistant disable", "ORG/NAME", 1, 1,
+	    "Refuse all keys of an assistant from now on", NULL, disable_options,
+	    profile_disable_run },
+	{ "assistant rm", "ORG/NAME", 1, 1, "Remove an assistant that has no keys", NULL,
+	    none, profile_rm_run },
+	{ "budget list", "[SCOPE]", 0, 1,
+	    "List budgets of keys, assistants and organizations",
+	    "SCOPE is a beginning: org:acme, assistant:acme/, key:backend, test:.", none,
+	    budget_list_run },
 	{ "traces list", "", 0, 0, "List requests, the newest first", NULL,
 	    trace_list_options, traces_list_run },
 	{ "traces show", "ID", 1, 1, "Show one request's way: where time and money went",

@@ -4,81 +4,19 @@
  */
 #include "cli/backend.h"
 #include "cli/out.h"
+#include "cli/settings.h"
 
-#include <errno.h>
 #include <string.h>
 
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/mem.h"
 
-enum {
-	SETTINGS_BYTES = 1 << 20
-};
-
-/* Options of `key create` and the members of the key that they set. */
-static const struct {
-	const char *option, *member;
-} setting_of[] = {
-	{ "name", "name" },
-	{ "rate-limit", "rate_limit" },
-	{ "rate-burst", "rate_burst" },
-	{ "tokens-per-minute", "tokens_per_minute" },
-	{ "max-in-flight", "max_in_flight" },
-	{ "max-output-tokens", "max_output_tokens" },
-	{ "budget-monthly-eur", "budget_monthly_eur" },
-	{ "budget-alert-pct", "budget_alert_pct" },
-	{ "model-allowlist", "model_allowlist" },
-	{ "routing-strategy", "routing_strategy" },
-	{ "expires-at", "expires_at" },
-	{ "allowed-ips", "allowed_ips" },
-	{ "log-content", "log_content" },
-	{ "metadata", "metadata" },
-};
-
-/* The settings of a key: the file's, then what options say. NULL after printing why.
- * owned. */
-static json_t *
-read_settings(const struct cli *c)
-{
-	const char *path = cli_text(c, "file");
-	json_t *settings = NULL;
-	struct err e = { "" };
-	struct buf text;
-
-	buf_init(&text, SETTINGS_BYTES);
-	if (path == NULL) {
-		settings = json_object();
-	} else if (input_file(path, &text, &e) == ST_OK) {
-		settings = json_parse(buf_str(&text), &e);
-		if (settings == NULL)
-			err_prefix(&e, "%s", path);
-		else if (!json_is_object(settings)) {
-			(void)err_fail(&e, ST_INVALID,
-			    "%s: must hold one object, a key's settings", path);
-			json_decref(settings);
-			settings = NULL;
-		}
-	}
-	buf_free(&text);
-	if (settings == NULL) {
-		(void)backend_fail(&e, CLI_FAILED);
-		return NULL;
-	}
-	for (size_t i = 0; i < sizeof(setting_of) / sizeof(*setting_of); i++) {
-		json_t *value = json_object_get(c->options, setting_of[i].option);
-
-		if (value != NULL)
-			json_object_set(settings, setting_of[i].member, value);
-	}
-	return settings;
-}
-
 /* Arguments of key.create and key.import; NULL after printing why. */
 static json_t *
 new_key_args(const struct cli *c)
 {
-	json_t *settings = read_settings(c), *args;
+	json_t *settings = settings_read(c), *args;
 
 	if (settings == NULL)
 		return NULL;
@@ -215,21 +153,6 @@ key_import_run(struct cli *c)
 
 /* ---- list and show ---- */
 
-static void
-add_budget_cell(struct out_table *t, const json_t *key)
-{
-	const json_t *budget = json_array_get(json_object_get(key, "budgets"), 0);
-	char spent[40], limit[40];
-
-	if (budget == NULL)
-		out_cell(t, "-");
-	else
-		out_cell(t, "%s of %s a %s",
-		    out_money(out_nano(budget, "spent_nano_eur"), spent),
-		    out_money(out_nano(budget, "limit_nano_eur"), limit),
-		    out_text(budget, "period"));
-}
-
 static const char *
 state_of(const json_t *key)
 {
@@ -258,57 +181,13 @@ key_list_run(struct cli *c)
 			out_cell(&t, "%s", out_text(key, "name"));
 			out_cell(&t, "%s", out_text(key, "hint"));
 			out_cell(&t, "%s", state_of(key));
-			add_budget_cell(&t, key);
+			settings_budget_cell(&t, key);
 			out_cell(&t, "%s", out_text(key, "source"));
 		}
 		out_print(&t);
 	}
 	json_decref(result);
 	return code;
-}
-
-static void
-print_line(const char *name, const char *value)
-{
-	char safe[400];
-
-	printf("  %s%-18s%s %s\n", out_on(OUT_DIM), name, out_on(OUT_PLAIN),
-	    out_safe(value, 200, safe, sizeof(safe)));
-}
-
-static void
-print_budgets(const json_t *key)
-{
-	const json_t *budget;
-	size_t i;
-
-	json_array_foreach(json_object_get(key, "budgets"), i, budget)
-	{
-		char spent[40], limit[40], line[200];
-
-		snprintf(line, sizeof(line), "%s of %s, until %s",
-		    out_money(out_nano(budget, "spent_nano_eur"), spent),
-		    out_money(out_nano(budget, "limit_nano_eur"), limit),
-		    out_text(budget, "resets_at"));
-		print_line(out_text(budget, "current"), line);
-	}
-}
-
-static void
-print_settings(const json_t *settings)
-{
-	const char *name;
-	json_t *value;
-
-	json_object_foreach((json_t *)settings, name, value)
-	{
-		char *text =
-		    json_is_string(value) ? NULL : json_dumps(value, JSON_ENCODE_ANY);
-
-		if (strcmp(name, "name") != 0)
-			print_line(name, text != NULL ? text : json_string_value(value));
-		mem_free(text);
-	}
 }
 
 static void
@@ -319,20 +198,20 @@ print_key(const json_t *key)
 
 	printf("%s%s%s  %s\n", out_on(OUT_BOLD), out_text(key, "id"), out_on(OUT_PLAIN),
 	    state_of(key));
-	print_line("name", out_text(key, "name"));
-	print_line("secret", out_text(key, "hint"));
-	print_line("created", out_text(key, "created_at"));
+	settings_line("name", out_text(key, "name"));
+	settings_line("secret", out_text(key, "hint"));
+	settings_line("created", out_text(key, "created_at"));
 	if (json_object_get(key, "old_secret_until") != NULL)
-		print_line("old secret until", out_text(key, "old_secret_until"));
-	print_settings(json_object_get(key, "settings"));
-	print_budgets(key);
+		settings_line("old secret until", out_text(key, "old_secret_until"));
+	settings_print(json_object_get(key, "settings"));
+	settings_print_budgets(key);
 	if (live == NULL)
 		return;
 	snprintf(line, sizeof(line), "%lld, %s reserved",
 	    (long long)json_get_int(live, "in_flight", 0),
 	    out_money(json_get_int(live, "reserved_nano_eur", 0), money));
-	print_line("in flight", line);
-	print_line("last used", out_text(live, "last_used_at"));
+	settings_line("in flight", line);
+	settings_line("last used", out_text(live, "last_used_at"));
 }
 
 static json_t *

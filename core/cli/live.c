@@ -49,6 +49,36 @@ live_key(void *arg, lz_str id)
 	return out;
 }
 
+static bool
+period_of(lz_str name, enum key_period *out)
+{
+	for (unsigned p = 0; p < PERIOD_KINDS; p++) {
+		*out = (enum key_period)p;
+		if (str_is(name, key_period_name(*out)))
+			return true;
+	}
+	return false;
+}
+
+/* The ledger is ahead of the database by what is still in the spools. */
+void
+live_budget(void *arg, json_t *row)
+{
+	struct running *r = arg;
+	struct budget *b = NULL;
+	enum key_period period;
+	struct budget_view v;
+
+	if (period_of(json_get_str(row, "period"), &period))
+		b = ledger_find(
+		    gateway_ledger(r->gateway), json_get_str(row, "scope"), period);
+	if (b == NULL)
+		return;
+	ledger_view(b, loop_now(r->loop)->unix_ms, &v);
+	json_object_set_new(row, "spent_nano_eur", json_integer(v.spent_nano_eur));
+	json_object_set_new(row, "reserved_nano_eur", json_integer(v.reserved_nano_eur));
+}
+
 /* ---- providers ---- */
 
 static const char *
@@ -277,11 +307,10 @@ static const struct {
 	const char *name, *help;
 	int64_t (*read)(const struct budget_view *v);
 } budget_metrics[] = {
-	{ "latenza_budget_spent_eur", "Spent of a key's budget in its period",
-	    read_spent },
-	{ "latenza_budget_reserved_eur", "Held of a key's budget for calls under way",
+	{ "latenza_budget_spent_eur", "Spent of a budget in its period", read_spent },
+	{ "latenza_budget_reserved_eur", "Held of a budget for calls under way",
 	    read_reserved },
-	{ "latenza_budget_limit_eur", "A key's budget for a period", read_limit },
+	{ "latenza_budget_limit_eur", "A budget for a period", read_limit },
 };
 
 struct budget_row {
@@ -291,22 +320,38 @@ struct budget_row {
 	int64_t (*read)(const struct budget_view *v);
 };
 
-static bool
-add_budget(void *arg, const struct key *k)
+static void
+add_budget(const struct budget_row *row, struct budget *b, const char *label, lz_str id,
+    lz_str assistant)
 {
-	struct budget_row *row = arg;
+	struct budget_view v;
 
-	for (size_t i = 0; i < k->budget_count; i++) {
-		struct budget_view v;
-
-		ledger_view(k->budget[i], row->now_unix_ms, &v);
-		buf_addf(row->out, "%s{key=", row->name);
-		buf_add_json(row->out, k->id);
-		buf_addf(row->out, ",period=\"%s\"} ", key_period_name(v.period));
-		buf_add_nano(row->out, row->read(&v));
-		buf_add_char(row->out, '\n');
+	ledger_view(b, row->now_unix_ms, &v);
+	buf_addf(row->out, "%s{%s=", row->name, label);
+	buf_add_json(row->out, id);
+	if (assistant.ptr != NULL) {
+		buf_add_z(row->out, ",assistant=");
+		buf_add_json(row->out, assistant);
 	}
+	buf_addf(row->out, ",period=\"%s\"} ", key_period_name(v.period));
+	buf_add_nano(row->out, row->read(&v));
+	buf_add_char(row->out, '\n');
+}
+
+static bool
+add_key(void *arg, const struct key *k)
+{
+	for (size_t i = 0; i < k->budget_count; i++)
+		add_budget(arg, k->budget[i], "key", k->id, STR_NONE);
 	return true;
+}
+
+static void
+add_profile(void *arg, const struct profile *p)
+{
+	for (size_t i = 0; i < p->budget_count; i++)
+		add_budget(
+		    arg, p->budget[0][i], "organization", p->organization, p->assistant);
 }
 
 static void
@@ -318,7 +363,8 @@ add_budgets(struct running *r, struct buf *out)
 
 		buf_addf(out, "# HELP %s %s\n# TYPE %s gauge\n", row.name,
 		    budget_metrics[i].help, row.name);
-		keys_each(gateway_keys(r->gateway), add_budget, &row);
+		keys_each(gateway_keys(r->gateway), add_key, &row);
+		profiles_each(keys_profiles(gateway_keys(r->gateway)), add_profile, &row);
 	}
 }
 

@@ -121,6 +121,14 @@ explain(void *arg, lz_str key, const json_t *body, lz_str strategy, json_t **tab
 	return st;
 }
 
+static enum status
+profile_changed(void *arg, lz_str id, const struct db_profile *p, struct err *e)
+{
+	struct running *r = arg;
+
+	return gateway_profile_changed(r->gateway, id, p, e);
+}
+
 static bool
 is_ready(void *arg, struct err *why)
 {
@@ -213,7 +221,9 @@ open_control(struct running *r, struct err *e)
 		.reload = reload,
 		.diff = diff,
 		.key_changed = key_changed,
+		.profile_changed = profile_changed,
 		.key_live = live_key,
+		.budget_live = live_budget,
 		.provider_live = live_providers,
 		.credential_live = live_credentials,
 		.status = live_status,

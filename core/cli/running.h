@@ -42,6 +42,7 @@ void signals_notify(const char *state);
 /* ---- live.c: what commands and metrics learn of a running gateway; arg is the struct
  * running ---- */
 json_t *live_key(void *arg, lz_str id);
+void live_budget(void *arg, json_t *row);
 json_t *live_providers(void *arg);
 json_t *live_credentials(void *arg);
 json_t *live_status(void *arg);

@@ -94,13 +94,30 @@ extern const uint32_t provider_row_count;
 void providers_read(struct build *b, const json_t *providers);
 json_t *providers_schema(void);
 json_t *providers_shown(const struct config *c);
-/* One instance of every router component, and the default strategy. */
+/* One instance of every router component, the file's named ones, the default strategy. */
 void routers_read(struct build *b, const json_t *root);
+json_t *routers_schema(void);
+json_t *routers_shown(const struct config *c); /* NULL: the file has none */
 /* Is there a router of that name? Complains otherwise. */
 bool routers_check(struct build *b, const char *where, const json_t *object,
     const char *member, lz_str name);
 
+/* ---- organizations.c; before keys_read() ---- */
+void organizations_read(struct build *b, const json_t *organizations);
+json_t *organizations_schema(void);
+json_t *organizations_shown(const struct config *c); /* NULL: the file has none */
+
 /* ---- keys.c ---- */
+/* What settings of any level say about the rest of the file: strategy, models, log,
+ * money.
+ */
+void keys_check_settings(struct build *b, const char *where, const json_t *object,
+    const struct key_settings *s);
+/* What they may not say under those of `what`. */
+void keys_check_under(struct build *b, const char *where, const json_t *object,
+    const struct key_settings *s, const struct key_settings *above, const char *what);
+/* False only for a name that nobody serves and nobody knows. */
+bool keys_knows_model(const struct build *b, lz_str model);
 void keys_read(struct build *b, const json_t *keys);
 json_t *keys_file_schema(void);
 json_t *keys_shown(const struct config *c);

@@ -170,6 +170,7 @@ static void
 build_parts(struct build *b, const json_t *root)
 {
 	const json_t *providers = build_object(b, root, "providers");
+	const json_t *organizations = build_object(b, root, "organizations");
 	const json_t *keys = build_object(b, root, "keys");
 
 	if (!json_is_object(root)) {
@@ -178,6 +179,9 @@ build_parts(struct build *b, const json_t *root)
 	}
 	if (providers == NULL && json_object_get(root, "providers") != NULL)
 		build_wrong(b, NULL, root, "providers", "is not a map of providers");
+	if (organizations == NULL && json_object_get(root, "organizations") != NULL)
+		build_wrong(
+		    b, NULL, root, "organizations", "is not a map of organizations");
 	if (keys == NULL && json_object_get(root, "keys") != NULL)
 		build_wrong(b, NULL, root, "keys", "is not a map of keys");
 	sections_read(b, root);
@@ -188,6 +192,7 @@ build_parts(struct build *b, const json_t *root)
 	providers_read(b, providers);
 	names_read(b, json_object_get(root, "models"));
 	models_finish(b);
+	organizations_read(b, organizations);
 	keys_read(b, keys);
 	check_whole(b, root);
 }

@@ -110,6 +110,13 @@ struct config_key {    /* declared in the file */
 	struct key_settings settings;
 };
 
+struct config_profile { /* an organisation or an assistant, declared in the file */
+	lz_str organization, assistant; /* assistant absent: the organisation itself */
+	unsigned line;
+	const json_t *tree; /* the object as written, without its assistants */
+	struct key_settings settings;
+};
+
 struct config {
 	atomic_uint refs;
 	struct arena *memory;
@@ -141,8 +148,12 @@ struct config {
 	size_t name_count;
 	lz_str catalogue; /* path of the installation's own; absent: none */
 	uint8_t catalogue_digest[32];
-	struct part **router; /* one of each router component open, named as it is */
-	size_t router_count;
+	/* Of each router component open one that is named as it is, then the file's
+	 * named ones. Offline none is made, and only their names are known. */
+	struct part **router;
+	uint8_t (*router_digest)[32]; /* of the options that each was made with */
+	lz_str *strategy;             /* the names */
+	size_t router_count, strategy_count;
 	lz_str default_strategy;
 	unsigned attempts, timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
 	unsigned backoff_ms, retry_wait_ms, hedge_after_ms,
@@ -152,6 +163,8 @@ struct config {
 	unsigned ledger_sync_ms;
 	lz_str timezone; /* IANA, of budget periods; read at start only */
 	enum key_log log_content;
+	struct config_profile *profile; /* an organisation before its assistants */
+	size_t profile_count;
 	struct config_key *key;
 	size_t key_count;
 	size_t warning_count;
@@ -205,7 +218,12 @@ size_t config_targets(const struct config *c, lz_str model, const struct target 
 size_t config_near_models(const struct config *c, lz_str model, lz_str *out, size_t max);
 /* Does the provider's plugin serve this route: "chat", "embeddings"? [any] */
 bool config_serves(const struct provider *p, lz_str route);
+/* NULL: the file declares none. assistant absent: the organisation. [any] */
+const struct config_profile *config_profile(
+    const struct config *c, lz_str organization, lz_str assistant);
 /* NULL: none of that name. [any] */
 const struct part *config_router(const struct config *c, lz_str name);
+/* Is there a strategy of that name? Known offline, too. [any] */
+bool config_has_strategy(const struct config *c, lz_str name);
 
 #endif

@@ -18,7 +18,7 @@ struct values {
 enum {
 	SECRET_LEAST = 16,
 	SECRET_MOST = 512,
-	WHERE_BYTES = 160
+	WHERE_BYTES = 200
 };
 
 #define V struct values
@@ -114,16 +114,18 @@ settings_tree(struct build *b, const json_t *object)
 
 /* A name that nobody knows may be a typing mistake; one that only no provider serves yet
  * may be meant. */
-static bool
-is_known_model(const struct config *c, lz_str name)
+bool
+keys_knows_model(const struct build *b, lz_str name)
 {
+	const struct config *c = b->c;
 	const struct catalogue *k = &c->models->catalogue;
 	const struct target *found;
 	struct target made;
 	struct arena *memory;
 	bool is_known;
 
-	if (str_ends(name, "*") || str_starts(name, "latenza/"))
+	if (c->models == NULL || c->models->slot == NULL || str_ends(name, "*") ||
+	    str_starts(name, "latenza/"))
 		return true;
 	for (size_t i = 0; i < k->row_count; i++) {
 		if (str_eq(k->row[i].facts.id, name))
@@ -140,12 +142,10 @@ static void
 check_allowlist(struct build *b, const char *where, const json_t *object,
     const struct key_settings *s)
 {
-	if (b->c->models == NULL || b->c->models->plain.cap == 0)
-		return;
 	for (size_t i = 0; i < s->allow_count; i++) {
 		lz_str near;
 
-		if (is_known_model(b->c, s->allow[i]))
+		if (keys_knows_model(b, s->allow[i]))
 			continue;
 		if (config_near_models(b->c, s->allow[i], &near, 1) > 0)
 			build_warn(b, where, object, "model_allowlist",
@@ -157,8 +157,8 @@ check_allowlist(struct build *b, const char *where, const json_t *object,
 	}
 }
 
-static void
-check_settings(struct build *b, const char *where, const json_t *object,
+void
+keys_check_settings(struct build *b, const char *where, const json_t *object,
     const struct key_settings *s)
 {
 	if (s->routing_strategy.len > 0)
@@ -167,12 +167,61 @@ check_settings(struct build *b, const char *where, const json_t *object,
 	check_allowlist(b, where, object, s);
 	if (s->log_content != LOG_CONTENT_INHERIT && s->log_content < b->c->log_content)
 		build_wrong(b, where, object, "log_content",
-		    "is more than log.content; a key may only lower it");
+		    "is more than log.content; it may only be lowered");
 	if (s->budget_count > 0 && b->c->fx_nano_eur_per_usd == 0)
 		build_warn(b, where, object, NULL,
 		    "has a budget in euro, and fx.eur_per_usd is not given: models with "
 		    "a price in USD are refused "
 		    "to it");
+}
+
+void
+keys_check_under(struct build *b, const char *where, const json_t *object,
+    const struct key_settings *s, const struct key_settings *above, const char *what)
+{
+	struct err why;
+	unsigned at = 0;
+	const char *member;
+
+	while ((member = key_settings_clash(s, above, what, &at, &why)) != NULL)
+		build_wrong(b, where, object, member, "%s", why.text);
+}
+
+/* The key's organisation and assistant are those of this file: what a command made is not
+ * known here, and would not be there on another machine. */
+static void
+check_owners(struct build *b, const char *where, const json_t *object,
+    const struct key_settings *s)
+{
+	lz_str name = s->organization.len > 0 ? s->organization : STR_LIT("default");
+	const struct config_profile *organization = config_profile(b->c, name, STR_NONE);
+	const struct config_profile *assistant = NULL;
+	char what[WHERE_BYTES];
+
+	if (s->assistant.len > 0)
+		assistant = config_profile(b->c, name, s->assistant);
+	if (organization == NULL && !str_is(name, "default"))
+		build_wrong(b, where, object, "organization",
+		    "there is no \"%.*s\" under organizations", STR_ARG(name));
+	else if (assistant == NULL && s->assistant.len > 0)
+		build_wrong(b, where, object, "assistant",
+		    "there is no \"%.*s\" under organizations.%.*s.assistants",
+		    STR_ARG(s->assistant), STR_ARG(name));
+	(void)snprintf(what, sizeof(what), "organizations.%.*s", STR_ARG(name));
+	if (organization != NULL)
+		keys_check_under(b, where, object, s, &organization->settings, what);
+	(void)snprintf(what, sizeof(what), "organizations.%.*s.assistants.%.*s",
+	    STR_ARG(name), STR_ARG(s->assistant));
+	if (assistant != NULL)
+		keys_check_under(b, where, object, s, &assistant->settings, what);
+}
+
+static void
+check_all(struct build *b, const char *where, const json_t *object,
+    const struct key_settings *s)
+{
+	keys_check_settings(b, where, object, s);
+	check_owners(b, where, object, s);
 }
 
 static bool
@@ -196,7 +245,7 @@ read_key(struct build *b, const char *id, const json_t *object, struct config_ke
 	is_fine = build_apply(rows, ROWS, object, &v, &c);
 	c.ignore = own_names;
 	if (key_settings_read(object, &c, &k->settings, NULL) == ST_OK)
-		check_settings(b, where, object, &k->settings);
+		check_all(b, where, object, &k->settings);
 	if (is_fine)
 		settle_secret(b, where, object, &v, k);
 	k->tree = settings_tree(b, object);
@@ -292,7 +341,7 @@ keys_read(struct build *b, const json_t *keys)
 json_t *
 keys_file_schema(void)
 {
-	json_t *object = key_settings_schema();
+	json_t *object = key_settings_schema(KEY_LEVEL_KEY);
 	json_t *own = options_schema(rows, ROWS, sizeof(lz_option));
 
 	(void)json_object_update(

@@ -1,5 +1,5 @@
-/* keyset.c - the settings of a virtual key: one table of members, whoever wrote the
- * object.
+/* keyset.c - the settings of a virtual key, an assistant, an organisation: one table of
+ * members, whoever wrote the object.
  *
  * The rows differ from option rows in one point: null and "unlimited" mean something.
  * Everything is checked before a key exists, so that the request path meets only settings
@@ -26,6 +26,7 @@ enum {
 };
 
 struct reading {
+	enum key_level level;
 	const struct options_context *c;
 	const json_t *object;
 	struct key_settings *out;
@@ -37,7 +38,7 @@ typedef bool read_fn(struct reading *r, const char *name, const json_t *value);
 
 static read_fn read_name, read_count, read_burst, read_strategy, read_allowlist,
     read_monthly, read_alerts, read_budgets, read_expiry, read_metadata, read_log,
-    read_ips, read_show, read_later;
+    read_ips, read_show, read_later, read_owner, read_model;
 
 #define COUNT_SCHEMA                                                                     \
 	"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000000},{"      \
@@ -51,59 +52,86 @@ static read_fn read_name, read_count, read_burst, read_strategy, read_allowlist,
 	"\"maxItems\":8,\"items\":{\"type\":\"integer\",\"minimum\":1,\"maximum\":100}}" \
 	"]}"
 
+#define PROFILE_SCHEMA                                                                   \
+	"{\"type\":[\"string\",\"null\"],\"pattern\":\"^[a-z0-9-]{1,64}$\"}"
+
+enum {
+	OF_KEY = 1 << KEY_LEVEL_KEY,
+	OF_ASSISTANT = 1 << KEY_LEVEL_ASSISTANT,
+	OF_ORGANIZATION = 1 << KEY_LEVEL_ORGANIZATION,
+	OF_ALL = OF_KEY | OF_ASSISTANT | OF_ORGANIZATION
+};
+
 /* budget_monthly_eur before budget_alert_pct: alerts need the budget they belong to. */
 static const struct {
 	const char *name;
 	read_fn *read;
 	const char *help;
 	const char *schema; /* NULL: not in the schema */
+	unsigned levels;    /* OF_*; the table's last column */
 } members[] = {
-	{ "name", read_name, "what people call the key",
-	    "{\"type\":[\"string\",\"null\"],\"maxLength\":200}" },
-	{ "rate_limit", read_count, "requests per minute; 0 refuses all", COUNT_SCHEMA },
+	{ "name", read_name, "what people call it",
+	    "{\"type\":[\"string\",\"null\"],\"maxLength\":200}", OF_ALL },
+	{ "rate_limit", read_count, "requests per minute; 0 refuses all", COUNT_SCHEMA,
+	    OF_ALL },
 	{ "rate_burst", read_burst,
 	    "requests at once after a quiet minute; default: rate_limit",
-	    "{\"type\":[\"integer\",\"null\"],\"minimum\":1,\"maximum\":1000000000}" },
+	    "{\"type\":[\"integer\",\"null\"],\"minimum\":1,\"maximum\":1000000000}",
+	    OF_ALL },
 	{ "max_in_flight", read_count, "requests at the same time; 0 refuses all",
-	    COUNT_SCHEMA },
-	{ "max_output_tokens", read_count, "tokens of one answer at most", COUNT_SCHEMA },
+	    COUNT_SCHEMA, OF_ALL },
+	{ "max_output_tokens", read_count, "tokens of one answer at most", COUNT_SCHEMA,
+	    OF_ALL },
 	{ "tokens_per_minute", read_count,
-	    "tokens of input and output per minute; 0 refuses all", COUNT_SCHEMA },
-	{ "routing_strategy", read_strategy, "a router's name; default: routing.default",
-	    "{\"type\":[\"string\",\"null\"]}" },
+	    "tokens of input and output per minute; 0 refuses all", COUNT_SCHEMA,
+	    OF_ALL },
+	{ "routing_strategy", read_strategy,
+	    "a router's name; default: what the level above has, in the end "
+	    "routing.default",
+	    "{\"type\":[\"string\",\"null\"]}", OF_ALL },
 	{ "model_allowlist", read_allowlist,
 	    "model names that may be used, entries may end in *; [] allows nothing",
 	    "{\"type\":[\"array\",\"null\"],\"maxItems\":1000,\"items\":{\"type\":"
-	    "\"string\",\"minLength\":1}}" },
+	    "\"string\",\"minLength\":1}}",
+	    OF_ALL },
 	{ "budget_monthly_eur", read_monthly, "euro per calendar month; 0 refuses all",
-	    MONEY_SCHEMA },
+	    MONEY_SCHEMA, OF_ALL },
 	{ "budget_alert_pct", read_alerts,
-	    "per cent of budget_monthly_eur at which to tell", ALERT_SCHEMA },
+	    "per cent of budget_monthly_eur at which to tell", ALERT_SCHEMA, OF_ALL },
 	{ "budgets", read_budgets, "budgets of other periods",
 	    "{\"type\":[\"array\",\"null\"],\"maxItems\":6,\"items\":{\"type\":"
 	    "\"object\",\"properties\":{"
 	    "\"period\":{\"enum\":[\"day\",\"week\",\"month\"]},\"eur\":{\"type\":"
 	    "\"number\",\"minimum\":0},"
 	    "\"alert_pct\":" ALERT_SCHEMA
-	    "},\"required\":[\"period\",\"eur\"],\"additionalProperties\":false}}" },
+	    "},\"required\":[\"period\",\"eur\"],\"additionalProperties\":false}}",
+	    OF_ALL },
 	{ "expires_at", read_expiry, "a date (its midnight in UTC) or a date and time",
-	    "{\"type\":[\"string\",\"null\"]}" },
+	    "{\"type\":[\"string\",\"null\"]}", OF_KEY },
 	{ "metadata", read_metadata,
 	    "flat map of texts that every trace of the key carries",
 	    "{\"type\":[\"object\",\"null\"],\"additionalProperties\":{\"type\":"
-	    "\"string\"}}" },
+	    "\"string\"}}",
+	    OF_KEY },
 	{ "log_content", read_log,
-	    "what traces keep of prompts and answers; may only lower log.content",
-	    "{\"enum\":[\"full\",\"meta\",\"off\",null]}" },
+	    "what traces keep of prompts and answers; may only lower what the level "
+	    "above keeps",
+	    "{\"enum\":[\"full\",\"meta\",\"off\",null]}", OF_ALL },
 	{ "allowed_ips", read_ips, "addresses and ranges that may use the key",
 	    "{\"anyOf\":[{\"type\":[\"string\",\"null\"]},{\"type\":\"array\","
 	    "\"maxItems\":64,\"items\":"
-	    "{\"type\":\"string\"}}]}" },
+	    "{\"type\":\"string\"}}]}",
+	    OF_KEY },
 	{ "show_budget", read_show, "answers carry x-latenza-budget-remaining-eur",
-	    "{\"type\":[\"boolean\",\"null\"]}" },
-	{ "organization", read_later, NULL, NULL },
-	{ "assistant", read_later, NULL, NULL },
-	{ "guardrails", read_later, NULL, NULL },
+	    "{\"type\":[\"boolean\",\"null\"]}", OF_KEY },
+	{ "organization", read_owner,
+	    "whose budgets and defaults it has; default: default", PROFILE_SCHEMA,
+	    OF_KEY },
+	{ "assistant", read_owner, "the organization's assistant that it serves",
+	    PROFILE_SCHEMA, OF_KEY },
+	{ "default_model", read_model, "the model of requests that name none",
+	    "{\"type\":[\"string\",\"null\"],\"minLength\":1}", OF_ASSISTANT },
+	{ "guardrails", read_later, NULL, NULL, OF_ALL },
 };
 
 enum {
@@ -198,17 +226,11 @@ read_name(struct reading *r, const char *name, const json_t *value)
 	return copy_text(r, string_of(value), &r->out->name);
 }
 
-static int64_t *
-counter(struct key_settings *s, const char *name)
+static bool
+note_unlimited(struct reading *r, const char *name)
 {
-	if (strcmp(name, "rate_limit") == 0)
-		return &s->rate_limit;
-	if (strcmp(name, "max_in_flight") == 0)
-		return &s->max_in_flight;
-	if (strcmp(name, "max_output_tokens") == 0)
-		return &s->max_output_tokens;
-	must(strcmp(name, "tokens_per_minute") == 0);
-	return &s->tokens_per_minute;
+	r->out->unlimited |= UINT32_C(1) << key_counter(name);
+	return true;
 }
 
 static bool
@@ -218,12 +240,12 @@ read_count(struct reading *r, const char *name, const json_t *value)
 	char text[80];
 
 	if (is_unlimited(value))
-		return true;
+		return note_unlimited(r, name);
 	if (!json_is_integer(value) || n < 0 || n > COUNT_MAX)
 		return wrong(r, name,
 		    "%s is not a whole number from 0 to %d, or \"unlimited\"",
 		    rule_describe(value, text), COUNT_MAX);
-	*counter(r->out, name) = n;
+	*key_counter_of(r->out, key_counter(name)) = n;
 	return true;
 }
 
@@ -252,6 +274,32 @@ read_strategy(struct reading *r, const char *name, const json_t *value)
 		return wrong(
 		    r, name, "the name of a router has 1 to %d bytes", STRATEGY_BYTES);
 	return copy_text(r, string_of(value), &r->out->routing_strategy);
+}
+
+static bool
+read_owner(struct reading *r, const char *name, const json_t *value)
+{
+	char text[80];
+
+	if (!json_is_string(value) || !key_is_profile_name(string_of(value)))
+		return wrong(r, name,
+		    "%s is not the name of an %s: 1 to %d of a-z, 0-9 and -",
+		    rule_describe(value, text), name, KEY_PROFILE_BYTES);
+	return copy_text(r, string_of(value),
+	    strcmp(name, "assistant") == 0 ? &r->out->assistant : &r->out->organization);
+}
+
+static bool
+read_model(struct reading *r, const char *name, const json_t *value)
+{
+	char text[80];
+
+	if (!json_is_string(value) || !is_name_text(string_of(value)) ||
+	    json_string_length(value) > MODEL_BYTES ||
+	    str_find(string_of(value), '*') >= 0)
+		return wrong(
+		    r, name, "%s is not the name of a model", rule_describe(value, text));
+	return copy_text(r, string_of(value), &r->out->default_model);
 }
 
 /* ---- lists ---- */
@@ -421,7 +469,7 @@ read_monthly(struct reading *r, const char *name, const json_t *value)
 	struct err why;
 
 	if (is_unlimited(value))
-		return true;
+		return note_unlimited(r, name);
 	if (key_money_parse(value, &b.limit_nano_eur, &why) != ST_OK)
 		return wrong(r, name, "%s, or \"unlimited\"", why.text);
 	return add_budget(r, name, &b);
@@ -557,8 +605,7 @@ static bool
 read_later(struct reading *r, const char *name, const json_t *value)
 {
 	(void)value;
-	return wrong(r, name, "this release does not have %s%s yet; leave it out", name,
-	    strcmp(name, "guardrails") == 0 ? "" : "s");
+	return wrong(r, name, "this release does not have %s yet; leave it out", name);
 }
 
 /* ---- the object ---- */
@@ -573,26 +620,50 @@ is_ignored(const struct reading *r, const char *name)
 	return false;
 }
 
+static const char *const level_names[] = {
+	[KEY_LEVEL_KEY] = "a key",
+	[KEY_LEVEL_ASSISTANT] = "an assistant",
+	[KEY_LEVEL_ORGANIZATION] = "an organization",
+};
+
+static bool
+has_level(const struct reading *r, size_t member)
+{
+	return (members[member].levels & 1u << r->level) != 0;
+}
+
 static void
 check_known(struct reading *r, const char *name)
 {
 	const char *names[MEMBERS + 1] = { NULL };
-	const char *near;
+	const char *near, *whose = NULL;
+	size_t n = 0;
 
 	for (size_t i = 0; i < MEMBERS; i++) {
-		if (strcmp(members[i].name, name) == 0)
+		if (has_level(r, i))
+			names[n++] = members[i].name;
+		if (strcmp(members[i].name, name) != 0)
+			continue;
+		if (has_level(r, i))
 			return;
-		names[i] = members[i].name;
+		whose =
+		    level_names[members[i].levels == OF_ASSISTANT ? KEY_LEVEL_ASSISTANT
+								  : KEY_LEVEL_KEY];
 	}
 	if (is_ignored(r, name))
 		return;
+	if (whose != NULL) {
+		(void)wrong(r, name, "is a setting of %s, not of %s", whose,
+		    level_names[r->level]);
+		return;
+	}
 	near = options_nearest(lz_strz(name), names);
 	if (near == NULL)
 		near = options_nearest(lz_strz(name), r->c->ignore);
 	if (near != NULL)
 		(void)wrong(r, name, "is not known; did you mean \"%s\"?", near);
 	else
-		(void)wrong(r, name, "is not a setting of a key");
+		(void)wrong(r, name, "is not a setting of %s", level_names[r->level]);
 }
 
 static bool
@@ -602,10 +673,10 @@ goes_on(const struct reading *r)
 }
 
 enum status
-key_settings_read(const json_t *object, const struct options_context *c,
-    struct key_settings *out, struct err *e)
+profile_settings_read(enum key_level level, const json_t *object,
+    const struct options_context *c, struct key_settings *out, struct err *e)
 {
-	struct reading r = { c, object, out, e, ST_OK };
+	struct reading r = { level, c, object, out, e, ST_OK };
 	const char *name;
 	json_t *value;
 
@@ -613,7 +684,8 @@ key_settings_read(const json_t *object, const struct options_context *c,
 	out->rate_limit = out->rate_burst = out->max_in_flight = -1;
 	out->max_output_tokens = out->tokens_per_minute = -1;
 	if (!json_is_object(object)) {
-		(void)wrong(&r, NULL, "a key is written as a map of its settings");
+		(void)wrong(&r, NULL, "%s is written as a map of its settings",
+		    level_names[level]);
 		return r.worst;
 	}
 	json_object_foreach((json_t *)(uintptr_t)object, name, value)
@@ -623,10 +695,17 @@ key_settings_read(const json_t *object, const struct options_context *c,
 	}
 	for (size_t i = 0; i < MEMBERS && goes_on(&r); i++) {
 		value = json_object_get(object, members[i].name);
-		if (value != NULL && !json_is_null(value))
+		if (value != NULL && !json_is_null(value) && has_level(&r, i))
 			(void)members[i].read(&r, members[i].name, value);
 	}
 	return r.worst;
+}
+
+enum status
+key_settings_read(const json_t *object, const struct options_context *c,
+    struct key_settings *out, struct err *e)
+{
+	return profile_settings_read(KEY_LEVEL_KEY, object, c, out, e);
 }
 
 enum status
@@ -641,15 +720,24 @@ key_settings_parse(const json_t *object, const char *where, const char *const *i
 	return key_settings_read(object, &c, out, e);
 }
 
+enum status
+profile_settings_parse(enum key_level level, const json_t *object, const char *where,
+    struct arena *memory, struct key_settings *out, struct err *e)
+{
+	struct options_context c = { .memory = memory, .where = where };
+
+	return profile_settings_read(level, object, &c, out, e);
+}
+
 json_t *
-key_settings_schema(void)
+key_settings_schema(enum key_level level)
 {
 	json_t *properties = json_object();
 
 	for (size_t i = 0; i < MEMBERS; i++) {
 		json_t *s;
 
-		if (members[i].schema == NULL)
+		if (members[i].schema == NULL || (members[i].levels & 1u << level) == 0)
 			continue;
 		s = json_parse(lz_strz(members[i].schema), NULL);
 		(void)json_object_set_new(s, "description", json_string(members[i].help));

@@ -645,6 +645,16 @@ config_serves(const struct provider *p, lz_str route)
 	return false;
 }
 
+bool
+config_has_strategy(const struct config *c, lz_str name)
+{
+	for (size_t i = 0; i < c->strategy_count; i++) {
+		if (str_eq(name, c->strategy[i]))
+			return true;
+	}
+	return false;
+}
+
 const struct part *
 config_router(const struct config *c, lz_str name)
 {

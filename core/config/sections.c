@@ -217,11 +217,9 @@ static const struct {
 	const char *name, *instead;
 } later[] = {
 	{ "tls", "let a proxy in front end TLS" },
-	{ "routers", "name a router component in routing.default or in a key" },
 	{ "guardrails", "leave it out" },
 	{ "policies", "leave it out" },
 	{ "sinks", "leave it out" },
-	{ "organizations", "put budgets and allowlists on keys" },
 };
 
 enum {
@@ -245,9 +243,10 @@ refuse_later(struct build *b, const json_t *root)
 static void
 read_top(struct build *b, const json_t *root, struct top *out)
 {
-	const char *others[SECTIONS + LATER + 4] = { "providers", "models", "keys" };
+	const char *others[SECTIONS + LATER + 6] = { "providers", "models", "routers",
+		"organizations", "keys" };
 	struct options_context c = build_context(b, NULL);
-	size_t n = 3;
+	size_t n = 5;
 
 	for (size_t i = 0; i < SECTIONS; i++)
 		others[n++] = sections[i].name;

@@ -115,7 +115,7 @@ add_figures(struct fields *h)
 		add(h, "x-latenza-cost-eur", euro(r, cost));
 	add_int(h, "x-latenza-overhead-ms",
 	    (clock_mono_us() - r->began.mono_us - r->waited_us) / 1000);
-	if (r->shows_budget && r->ops->budget(r, LZ_OF_KEY, &b))
+	if (r->shows_budget && r->ops->budget(r, REQUEST_ANY_BUDGET, &b))
 		add(h, "x-latenza-budget-remaining-eur",
 		    euro(r, b.limit > b.spent ? b.limit - b.spent : 0));
 }

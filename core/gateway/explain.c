@@ -73,7 +73,11 @@ begin(void *arg)
 	r->explanation = x;
 	r->route = routes_of_kind(x->asked->kind);
 	r->kind = x->asked->kind;
-	key_adopt(r, x->key);
+	if (key_take(r, x->key) != STEP_NEXT) {
+		key_unref(x->key);
+		stages_end(r);
+		return;
+	}
 	buf_init(&r->body, x->asked->body.len + 1);
 	buf_add_str(&r->body, x->asked->body);
 	stages_start(r);

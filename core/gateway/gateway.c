@@ -402,6 +402,12 @@ gateway_keys(struct gateway *g)
 	return g->keys;
 }
 
+struct ledger *
+gateway_ledger(struct gateway *g)
+{
+	return g->ledger;
+}
+
 unsigned
 gateway_port(const struct gateway *g, size_t i)
 {

@@ -34,6 +34,7 @@ const struct datadir *gateway_datadir(const struct gateway *g);
 const struct keyring *gateway_keyring(const struct gateway *g);
 struct storage *gateway_storage(struct gateway *g);
 struct keys *gateway_keys(struct gateway *g);
+struct ledger *gateway_ledger(struct gateway *g);
 bool gateway_is_ready(struct gateway *g, struct err *why);
 /* What a command asks: who would serve this body under this key? */
 struct gateway_question {
@@ -47,6 +48,8 @@ enum status gateway_explain(struct gateway *g, const struct gateway_question *as
     struct buf *table, struct err *e) MUST_CHECK;
 enum status gateway_key_changed(
     struct gateway *g, lz_str id, const struct db_key *k, struct err *e) MUST_CHECK;
+enum status gateway_profile_changed(
+    struct gateway *g, lz_str id, const struct db_profile *row, struct err *e) MUST_CHECK;
 unsigned gateway_port(
     const struct gateway *g, size_t i); /* of the i-th listen address, as bound */
 

@@ -16,8 +16,7 @@ enum {
 static bool
 may_use(const struct request *r, const struct target *t)
 {
-	return (!r->key->is_test || t->provider->is_test) &&
-	       key_allows(r->key, t->model->id);
+	return (!r->key->is_test || t->provider->is_test) && key_allows(r, t->model->id);
 }
 
 /* The first of them that the key may use; NULL: none. */

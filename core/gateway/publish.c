@@ -1,4 +1,5 @@
-/* publish.c - which keys are in force: those of the database and those of the file.
+/* publish.c - which keys are in force: those of the database and those of the file. The
+ * organisations and assistants they belong to are profiles.c's.
  *
  * The file's keys are remembered in the database too, so that one that leaves the file is
  * shown as disabled and its history keeps a name.
@@ -8,6 +9,7 @@
 #include <stdio.h>
 #include "base/json.h"
 #include "base/tell.h"
+#include "gateway/profiles.h"
 #include "gateway/whole.h"
 
 static const uint8_t *
@@ -74,6 +76,8 @@ publish_all(struct gateway *g, struct db *db, struct err *e)
 
 	if (st == ST_OK && l.st != ST_OK)
 		return err_fail(e, l.st, "ledger: out of memory");
+	if (st == ST_OK)
+		st = profiles_load(g, db, e);
 	if (st == ST_OK)
 		st = db_key_each(db, load_row, &l, e);
 	if (st == ST_OK)
@@ -214,6 +218,8 @@ remember(void *arg, struct db *db)
 	struct remember *m = arg;
 
 	m->st = db_begin(db, m->e);
+	if (m->st == ST_OK)
+		m->st = profiles_remember(m->g, db, m->e);
 	for (size_t i = 0; m->st == ST_OK && i < m->g->config->key_count; i++)
 		m->st = remember_one(m->g, db, &m->g->config->key[i], m->e);
 	if (m->st == ST_OK)
@@ -239,7 +245,10 @@ publish_file_keys(
     struct gateway *g, const struct config *before, struct db *db, struct err *e)
 {
 	struct remember m = { g, e, ST_OK };
+	enum status profiles = profiles_of_file(g, before, e);
 
+	if (profiles != ST_OK)
+		return profiles;
 	withdraw_missing(g, before); /* first: a key may come back under another id with
 					the same secret */
 	for (size_t i = 0; i < g->config->key_count; i++) {

@@ -82,7 +82,7 @@ free_request(struct request *r)
 	buf_free(&r->answer);
 	buf_free(&r->answer_text);
 	buf_free(&r->answer_tools);
-	key_unref(r->key);
+	key_let_go(r);
 	config_unref(r->config);
 	w->in_flight--;
 	metric_add(METRIC_IN_FLIGHT, -1);

@@ -69,11 +69,11 @@ read_body(struct request *r)
 static enum step
 admit(struct request *r)
 {
-	const struct key_settings *s = &r->key->settings;
+	const struct key_terms *t = r->terms;
 
-	r->strategy = s->routing_strategy;
-	r->shows_budget = s->show_budget;
-	r->output_limit = s->max_output_tokens >= 0 ? s->max_output_tokens : -1;
+	r->strategy = t->routing_strategy;
+	r->shows_budget = r->key->settings.show_budget;
+	r->output_limit = t->max_output_tokens;
 	/* A command asks what would be; nobody's rate is used up by it. */
 	return r->explanation != NULL ? key_check_model(r) : key_admit(r);
 }
@@ -81,8 +81,8 @@ admit(struct request *r)
 static enum step
 candidates(struct request *r)
 {
-	enum step s =
-	    policy_candidates(r, key_allows, r->caller.is_test, r->key->budget_count > 0);
+	enum step s = policy_candidates(
+	    r, key_allows, r->caller.is_test, r->terms->budget_count > 0);
 
 	return s == STEP_FAULT && r->candidate_count > 0 && r->is_dry_run ? explain(r)
 									  : s;
@@ -413,6 +413,11 @@ end(struct request *r)
 		request_drop_attempt(&r->attempt[i]); /* one that never came to be sent */
 		key_settle(r, &r->attempt[i]);
 	}
+	if (r->explanation != NULL) {
+		explanation_ends(r);
+		requests_done(r);
+		return;
+	}
 	if (r->key == NULL) {
 		if (r->x != NULL)
 			answer_send(r);
@@ -421,11 +426,6 @@ end(struct request *r)
 	}
 	if (r->fault == FAULT_NONE && r->answering != NULL)
 		policy_served(r);
-	if (r->explanation != NULL) {
-		explanation_ends(r);
-		requests_done(r);
-		return;
-	}
 	record(r);
 	key_release(r);
 	loop_barrier(r->worker->loop, &r->wait, written, r);

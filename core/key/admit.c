@@ -22,32 +22,31 @@ seconds_up(int64_t us)
 static enum step
 check_rate(struct request *r)
 {
-	const struct key_settings *s = &r->key->settings;
+	const struct key_terms *t = r->terms;
 	struct limit_verdict v;
 
 	r->rate_limit = r->rate_remaining = r->rate_reset_ms = -1;
-	if (s->rate_limit < 0)
+	if (t->rate_limit < 0)
 		return STEP_NEXT;
-	limit_take(&r->key->live->rate, s->rate_limit,
-	    s->rate_burst > 0 ? s->rate_burst : s->rate_limit,
+	limit_take(&r->key->live->rate, t->rate_limit, t->rate_burst,
 	    loop_now(r->worker->loop)->mono_us, &v);
-	r->rate_limit = s->rate_limit;
+	r->rate_limit = t->rate_limit;
 	r->rate_remaining = v.remaining;
 	r->rate_reset_ms = v.reset_us / 1000 + (v.reset_us % 1000 != 0);
 	if (v.is_allowed)
 		return STEP_NEXT;
 	tell(TELL_RATE_LIMITED, "key=%s rate_limit=%lld", r->key->id.ptr,
-	    (long long)s->rate_limit);
+	    (long long)t->rate_limit);
 	r->retry_after_s = seconds_up(v.retry_after_us);
 	return request_fail(r, FAULT_RATE_LIMIT, NULL,
 	    "this key may make %lld requests per minute; the next one is due in %u s",
-	    (long long)s->rate_limit, r->retry_after_s);
+	    (long long)t->rate_limit, r->retry_after_s);
 }
 
 static enum step
 check_concurrency(struct request *r)
 {
-	int64_t most = r->key->settings.max_in_flight;
+	int64_t most = r->terms->max_in_flight;
 	int32_t before = atomic_fetch_add(&r->key->live->in_flight, 1);
 
 	if (most < 0 || before < most) {
@@ -67,12 +66,12 @@ check_concurrency(struct request *r)
 static enum step
 check_budgets(struct request *r)
 {
-	const struct key *k = r->key;
+	const struct key_terms *t = r->terms;
 	int64_t now = loop_now(r->worker->loop)->unix_ms;
 
-	for (size_t i = 0; i < k->budget_count; i++)
-		if (ledger_is_spent(k->budget[i], now))
-			return euro_refuse(r, k->budget[i], FAULT_BUDGET_SPENT);
+	for (size_t i = 0; i < t->budget_count; i++)
+		if (ledger_is_spent(t->budget[i], now))
+			return euro_refuse(r, t->budget[i], FAULT_BUDGET_SPENT);
 	return STEP_NEXT;
 }
 
@@ -82,7 +81,7 @@ check_budgets(struct request *r)
 static int64_t
 tokens_expected(const struct request *r, int64_t per_minute)
 {
-	int64_t most = r->key->settings.max_output_tokens;
+	int64_t most = r->terms->max_output_tokens;
 	int64_t output = r->max_tokens > 0 ? r->max_tokens : 0;
 	int64_t prompt = r->prompt_tokens > 0 ? r->prompt_tokens : 0, rest;
 
@@ -99,7 +98,7 @@ tokens_expected(const struct request *r, int64_t per_minute)
 static enum step
 check_tokens(struct request *r)
 {
-	int64_t per_minute = r->key->settings.tokens_per_minute, retry_us;
+	int64_t per_minute = r->terms->tokens_per_minute, retry_us;
 	int64_t tokens;
 
 	if (per_minute < 0)
@@ -126,23 +125,10 @@ check_tokens(struct request *r)
 	    (long long)per_minute, r->retry_after_s);
 }
 
-bool
-key_allows(const struct key *k, lz_str model)
-{
-	const struct key_settings *s = &k->settings;
-
-	if (!s->has_allowlist || str_starts(model, "latenza/"))
-		return true;
-	for (size_t i = 0; i < s->allow_count; i++)
-		if (str_matches(model, s->allow[i]))
-			return true;
-	return false;
-}
-
 enum step
 key_check_model(struct request *r)
 {
-	if (r->model.ptr == NULL || key_allows(r->key, r->model))
+	if (r->model.ptr == NULL || key_allows(r, r->model))
 		return STEP_NEXT;
 	return request_fail(r, FAULT_MODEL_NOT_ALLOWED, "model",
 	    "this key may not use the model '%.*s'; GET /v1/models lists those it may",

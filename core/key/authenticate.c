@@ -153,29 +153,6 @@ note_use(struct key_live *live, int64_t now)
 		    &live->last_used_unix_ms, now, memory_order_relaxed);
 }
 
-/* The key's word is nearer than the file's, but can only lower it. */
-static enum key_log
-log_content(const struct request *r)
-{
-	enum key_log file = r->config->log_content, key = r->key->settings.log_content;
-
-	_Static_assert(
-	    LOG_CONTENT_FULL < LOG_CONTENT_META && LOG_CONTENT_META < LOG_CONTENT_OFF,
-	    "in order of how little is kept");
-	if (file == LOG_CONTENT_INHERIT)
-		file = LOG_CONTENT_FULL;
-	return key > file ? key : file;
-}
-
-void
-key_adopt(struct request *r, struct key *k)
-{
-	r->key = k;
-	r->caller = (struct caller){ k->id, STR_LIT("default"), k->settings.metadata,
-		k->is_test };
-	r->log_content = log_content(r);
-}
-
 enum step
 key_authenticate(struct request *r, struct keys *keys)
 {
@@ -191,11 +168,12 @@ key_authenticate(struct request *r, struct keys *keys)
 	if (k == NULL)
 		return refuse(r, unknown(secret));
 	s = check(r, k, now);
+	if (s == STEP_NEXT)
+		s = key_take(r, k);
 	if (s != STEP_NEXT) {
 		key_unref(k);
 		return s;
 	}
 	note_use(k->live, now);
-	key_adopt(r, k);
 	return STEP_NEXT;
 }

@@ -168,6 +168,12 @@ ledger_budget(struct ledger *l, lz_str scope, enum key_period period, struct err
 	return *at;
 }
 
+struct budget *
+ledger_find(struct ledger *l, lz_str scope, enum key_period period)
+{
+	return *place(l->slot, l->mask, scope, period);
+}
+
 void
 ledger_set_limit(struct budget *b, int64_t limit_nano_eur, const uint8_t *alert_pct,
     size_t alert_count)

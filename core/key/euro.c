@@ -24,11 +24,21 @@ euro(int64_t nano, char out[EURO_BYTES])
 	return out;
 }
 
+static lz_str
+owner(const struct request *r, const struct budget *who)
+{
+	for (size_t i = 0; i < r->terms->budget_count; i++)
+		if (r->terms->budget[i] == who)
+			return request_owner(r, r->terms->whose[i]);
+	return request_owner(r, LZ_OF_KEY);
+}
+
 enum step
 euro_refuse(struct request *r, struct budget *who, enum fault f)
 {
 	char limit[EURO_BYTES], spent[EURO_BYTES], reserved[EURO_BYTES], when[25];
 	const char *kind = r->key->is_test ? "test " : "";
+	lz_str whose = owner(r, who);
 	struct budget_view v;
 
 	ledger_view(who, loop_now(r->worker->loop)->unix_ms, &v);
@@ -38,13 +48,14 @@ euro_refuse(struct request *r, struct budget *who, enum fault f)
 	clock_format(v.resets_at_unix_ms, when);
 	if (f == FAULT_BUDGET_RESERVED)
 		return request_fail(r, f, NULL,
-		    "the %s%s budget of this key, %s EUR, is filled by requests under "
+		    "the %s%s budget of %.*s, %s EUR, is filled by requests under "
 		    "way: %s EUR spent, "
 		    "%s EUR reserved; try again in a moment",
-		    kind, key_period_name(v.period), limit, spent, reserved);
+		    kind, key_period_name(v.period), STR_ARG(whose), limit, spent,
+		    reserved);
 	return request_fail(r, f, NULL,
-	    "the %s%s budget of this key is spent, or what is left is too little for "
+	    "the %s%s budget of %.*s is spent, or what is left is too little for "
 	    "this request: %s of "
 	    "%s EUR spent; it begins anew at %s",
-	    kind, key_period_name(v.period), spent, limit, when);
+	    kind, key_period_name(v.period), STR_ARG(whose), spent, limit, when);
 }

@@ -1,66 +1,25 @@
 /* key.c - a key as workers see it: one piece of memory, never written after it is
  * published but for its count.
  *
- * Settings are parsed into an arena of their own kind of size (8 KiB at least); a hundred
- * thousand keys are better kept as exactly what they are.
- *
  * SPDX-License-Identifier: MIT
  */
 #include "key/key.h"
 
 #include <stddef.h>
 #include "base/mem.h"
+#include "key/pack.h"
 
 struct kept {
 	struct grace_item leaving;
 	struct key key;
 	json_t *metadata; /* what settings.metadata points to */
-	lz_str allow[];   /* then the strings */
+	lz_str room[];    /* what the settings point to, then the id */
 };
 
 static struct kept *
 kept_of(struct key *k)
 {
 	return (struct kept *)(void *)((char *)k - offsetof(struct kept, key));
-}
-
-static size_t
-text_bytes(const struct key_wanted *w, const struct key_settings *s)
-{
-	size_t n = w->id.len + s->name.len + s->routing_strategy.len + 3;
-
-	for (size_t i = 0; i < s->allow_count; i++)
-		n += s->allow[i].len + 1;
-	return n;
-}
-
-/* A NUL-terminated copy at *to, which moves on. */
-static lz_str
-keep(char **to, lz_str s)
-{
-	lz_str kept = lz_strn(*to, s.len);
-
-	if (s.ptr == NULL)
-		return s;
-	if (s.len > 0)
-		memcpy(*to, s.ptr, s.len);
-	(*to)[s.len] = '\0';
-	*to += s.len + 1;
-	return kept;
-}
-
-static void
-copy_settings(struct kept *kept, const struct key_settings *s, char *text)
-{
-	struct key_settings *to = &kept->key.settings;
-
-	*to = *s;
-	to->name = keep(&text, s->name);
-	to->routing_strategy = keep(&text, s->routing_strategy);
-	for (size_t i = 0; i < s->allow_count; i++)
-		kept->allow[i] = keep(&text, s->allow[i]);
-	to->allow = kept->allow;
-	to->metadata = kept->metadata;
 }
 
 static bool
@@ -74,8 +33,8 @@ copy_digest(uint8_t *to, const uint8_t *from)
 struct key *
 key_new(const struct key_wanted *w, const struct key_settings *settings)
 {
-	size_t lists = settings->allow_count * sizeof(lz_str);
-	struct kept *kept = mem_zalloc(sizeof(*kept) + lists + text_bytes(w, settings));
+	size_t room = pack_bytes(settings);
+	struct kept *kept = mem_zalloc(sizeof(*kept) + room + w->id.len + 1);
 	struct key *k;
 	char *text;
 
@@ -90,9 +49,10 @@ key_new(const struct key_wanted *w, const struct key_settings *settings)
 			return NULL;
 		}
 	}
-	text = (char *)(kept->allow + settings->allow_count);
-	k->id = keep(&text, w->id);
-	copy_settings(kept, settings, text);
+	pack_settings(&k->settings, settings, kept->room);
+	k->settings.metadata = kept->metadata;
+	text = (char *)kept->room + room;
+	k->id = pack_text(&text, w->id);
 	k->is_test = w->is_test;
 	k->is_disabled = w->is_disabled;
 	k->is_from_file = w->is_from_file;

@@ -17,6 +17,7 @@
 #include "base/mem.h"
 #include "key/index.h"
 #include "key/key.h"
+#include "key/purse.h"
 
 enum {
 	FIRST_NAMES = 64,
@@ -34,6 +35,7 @@ struct keys {
 	struct ledger *ledger;
 	struct grace *grace;
 	struct index *index;
+	struct profiles *profiles;
 	struct arena *scratch;
 	struct named *name; /* open addressing by id */
 	size_t mask, ids, count;
@@ -52,11 +54,12 @@ keys_new(const uint8_t pepper[32], struct ledger *ledger, struct loop *const *lo
 	k->pepper = crypto_hmac_prepare(lz_strn((const char *)pepper, 32));
 	k->grace = grace_new(loops, loop_count);
 	k->index = k->grace != NULL ? index_new(k->grace) : NULL;
+	k->profiles = k->grace != NULL ? profiles_new(ledger, k->grace) : NULL;
 	k->scratch = arena_new(SETTINGS_BYTES);
 	k->name = mem_calloc(FIRST_NAMES, sizeof(*k->name));
 	k->mask = FIRST_NAMES - 1;
-	if (k->pepper != NULL && k->index != NULL && k->scratch != NULL &&
-	    k->name != NULL)
+	if (k->pepper != NULL && k->index != NULL && k->profiles != NULL &&
+	    k->scratch != NULL && k->name != NULL)
 		return k;
 	keys_free(k);
 	return NULL;
@@ -74,6 +77,7 @@ keys_free(struct keys *k)
 	}
 	mem_free(k->name);
 	index_free(k->index);
+	profiles_free(k->profiles);
 	arena_free(k->scratch);
 	if (k->pepper != NULL)
 		crypto_hmac_forget(k->pepper);
@@ -196,6 +200,12 @@ keys_get(struct keys *k, lz_str id)
 	return place(k, id, hash(id))->key;
 }
 
+struct profiles *
+keys_profiles(struct keys *k)
+{
+	return k->profiles;
+}
+
 size_t
 keys_count(const struct keys *k)
 {
@@ -235,71 +245,39 @@ keys_each(struct keys *k, bool (*fn)(void *arg, const struct key *key), void *ar
 
 /* ---- changes ---- */
 
-/* Budgets of one key, one per kind of period: where the settings name a period twice, the
- * lower limit binds. */
-struct purse {
-	struct budget *budget[KEY_BUDGETS];
-	const struct key_budget *set[KEY_BUDGETS];
-	size_t count;
-};
-
-static void
-purse_add(struct purse *p, struct budget *b, const struct key_budget *set)
-{
-	size_t i = 0;
-
-	while (i < p->count && ledger_compare(p->budget[i], b) < 0)
-		i++;
-	if (i < p->count && p->budget[i] == b) {
-		if (set->limit_nano_eur < p->set[i]->limit_nano_eur)
-			p->set[i] = set;
-		return;
-	}
-	memmove(&p->budget[i + 1], &p->budget[i], (p->count - i) * sizeof(p->budget[0]));
-	memmove(&p->set[i + 1], &p->set[i], (p->count - i) * sizeof(p->set[0]));
-	p->budget[i] = b;
-	p->set[i] = set;
-	p->count++;
-}
-
 static enum status
-purse_fill(struct purse *p, struct keys *k, const struct key_wanted *w,
+fill(struct purse *p, struct keys *k, const struct key_wanted *w,
     const struct key_settings *settings, struct err *e)
 {
 	char scope[KEYS_ID_BYTES + 8];
 
 	snprintf(
 	    scope, sizeof(scope), "%s:%.*s", w->is_test ? "test" : "key", STR_ARG(w->id));
-	p->count = 0;
-	for (size_t i = 0; i < settings->budget_count; i++) {
-		const struct key_budget *set = &settings->budget[i];
-		struct budget *b =
-		    ledger_budget(k->ledger, lz_strz(scope), set->period, e);
-
-		if (b == NULL)
-			return ST_NOMEM;
-		purse_add(p, b, set);
-	}
-	return ST_OK;
+	return purse_fill(p, k->ledger, scope, settings, e);
 }
 
-/* Sets the limits, and lifts those that the key had and has no more. */
 static void
-purse_hand_over(const struct purse *p, struct key *key, const struct key *old)
+hand_over(const struct purse *p, struct key *key, const struct key *old)
 {
-	for (size_t i = 0; old != NULL && i < old->budget_count; i++) {
-		bool is_kept = false;
-
-		for (size_t j = 0; j < p->count; j++)
-			is_kept = is_kept || p->budget[j] == old->budget[i];
-		if (!is_kept)
-			ledger_set_limit(old->budget[i], -1, NULL, 0);
-	}
-	for (size_t i = 0; i < p->count; i++)
-		ledger_set_limit(p->budget[i], p->set[i]->limit_nano_eur,
-		    p->set[i]->alert_pct, p->set[i]->alert_count);
+	purse_set_limits(
+	    p, old != NULL ? old->budget : NULL, old != NULL ? old->budget_count : 0);
 	memcpy(key->budget, p->budget, sizeof(key->budget));
 	key->budget_count = p->count;
+}
+
+/* Whether somebody stands in those places, the request finds out. */
+static bool
+join(struct keys *k, struct key *key)
+{
+	const struct key_settings *s = &key->settings;
+	lz_str organization =
+	    s->organization.len > 0 ? s->organization : STR_LIT(PROFILES_DEFAULT);
+
+	key->organization = profiles_place(k->profiles, organization, STR_NONE);
+	if (s->assistant.len > 0)
+		key->assistant = profiles_place(k->profiles, organization, s->assistant);
+	return key->organization != NULL &&
+	       (key->assistant != NULL || s->assistant.len == 0);
 }
 
 static enum status
@@ -383,14 +361,16 @@ keys_put(struct keys *k, const struct key_wanted *w, struct err *e)
 	snprintf(where, sizeof(where), "keys.%.*s", STR_ARG(w->id));
 	st = key_settings_parse(w->settings, where, NULL, k->scratch, NULL, &settings, e);
 	if (st == ST_OK)
-		st = purse_fill(&purse, k, w, &settings, e);
+		st = fill(&purse, k, w, &settings, e);
 	if (st != ST_OK)
 		return st;
 	at = index_make_room(k->index) ? named(k, w->id) : NULL;
 	key = at != NULL ? key_new(w, &settings) : NULL;
-	if (key == NULL)
+	if (key == NULL || !join(k, key)) {
+		key_unref(key);
 		return err_fail(e, ST_NOMEM, "key %.*s: out of memory", STR_ARG(w->id));
-	purse_hand_over(&purse, key, at->key);
+	}
+	hand_over(&purse, key, at->key);
 	publish(k, at, key);
 	return ST_OK;
 }

@@ -14,6 +14,7 @@
 #include "config/keyset.h"
 #include "key/ledger.h"
 #include "key/limit.h"
+#include "key/profiles.h"
 #include "net/loop.h"
 
 enum {
@@ -47,7 +48,8 @@ struct key {
 	uint8_t old_hash[CRYPTO_HASH_BYTES];
 	int64_t old_until_unix_ms; /* the old secret works before this instant */
 	struct key_live *live;
-	struct budget *budget[KEY_BUDGETS]; /* in ledger order */
+	struct profile_place *organization, *assistant; /* assistant NULL: none */
+	struct budget *budget[KEY_BUDGETS];             /* its own, in ledger order */
 	size_t budget_count;
 };
 
@@ -84,6 +86,8 @@ enum status keys_remove(struct keys *k, lz_str id) MUST_CHECK; /* ST_NOT_FOUND. 
 void keys_each(struct keys *k, bool (*fn)(void *arg, const struct key *key), void *arg);
 const struct key *keys_get(struct keys *k, lz_str id); /* until the next change. [main] */
 size_t keys_count(const struct keys *k);
+/* The organisations and assistants that keys may belong to. */
+struct profiles *keys_profiles(struct keys *k);
 /* HMAC(pepper, secret): what is stored. [any] */
 void keys_hash(const uint8_t pepper[32], lz_str secret, uint8_t out[CRYPTO_HASH_BYTES]);
 

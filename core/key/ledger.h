@@ -39,6 +39,8 @@ void ledger_free(struct ledger *l);
  * long. [main] */
 struct budget *ledger_budget(
     struct ledger *l, lz_str scope, enum key_period period, struct err *e);
+/* The same, but never made: NULL when there is none. [main] */
+struct budget *ledger_find(struct ledger *l, lz_str scope, enum key_period period);
 /* Sets the limit (-1: none any more) and the alert thresholds, per cents in rising order.
  * [main] */
 void ledger_set_limit(struct budget *b, int64_t limit_nano_eur, const uint8_t *alert_pct,

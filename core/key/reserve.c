@@ -62,19 +62,19 @@ key_reserve(struct request *r)
 {
 	struct attempt *a = request_attempt(r);
 	struct reservation *held = arena_alloc(r->arena, sizeof(*held));
-	const struct key *k = r->key;
+	const struct key_terms *t = r->terms;
 	struct budget *who = NULL;
 	enum status st;
 
 	if (held == NULL)
 		return refuse(r, ST_NOMEM, NULL);
 	/* policy/ passes such candidates over; money is not lost for a mistake there. */
-	if (a->bound_nano_eur < 0 && k->budget_count > 0)
+	if (a->bound_nano_eur < 0 && t->budget_count > 0)
 		return request_fail(r, FAULT_MODEL_UNPRICED, "model",
-		    "this key has a budget, and the model '%.*s' has no price to hold "
+		    "a budget binds this key, and the model '%.*s' has no price to hold "
 		    "against it",
 		    STR_ARG(a->target->model->id));
-	st = ledger_reserve(k->budget, k->budget_count, at_least_zero(a->bound_nano_eur),
+	st = ledger_reserve(t->budget, t->budget_count, at_least_zero(a->bound_nano_eur),
 	    now_of(r), held, &who);
 	if (st != ST_OK)
 		return refuse(r, st, who);
@@ -135,26 +135,16 @@ key_top_up(struct request *r, int64_t nano_eur)
 bool
 key_budget(struct request *r, uint32_t scope, lz_budget *out)
 {
-	int64_t least = INT64_MAX;
-	bool is_set = false;
+	bool by_spent = scope == REQUEST_ANY_UNSPENT;
+	struct budget_view v;
+	int at = terms_tightest(r, by_spent ? REQUEST_ANY_BUDGET : scope, by_spent, &v);
 
-	if (scope != LZ_OF_KEY || r->key == NULL)
+	if (at < 0)
 		return false;
-	for (size_t i = 0; i < r->key->budget_count; i++) {
-		struct budget_view v;
-		int64_t left;
-
-		ledger_view(r->key->budget[i], now_of(r), &v);
-		left = v.limit_nano_eur - v.spent_nano_eur - v.reserved_nano_eur;
-		if (v.limit_nano_eur < 0 || (is_set && left >= least))
-			continue;
-		least = left;
-		is_set = true;
-		out->scope = scope;
-		out->limit = v.limit_nano_eur;
-		out->spent = v.spent_nano_eur;
-		out->reserved = v.reserved_nano_eur;
-		out->resets_at_unix = v.resets_at_unix_ms / 1000;
-	}
-	return is_set;
+	out->scope = r->terms->whose[at];
+	out->limit = v.limit_nano_eur;
+	out->spent = v.spent_nano_eur;
+	out->reserved = v.reserved_nano_eur;
+	out->resets_at_unix = v.resets_at_unix_ms / 1000;
+	return true;
 }

@@ -271,21 +271,11 @@ tokens_used(const struct request *r)
 static void
 tell_refused(struct request *r, int64_t now)
 {
-	struct budget *who = NULL;
-	int64_t least = INT64_MAX;
+	struct budget_view v;
+	int at = terms_tightest(r, REQUEST_ANY_BUDGET, true, &v);
 
-	for (size_t i = 0; i < r->key->budget_count; i++) {
-		struct budget_view v;
-
-		ledger_view(r->key->budget[i], now, &v);
-		if (v.limit_nano_eur >= 0 &&
-		    v.limit_nano_eur - v.spent_nano_eur < least) {
-			least = v.limit_nano_eur - v.spent_nano_eur;
-			who = r->key->budget[i];
-		}
-	}
-	if (who != NULL)
-		ledger_refused(who, now);
+	if (at >= 0)
+		ledger_refused(r->terms->budget[at], now);
 }
 
 void
@@ -298,8 +288,8 @@ key_release(struct request *r)
 	if (r->counts_in_flight)
 		atomic_fetch_sub(&k->live->in_flight, 1);
 	r->counts_in_flight = false;
-	if (k->settings.tokens_per_minute >= 0)
-		limit_tokens_correct(&k->live->tokens, k->settings.tokens_per_minute,
+	if (r->terms->tokens_per_minute >= 0)
+		limit_tokens_correct(&k->live->tokens, r->terms->tokens_per_minute,
 		    tokens_used(r) - r->tokens_held);
 	r->tokens_held = 0;
 	if (r->fault == FAULT_BUDGET_SPENT)

@@ -5,22 +5,21 @@
 #ifndef KEY_STAGE_H
 #define KEY_STAGE_H
 
-#include "key/keys.h"
+#include "key/terms.h"
 #include "request/request.h"
 
 /* Finds the key that the head names (Authorization: Bearer, x-api-key, api-key,
- * x-goog-api-key: exactly one), checks expiry, disabled, address. Sets r->key,
- * r->caller and r->log_content. 401. Runs before the body is read. */
+ * x-goog-api-key: exactly one), checks expiry, disabled, address, and takes it:
+ * key_take(). 401. Runs before the body is read. */
 enum step key_authenticate(struct request *r, struct keys *keys);
-/* The request is the key's: for who knows it without its secret. k: taken. */
-void key_adopt(struct request *r, struct key *k);
 /* The model asked for, against the key's allowlist; the last check of key_admit(). */
 enum step key_check_model(struct request *r);
 /* Rate, concurrency, budgets already spent, tokens per minute, the allowlist against the
  * model asked for. 429, 403. */
 enum step key_admit(struct request *r);
-/* May this key use this name? (the model asked for, or a candidate's canonical id) */
-bool key_allows(const struct key *k, lz_str model);
+/* Is this name (the model asked for, or a candidate's canonical id) in every allowlist
+ * there is: the key's, its assistant's, its organisation's? */
+bool key_allows(const struct request *r, lz_str model);
 /* Sets money aside for the attempt at hand (a->bound_nano_eur) and appends it to the
  * spool. STEP_BARRIER; STEP_FAULT with BUDGET_SPENT, BUDGET_RESERVED or STORAGE_FULL. */
 enum step key_reserve(struct request *r);

@@ -23,8 +23,8 @@ bounds_left(struct request *r)
 {
 	lz_budget b = { .size = sizeof b };
 
-	return r->ops->budget(r, LZ_OF_KEY, &b) ? b.limit - b.spent - b.reserved
-						: INT64_MAX;
+	return r->ops->budget(r, REQUEST_ANY_BUDGET, &b) ? b.limit - b.spent - b.reserved
+							 : INT64_MAX;
 }
 
 static int64_t

@@ -20,7 +20,7 @@ enum {
 
 struct filters {
 	struct request *r;
-	bool (*allows)(const struct key *k, lz_str model);
+	bool (*allows)(const struct request *r, lz_str model);
 	bool is_test_key, has_budget;
 	int64_t left_nano; /* of the tightest budget; INT64_MAX without one */
 };
@@ -55,7 +55,7 @@ judge(struct filters *f, struct candidate *c)
 		return EXCLUDED_KIND;
 	if (f->is_test_key && !t->provider->is_test)
 		return EXCLUDED_TEST;
-	if (!f->allows(r->key, t->model->id))
+	if (!f->allows(r, t->model->id))
 		return EXCLUDED_NOT_ALLOWED;
 	if (f->has_budget && c->bound_nano_eur < 0)
 		return EXCLUDED_UNPRICED;
@@ -85,11 +85,10 @@ depth(enum exclusion x)
 	return 0;
 }
 
-/* Would somebody fit if nobody else held anything? */
+/* Would somebody fit into what is unspent if nobody else held anything? */
 static bool
-only_others_are_in_the_way(struct request *r, const lz_budget *b)
+only_others_are_in_the_way(struct request *r, int64_t unspent)
 {
-	int64_t unspent = b->limit - b->spent;
 
 	for (size_t i = 0; i < r->candidate_count; i++) {
 		struct candidate c = r->candidate[i];
@@ -106,17 +105,19 @@ only_others_are_in_the_way(struct request *r, const lz_budget *b)
 static enum step
 fail_budget(struct request *r)
 {
-	lz_budget b = { .size = sizeof b };
+	lz_budget free = { .size = sizeof free }, unspent = { .size = sizeof unspent };
 
-	if (r->ops->budget(r, LZ_OF_KEY, &b) && b.reserved > 0 &&
-	    only_others_are_in_the_way(r, &b))
+	(void)r->ops->budget(r, REQUEST_ANY_UNSPENT, &unspent);
+	if (r->ops->budget(r, REQUEST_ANY_BUDGET, &free) && free.reserved > 0 &&
+	    only_others_are_in_the_way(r, unspent.limit - unspent.spent))
 		return request_fail(r, FAULT_BUDGET_RESERVED, NULL,
-		    "the rest of this key's budget is held by requests in flight; try "
-		    "again in a moment");
+		    "the rest of the budget of %.*s is held by requests in flight; try "
+		    "again in a moment",
+		    STR_ARG(request_owner(r, free.scope)));
 	return request_fail(r, FAULT_BUDGET_SPENT, NULL,
-	    "this key's budget does not cover the request; it is reset at unix time "
+	    "the budget of %.*s does not cover the request; it is reset at unix time "
 	    "%" PRId64,
-	    b.resets_at_unix);
+	    STR_ARG(request_owner(r, unspent.scope)), unspent.resets_at_unix);
 }
 
 static enum step
@@ -133,7 +134,7 @@ fail_excluded(struct request *r, enum exclusion x)
 		    "this key may not use the model '%.*s'", STR_ARG(r->model));
 	case EXCLUDED_UNPRICED:
 		return request_fail(r, FAULT_MODEL_UNPRICED, "model",
-		    "'%.*s' has no known price, and this key has a budget",
+		    "'%.*s' has no known price, and a budget binds this key",
 		    STR_ARG(r->model));
 	case EXCLUDED_CAPABILITY:
 		return request_fail(r, FAULT_UNSUPPORTED_CAPABILITY, r->capability_param,
@@ -230,8 +231,9 @@ find_targets(struct filters *f, const struct target **out)
 }
 
 enum step
-policy_candidates(struct request *r, bool (*allows)(const struct key *k, lz_str model),
-    bool is_test_key, bool has_budget)
+policy_candidates(struct request *r,
+    bool (*allows)(const struct request *r, lz_str model), bool is_test_key,
+    bool has_budget)
 {
 	struct filters f = { r, allows, is_test_key, has_budget, INT64_MAX };
 	const struct target *target[REQUEST_CANDIDATES];

@@ -15,7 +15,8 @@ enum step policy_profile(struct request *r);
  * price 403, capability 400, context 400, budget 429, health 503. `allows` is key/'s.
  * STEP_NEXT or STEP_FAULT. */
 enum step policy_candidates(struct request *r,
-    bool (*allows)(const struct key *k, lz_str model), bool is_test_key, bool has_budget);
+    bool (*allows)(const struct request *r, lz_str model), bool is_test_key,
+    bool has_budget);
 /* Asks the router for an order. STEP_NEXT, STEP_WAIT or STEP_FAULT. */
 enum step policy_route(struct request *r);
 /* Opens the next attempt (r->attempt[]) with the best candidate left, or fails with what

@@ -100,11 +100,24 @@ model_is_sane(lz_str s)
 	return true;
 }
 
+/* Vectors of different models cannot be compared, so that nobody is given a model for
+ * them unasked. */
+static bool
+takes_default(struct request *r)
+{
+	if (r->default_model.ptr == NULL || r->kind != REQUEST_CHAT)
+		return false;
+	r->model = r->default_model;
+	return true;
+}
+
 static enum step
 read_model(struct request *r)
 {
 	enum step s;
 
+	if (read_is_null(jscan_find(&r->scan, "model")) && takes_default(r))
+		return STEP_NEXT;
 	if (read_is_null(jscan_find(&r->scan, "model")))
 		return request_fail(r, FAULT_BAD_REQUEST, "model",
 		    "you must provide a 'model' parameter");

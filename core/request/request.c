@@ -66,6 +66,20 @@ request_fail(struct request *r, enum fault f, const char *param, const char *fmt
 	return STEP_FAULT;
 }
 
+lz_str
+request_owner(const struct request *r, uint32_t scope)
+{
+	lz_str said = STR_NONE;
+
+	if (scope == LZ_OF_ASSISTANT)
+		said = arena_printf(
+		    r->arena, "the assistant '%.*s'", STR_ARG(r->caller.assistant));
+	else if (scope == LZ_OF_ORGANIZATION)
+		said = arena_printf(
+		    r->arena, "the organization '%.*s'", STR_ARG(r->caller.organization));
+	return said.ptr != NULL ? said : STR_LIT("this key");
+}
+
 void
 request_go_on(struct request *r, enum step s)
 {

@@ -22,6 +22,13 @@ enum {
 	REQUEST_CANDIDATES = 1024
 };
 
+/* For request_ops.budget, beside LZ_OF_*: whosever. The second one looks at what is spent
+ * alone, as if nothing were reserved. */
+enum {
+	REQUEST_ANY_BUDGET = 64,
+	REQUEST_ANY_UNSPENT
+};
+
 /* What a stage says when it returns. */
 enum step {
 	STEP_NEXT,    /* go on with the next stage now */
@@ -47,6 +54,7 @@ struct request_kind_row {
 };
 
 struct key;         /* key/keys.h */
+struct key_terms;   /* key/terms.h */
 struct route;       /* gateway/routes.h */
 struct visit;       /* plugin/visit.h */
 struct explanation; /* gateway/explain.h */
@@ -67,7 +75,8 @@ struct request_ops {
 	/* The running estimate of a stream nears its bound: more money for attempt
 	 * r->attempt, from what is left. */
 	bool (*top_up)(struct request *r, int64_t nano_eur);
-	/* The budget of `scope` (LZ_OF_KEY ...) nearest to its limit. false: none set. */
+	/* The budget of `scope` (LZ_OF_KEY ..., REQUEST_ANY_BUDGET) that has the least
+	 * left, or the least unspent; out->scope says whose it is. false: none set. */
 	bool (*budget)(struct request *r, uint32_t scope, lz_budget *out);
 };
 
@@ -146,6 +155,7 @@ struct attempt {
 struct caller {
 	lz_str key;             /* its id; absent: not authenticated */
 	lz_str organization;    /* absent with the key */
+	lz_str assistant;       /* absent: none */
 	const json_t *metadata; /* of the key: a flat object of strings; or NULL */
 	bool is_test;
 };
@@ -167,14 +177,17 @@ struct request {
 	enum step waited_for;
 
 	/* key */
-	struct key *key;       /* a reference; NULL: not authenticated */
-	struct caller caller;  /* what of it others see */
-	bool counts_in_flight; /* of the key */
-	int64_t tokens_held;   /* of the key's tokens_per_minute */
-	bool shows_budget;     /* x-latenza-budget-remaining-eur */
+	struct key *key;         /* a reference; NULL: not authenticated */
+	struct key_terms *terms; /* with the key: what holds for it and above it */
+	struct caller caller;    /* what of it others see */
+	bool counts_in_flight;   /* of the key */
+	int64_t tokens_held;     /* of the key's tokens_per_minute */
+	bool shows_budget;       /* x-latenza-budget-remaining-eur */
 	int64_t rate_limit, rate_remaining,
 	    rate_reset_ms;        /* for x-ratelimit-*; -1: none */
 	enum key_log log_content; /* settled: FULL, META or OFF */
+
+	lz_str default_model; /* of its assistant, for a chat that names none */
 
 	/* what the request says */
 	struct buf body; /* see also `scan`, at the end */
@@ -263,6 +276,8 @@ void request_go_on(struct request *r, enum step s);
 enum step request_read(struct request *r);
 /* The same of a request for embeddings (read_embeddings.c). */
 enum step request_read_embeddings(struct request *r);
+/* Whose a budget is, for sentences: "this key", "the organization 'acme'". */
+lz_str request_owner(const struct request *r, uint32_t scope);
 /* The row of r->kind. */
 const struct request_kind_row *request_kind(const struct request *r);
 /* Header value by lower-case name; STR_NONE: absent. */

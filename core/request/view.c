@@ -61,6 +61,7 @@ request_view(struct request *r, lz_request *out, uint32_t phase)
 	out->model = r->model;
 	out->key = r->caller.key;
 	out->organization = r->caller.organization;
+	out->assistant = r->caller.assistant;
 	out->user = r->user;
 	out->session = r->session;
 	view_attempt(r, out);

@@ -62,6 +62,28 @@ enum status db_key_remove(
 enum status db_key_each(struct db *d, bool (*fn)(void *arg, const struct db_key *k),
     void *arg, struct err *e) MUST_CHECK;
 
+/* ---- organisations and assistants ---- */
+struct db_profile {
+	lz_str id;       /* "acme", "acme/support" */
+	lz_str settings; /* JSON object */
+	lz_str source;   /* "command" or "file" */
+	bool is_disabled;
+	int64_t created_unix_ms, changed_unix_ms;
+};
+/* Inserts, or replaces the one of that id, whose created_unix_ms stays. */
+enum status db_profile_put(
+    struct db *d, const struct db_profile *p, struct err *e) MUST_CHECK;
+enum status db_profile_remove(
+    struct db *d, lz_str id, struct err *e) MUST_CHECK; /* ST_NOT_FOUND */
+/* By id: an organisation comes before its assistants. fn returns false to stop. */
+enum status db_profile_each(struct db *d,
+    bool (*fn)(void *arg, const struct db_profile *p), void *arg,
+    struct err *e) MUST_CHECK;
+/* How many keys belong to it, those that left the file aside. assistant absent: to the
+ * organisation. */
+enum status db_profile_keys(struct db *d, lz_str organization, lz_str assistant,
+    int64_t *keys, struct err *e) MUST_CHECK;
+
 /* ---- money ---- */
 enum status db_spend_each(struct db *d,
     bool (*fn)(void *arg, lz_str scope, lz_str period, int64_t spent_nano_eur), void *arg,

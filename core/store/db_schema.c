@@ -148,8 +148,19 @@ static const char version_1[] =
 static const char version_2[] = "DROP INDEX trace_at;"
 				"DROP INDEX content_at;";
 
+/* What keys inherit; what they spend together stands in budget_spend, as ever. */
+static const char version_3[] =
+    "CREATE TABLE profile ("
+    "  id TEXT NOT NULL PRIMARY KEY," /* "acme", "acme/support" */
+    "  settings TEXT NOT NULL,"       /* JSON */
+    "  source TEXT NOT NULL,"
+    "  is_disabled INTEGER NOT NULL,"
+    "  created_unix_ms INTEGER NOT NULL,"
+    "  changed_unix_ms INTEGER NOT NULL"
+    ") STRICT, WITHOUT ROWID;";
+
 /* Step i brings version i to version i + 1. */
-static const char *const steps[] = { version_1, version_2 };
+static const char *const steps[] = { version_1, version_2, version_3 };
 
 int
 db_schema_version(void)

@@ -43,6 +43,19 @@
 	    "old_hash IN (?2, ?4) OR sha256 = ?3) LIMIT 1") \
 	X(KEY_REMOVE, "DELETE FROM virtual_key WHERE id = ?") \
 	X(KEY_EACH, "SELECT " KEY_COLUMNS " FROM virtual_key ORDER BY created_unix_ms, id") \
+	X(PROFILE_PUT, \
+	    "INSERT INTO profile (id, settings, source, is_disabled, created_unix_ms, " \
+	    "changed_unix_ms) VALUES (?,?,?,?,?,?) ON CONFLICT (id) DO UPDATE SET " \
+	    "settings = excluded.settings, source = excluded.source, " \
+	    "is_disabled = excluded.is_disabled, changed_unix_ms = excluded.changed_unix_ms") \
+	X(PROFILE_REMOVE, "DELETE FROM profile WHERE id = ?") \
+	X(PROFILE_EACH, \
+	    "SELECT id, settings, source, is_disabled, created_unix_ms, changed_unix_ms " \
+	    "FROM profile ORDER BY id") \
+	X(PROFILE_KEYS, \
+	    "SELECT count(*) FROM virtual_key WHERE NOT (source = 'file' AND is_disabled) AND " \
+	    "coalesce(json_extract(settings, '$.organization'), 'default') = ?1 AND " \
+	    "(?2 IS NULL OR json_extract(settings, '$.assistant') = ?2)") \
 	X(SPEND_EACH, \
 	    "SELECT scope, period, spent_nano_eur FROM budget_spend ORDER BY scope, period") \
 	X(SPEND_GET, "SELECT spent_nano_eur FROM budget_spend WHERE scope = ? AND period = ?") \
@@ -101,9 +114,13 @@
 	    "INSERT INTO trace (" TRACE_COLUMNS ") " \
 	    "SELECT lost.id, min(lost.at, paid.at), 0, 0, NULL, paid.cost, paid.input, " \
 	    "paid.cache_read, paid.cache_write, paid.output, paid.reasoning, ?1, 0, " \
-	    "paid.attempts, NULL, 'interrupted', NULL, lost.key, NULL, NULL, NULL, NULL, " \
+	    "paid.attempts, NULL, 'interrupted', NULL, lost.key, " \
+	    "CASE WHEN v.id IS NOT NULL THEN " \
+	    "coalesce(json_extract(v.settings, '$.organization'), 'default') END, " \
+	    "json_extract(v.settings, '$.assistant'), NULL, NULL, " \
 	    "NULL, lost.model, " \
 	    "lost.provider, NULL, NULL, paid.list FROM lost JOIN paid USING (id) " \
+	    "LEFT JOIN virtual_key v ON v.id = lost.key " \
 	    "WHERE true ON CONFLICT DO NOTHING") \
 	X(POSITION_SET, \
 	    "INSERT INTO spool_position (segment, offset) VALUES (?, ?) " \

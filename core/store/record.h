@@ -16,7 +16,8 @@
 enum {
 	RECORD_BYTES = 8192,
 	RECORD_ID_BYTES = 16,
-	RECORD_SCOPES = 8 /* budgets that one attempt may touch */
+	RECORD_SCOPES = 9 /* budgets that one attempt may touch: a day, week and month of
+			    key, assistant and organisation */
 };
 
 enum record_type {

@@ -208,6 +208,7 @@ trace_record(struct request *r, struct record_trace *out)
 	out->finish = r->finish;
 	out->key = r->caller.key;
 	out->organization = r->caller.organization;
+	out->assistant = r->caller.assistant;
 	out->user = r->user;
 	out->session = r->session;
 	out->model_asked = r->model;

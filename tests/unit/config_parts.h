@@ -40,6 +40,14 @@ static const struct part_info fake_parts[] = {
 	    .has_host = true },
 	FAKE("router", "cheapest", NULL),
 	FAKE("router", "balanced", NULL),
+	{ .kind = "router",
+	    .name = "weighted",
+	    .summary = "made up",
+	    .plugin = "weighted",
+	    .options = fancy_rows,
+	    .option_count = 2,
+	    .option_size = sizeof(lz_option),
+	    .has_host = true },
 	FAKE("guardrail", "pii", NULL),
 };
 

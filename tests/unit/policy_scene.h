@@ -55,9 +55,9 @@ go_on(struct request *of, enum step s)
 static const struct request_ops ops = { .go_on = go_on, .budget = show_budget };
 
 static bool
-allows(const struct key *k, lz_str name)
+allows(const struct request *asking, lz_str name)
 {
-	(void)k;
+	(void)asking;
 	return forbidden == NULL || !str_is(name, forbidden);
 }
 

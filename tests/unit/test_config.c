@@ -50,7 +50,7 @@ an_empty_file_has_the_published_defaults(void **state)
 	assert_int_equal(c->ledger_uncertain, 0);
 	assert_int_equal(c->ledger_sync_ms, 50);
 	assert_true(str_is(c->timezone, "UTC"));
-	assert_int_equal(c->router_count, 2);
+	assert_int_equal(c->router_count, 3);
 	assert_int_equal(c->provider_count, 0);
 	expect_warning(c, "latenza.yaml:1: providers: there are none");
 	drop(c);
@@ -273,12 +273,9 @@ nonsense_is_named_with_its_line(void **state)
 		/* of later releases */
 		{ "tls: {cert: x}", "latenza.yaml:1: tls: this release does not have it "
 				    "yet; let a proxy in front end TLS" },
-		{ "routers: {}", "routers: this release does not have it yet" },
 		{ "guardrails: {}", "guardrails: this release does not have it yet" },
 		{ "policies: []", "policies: this release does not have it yet" },
 		{ "sinks: {}", "sinks: this release does not have it yet" },
-		{ "organizations: {}",
-		    "organizations: this release does not have it yet" },
 		/* providers */
 		{ "providers: []", "providers: is not a map of providers" },
 		{ "providers: {x: {preset: azure}}",
@@ -508,7 +505,7 @@ nonsense_is_named_with_its_line(void **state)
 		{ "keys: {a: {secret: env:LZ_KEY, routing_strategy: chaos}}",
 		    "keys.a.routing_strategy: there is no router \"chaos\"" },
 		{ "keys: {a: {secret: env:LZ_KEY, organization: acme}}",
-		    "keys.a.organization: this release does not have" },
+		    "keys.a.organization: there is no \"acme\" under organizations" },
 		{ "{log: {content: meta}, keys: {a: {secret: env:LZ_KEY, log_content: "
 		  "full}}}",
 		    "keys.a.log_content: is more than log.content" },
@@ -760,7 +757,7 @@ the_last_reference_may_fall_on_any_thread_and_parts_die_on_main(void **state)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 	assert_int_equal(fake_destroyed, destroyed);
 	config_reap();
-	assert_int_equal(fake_destroyed, destroyed + 3);
+	assert_int_equal(fake_destroyed, destroyed + 4);
 	config_reap();
 }
 

@@ -1041,7 +1041,8 @@ traces_are_listed_newest_first_and_by_every_filter(void **state)
 	assert_string_equal(three.text, "7 6 5 ");
 }
 
-/* Version 1 had an index by time beside the one by id, which begins with the time. */
+/* Version 1 had an index by time beside the one by id, which begins with the time;
+ * version 2 had no organisations. */
 static void
 a_database_of_an_older_version_is_brought_up_to_date(void **state)
 {
@@ -1052,6 +1053,7 @@ a_database_of_an_older_version_is_brought_up_to_date(void **state)
 	db_close(db);
 	sql(path, "CREATE INDEX trace_at ON trace (at_unix_ms);"
 		  "CREATE INDEX content_at ON content (at_unix_ms);"
+		  "DROP TABLE profile;"
 		  "PRAGMA user_version = 1");
 	assert_null(db_open(path, DB_READ, &e));
 	assert_said("its schema is version 1, this program reads version");
@@ -1061,6 +1063,7 @@ a_database_of_an_older_version_is_brought_up_to_date(void **state)
 	assert_int_equal(sql_number(path, "SELECT count(*) FROM sqlite_schema WHERE name "
 					  "IN ('trace_at', 'content_at')"),
 	    0);
+	assert_int_equal(sql_number(path, "SELECT count(*) FROM profile"), 0);
 	assert_holds(3, 0, 0);
 }
 

@@ -63,7 +63,7 @@ static void
 new_request(void)
 {
 	if (request.arena != NULL) {
-		key_unref(request.key);
+		key_let_go(&request);
 		arena_free(request.arena);
 	}
 	request = (struct request){
@@ -141,7 +141,7 @@ set_up(void **state)
 static int
 tear_down(void **state)
 {
-	key_unref(request.key);
+	key_let_go(&request);
 	arena_free(request.arena);
 	spool_close(worker.spool);
 	keys_free(keys);
@@ -514,17 +514,17 @@ only_models_of_the_allowlist_may_be_asked_for(void **state)
 	(void)state;
 	entered("{\"model_allowlist\":[\"gpt-4o\",\"claude-*\"]}");
 	assert_int_equal(key_admit(r), STEP_NEXT);
-	assert_true(key_allows(r->key, STR_LIT("claude-3-5-sonnet-20241022")));
-	assert_false(key_allows(r->key, STR_LIT("gpt-4o-mini")));
-	assert_true(key_allows(r->key, STR_LIT("latenza/cheapest")));
-	assert_false(key_allows(r->key, STR_LIT("latenza")));
+	assert_true(key_allows(r, STR_LIT("claude-3-5-sonnet-20241022")));
+	assert_false(key_allows(r, STR_LIT("gpt-4o-mini")));
+	assert_true(key_allows(r, STR_LIT("latenza/cheapest")));
+	assert_false(key_allows(r, STR_LIT("latenza")));
 	r->model = STR_LIT("gpt-4o-mini");
 	assert_fault(key_admit(r), FAULT_MODEL_NOT_ALLOWED, "'gpt-4o-mini'");
 	assert_true(str_is(r->fault_param, "model"));
 	entered("{\"model_allowlist\":[]}");
 	assert_fault(key_admit(r), FAULT_MODEL_NOT_ALLOWED, "");
 	entered("{}");
-	assert_true(key_allows(r->key, STR_LIT("anything")));
+	assert_true(key_allows(r, STR_LIT("anything")));
 	r->model = STR_NONE; /* a route without one */
 	assert_int_equal(key_admit(r), STEP_NEXT);
 }

@@ -217,10 +217,15 @@ nonsense_in_every_member_is_named(void **state)
 		    "key.allowed_ips: \"10.0.0.0/33\" is not an address range" },
 		{ "allowed_ips: []", "key.allowed_ips: is empty" },
 		{ "show_budget: 1", "key.show_budget: 1 is not true or false" },
-		{ "organization: acme",
-		    "key.organization: this release does not have organizations yet" },
-		{ "assistant: support",
-		    "key.assistant: this release does not have assistants yet" },
+		{ "organization: Acme", "key.organization: \"Acme\" is not the name of "
+					"an organization: 1 to 64 of a-z, 0-9 and -" },
+		{ "organization: ''", "key.organization: \"\" is not the name" },
+		{ "organization: 5", "key.organization: 5 is not the name" },
+		{ "assistant: acme/support", "key.assistant: \"acme/support\" is not the "
+					     "name of an assistant" },
+		{ "assistant: [support]", "key.assistant: a list is not the name" },
+		{ "default_model: gpt-4o",
+		    "key.default_model: is a setting of an assistant, not of a key" },
 		{ "guardrails: [pii]",
 		    "key.guardrails: this release does not have guardrails yet" },
 		{ "rate_limits: 5",
@@ -334,7 +339,7 @@ a_report_hears_every_error_and_warning(void **state)
 static void
 the_schema_has_every_member_and_the_page_fits(void **state)
 {
-	json_t *s = key_settings_schema();
+	json_t *s = key_settings_schema(KEY_LEVEL_KEY);
 	const json_t *p = json_object_get(s, "properties");
 	struct err e = { "" };
 	json_t *key = json_pack("{s:s, s:i, s:s, s:[s], s:f, s:i}", "name", "x",
@@ -342,7 +347,7 @@ the_schema_has_every_member_and_the_page_fits(void **state)
 	    "gpt-4o", "budget_monthly_eur", 250.5, "budget_alert_pct", 80);
 
 	(void)state;
-	assert_int_equal(json_object_size(p), 16);
+	assert_int_equal(json_object_size(p), 18);
 	assert_null(json_object_get(p, "guardrails"));
 	if (options_match(s, key, &e) != ST_OK)
 		fail_msg("%s", e.text);

@@ -69,8 +69,9 @@ static void
 tell_what_happened(void)
 {
 	static const char *const name[PLAY_TALLIES] = { "admitted", "refused to wait",
-		"refused as spent", "refused by storage", "failed over", "overspent",
-		"topped up", "crashes", "lost open", "periods" };
+		"refused as spent", "refused by storage", "refused for its owner",
+		"bound above the key", "failed over", "overspent", "topped up", "crashes",
+		"lost open", "periods" };
 
 	for (int i = 0; i < PLAY_TALLIES; i++) {
 		print_message("%s %ld%s", name[i], play.tally[i],

@@ -86,6 +86,7 @@ begin(struct thread *t, unsigned key)
 {
 	struct request *r = &t->r;
 	struct arena *arena = r->arena;
+	struct key *found;
 
 	arena_reset(arena);
 	*r = (struct request){ .arena = arena,
@@ -99,8 +100,8 @@ begin(struct thread *t, unsigned key)
 		.prompt_bound = 400,
 		.model = STR_LIT("gpt-4o") };
 	make_id(r->id, t->worker.number, t->number++);
-	r->key = keys_find(keys, lz_strz(secrets[key]), r->began.unix_ms);
-	must(r->key != NULL);
+	found = keys_find(keys, lz_strz(secrets[key]), r->began.unix_ms);
+	must(found != NULL && key_take(r, found) == STEP_NEXT);
 }
 
 /* Never more than it holds. */
@@ -162,7 +163,7 @@ one_request(struct thread *t)
 	trace_record(&t->r, &trace);
 	must(spool_trace(t->worker.spool, &trace) == ST_OK);
 	key_release(&t->r);
-	key_unref(t->r.key);
+	key_let_go(&t->r);
 }
 
 static void *

@@ -126,8 +126,9 @@ a_component_sees_who_asks_and_the_keys_own_metadata(void **state)
 	scene_close(&s);
 	scene_open(&s, acting("provider", "acting", "who", ""));
 	s.r.metadata = STR_LIT("{\"key.team\":\"mine\",\"key.mine\":\"mine\"}");
-	s.r.caller =
-	    (struct caller){ STR_LIT("backend"), STR_LIT("default"), metadata, false };
+	s.r.caller = (struct caller){ .key = STR_LIT("backend"),
+		.organization = STR_LIT("default"),
+		.metadata = metadata };
 	assert_int_equal(scene_build(&s), LZ_ANSWERED);
 	assert_string_equal(said(&s), "backend/default team=billing mine=- - -");
 	scene_close(&s);
