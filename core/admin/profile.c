@@ -427,6 +427,10 @@ change(struct command_context *c, lz_str id, const json_t *settings, struct aren
 		    "%s \"%.*s\": left the configuration file and is disabled; make it "
 		    "anew with `create`",
 		    word(id), STR_ARG(id));
+	/* A member that is taken away must be one, too. */
+	st = check_settings(c, id, settings, memory, e);
+	if (st != ST_OK)
+		return st;
 	all = merged(&row, settings, e);
 	if (all == NULL)
 		return ST_NOMEM;

@@ -124,7 +124,7 @@ keys_knows_model(const struct build *b, lz_str name)
 	struct arena *memory;
 	bool is_known;
 
-	if (c->models == NULL || c->models->slot == NULL || str_ends(name, "*") ||
+	if (c->models == NULL || c->models->plain.cap == 0 || str_ends(name, "*") ||
 	    str_starts(name, "latenza/"))
 		return true;
 	for (size_t i = 0; i < k->row_count; i++) {

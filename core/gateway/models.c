@@ -23,7 +23,7 @@ may_use(const struct request *r, const struct target *t)
 static const struct target *
 first_of(const struct request *r, lz_str asked, const struct target *const *t, size_t n)
 {
-	for (size_t i = 0; key_allows(r->key, asked) && i < n; i++)
+	for (size_t i = 0; key_allows(r, asked) && i < n; i++)
 		if (may_use(r, t[i]))
 			return t[i];
 	return NULL;

@@ -170,8 +170,7 @@ fail_unknown(const struct filters *f)
 
 	buf_init(&names, 800);
 	for (size_t i = 0; i < n && told < NEAR_NAMES; i++) {
-		if (f->allows(
-			r->key, near[i])) /* others are no help, and not its business */
+		if (f->allows(r, near[i])) /* others are no help, and not its business */
 			buf_addf(&names, "%s'%.*s'",
 			    told++ > 0 ? ", " : "; did you mean ", STR_ARG(near[i]));
 	}
@@ -186,7 +185,7 @@ fail_unknown(const struct filters *f)
 static bool
 is_double(const struct filters *f, const struct target *t)
 {
-	return t->twin != NULL && f->allows(f->r->key, t->twin->model->id);
+	return t->twin != NULL && f->allows(f->r, t->twin->model->id);
 }
 
 /* More targets than there is room for: who may not be used gives way. */
@@ -195,7 +194,7 @@ gives_way(const struct filters *f, const struct target *t)
 {
 	return f->r->config->any_count > REQUEST_CANDIDATES &&
 	       ((f->is_test_key && !t->provider->is_test) ||
-		   !f->allows(f->r->key, t->model->id));
+		   !f->allows(f->r, t->model->id));
 }
 
 /* latenza/<strategy> stands for every model, each once. */

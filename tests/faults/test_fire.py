@@ -52,7 +52,7 @@ def bound_of(gateway):
 
 
 class Watch(threading.Thread):
-    """Reads spent and reserved all the while. Reserved is read after spent, so their sum is never too large."""
+    """Reads spent and reserved of the budget that binds all the while. Reserved is read after spent, so their sum is never too large."""
 
     def __init__(self, gateway):
         super().__init__()
@@ -62,7 +62,7 @@ class Watch(threading.Thread):
     def run(self):
         while not self.ended.is_set():
             m = self.gateway.metrics()
-            spent, reserved = (round(m[f'latenza_budget_{what}_eur{{key="one",period="month"}}'] * 1e9)
+            spent, reserved = (round(m[f'latenza_budget_{what}_eur{{organization="acme",assistant="bot",period="month"}}'] * 1e9)
                                for what in ("spent", "reserved"))
             self.most, self.peak = max(self.most, spent + reserved), max(self.peak, reserved)
             self.samples += 1
@@ -75,6 +75,14 @@ class Watch(threading.Thread):
     def __exit__(self, *_):
         self.ended.set()
         self.join()
+
+
+def key_of_three_scopes(gateway, limit):
+    """Its assistant's budget is the one that binds: of its organisation's and its own a tenth stays."""
+    more = round(limit * 1.1) / 1e9
+    gateway.run("org", "create", "acme", "--budget-monthly-eur", more)
+    gateway.run("assistant", "create", "acme/bot", "--budget-monthly-eur", limit / 1e9)
+    return gateway.key("one", organization="acme", assistant="bot", budget_monthly_eur=more)
 
 
 def burn(gateway, key, count, **how):
@@ -95,7 +103,9 @@ class Books:
         self.charges = db.execute("SELECT t.user, c.attempt, c.state, c.cost_nano_eur FROM charge c "
                                   "JOIN trace t ON t.id = c.trace_id WHERE c.key = 'one'").fetchall()
         self.all_charges, = db.execute("SELECT sum(cost_nano_eur) FROM charge WHERE key = 'one'").fetchone()
-        self.spent, = db.execute("SELECT sum(spent_nano_eur) FROM budget_spend WHERE scope = 'key:one'").fetchone()
+        self.spent, *others = (db.execute("SELECT sum(spent_nano_eur) FROM budget_spend WHERE scope = ?", (scope,)).fetchone()[0]
+                               for scope in ("key:one", "assistant:acme/bot", "org:acme"))
+        assert others == [self.spent] * 2, "what the key spends, its assistant and its organisation spend"
         db.close()
 
 
@@ -148,7 +158,7 @@ def test_the_limit_holds_while_thousands_ask_at_once(stand, full):
     count = COUNT_FULL if full else COUNT
     gateway, provider = stand(80, 100)
     limit = count * bound_of(gateway) // 2
-    key = gateway.key("one", budget_monthly_eur=limit / 1e9)
+    key = key_of_three_scopes(gateway, limit)
     saw, watch, seconds = burn(gateway, key, count, again=False)
     metrics = wait_for_quiet(gateway)
     assert gateway.stop() == 0
@@ -171,7 +181,7 @@ def test_what_is_affordable_is_served_in_the_end(stand, full):
     gateway, provider = stand(20, 30)
     bound = bound_of(gateway)
     limit = count * bound // 8
-    key = gateway.key("one", budget_monthly_eur=limit / 1e9)
+    key = key_of_three_scopes(gateway, limit)
     saw, watch, seconds = burn(gateway, key, count, again=True, kinds=False)
     metrics = wait_for_quiet(gateway)
     assert gateway.stop() == 0

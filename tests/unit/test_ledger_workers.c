@@ -35,6 +35,10 @@ static const int64_t start_ms = INT64_C(1793318400000); /* 2026-10-30T00:00:00Z 
 static const char *const secrets[KEYS] = { "sesame", "simsim" };
 static const int64_t month_nano[KEYS] = { INT64_C(90000000), INT64_C(30000000) };
 static const int64_t day_nano = INT64_C(4000000);
+/* Less than the keys have together; and less than the first key, which alone serves it.
+ */
+static const int64_t organization_nano = INT64_C(100000000);
+static const int64_t assistant_day_nano = INT64_C(3500000);
 
 static _Atomic int64_t now_ms, charged[KEYS], attempts, refused;
 static _Atomic unsigned running;
@@ -192,7 +196,7 @@ static void
 put_key(unsigned key, unsigned version)
 {
 	uint8_t hash[CRYPTO_HASH_BYTES];
-	char text[200], euro[2][32];
+	char text[300], euro[2][32];
 	struct err e = { "" };
 	json_t *settings;
 	struct key_wanted w = { .id = key == 0 ? STR_LIT("one") : STR_LIT("two"),
@@ -202,12 +206,33 @@ put_key(unsigned key, unsigned version)
 	(void)snprintf(euro[1], sizeof(euro[1]), "0.%09lld", (long long)day_nano);
 	(void)snprintf(text, sizeof(text),
 	    "{\"name\":\"v%u\",\"budget_monthly_eur\":%s,\"budgets\":[{\"period\":"
-	    "\"day\",\"eur\":%s}]}",
-	    version, euro[0], euro[1]);
+	    "\"day\",\"eur\":%s}],\"organization\":\"acme\"%s}",
+	    version, euro[0], euro[1], key == 0 ? ",\"assistant\":\"bot\"" : "");
 	settings = json_parse(lz_strz(text), &e);
 	w.settings = settings;
 	keys_hash(pepper, lz_strz(secrets[key]), hash);
 	if (settings == NULL || keys_put(keys, &w, &e) != ST_OK)
+		fail_msg("%s", e.text);
+	json_decref(settings);
+}
+
+/* The organisation of both keys, or the first one's assistant. */
+static void
+put_profile(bool is_assistant, unsigned version)
+{
+	char text[200];
+	struct err e = { "" };
+	struct profile_wanted w = { .organization = STR_LIT("acme"),
+		.assistant = is_assistant ? STR_LIT("bot") : STR_NONE };
+	json_t *settings;
+
+	(void)snprintf(text, sizeof(text),
+	    "{\"name\":\"v%u\",\"budgets\":[{\"period\":\"%s\",\"eur\":0.%09lld}]}",
+	    version, is_assistant ? "day" : "month",
+	    (long long)(is_assistant ? assistant_day_nano : organization_nano));
+	settings = json_parse(lz_strz(text), &e);
+	w.settings = settings;
+	if (settings == NULL || profiles_put(keys_profiles(keys), &w, &e) != ST_OK)
 		fail_msg("%s", e.text);
 	json_decref(settings);
 }
@@ -250,7 +275,7 @@ open_worker(struct thread *t, unsigned number, unsigned rounds)
 }
 
 struct sums {
-	int64_t spent[KEYS][PERIOD_KINDS];
+	int64_t spent[KEYS][PERIOD_KINDS], organization, assistant;
 };
 
 static bool
@@ -259,6 +284,16 @@ add_spend(void *arg, lz_str scope, lz_str period, int64_t spent)
 	struct sums *s = arg;
 	unsigned key = str_is(scope, "key:one") ? 0 : 1;
 
+	if (str_is(scope, "org:acme")) {
+		s->organization += spent;
+		assert_true(spent <= organization_nano);
+		return true;
+	}
+	if (str_is(scope, "assistant:acme/bot")) {
+		s->assistant += spent;
+		assert_true(spent <= assistant_day_nano);
+		return true;
+	}
 	s->spent[key][str_starts(period, "day:") ? PERIOD_DAY : PERIOD_MONTH] += spent;
 	assert_true(spent <= (str_starts(period, "day:") ? day_nano : month_nano[key]));
 	return true;
@@ -276,6 +311,9 @@ check_books(struct db *db)
 		assert_int_equal(s.spent[key][PERIOD_DAY], atomic_load(&charged[key]));
 		assert_int_equal(s.spent[key][PERIOD_MONTH], atomic_load(&charged[key]));
 	}
+	assert_int_equal(
+	    s.organization, atomic_load(&charged[0]) + atomic_load(&charged[1]));
+	assert_int_equal(s.assistant, atomic_load(&charged[0]));
 	assert_int_equal(db_check(db, &check, &e), ST_OK);
 	assert_string_equal(check.first_problem, "");
 	assert_int_equal(check.open_reservations, 0);
@@ -294,6 +332,7 @@ attend(struct mover *m)
 	for (unsigned version = 0; atomic_load(&running) > 0; version++) {
 		assert_int_equal(mover_step(m, &more, &e), ST_OK);
 		put_key(version % KEYS, version);
+		put_profile(version % 2 == 0, version);
 		for (unsigned key = 0; key < KEYS; key++) {
 			look(key, PERIOD_MONTH, month_nano[key]);
 			look(key, PERIOD_DAY, day_nano);
@@ -320,6 +359,8 @@ workers_on_the_same_keys_leave_the_books_in_order(void **state)
 		spools[i] = thread[i].worker.spool;
 	}
 	keys = keys_new(pepper, ledger, loops, WORKERS);
+	put_profile(false, 0);
+	put_profile(true, 0);
 	for (unsigned key = 0; key < KEYS; key++)
 		put_key(key, 0);
 	mover.db = db_open(in_dir("latenza.db"), DB_CREATE, &e);
