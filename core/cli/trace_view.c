@@ -14,7 +14,8 @@
 
 enum {
 	BAR_COLUMNS = 40,
-	TEXT_COLUMNS = 300 /* of a prompt or answer, when not shown whole */
+	TEXT_COLUMNS = 300, /* of a prompt or answer, when not shown whole */
+	UNRANKED_ROWS = 12  /* of candidates that are out */
 };
 
 static void
@@ -192,18 +193,53 @@ view_candidate(const json_t *c)
 	    out_safe(line, 200, safe, sizeof(safe)));
 }
 
+/* Those who may serve, in their order. */
+static void
+view_ranked(const json_t *list)
+{
+	const json_t *c;
+	size_t i;
+
+	for (size_t rank = 1; rank <= json_array_size(list); rank++)
+		json_array_foreach(list, i, c)
+		{
+			if (json_get_int(c, "rank", 0) == (json_int_t)rank)
+				view_candidate(c);
+		}
+}
+
+/* The others; of a long list the first ones, and how many there are. */
+static void
+view_unranked(const json_t *list)
+{
+	size_t i, shown = 0, left = 0;
+	const json_t *c;
+
+	json_array_foreach(list, i, c)
+	{
+		if (json_get_int(c, "rank", 0) > 0)
+			continue;
+		if (shown < UNRANKED_ROWS)
+			view_candidate(c);
+		left += shown == UNRANKED_ROWS;
+		shown += shown < UNRANKED_ROWS;
+	}
+	if (left > 0)
+		printf("  and %zu more; -o json shows them\n", left);
+}
+
 void
 trace_view_candidates(const json_t *t)
 {
-	const json_t *list = json_object_get(t, "candidates"), *c;
+	const json_t *list = json_object_get(t, "candidates");
 	char count[40];
-	size_t i;
 
 	if (json_array_size(list) == 0)
 		return;
 	snprintf(count, sizeof(count), "%zu", json_array_size(list));
 	heading("Who could serve it", count);
-	json_array_foreach(list, i, c) view_candidate(c);
+	view_ranked(list);
+	view_unranked(list);
 }
 
 /* ---- money ---- */

@@ -26,7 +26,7 @@ def test_the_configuration_passes_check_without_a_warning(gateway, tmp_path):
     path = tmp_path / "latenza.yaml"
     path.write_text(block("yaml"))
     result = subprocess.run([gateway.program, "check", "--strict", path], cwd=tmp_path, text=True, capture_output=True,
-                            env=gateway.env | {"OPENAI_API_KEY": "sk-" + "x" * 40})
+                            env=gateway.env | {"OPENAI_API_KEY": "sk-" + "x" * 40, "ANTHROPIC_API_KEY": "sk-ant-" + "x" * 40})
     assert result.returncode == 0, result.stdout + result.stderr
 
 
