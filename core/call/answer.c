@@ -105,6 +105,7 @@ passed_on(struct call *c)
 	m = jscan_find(&scan, "choices");
 	if (m == NULL || !chunk_has_items(m))
 		return bad_answer(c, "the provider's answer has no choices");
+	chunk_note_model(c, jscan_find(&scan, "model"));
 	return hand_over(c, &c->body, m->value);
 }
 

@@ -91,6 +91,8 @@ enum status chunk_read(struct call *c, lz_str data, struct chunk *out) MUST_CHEC
 /* {"prompt_tokens":...} to disjoint buckets. false: not a usage object. */
 bool chunk_usage(lz_str object, struct record_usage *out);
 bool chunk_has_items(const struct jscan_member *array); /* false: no array, or empty */
+/* Who the provider says has answered: noted if that is another model. */
+void chunk_note_model(struct call *c, const struct jscan_member *model);
 /* Reads a whole answer's choices: the finish reason and what the text weighs. */
 void chunk_read_whole(struct call *c, lz_str choices);
 /* Is every choice that came finished, and did one come? */

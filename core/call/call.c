@@ -368,7 +368,8 @@ at_most(unsigned ms, int64_t most)
 	return ms == 0 || ms > most ? (unsigned)most : ms;
 }
 
-/* Streams may take as long as tokens come; whole answers have the request's deadline. */
+/* Streams may take as long as tokens come, within reason; whole answers have the
+ * request's deadline. */
 static void
 set_deadlines(struct call *c, struct upstream_request *q, unsigned built_ms)
 {
@@ -378,7 +379,8 @@ set_deadlines(struct call *c, struct upstream_request *q, unsigned built_ms)
 	q->connect_timeout_ms = at_most(or_else(p->connect_timeout_ms, CONNECT_MS), left);
 	q->first_byte_timeout_ms = at_most(first_byte_ms(c), left);
 	q->idle_timeout_ms = or_else(p->idle_timeout_ms, c->r->config->idle_timeout_ms);
-	q->total_timeout_ms = c->r->is_stream ? built_ms : at_most(built_ms, left);
+	q->total_timeout_ms =
+	    at_most(built_ms, c->r->is_stream ? c->r->config->stream_timeout_ms : left);
 }
 
 static enum step

@@ -10,12 +10,15 @@
 #include "call/attempt.h"
 
 enum {
-	ESCAPE_BYTES = 6 /* \u0000 */
+	ESCAPE_BYTES = 6, /* \u0000 */
+	MODEL_BYTES = 200
 };
 
-/* What a message or a delta may bring: texts first. */
+/* What a message or a delta may bring: texts first. Reasoning has two names, and some
+ * providers give it under both. */
 enum {
 	SAID_CONTENT,
+	SAID_REASONING = 2, /* behind its twin */
 	SAID_TEXTS = 4,
 	SAID = 7
 };
@@ -104,8 +107,9 @@ weigh_texts(struct call *c, const struct jscan_member said[SAID], int64_t index)
 
 	for (unsigned i = 0; i < SAID_TEXTS; i++) {
 		lz_str s = text_of(&said[i]);
+		bool is_twin = i == SAID_REASONING && text_of(&said[i - 1]).ptr != NULL;
 
-		if (s.ptr == NULL)
+		if (s.ptr == NULL || is_twin)
 			continue;
 		is_any = true;
 		c->a->delivered_bytes += weight(s);
@@ -191,6 +195,8 @@ chunk_read(struct call *c, lz_str data, struct chunk *out)
 		out->is_usage_only = out->usage.ptr != NULL;
 		return ST_OK;
 	}
+	if (c->a->delivered_events == 0)
+		chunk_note_model(c, jscan_find(&scan, "model"));
 	for (choices = m->value; jscan_next_item(&choices, &choice);)
 		out->has_substance |= read_choice(c, choice);
 	c->a->delivered_events += out->has_substance;
@@ -207,6 +213,43 @@ chunk_all_finished(const struct call *c)
 		finished += (c->choice[i] & CHOICE_IS_FINISHED) != 0;
 	}
 	return seen > 0 && finished == seen;
+}
+
+/* ---- who answered ---- */
+
+static lz_str
+behind_slashes(lz_str name)
+{
+	ptrdiff_t slash;
+
+	while ((slash = str_find(name, '/')) >= 0)
+		name = str_cut(name, (size_t)slash + 1, name.len);
+	return name;
+}
+
+/* "gpt-4o" is answered by "gpt-4o-2024-08-06", "acme/m" by "m", "m-latest" by "m-2512":
+ * none of these is another. */
+static bool
+is_another(lz_str asked, lz_str said)
+{
+	static const char latest[] = "-latest";
+
+	asked = behind_slashes(asked);
+	said = behind_slashes(said);
+	if (str_ends(asked, latest))
+		asked.len -= sizeof(latest) - 1;
+	return !str_eq(str_cut(said, 0, asked.len), asked);
+}
+
+void
+chunk_note_model(struct call *c, const struct jscan_member *model)
+{
+	lz_str said = model != NULL ? text_of(model) : STR_NONE;
+
+	if (said.len == 0 || said.len > MODEL_BYTES || c->a->answered_model.len > 0 ||
+	    !is_another(c->a->target->upstream_model, said))
+		return;
+	c->a->answered_model = verdict_words(c, said, MODEL_BYTES);
 }
 
 /* ---- whole answers ---- */

@@ -46,6 +46,7 @@ begin(struct call *c)
 	if (r->has_begun)
 		return;
 	r->ops->answers(r, c->a);
+	request_probe_answers(c->a);
 	r->has_begun = true;
 	r->answer_status = 200;
 	r->ops->begin_stream(r);
@@ -399,13 +400,24 @@ translate(struct call *c, const struct sse_event *ev)
 					       "not be read")));
 }
 
+/* Once the client has seen something only content counts: a provider that pings for ever
+ * is silent. Until then the request's deadline is near enough. brought: events of content
+ * before this one. */
+static void
+note_alive(struct call *c, int64_t brought)
+{
+	bool is_content = c->a->delivered_events != brought;
+
+	if (c->upstream != NULL && (is_content || !c->r->has_begun))
+		upstream_alive(c->upstream);
+}
+
 static bool
 on_event(void *arg, const struct sse_event *ev)
 {
 	struct call *c = arg;
+	int64_t brought = c->a->delivered_events;
 
-	if (c->upstream != NULL)
-		upstream_alive(c->upstream);
 	if (ev->data.len == 0)
 		return true; /* an empty data line makes SDKs throw */
 	if (str_is(ev->data, "[DONE]")) {
@@ -418,6 +430,7 @@ on_event(void *arg, const struct sse_event *ev)
 	} else {
 		pass_chunk(c, ev->data);
 	}
+	note_alive(c, brought);
 	return !c->is_over;
 }
 

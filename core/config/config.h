@@ -155,7 +155,8 @@ struct config {
 	lz_str *strategy;             /* the names */
 	size_t router_count, strategy_count;
 	lz_str default_strategy;
-	unsigned attempts, timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
+	unsigned attempts, timeout_ms, first_byte_timeout_ms, idle_timeout_ms,
+	    stream_timeout_ms;
 	unsigned backoff_ms, retry_wait_ms, hedge_after_ms,
 	    sticky_ms; /* the last two 0: off */
 	int64_t keep_traces_ms, keep_content_ms;

@@ -38,7 +38,7 @@ struct fx {
 struct routing {
 	lz_str strategy;
 	int64_t attempts, timeout_ms, first_byte_timeout_ms, idle_timeout_ms;
-	int64_t backoff_ms, retry_wait_ms, hedge_after_ms, sticky_ms;
+	int64_t stream_timeout_ms, backoff_ms, retry_wait_ms, hedge_after_ms, sticky_ms;
 };
 
 struct retention {
@@ -151,6 +151,8 @@ static const lz_option routing_rows[] = {
 	    "a provider's first byte"),
 	LZ_OPT_INT(struct routing, idle_timeout_ms, "60s", 100, HOUR, "duration",
 	    "the longest silence inside a provider's answer"),
+	LZ_OPT_INT(struct routing, stream_timeout_ms, "1h", 100, DAY, "duration",
+	    "a provider's stream as a whole, however much still comes"),
 	LZ_OPT_INT(struct routing, backoff_ms, "200ms", 1, 60000, "duration",
 	    "before a target that failed is asked again when no other is left; twice as "
 	    "long each time, at random between a half and the whole"),
@@ -380,6 +382,7 @@ settle_routing(struct config *c, const struct routing *r)
 	c->timeout_ms = (unsigned)r->timeout_ms;
 	c->first_byte_timeout_ms = (unsigned)r->first_byte_timeout_ms;
 	c->idle_timeout_ms = (unsigned)r->idle_timeout_ms;
+	c->stream_timeout_ms = (unsigned)r->stream_timeout_ms;
 	c->backoff_ms = (unsigned)r->backoff_ms;
 	c->retry_wait_ms = (unsigned)r->retry_wait_ms;
 	c->hedge_after_ms = (unsigned)r->hedge_after_ms;

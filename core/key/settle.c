@@ -20,6 +20,9 @@
 
 /* No provider counts so many tokens of one request whose model's window is unknown. */
 static const int64_t window_max = 100000000;
+/* No text has so many bytes a token, whatever its language: what was delivered is at
+ * least so many tokens. */
+static const int64_t bytes_per_token_max = 16;
 
 static bool
 was_refused(const struct attempt *a)
@@ -73,7 +76,8 @@ choices(const struct request *r)
 }
 
 /* A count that cannot be true is replaced: one below zero by our estimate, one beyond the
- * model's window by the bound that was reserved. false: it was. */
+ * model's window by the bound that was reserved, one of less than was delivered by the
+ * least that it can be. false: it was. */
 static bool
 make_input_plausible(const struct request *r, int64_t most, struct record_usage *u)
 {
@@ -92,12 +96,14 @@ static bool
 make_output_plausible(const struct request *r, const struct attempt *a, int64_t most,
     struct record_usage *u)
 {
-	bool is_plausible = is_between(u->output, most * choices(r));
+	int64_t least = a->delivered_bytes / bytes_per_token_max;
+	bool is_plausible =
+	    is_between(u->output, most * choices(r)) && u->output >= least;
 
 	if (!is_plausible && (u->output < 0 || a->output_bound < 0))
 		u->output = tokens_delivered(a);
 	else if (!is_plausible)
-		u->output = a->output_bound * choices(r);
+		u->output = u->output < least ? least : a->output_bound * choices(r);
 	if (!is_between(u->reasoning, u->output))
 		u->reasoning = u->reasoning < 0 ? 0 : u->output;
 	return is_plausible;

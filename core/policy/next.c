@@ -204,12 +204,21 @@ due_us(const struct request *r, const struct candidate *c)
 	return a != NULL ? a->again_us : INT64_MAX;
 }
 
+/* Out for as long as its target does not do better, which others may find out. */
+static bool
+is_out_for_now(const struct candidate *c)
+{
+	return c->excluded == EXCLUDED_HEALTH || c->excluded == EXCLUDED_RETRIES;
+}
+
 /* May it be asked although its breaker is open, because nobody else is left? */
 static bool
 is_last_resort(const struct request *r, const struct candidate *c)
 {
 	struct live *l = live_of(c->target);
 
+	if (c->excluded == EXCLUDED_RETRIES && !live_may_retry(l, now_us(r)))
+		return false;
 	return live_is_healthy(l, now_us(r)) || live_is_last_resort(l, now_us(r));
 }
 
@@ -220,7 +229,7 @@ best_again(struct request *r)
 
 	for (size_t i = 0; i < r->candidate_count; i++) {
 		struct candidate *c = &r->candidate[i];
-		bool is_due = c->excluded == EXCLUDED_HEALTH || due_us(r, c) <= now_us(r);
+		bool is_due = is_out_for_now(c) || due_us(r, c) <= now_us(r);
 
 		if (is_due && is_last_resort(r, c))
 			compare(r, &best, c);
@@ -295,7 +304,7 @@ look_at_us(struct request *r, const struct candidate *c)
 {
 	int64_t due = due_us(r, c);
 
-	if (c->excluded != EXCLUDED_HEALTH && (due > now_us(r) || is_last_resort(r, c)))
+	if (!is_out_for_now(c) && (due > now_us(r) || is_last_resort(r, c)))
 		return due;
 	return now_us(r) < patience_us(r) ? now_us(r) + LOOK_US : INT64_MAX;
 }

@@ -150,25 +150,62 @@ spend(struct live *l)
 	return true;
 }
 
+static bool
+has_failed(const struct live *l)
+{
+	return atomic_load_explicit(&l->failures, memory_order_relaxed) > 0;
+}
+
+bool
+live_may_retry(struct live *l, int64_t now_us)
+{
+	return !has_failed(l) || !is_probed(l, now_us) ||
+	       atomic_load_explicit(&l->retries, memory_order_relaxed) >= RETRY;
+}
+
+static bool
+claim_probe(struct live *l, int64_t now_us)
+{
+	int64_t since = atomic_load_explicit(&l->probe_us, memory_order_relaxed);
+
+	return (since == 0 || now_us - since >= PROBE_LIMIT_US) &&
+	       atomic_compare_exchange_strong(&l->probe_us, &since, now_us);
+}
+
 enum live_start
 live_begin(struct live *l, int64_t now_us, bool is_retry)
 {
-	bool is_open = live_open_until_us(l) != 0;
+	bool is_probe = live_open_until_us(l) != 0;
 
-	if (is_open) {
-		int64_t since = atomic_load_explicit(&l->probe_us, memory_order_relaxed);
-
-		if ((since != 0 && now_us - since < PROBE_LIMIT_US) ||
-		    !atomic_compare_exchange_strong(&l->probe_us, &since, now_us))
+	if (is_probe) {
+		if (!claim_probe(l, now_us))
 			return LIVE_BUSY;
 	} else if (!is_retry) {
 		earn(l);
-	} else if (atomic_load_explicit(&l->failures, memory_order_relaxed) > 0 &&
-		   !spend(l)) {
-		return LIVE_NO_RETRIES;
+	} else if (has_failed(l) && !spend(l)) {
+		if (!claim_probe(l, now_us))
+			return LIVE_NO_RETRIES;
+		is_probe = true;
 	}
 	atomic_fetch_add_explicit(&l->in_flight, 1, memory_order_relaxed);
-	return is_open ? LIVE_PROBES : LIVE_BEGUN;
+	return is_probe ? LIVE_PROBES : LIVE_BEGUN;
+}
+
+static void
+note_success(struct live *l)
+{
+	atomic_store_explicit(&l->failures, 0, memory_order_relaxed);
+	if (live_open_until_us(l) == 0)
+		return;
+	if (atomic_exchange_explicit(&l->open_until_us, 0, memory_order_relaxed) != 0)
+		tell(TELL_PROVIDER_UP, "target=%s", l->name);
+}
+
+void
+live_probe_answers(struct live *l)
+{
+	note_success(l);
+	atomic_store_explicit(&l->probe_us, 0, memory_order_relaxed);
 }
 
 void
@@ -218,16 +255,6 @@ note_failure(struct live *l, int64_t now_us)
 	if (atomic_compare_exchange_strong(
 		&l->open_until_us, &closed, now_us + BREAKER_OPEN_US))
 		tell(TELL_PROVIDER_DOWN, "target=%s failures=%u", l->name, n);
-}
-
-static void
-note_success(struct live *l)
-{
-	atomic_store_explicit(&l->failures, 0, memory_order_relaxed);
-	if (live_open_until_us(l) == 0)
-		return;
-	if (atomic_exchange_explicit(&l->open_until_us, 0, memory_order_relaxed) != 0)
-		tell(TELL_PROVIDER_UP, "target=%s", l->name);
 }
 
 void

@@ -49,14 +49,22 @@ int64_t live_open_until_us(struct live *l); /* 0: it is not open */
 
 enum live_start {
 	LIVE_BEGUN,
-	LIVE_PROBES,    /* begun, and everybody else waits for how it ends */
+	LIVE_PROBES,    /* begun, and everybody else waits for how it goes */
 	LIVE_BUSY,      /* not begun: its breaker is open and another one probes */
-	LIVE_NO_RETRIES /* not begun: it fails, and its budget of retries is spent */
+	LIVE_NO_RETRIES /* not begun: it fails, its budget of retries is spent, and
+			   another one probes */
 };
 /* An attempt begins: counts it in flight. is_retry: the request has failed somewhere
  * before; at a target that fails, such attempts draw from a budget of a tenth of what it
- * is asked first, and 10 (an outage is not to double its own load). */
+ * is asked first, and 10 (an outage is not to double its own load). When that is spent
+ * they go one at a time, each a probe, until one succeeds: a target that is nobody's
+ * first choice earns nothing. */
 enum live_start live_begin(struct live *l, int64_t now_us, bool is_retry) MUST_CHECK;
+/* LIVE_NO_RETRIES was said: would it be now? */
+bool live_may_retry(struct live *l, int64_t now_us);
+/* The attempt that probes has brought something: its target is well, however long its
+ * stream goes on. */
+void live_probe_answers(struct live *l);
 /* The attempt that probed is over, whatever live_ended() or live_dropped() is told. */
 void live_probe_ended(struct live *l, int64_t now_us, bool has_failed);
 /* How an attempt ended, once per live_begin(). is_fault: the target's (5xx, network,

@@ -119,6 +119,14 @@ request_probe_ended(struct attempt *a, int64_t now_us, bool has_failed)
 }
 
 void
+request_probe_answers(struct attempt *a)
+{
+	if (a->is_probe)
+		live_probe_answers(a->live);
+	a->is_probe = false;
+}
+
+void
 request_drop_attempt(struct attempt *a)
 {
 	request_probe_ended(a, 0, false);

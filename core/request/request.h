@@ -143,6 +143,8 @@ struct attempt {
 	int64_t cost_nano_eur;       /* once settled; -1 unpriced */
 	lz_str message, code, param; /* the provider's error, fit for the caller */
 	unsigned retry_after_ms;
+	lz_str answered_model; /* as the provider said, if it is not the one asked for
+				  and no dated form of it; absent otherwise */
 	lz_str dropped; /* "seed,n": the caller's parameters that have no twin here */
 	/* It failed; its target may be asked again from then on (monotonic). 0: not
 	 * decided; INT64_MAX: not in this request. */
@@ -287,6 +289,8 @@ struct attempt *request_attempt(struct request *r);
 bool request_is_under_way(const struct request *r); /* any attempt */
 /* Nothing was learnt of its target. Once it has ended, nothing happens. */
 void request_drop_attempt(struct attempt *a);
+/* Its answer has begun: if it probed, its target is well. */
+void request_probe_answers(struct attempt *a);
 /* The attempt that probed its target's breaker is over; nothing happens for others. */
 void request_probe_ended(struct attempt *a, int64_t now_us, bool has_failed);
 /* {"error":{…}} of the fault, into out. */

@@ -99,6 +99,10 @@ add_attempt(struct buf *b, const struct request *r, const struct attempt *a)
 	add_ms(b, "ms", us_between(a->sent_us, a->ended_us));
 	add_ms(b, "ttft_ms", us_between(a->sent_us, a->first_token_us));
 	add_number(b, "cost_nano_eur", a->cost_nano_eur);
+	if (a->answered_model.len > 0) {
+		buf_add_z(b, ",\"answered_model\":");
+		buf_add_json(b, a->answered_model);
+	}
 	if (a->message.len > 0 && a->blame != LZ_UPSTREAM_OK) {
 		buf_add_z(b, ",\"error\":");
 		buf_add_json(b, str_cut(a->message, 0, 200));

@@ -33,6 +33,14 @@ def wait_for_quiet(gateway):
     return m
 
 
+def attempts_of(gateway, label):
+    db = sqlite3.connect(f"file:{gateway.data}/latenza.db?mode=ro", uri=True)
+    try:
+        return db.execute("SELECT attempt_list FROM trace WHERE user = ?", (label,)).fetchall()
+    finally:
+        db.close()
+
+
 def read_books(gateway):
     """The sums are equal in three places. Then: traces by label, charges by label."""
     check = gateway.json("db", "check")
@@ -75,6 +83,9 @@ def test_no_request_fails_while_one_of_two_providers_does(make_gateway, dying, f
     metrics = wait_for_quiet(gateway)
     assert gateway.stop() == 0
     saw = json.loads(out)
+    failed = [label for label, _, what, _, _ in saw if what not in ("done", "error", "cut")]
+    for label in failed[:5]:
+        print(f"\n{label}: {attempts_of(gateway, label)}")
     ends = Counter((kind, what) for _, kind, what, _, _ in saw)
     print(f"\n{count} requests in {seconds:.0f} s, {trouble.count} faults: {dict(ends)}; attempts "
           f"{dict(Counter(a for *_, a in saw))}; "

@@ -621,8 +621,25 @@ usage_of_zero_is_a_value(void **state)
 
 	(void)state;
 	a->has_usage = true;
-	a->delivered_bytes = 400;
+	a->delivered_bytes = 15;
 	assert_charged(a, CHARGE_ACTUAL, 0);
+}
+
+static void
+fewer_tokens_than_any_text_has_are_not_believed(void **state)
+{
+	struct attempt *a = sent();
+
+	(void)state;
+	a->has_usage = true;
+	a->delivered_bytes = 400;
+	a->usage.output = 25;
+	assert_charged(a, CHARGE_ACTUAL, 25 * 4000);
+	a = sent();
+	a->has_usage = true;
+	a->delivered_bytes = 400;
+	a->usage.output = 24;
+	assert_charged(a, CHARGE_ESTIMATED, 25 * 4000);
 }
 
 static void
@@ -961,6 +978,7 @@ main(void)
 		TEST(the_budget_with_least_left_is_shown),
 		TEST(what_the_provider_counted_is_charged),
 		TEST(usage_of_zero_is_a_value),
+		TEST(fewer_tokens_than_any_text_has_are_not_believed),
 		TEST(without_usage_what_was_delivered_is_estimated),
 		TEST(what_was_not_sent_or_refused_owes_nothing),
 		TEST(a_refusal_inside_a_stream_owes_nothing_and_a_failure_does),

@@ -178,6 +178,40 @@ retry(struct live *l)
 }
 
 static void
+beyond_the_budget_retries_go_one_at_a_time_until_one_brings_something(void **state)
+{
+	struct live *l = fresh();
+
+	(void)state;
+	attempt(l, second_us, true);
+	while (retry(l) == LIVE_BEGUN)
+		;
+	assert_int_equal(retry(l), LIVE_NO_RETRIES);
+	assert_false(live_may_retry(l, second_us));
+	live_probe_ended(l, second_us, true);
+	live_dropped(l);
+	assert_true(live_may_retry(l, second_us));
+	assert_int_equal(retry(l), LIVE_PROBES);
+	live_probe_answers(l); /* and goes on, as streams do */
+	assert_int_equal(retry(l), LIVE_BEGUN);
+}
+
+static void
+a_stream_that_probes_closes_the_breaker_when_it_begins(void **state)
+{
+	struct live *l = fresh();
+
+	(void)state;
+	for (unsigned i = 0; i < 5; i++)
+		attempt(l, second_us, true);
+	assert_int_equal(live_begin(l, 3 * second_us, false), LIVE_PROBES);
+	assert_false(live_is_healthy(l, 3 * second_us));
+	live_probe_answers(l);
+	assert_true(live_is_healthy(l, 3 * second_us));
+	assert_int_equal(live_begin(l, 3 * second_us, false), LIVE_BEGUN);
+}
+
+static void
 retries_at_a_target_that_fails_are_a_tenth_of_what_it_is_asked_first_and_ten(void **state)
 {
 	struct live *l = fresh();
@@ -190,6 +224,7 @@ retries_at_a_target_that_fails_are_a_tenth_of_what_it_is_asked_first_and_ten(voi
 	while (retry(l) == LIVE_BEGUN)
 		retries++;
 	assert_int_equal(retries, 10);
+	live_probe_ended(l, second_us, false); /* the eleventh */
 	for (unsigned i = 0; i < 20; i++) {
 		assert_int_equal(live_begin(l, second_us, false), LIVE_BEGUN);
 		live_dropped(l);
@@ -197,6 +232,7 @@ retries_at_a_target_that_fails_are_a_tenth_of_what_it_is_asked_first_and_ten(voi
 	while (retry(l) == LIVE_BEGUN)
 		retries++;
 	assert_int_equal(retries, 12);
+	live_probe_ended(l, second_us, false);
 	attempt(l, second_us, false);
 	assert_int_equal(retry(l), LIVE_BEGUN);
 }
@@ -245,6 +281,9 @@ main(void)
 		    what_was_under_way_when_it_opened_neither_shuts_it_longer_nor_takes_a_probes_place),
 		cmocka_unit_test(
 		    when_nobody_else_is_left_it_is_probed_ten_times_a_second),
+		cmocka_unit_test(
+		    beyond_the_budget_retries_go_one_at_a_time_until_one_brings_something),
+		cmocka_unit_test(a_stream_that_probes_closes_the_breaker_when_it_begins),
 		cmocka_unit_test(
 		    retries_at_a_target_that_fails_are_a_tenth_of_what_it_is_asked_first_and_ten),
 		cmocka_unit_test(a_probe_that_was_given_up_leaves_its_place),

@@ -272,25 +272,64 @@ who_waited_in_vain_hears_when_to_come_again(void **state)
 	assert_int_equal(r->attempt_count, 0);
 }
 
+/* Somebody's retry is under way as a probe: the budget is spent. */
 static void
-retries_at_a_target_that_fails_end_with_their_budget(void **state)
+spend_retries(struct live *l)
 {
-	unsigned asked_again = 0;
+	enum live_start start = LIVE_BEGUN;
+
+	live_ended(l, 0, true, false, -1, -1, 0);
+	for (unsigned i = 0; start == LIVE_BEGUN; i++) {
+		assert_true(i <= 10);
+		start = live_begin(l, loop_now(loop)->mono_us, true);
+	}
+	assert_int_equal(start, LIVE_PROBES);
+}
+
+static void
+probe_answers(void *arg)
+{
+	live_probe_answers(arg);
+}
+
+static void
+first_fails_and_second_has_no_retries(void)
+{
+	set_scene();
+	config.target_count = 2;
+	config.retry_wait_ms = 1000;
+	spend_retries(live_of(&target[1]));
+	assert_int_equal(find(), STEP_NEXT);
+	for (unsigned i = 0; i < 2; i++)
+		r->candidate[i].rank = i + 1;
+	assert_int_equal(policy_next(r), STEP_NEXT);
+	fail_attempt(LZ_UPSTREAM_UNABLE, 404);
+}
+
+static void
+retries_beyond_the_budget_wait_for_the_one_that_probes(void **state)
+{
+	struct loop_timer timer = { 0 };
 
 	(void)state;
-	set_scene();
-	live_ended(live_of(&target[1]), 0, true, false, -1, -1, 0);
-	for (unsigned i = 0; i < 20; i++) {
-		r->attempt_count = 0;
-		ranked();
-		assert_int_equal(policy_next(r), STEP_NEXT);
-		fail_attempt(LZ_UPSTREAM_UNABLE, 404);
-		assert_int_equal(policy_next(r), STEP_NEXT);
-		asked_again += request_attempt(r)->target == &target[1];
-		fail_attempt(LZ_UPSTREAM_UNABLE, 404);
-	}
-	assert_int_equal(asked_again, 10);
+	first_fails_and_second_has_no_retries();
+	assert_int_equal(
+	    loop_timer_set(loop, &timer, 60 * 1000, probe_answers, live_of(&target[1])),
+	    ST_OK);
+	wait_until(STEP_NEXT);
+	assert_ptr_equal(request_attempt(r)->target, &target[1]);
+	assert_false(request_attempt(r)->is_probe);
+	request_drop_attempt(request_attempt(r));
+}
+
+static void
+a_probe_that_hangs_is_not_waited_for_longer_than_a_second(void **state)
+{
+	(void)state;
+	first_fails_and_second_has_no_retries();
+	wait_until(STEP_FAULT);
 	assert_int_equal(r->candidate[1].excluded, EXCLUDED_RETRIES);
+	assert_int_equal(r->attempt_count, 1);
 }
 
 int
@@ -313,7 +352,9 @@ main(void)
 		cmocka_unit_test(
 		    when_nobody_is_healthy_one_is_probed_before_its_time_and_the_others_wait),
 		cmocka_unit_test(who_waited_in_vain_hears_when_to_come_again),
-		cmocka_unit_test(retries_at_a_target_that_fails_end_with_their_budget),
+		cmocka_unit_test(retries_beyond_the_budget_wait_for_the_one_that_probes),
+		cmocka_unit_test(
+		    a_probe_that_hangs_is_not_waited_for_longer_than_a_second),
 	};
 
 	return cmocka_run_group_tests(tests, scene_start, scene_stop);
