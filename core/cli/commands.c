@@ -30,6 +30,10 @@ static const struct cli_option init_options[] = {
 	{ "force", 'f', OPTION_SWITCH, NULL, "replace a latenza.yaml that is there" },
 	{ "listen", 'l', OPTION_TEXT, "ADDR",
 	    "what to write as `listen`; 127.0.0.1:8080" },
+	{ "from", 0, OPTION_TEXT, "GATEWAY",
+	    "convert FILE, a configuration of litellm or portkey" },
+	{ "keys", 0, OPTION_TEXT, "FILE",
+	    "with --from: that gateway's export of virtual keys" },
 	END,
 };
 static const struct cli_option check_options[] = {
@@ -171,10 +175,13 @@ static const struct cli_command rows[] = {
 	    "Uses the echo provider, a key that is thrown away, and a temporary data "
 	    "directory.",
 	    demo_options, demo_run },
-	{ "init", "[DIR]", 0, 1,
+	{ "init", "[DIR]", 0, 2,
 	    "Write latenza.yaml, make the data directory and a first key",
 	    "Provider keys found in the environment (OPENAI_API_KEY, …) become "
-	    "providers.",
+	    "providers.\n"
+	    "  latenza init --from litellm config.yaml [--keys keys.json] [DIR]\n"
+	    "  latenza init --from portkey config.json [--keys virtual-keys.json] [DIR]\n"
+	    "convert, write no secret down, and list what has no twin here.",
 	    init_options, init_run },
 	{ "check", "[FILE]", 0, 1, "Check the configuration", NULL, check_options,
 	    check_run },

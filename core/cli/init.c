@@ -1,5 +1,5 @@
-/* init.c - `latenza init`: a commented latenza.yaml from what the environment holds, a
- * data directory, a first key.
+/* init.c - `latenza init`: a commented latenza.yaml from what the environment holds, or
+ * from another gateway's configuration; a data directory, a first key.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,12 +13,14 @@
 #include "base/io.h"
 #include "base/json.h"
 #include "cli/backend.h"
+#include "cli/from.h"
 #include "cli/out.h"
 #include "config/presets.h"
 
 enum {
 	PATH_BYTES = 4096,
-	FILE_BYTES = 65536
+	FILE_BYTES = 1 << 20, /* what a configuration may have */
+	ERRORS_BYTES = 1 << 16
 };
 
 #define FIRST_KEY "first"
@@ -153,7 +155,8 @@ write_file(const char *path, const struct buf *text, bool may_replace, struct er
 static enum status
 choose_directory(const struct cli *c, char *out, size_t n, struct err *e)
 {
-	const char *dir = c->operand_count > 0 ? c->operand[0] : ".";
+	unsigned at = cli_has(c, "from") ? 1 : 0; /* FILE comes before it */
+	const char *dir = c->operand_count > at ? c->operand[at] : ".";
 
 	if (mkdir(dir, 0755) != 0 && errno != EEXIST)
 		return err_fail(e, ST_IO, "%s: %s", dir, strerror(errno));
@@ -184,9 +187,19 @@ make_key(const struct cli *c, const char *path, bool is_test, char *out, size_t 
 	return code;
 }
 
+/* Beside what was written: what the conversion said. */
 static void
-say_what_next(const struct cli *c, const char *path, const char *key, const char *model,
-    const char *listen)
+add_said(const struct from *f, json_t *out)
+{
+	if (f->said[FROM_NO_TWIN] == NULL)
+		return;
+	(void)json_object_set(out, "no_twin", f->said[FROM_NO_TWIN]);
+	(void)json_object_set(out, "notes", f->said[FROM_REMARK]);
+}
+
+static void
+say_what_next(const struct cli *c, const struct from *f, const char *path,
+    const char *key, const char *model, const char *listen)
 {
 	if (c->wants_json) {
 		json_t *out = json_object();
@@ -194,6 +207,7 @@ say_what_next(const struct cli *c, const char *path, const char *key, const char
 		json_object_set_new(out, "config", json_string(path));
 		json_object_set_new(out, "key", json_string(key));
 		json_object_set_new(out, "model", json_string(model));
+		add_said(f, out);
 		out_json(out);
 		json_decref(out);
 		return;
@@ -208,31 +222,136 @@ say_what_next(const struct cli *c, const char *path, const char *key, const char
 	    path, key, c->program, path, listen, key, model, c->program, path);
 }
 
+/* ---- from another gateway ---- */
+
+static enum status
+check_text(const struct buf *text, struct err *e)
+{
+	struct buf errors;
+	struct config *config;
+
+	if (text->failed)
+		return err_fail(e, ST_LIMIT,
+		    "the configuration would be larger than %d bytes; convert it in "
+		    "parts, and take keys over with `latenza key import`",
+		    FILE_BYTES);
+	buf_init(&errors, ERRORS_BYTES);
+	config = config_load(
+	    &(struct config_options){
+		.path = "latenza.yaml", .text = buf_str(text), .is_offline = true },
+	    &errors, e);
+	if (config == NULL && errors.len > 0) {
+		fwrite(errors.ptr, 1, errors.len, stderr);
+		(void)err_fail(e, ST_INVALID,
+		    "the converted configuration would be refused as above; nothing was "
+		    "written");
+	}
+	buf_free(&errors);
+	if (config == NULL)
+		return ST_INVALID;
+	config_unref(config);
+	config_reap();
+	return ST_OK;
+}
+
+/* Before anything is made: a converted file is not written unless it passes `latenza
+ * check --offline`. */
+static enum status
+check_converted(const struct from *f, const char *listen, struct err *e)
+{
+	struct buf text;
+	enum status st;
+
+	buf_init(&text, FILE_BYTES - PATH_BYTES);
+	from_write(f, listen, "latenza-data", &text);
+	st = check_text(&text, e);
+	buf_free(&text);
+	return st;
+}
+
+/* A name to try; without one, any model of the first provider. */
+static void
+choose_model(const struct from *f, char *out, size_t n)
+{
+	const char *name = json_object_iter_key(json_object_iter(f->models));
+
+	if (name == NULL)
+		(void)snprintf(out, n, "%s/MODEL",
+		    json_object_iter_key(json_object_iter(f->providers)));
+	else
+		(void)snprintf(out, n, "%s", name);
+}
+
+static int
+usage(const struct cli *c)
+{
+	bool is_from = cli_has(c, "from");
+
+	if (!is_from && cli_has(c, "keys"))
+		out_error("--keys goes with --from; `latenza key import` takes keys "
+			  "over into a gateway that is there");
+	else if (!is_from && c->operand_count > 1)
+		out_error("init takes one DIR, and with --from FILE and DIR");
+	else
+		return CLI_DONE;
+	return CLI_USAGE;
+}
+
+/* ---- all of it ---- */
+
+struct init {
+	const struct cli *c;
+	struct from from; /* empty without --from */
+	const char *listen;
+	char model[200], dir[PATH_BYTES], path[PATH_BYTES], data[PATH_BYTES], key[100];
+};
+
+static enum status
+write_all(struct init *i, struct err *e)
+{
+	const char *given = cli_text(i->c, "data");
+	const char *data = given != NULL ? given : i->data;
+	bool is_from = i->from.providers != NULL;
+	enum status st = is_from ? check_converted(&i->from, i->listen, e) : ST_OK;
+	struct buf text;
+
+	if (st == ST_OK)
+		st = choose_directory(i->c, i->dir, sizeof(i->dir), e);
+	if (st != ST_OK)
+		return st;
+	buf_init(&text, FILE_BYTES);
+	snprintf(i->path, sizeof(i->path), "%.4000s/latenza.yaml", i->dir);
+	snprintf(i->data, sizeof(i->data), "%.4000s/latenza-data", i->dir);
+	if (is_from) {
+		choose_model(&i->from, i->model, sizeof(i->model));
+		from_write(&i->from, i->listen, data, &text);
+	} else {
+		write_text(&text, i->listen, data, i->model, sizeof(i->model));
+	}
+	st = write_file(i->path, &text, cli_has(i->c, "force"), e);
+	buf_free(&text);
+	return st;
+}
+
 int
 init_run(struct cli *c)
 {
-	const char *listen = cli_text(c, "listen"), *given = cli_text(c, "data");
-	char model[200], dir[PATH_BYTES], path[PATH_BYTES], data[PATH_BYTES],
-	    key[100] = "";
+	struct init i = { .c = c, .listen = cli_text(c, "listen") };
 	struct err e = { "" };
-	struct buf text;
-	bool is_test;
-	int code = CLI_DONE;
+	int code = usage(c);
 
-	buf_init(&text, FILE_BYTES);
-	listen = listen != NULL ? listen : "127.0.0.1:8080";
-	if (choose_directory(c, dir, sizeof(dir), &e) != ST_OK)
-		return backend_fail(&e, CLI_FAILED);
-	snprintf(path, sizeof(path), "%.4000s/latenza.yaml", dir);
-	snprintf(data, sizeof(data), "%.4000s/latenza-data", dir);
-	write_text(&text, listen, given != NULL ? given : data, model, sizeof(model));
-	is_test = strcmp(model, "echo-1") == 0;
-	if (write_file(path, &text, cli_has(c, "force"), &e) != ST_OK)
+	i.listen = i.listen != NULL ? i.listen : "127.0.0.1:8080";
+	if (code == CLI_DONE && cli_has(c, "from"))
+		code = from_read(c, &i.from);
+	if (code == CLI_DONE && write_all(&i, &e) != ST_OK)
 		code = backend_fail(&e, CLI_FAILED);
-	buf_free(&text);
+	if (code == CLI_DONE && i.from.providers != NULL && !c->wants_json)
+		from_tell(&i.from);
 	if (code == CLI_DONE)
-		code = make_key(c, path, is_test, key, sizeof(key));
+		code = make_key(
+		    c, i.path, strcmp(i.model, "echo-1") == 0, i.key, sizeof(i.key));
 	if (code == CLI_DONE)
-		say_what_next(c, path, key, model, listen);
+		say_what_next(c, &i.from, i.path, i.key, i.model, i.listen);
+	from_free(&i.from);
 	return code;
 }

@@ -3,6 +3,8 @@
 SPDX-License-Identifier: MIT
 """
 
+import hashlib
+import itertools
 import json
 import pathlib
 import re
@@ -43,8 +45,33 @@ def test_the_commands_are_commands(gateway):
              for line in text.splitlines() if line.startswith("latenza ")]
     assert len(words) >= 5
     for _, *command in words:
-        name = " ".join(w for w in command if re.fullmatch(r"[a-z]+", w))
+        name = " ".join(itertools.takewhile(lambda w: re.fullmatch(r"[a-z]+", w), command))
         assert re.search(rf"^  {name}\b", help_text, re.M), name
+
+
+def test_what_it_says_of_coming_from_elsewhere(gateway, make_gateway, provider, tmp_path):
+    """Its two lines, run as they stand over a config of each; an old key works; the canary is in no file."""
+    secret, canary = "sk-an-old-key-of-the-house", "sk-vendor-secret-written-down"
+    entry = {"model_name": "house", "litellm_params": {"model": "openai/fake-1", "api_base": provider.base_url, "api_key": canary, "weight": 2, "seed": 7}}
+    (tmp_path / "config.yaml").write_text(json.dumps({"model_list": [entry], "router_settings": {"num_retries": 1, "timeout": 9}}, indent=1))
+    (tmp_path / "keys.json").write_text(json.dumps([{"token": hashlib.sha256(secret.encode()).hexdigest(), "key_alias": "old"}]))
+    (tmp_path / "config.json").write_text(json.dumps({"provider": "openai", "api_key": canary, "cache": {"mode": "simple"}}))
+    commands = [line.split("#")[0].split()[1:] for line in block("sh", "--from").splitlines()]
+    assert [c[2] for c in commands] == ["litellm", "portkey"]
+    for words in reversed(commands):
+        done = subprocess.run([gateway.program, *words, "--force"], cwd=tmp_path, text=True, capture_output=True, env=gateway.env)
+        text = (tmp_path / "new/latenza.yaml").read_text()
+        assert canary not in text + done.stdout + done.stderr
+        told = re.findall(rf"^{words[3]}:\d+: .*; .*$", done.stderr, re.M)
+        assert told and all(f"# - {line}" in text for line in told)
+        checked = subprocess.run([gateway.program, "check", "--offline", "new/latenza.yaml"], cwd=tmp_path, capture_output=True, text=True)
+        assert checked.returncode == 0, checked.stderr
+        subprocess.run([gateway.program, "key", "rm", "first", "-c", "new/latenza.yaml"], cwd=tmp_path, capture_output=True)
+    shown = json.loads(subprocess.run([gateway.program, "config", "show", "-c", "new/latenza.yaml", "-o", "json"], cwd=tmp_path, env=gateway.env | {
+        "COMPATIBLE_KEY": "sk-x"}, check=True, capture_output=True).stdout)
+    assert shown["routing"]["attempts"] == 2 and shown["routing"]["timeout_ms"] == 9000
+    new = make_gateway(config={k: shown[k] for k in ("providers", "models", "keys")}, env={"COMPATIBLE_KEY": "sk-" + "y" * 20})
+    assert new.chat(secret, model="house")[0] == 200
 
 
 def test_the_links_lead_somewhere():

@@ -1,0 +1,290 @@
+"""`latenza init --from litellm|portkey FILE`: configurations of other gateways, in tests/data/from, and what becomes of them.
+
+NAME.expected.yaml beside a fixture is the file that is written, but for the list of plugins, which is the build's.
+LATENZA_REWRITE=1 writes them anew, for a reader to look at.
+
+SPDX-License-Identifier: MIT
+"""
+
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+
+import pytest
+
+FIXTURES = pathlib.Path(__file__).resolve().parents[1] / "data/from"
+ALL = sorted(p for folder in ("litellm", "portkey") for p in (FIXTURES / folder).iterdir()
+             if ".keys." not in p.name and ".expected." not in p.name)
+SECRET = "sk-kestrel-lines-1"
+
+
+@pytest.fixture
+def init(build, tmp_path):
+    def init(origin, path, *more, cwd=FIXTURES, folder=tmp_path / "out", env=None):
+        clean = {k: v for k, v in os.environ.items() if not k.startswith("LATENZA_")}
+        done = subprocess.run([build / "latenza", "init", "--from", origin, str(path), str(folder), "--data", "./data", *map(str, more)],
+                              cwd=cwd, env={**clean, "NO_COLOR": "1", **(env or {})}, capture_output=True, text=True, timeout=60)
+        done.file = folder / "latenza.yaml"
+        return done
+    return init
+
+
+def keys_of(path):
+    for ending in ("json", "jsonl"):
+        keys = path.with_name(f"{path.stem}.keys.{ending}")
+        if keys.exists():
+            return ["--keys", keys.relative_to(FIXTURES)]
+    return []
+
+
+def convert(init, path, *more, **options):
+    done = init(path.parent.name, path.relative_to(FIXTURES), *keys_of(path), *more, **options)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def check(build, path, *more):
+    return subprocess.run([build / "latenza", "check", "--offline", *more, path], capture_output=True, text=True)
+
+
+def as_used(build, path):
+    return json.loads(subprocess.run([build / "latenza", "config", "show", "-c", path, "-o", "json"], check=True, capture_output=True).stdout)
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_a_configuration_becomes_what_is_expected_and_passes_check(init, build, path):
+    done = convert(init, path)
+    checked = check(build, done.file)
+    assert checked.returncode == 0, checked.stderr
+    text = re.sub(r"^plugins: .*$", "plugins: [...]", done.file.read_text(), flags=re.M)
+    expected = path.with_name(path.stem + ".expected.yaml")
+    if os.environ.get("LATENZA_REWRITE"):
+        expected.write_text(text)
+    assert text == expected.read_text()
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_what_has_no_twin_is_told_three_times_with_its_place(init, tmp_path, path):
+    """On standard error, in the file and as JSON: FILE:LINE: WHERE: what to do instead; the line is where it stands."""
+    plain = convert(init, path)
+    said = json.loads(convert(init, path, "-o", "json", folder=tmp_path / "json").stdout)
+    for kind, prefix in (("no_twin", ""), ("notes", "note: ")):
+        for line in said[kind]:
+            name, number, rest = line.split(":", 2)
+            assert prefix + line in plain.stderr.splitlines() and f"# - {line}\n" in plain.file.read_text()
+            source = (FIXTURES / name).read_text().splitlines()
+            where = re.match(r" ([^ :]+): ", rest)
+            member = where and re.sub(r"\[\d+\]", "", where[1]).split(".")[-1]
+            if member and "[" not in where[1].split(".")[-1] and member not in ("attempts",):
+                assert member in source[int(number) - 1], line
+    assert len(said["no_twin"]) == sum(1 for line in plain.stderr.splitlines() if re.match(r"\S+:\d+: ", line))
+
+
+def test_every_member_of_the_source_is_converted_or_told(init):
+    """A member that no table knows is told, wherever it stands."""
+    done = convert(init, FIXTURES / "litellm/everything.yaml")
+    for member in ("unheard_of", "model_list[0].litellm_params.some_new_param", "model_list[0].model_info.made_up"):
+        assert re.search(rf"everything.yaml:\d+: {re.escape(member)}: is not known to this converter", done.stderr)
+
+
+@pytest.mark.parametrize("path", ALL, ids=lambda p: f"{p.parent.name}-{p.stem}")
+def test_no_secret_is_written_down_anywhere(init, path):
+    done = convert(init, path)
+    source = path.read_text() + "".join((FIXTURES / k).read_text() for k in keys_of(path)[1:])
+    secrets = set(re.findall(r"sk-(?:written|azure|portkey|1234|kestrel-plain)[\w-]*|az-written[\w-]*|hunter\d-hunter\d|t0ken-of-the-house", source))
+    for text in (done.file.read_text(), done.stdout, done.stderr):
+        assert not [s for s in secrets if s in text]
+    if "secrets" in path.name:
+        assert len(secrets) >= 5
+
+
+def test_a_secret_that_was_written_out_has_a_variable_of_its_own(init, build):
+    """The same secret, the same variable; another one, another; and none that the file uses for something else."""
+    providers = as_used(build, convert(init, FIXTURES / "litellm/secrets.yaml").file)
+    names = {m: providers["providers"][d["to"][0]["provider"]]["api_keys"] for m, d in providers["models"].items()}
+    assert names["one"] == names["one-again"] != names["two"]
+    assert names["taken"] == ["env:OPENAI_KEY_2"] and names["taken"] not in (names["one"], names["two"])
+
+
+def test_keys_come_over_by_hash_and_never_wider_than_they_were(init, build):
+    shown = as_used(build, convert(init, FIXTURES / "litellm/everything.yaml").file)["keys"]
+    assert shown["backend-production"]["secret_sha256"] == hashlib.sha256(b"sk-kestrel-backend").hexdigest()
+    assert shown["plain"]["secret_sha256"] == hashlib.sha256(b"sk-kestrel-plain").hexdigest()
+    assert shown["backend-production"]["budget_monthly_eur"] == 92, "100 USD at 0.92"
+    assert shown["night.batch"]["budgets"] == [{"period": "day", "eur": 1.84, "alert_pct": [50]}]
+    assert shown["night.batch"]["model_allowlist"] == ["chat", "chat-large"], "the models of its access group"
+    assert shown["key-" + hashlib.sha256(b"sk-kestrel-old").hexdigest()[:8]]["budget_monthly_eur"] == 27.14, "what was left: 29.50 USD"
+    assert shown["backend-production-2"]["budget_monthly_eur"] == 92, "300 USD in 90 days: a third of it in a month"
+    assert shown["hour"]["budgets"][0] == {"period": "day", "eur": 0.92}, "1 USD an hour is not more than that a day"
+    assert shown["plain"]["model_allowlist"] == [], "a team's models that nobody knows are none"
+    assert "gone" not in shown and "plain-once-more" not in shown
+
+
+def test_a_converted_configuration_serves_an_imported_key(init, make_gateway, provider, tmp_path):
+    """The whole way: convert, start, ask with the old key for the old name; the fallback answers when the first fails."""
+    source = tmp_path / "config.yaml"
+    source.write_text(json.dumps({
+        "model_list": [
+            {"model_name": "house", "litellm_params": {"model": "openai/gone-1", "api_base": "http://127.0.0.1:9/v1", "api_key": "os.environ/FAKE_KEY"}},
+            {"model_name": "spare", "litellm_params": {"model": "openai/fake-1", "api_base": provider.base_url, "api_key": "os.environ/FAKE_KEY",
+                                                       "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}}],
+        "router_settings": {"fallbacks": [{"house": ["spare"]}], "num_retries": 1}}))
+    keys = tmp_path / "keys.json"
+    keys.write_text(json.dumps([{"token": hashlib.sha256(SECRET.encode()).hexdigest(), "key_alias": "old", "models": ["house", "spare"],
+                                 "max_budget": 10, "budget_duration": "1mo"}]))
+    done = init("litellm", source, "--keys", keys)
+    assert done.returncode == 0, done.stderr
+    converted = as_used(pathlib.Path(make_gateway().program).parent, done.file)
+    gateway = make_gateway(config={k: converted[k] for k in ("providers", "models", "keys")})
+    status, head, raw = gateway.chat(SECRET, model="spare")
+    assert status == 200, raw
+    assert provider.last()["body"]["model"] == "fake-1" and head["x-latenza-model"] == "spare"
+    assert gateway.chat(SECRET, model="house")[0] == 200, "nobody listens at the first"
+    assert gateway.chat(SECRET, model="fake-2")[0] in (403, 404)
+    assert gateway.chat(SECRET + "x", model="spare")[0] == 401
+    assert gateway.json("key", "show", "old")["settings"]["budget_monthly_eur"] == 9.2
+
+
+@pytest.mark.parametrize("shares, fallbacks", [((3, 1), ["last"]), ((1, 1), [])])
+def test_shares_hold_and_fallbacks_come_last(init, make_gateway, provider, tmp_path, shares, fallbacks):
+    deployments = [{"model_name": "shared", "litellm_params": {"model": f"openai/{name}", "api_base": provider.base_url, "api_key": "os.environ/FAKE_KEY",
+                                                               "weight": weight, "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}}
+                   for name, weight in zip(("fake-1", "fake-2"), shares)]
+    last = {"model_name": "last", "litellm_params": {"model": "openai/fake-3", "api_base": provider.base_url, "api_key": "os.environ/FAKE_KEY"}}
+    source = tmp_path / "config.yaml"
+    source.write_text(json.dumps({"model_list": [*deployments, last], "router_settings": {"fallbacks": [{"shared": fallbacks}]}}))
+    done = init("litellm", source)
+    assert done.returncode == 0, done.stderr
+    converted = as_used(pathlib.Path(make_gateway().program).parent, done.file)
+    gateway = make_gateway(config={k: converted[k] for k in ("plugins", "providers", "models") if k in converted})
+    key = gateway.key()
+    asked = []
+    for _ in range(40):
+        assert gateway.chat(key, model="shared")[0] == 200
+        asked.append(provider.last()["body"]["model"])
+    assert abs(asked.count("fake-1") - 40 * shares[0] / sum(shares)) <= 3 and asked.count("fake-3") == 0
+    if not fallbacks:
+        return
+    for model in ("fake-1", "fake-2"):
+        provider.script(model=model, status=500)
+    status, head, raw = gateway.chat(key, model="shared")
+    assert status == 200 and provider.last()["body"]["model"] == "fake-3", raw
+
+
+# ---- what is not what it should be ----
+
+DEEP = "[" * 3000
+WRONG = [
+    ("litellm", "", "is not a map"),
+    ("litellm", ": : :\n- [", ":1:"),
+    ("litellm", "[]", "is not a map"),
+    ("litellm", "just words", "is not a map"),
+    ("litellm", "model_list: []", "source:1: model_list: is empty"),
+    ("litellm", "general_settings: {}", "model_list is missing"),
+    ("litellm", "model_list: 7", "source:1: model_list: is not a list"),
+    ("litellm", "model_list:\n- 7", "model_list[0]: is not a map"),
+    ("litellm", "model_list:\n- {}", "model_list[0]: model_name is missing"),
+    ("litellm", "model_list:\n- { model_name: a }", "source:2: model_list[0]: litellm_params is missing"),
+    ("litellm", "model_list:\n- { model_name: a, litellm_params: [] }", "source:2: model_list[0].litellm_params: is not a map"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { api_key: x }", "model_list[0].litellm_params: model is missing"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: 7 }", "source:3: model_list[0].litellm_params.model: is not a text"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, rpm: many }", "litellm_params.rpm: is not a number"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, weight: -1 }", "litellm_params.weight: is less than 0"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: azure/a, api_base: here }", "api_base: is not an address"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, api_base: 'file:///etc/passwd' }", "begins as a reference of ours"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai_like/a }", "has no address"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, litellm_credential_name: b }", 'credential_list has no "b"'),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a }\nrouter_settings: { routing_strategy: clairvoyant }",
+     'source:4: router_settings.routing_strategy: "clairvoyant" is not a strategy of LiteLLM'),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a }\nrouter_settings: { fallbacks: a }", "router_settings.fallbacks: is not a list"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a }\nrouter_settings: { fallbacks: [ { a: b } ] }", "is not a list of names"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a }\nrouter_settings: { timeout: -3 }", "timeout: is less than 0"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a }\nrouter_settings: { model_group_alias: { b: 1 } }", "is neither a name nor"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: bedrock/a }", "nothing in it can be served"),
+    ("litellm", "a: &a [*a]", ":1:"),
+    ("litellm", DEEP, ":1:"),
+    ("litellm", "model_list:\n" + "- { model_name: a, litellm_params: { model: openai/a } }\n" * 30000, "larger than 1048576 bytes"),
+    ("litellm", "\x00\x01\x02", ":1:"),
+    ("portkey", "", "is not a config of Portkey"),
+    ("portkey", "{}", "is not a config of Portkey"),
+    ("portkey", "{", "source:2: not YAML"),
+    ("portkey", '{"strategy": {"mode": "roulette"}, "targets": [{"provider": "openai"}]}', 'source:1: strategy.mode: "roulette" is not a strategy of Portkey'),
+    ("portkey", '{"strategy": {}, "targets": [{"provider": "openai"}]}', "strategy: mode is missing"),
+    ("portkey", '{"strategy": 7}', "strategy: is not a map"),
+    ("portkey", '{"strategy": {"mode": "fallback"}}', "targets is missing"),
+    ("portkey", '{"strategy": {"mode": "fallback"}, "targets": []}', "targets: is empty"),
+    ("portkey", '{"strategy": {"mode": "fallback"}, "targets": [7]}', "targets[0]: is not a map"),
+    ("portkey", '{"targets": [{"weight": 1}]}', "targets[0]: names neither provider nor virtual_key"),
+    ("portkey", '{"targets": [{"provider": 7}]}', "targets[0].provider: is not a text"),
+    ("portkey", '{"provider": "openai", "retry": {"attempts": "often"}}', "retry.attempts: is not a number"),
+    ("portkey", '{"provider": "openai", "custom_host": "gopher://x"}', "custom_host: is not an address"),
+    ("portkey", '{"targets":[' * 200 + '{"provider":"openai"}' + "]}" * 200, "source:1:"),
+    ("portkey", '{"provider": "nobody-knows"}', "nothing in it can be served"),
+]
+
+
+@pytest.mark.parametrize("origin, text, said", WRONG, ids=[str(i) for i in range(len(WRONG))])
+def test_nonsense_is_answered_with_file_and_place_and_nothing_is_written(init, tmp_path, origin, text, said):
+    (tmp_path / "source").write_text(text)
+    done = init(origin, "source", cwd=tmp_path)
+    assert done.returncode == 1 and said in done.stderr and "source" in done.stderr, done.stderr
+    assert not done.file.parent.exists()
+
+
+KEYS_WRONG = [
+    ("7", "holds no keys"), ("{}", "holds no keys"), ("[7]", "keys[0]: is not a map"), ("[{}]", "keys[0]: token is missing"),
+    ('[{"token": "abc"}]', "keys[0].token: is neither a SHA-256"), ('[{"token": 7}]', "keys[0].token: is not a text"),
+    ('[{"token": "sk-a", "max_budget": "lots"}]', "keys[0].max_budget: is not a number"),
+    ('[{"token": "sk-a", "max_budget": 1, "budget_duration": "now and then"}]', "budget_duration: \"now and then\" is not a time"),
+    ('[{"token": "sk-a", "expires": "soon"}]', "keys[0].expires: is not a date"),
+    ('[{"token": "sk-a", "models": "all"}]', "keys[0].models: is not a list"),
+    ('[{"token": "sk-a", "models": [7]}]', "keys[0].models: entry 0 is not a name"),
+    ('[{"token": "sk-a", "metadata": []}, {"token": "sk-b", "metadata": [1]}]', "metadata: is not a map"),
+    ('{"token": "sk-a"}\n{"token": ', "keys.json:"),
+]
+
+
+@pytest.mark.parametrize("text, said", KEYS_WRONG, ids=[str(i) for i in range(len(KEYS_WRONG))])
+def test_an_export_of_keys_that_is_none_is_refused(init, tmp_path, text, said):
+    (tmp_path / "keys.json").write_text(text)
+    done = init("litellm", FIXTURES / "litellm/smallest.yaml", "--keys", "keys.json", cwd=tmp_path)
+    assert done.returncode == 1 and said in done.stderr and "keys.json" in done.stderr, done.stderr
+    assert not done.file.parent.exists()
+
+
+def test_a_hostile_text_stays_text(init, build, tmp_path):
+    """Names and values of the source end up quoted or in comments, whatever they hold."""
+    evil = "a\nlisten: 0.0.0.0:1\n# "
+    odd = "x: {y} [z] 'q' \"d\" # no\u2028listen: 1\u2029\u0085"
+    source = {"model_list": [{"model_name": "a", "litellm_params": {"model": "openai/a", "api_key": "os.environ/OK", "organization": odd, evil: 1}},
+                             {"model_name": "null", "litellm_params": {"model": "openai/1e3"}}], evil: 2, odd: 3, "\u001b[31m": 4}
+    (tmp_path / "source").write_text(json.dumps(source, ensure_ascii=False))
+    done = init("litellm", "source", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert check(build, done.file).returncode == 0
+    shown = as_used(build, done.file)
+    assert shown["listen"] == ["127.0.0.1:8080"] and set(shown["models"]) == {"a", "null"}
+    assert shown["models"]["null"]["to"][0]["model"] == "1e3"
+    assert "\u001b" not in done.stderr and "\u001b" not in done.file.read_text()
+
+
+@pytest.mark.parametrize("words, code, said", [
+    (["--from", "kong", "x"], 2, "it must be litellm or portkey"), (["--from", "litellm"], 2, "FILE is missing"),
+    (["--from", "litellm", "/no/such/file"], 1, "/no/such/file"), (["--keys", "x"], 2, "--keys goes with --from"),
+    (["a", "b"], 2, "takes one DIR"), (["--from", "litellm", "/"], 1, "/:")])
+def test_the_door_says_what_it_wants(build, tmp_path, words, code, said):
+    done = subprocess.run([build / "latenza", "init", *words], cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == code and said in done.stderr, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_there_stays(init, tmp_path):
+    path = FIXTURES / "litellm/smallest.yaml"
+    convert(init, path)
+    before = (tmp_path / "out/latenza.yaml").read_text()
+    done = init("litellm", FIXTURES / "litellm/shares.yaml")
+    assert done.returncode == 1 and "--force" in done.stderr
+    assert (tmp_path / "out/latenza.yaml").read_text() == before
