@@ -47,6 +47,7 @@ struct from {
 	    literals; /* a secret that was written out: the variable that stands for it */
 	json_t *reserved; /* what no provider may be named */
 	json_t *access;   /* groups of models that keys may name; NULL */
+	bool has_dollars; /* $NAME and ${NAME} are references there, too */
 	bool has_shares;  /* the other gateway divides by weight, no router chooses */
 	json_t *plugins;  /* the ones to open; NULL: all */
 };
@@ -99,13 +100,22 @@ void from_say_member(struct from *f, const json_t *object, const char *member,
 /* Says what the table knows of every member, and of the others that they are unknown. */
 void from_members(struct from *f, const json_t *object, const char *where,
     const struct from_member *table);
+/* Is it a name that a header field may have? Says so if not. */
+bool from_is_header(struct from *f, const json_t *object, const char *member,
+    const char *where, const char *name);
 /* A text as out: a reference to the environment as env:NAME, anything else as it is.
  * false: it is not a reference. */
 bool from_reference(struct from *f, const char *text, char out[FROM_VALUE]);
+/* All variables that the tree refers to are in use, before any name is made up. */
+void from_note_variables(struct from *f, const json_t *value);
 /* The same for a secret: one that is written out becomes a variable to set, named after
  * `name`. */
 void from_secret(struct from *f, const json_t *object, const char *member,
     const char *where, const char *text, const char *name, char out[FROM_VALUE]);
+/* The variable that stands for one secret, by what tells it from others; made up after
+ * `name` the first time, and then *is_new. */
+const char *from_variable(
+    struct from *f, const char *identity, const char *name, bool *is_new);
 /* Does the text stand for "no key" with servers that want none? */
 bool from_is_no_key(const char *text);
 /* a-z, 0-9, - and whatever is in `more`; never empty. */

@@ -18,6 +18,10 @@
 #include "cli/from.h"
 #include "cli/from_litellm.h"
 
+enum {
+	WEIGHT_MOST = 1000000
+};
+
 /* ---- vendors, as the part of a model's name before its first slash ---- */
 
 #define NOBODY                                                                           \
@@ -386,7 +390,7 @@ add_headers(struct entry *e, const char *member, json_t *headers)
 	{
 		const char *text = from_text(e->l->f, given, name, where);
 
-		if (text == NULL)
+		if (text == NULL || !from_is_header(e->l->f, given, name, where, name))
 			continue;
 		if (is_secret_header(name))
 			from_secret(e->l->f, given, name, where, text, name, value);
@@ -448,6 +452,11 @@ set_rest(struct entry *e, json_t *provider)
 	    from_list(e->l->f, e->params, "additional_drop_params", e->where);
 	double seconds;
 
+	for (size_t i = 0; i < json_array_size(drop); i++) {
+		if (!json_is_string(json_array_get(drop, i)))
+			from_say(e->l->f, FROM_ERROR, e->params, "additional_drop_params",
+			    e->where, "entry %zu is not the name of a member", i);
+	}
 	if (json_array_size(drop) > 0)
 		(void)json_object_set(provider, "drop", (json_t *)(uintptr_t)drop);
 	if (from_number(e->l->f, e->params, "timeout", e->where, 0, &seconds))
@@ -641,6 +650,10 @@ add_entry(struct entry *e, const char *name)
 		json_decref(facts);
 		return;
 	}
+	if (!from_is_name(e->l->f, e->params, "model", e->where, e->model)) {
+		json_decref(facts);
+		return;
+	}
 	note_groups(e, name);
 	d = json_pack(
 	    "{s:s, s:s, s:o}", "provider", provider, "model", e->model, "facts", facts);
@@ -723,6 +736,23 @@ least_order(const json_t *group)
 	return least;
 }
 
+/* Shares have a most; tokens per minute may be more. */
+static double
+scale_of(const json_t *group, const char *share)
+{
+	double most = 0;
+	const json_t *d;
+	size_t i;
+
+	json_array_foreach(group, i, d)
+	{
+		const json_t *given = json_object_get(d, share);
+
+		most = fmax(most, given != NULL ? json_number_value(given) : 0);
+	}
+	return most > WEIGHT_MOST ? WEIGHT_MOST / most : 1;
+}
+
 static double
 order_of(const json_t *d, double otherwise)
 {
@@ -739,6 +769,7 @@ add_group(struct from *f, const char *name, const json_t *group)
 	const char *share =
 	    json_array_size(group) > 1 && f->has_shares ? share_of(group) : NULL;
 	double least = least_order(group), at = least;
+	double scale = share != NULL ? scale_of(group, share) : 1;
 
 	for (size_t round = 0; round <= json_array_size(group); round++) {
 		double next = HUGE_VAL;
@@ -759,7 +790,7 @@ add_group(struct from *f, const char *name, const json_t *group)
 			from_deployment(f, name,
 			    json_string_value(json_object_get(d, "provider")),
 			    json_string_value(json_object_get(d, "model")),
-			    at > least ? 0 : fmin(weight, 1000000),
+			    at > least ? 0 : weight * scale,
 			    json_deep_copy(json_object_get(d, "facts")));
 		}
 		if (next == HUGE_VAL)
@@ -781,6 +812,25 @@ is_plain_name(const char *name, const json_t *group)
 	return json_array_size(group) == 1 && strcmp(whole, name) == 0;
 }
 
+/* What is known of such a model stands with its provider, beside the catalogue's. */
+static void
+keep_facts(struct from *f, const json_t *d)
+{
+	json_t *facts = json_object_get(d, "facts");
+	json_t *provider = json_object_get(f->providers, json_get_str(d, "provider").ptr);
+	json_t *models = json_object_get(provider, "models");
+
+	if (json_object_size(facts) == 0)
+		return;
+	if (models == NULL) {
+		models = json_pack("[s]", "*");
+		(void)json_object_set_new(provider, "models", models);
+	}
+	facts = json_deep_copy(facts);
+	(void)json_object_set(facts, "id", json_object_get(d, "model"));
+	(void)json_array_append_new(models, facts);
+}
+
 static void
 add_groups(struct litellm *l)
 {
@@ -793,8 +843,10 @@ add_groups(struct litellm *l)
 
 		if (!from_is_name(l->f, l->f->root, "model_list", "", name))
 			continue;
-		if (is_plain_name(name, group))
+		if (is_plain_name(name, group)) {
+			keep_facts(l->f, json_array_get(group, 0));
 			continue;
+		}
 		if (share != NULL && strcmp(share, "weight") != 0)
 			from_say(l->f, FROM_NO_TWIN, l->f->root, "model_list", "",
 			    "%s of \"%s\" limits nothing here, it is a share of the "
@@ -842,25 +894,6 @@ reserve_names(struct from *f, const json_t *list)
 			reserve_name(
 			    f, json_string_value(json_object_get(entry, "model_name")));
 	}
-}
-
-/* ---- names of variables that are in use, before any is made up ---- */
-
-static void
-note_variables(struct from *f, const json_t *value)
-{
-	const char *text = json_string_value(value), *name;
-	char ignored[FROM_VALUE];
-	json_t *inner;
-	size_t i;
-
-	if (text != NULL && strncmp(text, "os.environ/", 11) == 0)
-		(void)from_reference(f, text, ignored);
-	json_object_foreach((json_t *)(uintptr_t)value, name, inner)
-	{
-		note_variables(f, inner);
-	}
-	json_array_foreach(value, i, inner) note_variables(f, inner);
 }
 
 static void
@@ -921,7 +954,7 @@ from_litellm(struct from *f)
 		    "is not a map; a config.yaml of LiteLLM has model_list (give an "
 		    "export of keys as --keys FILE)");
 	} else {
-		note_variables(f, f->root);
+		from_note_variables(f, f->root);
 		if (read_models(&l)) {
 			litellm_strategy(&l);
 			add_groups(&l);

@@ -16,12 +16,16 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "cli/from_litellm.h"
+#include "cli/out.h"
+#include "config/keyset.h"
 #include "config/options.h"
 
 enum {
 	COUNT_MAX = 1000000000,
 	ALLOW_MAX = 1000,
-	METADATA_MAX = 512,
+	METADATA_BYTES = 512,
+	METADATA_NAME_BYTES = 64,
+	NAME_BYTES = 200,
 	SEEN_DAYS_A_MONTH = 31
 };
 
@@ -133,6 +137,25 @@ set_secret(struct row *r)
 	return true;
 }
 
+/* A key of the environment's is known by its hash if it is set here. */
+static bool
+has_hash(const json_t *key, lz_str hex)
+{
+	lz_str secret = json_get_str(key, "secret");
+	char mine[2 * CRYPTO_HASH_BYTES + 1];
+	uint8_t hash[CRYPTO_HASH_BYTES];
+	const char *value;
+
+	if (secret.len == 0)
+		return str_eq(json_get_str(key, "secret_sha256"), hex);
+	value = str_starts(secret, "env:") ? getenv(secret.ptr + 4) : NULL;
+	if (value == NULL)
+		return false;
+	crypto_sha256(lz_strz(value), hash);
+	crypto_hex(hash, sizeof(hash), mine);
+	return str_is(hex, mine);
+}
+
 static bool
 is_there_already(const struct row *r)
 {
@@ -142,7 +165,7 @@ is_there_already(const struct row *r)
 
 	json_object_foreach(r->f->keys, id, other)
 	{
-		if (str_eq(json_get_str(other, "secret_sha256"), mine))
+		if (has_hash(other, mine))
 			return true;
 	}
 	return false;
@@ -362,12 +385,27 @@ note_wildcard(struct row *r, const json_t *allowed)
 
 	json_array_foreach(allowed, i, one)
 	{
-		if (strstr(json_string_value(one), "/") != NULL)
+		const char *name = json_string_value(one);
+
+		if (strchr(name, '/') != NULL &&
+		    json_object_get(r->f->models, name) == NULL)
 			from_say(r->f, FROM_NO_TWIN, r->object, "models", r->where,
 			    "\"%s\" is held against the model's own name, too; add the "
 			    "names of those that the catalogue knows to model_allowlist",
-			    json_string_value(one));
+			    name);
 	}
+}
+
+static bool
+is_model(const char *name)
+{
+	if (name == NULL || *name == '\0' || strlen(name) > NAME_BYTES)
+		return false;
+	for (; *name != '\0'; name++) {
+		if ((unsigned char)*name < ' ' || *name == 0x7f)
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -380,7 +418,7 @@ set_models(struct row *r)
 
 	json_array_foreach(list, i, one)
 	{
-		if (!json_is_string(one))
+		if (!is_model(json_string_value(one)))
 			from_say(r->f, FROM_ERROR, r->object, "models", r->where,
 			    "entry %zu is not a name", i);
 		else if (!add_allowed(r, json_string_value(one), allowed))
@@ -405,7 +443,8 @@ add_metadata(struct row *r, json_t *out, const char *name, const json_t *value)
 
 	if (from_is_empty(value))
 		return;
-	if (text != NULL && strlen(text) <= METADATA_MAX && strlen(name) <= FROM_NAME &&
+	if (text != NULL && strlen(text) <= METADATA_BYTES && *name != '\0' &&
+	    strlen(name) <= METADATA_NAME_BYTES && json_object_size(out) < KEY_METADATA &&
 	    !options_is_reference(lz_strz(text)))
 		(void)json_object_set_new(out, name, json_string(text));
 	else
@@ -446,7 +485,7 @@ convert_row(struct row *r)
 {
 	const char *alias = from_text(r->f, r->object, "key_alias", r->where);
 	const char *name = from_text(r->f, r->object, "key_name", r->where);
-	char id[FROM_NAME + 16];
+	char id[FROM_NAME + 16], shown[NAME_BYTES];
 
 	if (!set_secret(r))
 		return;
@@ -463,7 +502,8 @@ convert_row(struct row *r)
 	choose_id(r, alias, id);
 	alias = alias != NULL ? alias : name;
 	if (alias != NULL && *alias != '\0')
-		(void)json_object_set_new(r->key, "name", json_sprintf("%.190s", alias));
+		(void)json_object_set_new(r->key, "name",
+		    json_string(out_safe(alias, NAME_BYTES / 2, shown, sizeof(shown))));
 	set_count(r, "rpm_limit", "rate_limit");
 	set_count(r, "tpm_limit", "tokens_per_minute");
 	set_count(r, "max_parallel_requests", "max_in_flight");

@@ -16,6 +16,10 @@
 #include "base/json.h"
 #include "cli/from.h"
 
+enum {
+	WEIGHT_MOST = 1000000
+};
+
 /* ---- vendors ---- */
 
 static const struct from_vendor vendors[] = {
@@ -460,19 +464,21 @@ set_credentials(struct target *t, json_t *provider)
 		from_secret(f, t->node, member, t->where, key, t->slug, value);
 	} else if (t->credential[0] != '\0') {
 		/* The same virtual key is the same variable. */
+		char identity[FROM_VALUE + 2];
+		const char *variable;
+		bool is_new;
+
 		from_slug(t->credential, "", slug);
 		if (str_ends(lz_strz(slug), "-key"))
 			slug[strlen(slug) - 4] = '\0';
-		(void)snprintf(value, sizeof(value), "env:%s%s_KEY",
-		    isdigit((unsigned char)slug[0]) ? "K_" : "", slug);
-		for (char *p = value + 4; *p != '\0'; p++)
-			*p = *p == '-' ? '_' : (char)toupper((unsigned char)*p);
-		if (json_object_get(f->variables, value + 4) == NULL)
+		(void)snprintf(identity, sizeof(identity), "@%s", t->credential);
+		variable = from_variable(f, identity, slug, &is_new);
+		if (is_new)
 			from_say(f, FROM_REMARK, t->node, NULL, t->where,
 			    "Portkey holds the secret of the virtual key \"%s\"; set %s "
 			    "in the gateway's environment to it",
-			    t->credential, value + 4);
-		(void)json_object_set_new(f->variables, value + 4, json_true());
+			    t->credential, variable);
+		(void)snprintf(value, sizeof(value), "env:%s", variable);
 	} else {
 		return;
 	}
@@ -548,7 +554,8 @@ add_target(struct walk *w, const json_t *node, const char *where)
 	read_override(&t);
 	if (!find_vendor(&t) || (provider = provider_of(&t)) == NULL)
 		return;
-	if (t.model[0] != '\0' && !from_is_name(w->f, node, NULL, where, w->name))
+	if (t.model[0] != '\0' && (!from_is_name(w->f, node, NULL, where, w->name) ||
+				      !from_is_name(w->f, node, NULL, where, t.model)))
 		return;
 	if (t.model[0] != '\0') {
 		from_deployment(w->f, w->name, provider, t.model, w->share, NULL);
@@ -570,10 +577,13 @@ share_of(struct walk *w, const json_t *child, const char *where, enum mode mode,
 	double weight = 1;
 	bool has_weight = from_number(w->f, child, "weight", where, 0, &weight);
 
+	if (has_weight && weight > WEIGHT_MOST)
+		from_say(w->f, FROM_ERROR, child, "weight", where, "is more than %d",
+		    WEIGHT_MOST);
 	if (mode == FALLBACK && i > 0)
 		return 0;
 	if (mode == LOADBALANCE)
-		return w->share * weight;
+		return fmin(w->share * weight, WEIGHT_MOST);
 	if (has_weight && mode == SINGLE)
 		from_say(w->f, FROM_NO_TWIN, child, "weight", where,
 		    "means nothing outside of loadbalance");
@@ -734,6 +744,8 @@ from_portkey(struct from *f)
 	struct walk w = { .f = f, .share = 1, .retries = -1 };
 	const json_t *config;
 
+	f->has_dollars = true;
+	from_note_variables(f, f->root);
 	stem_of(f->path, stem);
 	w.name = stem;
 	config = unwrap(f->root, &w.name);

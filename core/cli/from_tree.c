@@ -60,11 +60,56 @@ member_of(const json_t *object, const char *member)
 	return json_is_null(value) ? NULL : value;
 }
 
+/* ---- references ---- */
+
+static bool
+is_variable(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (!isalnum((unsigned char)s[i]) && s[i] != '_')
+			return false;
+	}
+	return n > 0 && n < VARIABLE_BYTES && !isdigit((unsigned char)s[0]);
+}
+
+/* A secret may begin with a dollar sign: what is no capital letter is no variable. */
+static bool
+is_dollar_variable(const char *s, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		if (islower((unsigned char)s[i]))
+			return false;
+	}
+	return is_variable(s, n);
+}
+
+/* os.environ/NAME, and $NAME, ${NAME}: where the name is. 0: no reference. */
+static size_t
+variable_in(const struct from *f, const char *text, const char **name)
+{
+	size_t n = strlen(text);
+
+	if (strncmp(text, "os.environ/", 11) == 0) {
+		*name = text + 11;
+		return is_variable(text + 11, n - 11) ? n - 11 : 0;
+	}
+	if (!f->has_dollars || n < 2 || text[0] != '$')
+		return 0;
+	if (n > 3 && text[1] == '{' && text[n - 1] == '}') {
+		*name = text + 2;
+		return is_dollar_variable(text + 2, n - 3) ? n - 3 : 0;
+	}
+	*name = text + 1;
+	return is_dollar_variable(text + 1, n - 1) ? n - 1 : 0;
+}
+
+/* ---- members ---- */
+
 const char *
 from_text(struct from *f, const json_t *object, const char *member, const char *where)
 {
 	const json_t *value = member_of(object, member);
-	const char *text = json_string_value(value);
+	const char *text = json_string_value(value), *name;
 
 	if (value == NULL)
 		return NULL;
@@ -72,10 +117,10 @@ from_text(struct from *f, const json_t *object, const char *member, const char *
 		from_say(f, FROM_ERROR, object, member, where, "is not a text");
 	else if (strlen(text) != json_string_length(value))
 		from_say(f, FROM_ERROR, object, member, where, "holds a NUL character");
-	else if (options_is_reference(lz_strz(text)) && text[0] != '$')
+	else if (options_is_reference(lz_strz(text)) && variable_in(f, text, &name) == 0)
 		from_say(f, FROM_ERROR, object, member, where,
-		    "begins as a reference of ours (env:, file:, credential:); write it "
-		    "out");
+		    "begins as a reference of ours (env:, file:, credential:, ${...}); "
+		    "write it out");
 	else
 		return text;
 	return NULL;
@@ -184,39 +229,11 @@ from_members(struct from *f, const json_t *object, const char *where,
 
 /* ---- references and secrets ---- */
 
-static bool
-is_variable(const char *s, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		if (!isalnum((unsigned char)s[i]) && s[i] != '_')
-			return false;
-	}
-	return n > 0 && n < VARIABLE_BYTES && !isdigit((unsigned char)s[0]);
-}
-
-/* os.environ/NAME, $NAME, ${NAME}: where the name is. 0: no reference. */
-static size_t
-variable_in(const char *text, const char **name)
-{
-	size_t n = strlen(text);
-
-	if (strncmp(text, "os.environ/", 11) == 0) {
-		*name = text + 11;
-		return is_variable(text + 11, n - 11) ? n - 11 : 0;
-	}
-	if (n > 3 && text[0] == '$' && text[1] == '{' && text[n - 1] == '}') {
-		*name = text + 2;
-		return is_variable(text + 2, n - 3) ? n - 3 : 0;
-	}
-	*name = text + 1;
-	return text[0] == '$' && is_variable(text + 1, n - 1) ? n - 1 : 0;
-}
-
 bool
 from_reference(struct from *f, const char *text, char out[FROM_VALUE])
 {
-	const char *name;
-	size_t n = variable_in(text, &name);
+	const char *name = text;
+	size_t n = variable_in(f, text, &name);
 
 	if (n == 0) {
 		(void)snprintf(out, FROM_VALUE, "%s", text);
@@ -225,6 +242,23 @@ from_reference(struct from *f, const char *text, char out[FROM_VALUE])
 	(void)snprintf(out, FROM_VALUE, "env:%.*s", (int)n, name);
 	(void)json_object_set_new(f->variables, out + 4, json_true());
 	return true;
+}
+
+void
+from_note_variables(struct from *f, const json_t *value)
+{
+	const char *text = json_string_value(value), *name;
+	char ignored[FROM_VALUE];
+	json_t *inner;
+	size_t i;
+
+	if (text != NULL)
+		(void)from_reference(f, text, ignored);
+	json_object_foreach((json_t *)(uintptr_t)value, name, inner)
+	{
+		from_note_variables(f, inner);
+	}
+	json_array_foreach(value, i, inner) from_note_variables(f, inner);
 }
 
 bool
@@ -261,29 +295,51 @@ new_variable(struct from *f, const char *name, char out[FROM_VALUE])
 	(void)json_object_set_new(f->variables, out, json_true());
 }
 
+const char *
+from_variable(struct from *f, const char *identity, const char *name, bool *is_new)
+{
+	const char *known = json_string_value(json_object_get(f->literals, identity));
+	char variable[FROM_VALUE];
+
+	*is_new = known == NULL;
+	if (known != NULL)
+		return known;
+	new_variable(f, name, variable);
+	(void)json_object_set_new(f->literals, identity, json_string(variable));
+	known = json_string_value(json_object_get(f->literals, identity));
+	return known != NULL ? known : "KEY"; /* out of memory */
+}
+
 void
 from_secret(struct from *f, const json_t *object, const char *member, const char *where,
     const char *text, const char *name, char out[FROM_VALUE])
 {
-	const char *known;
+	const char *variable;
+	bool is_new;
 
 	if (from_reference(f, text, out))
 		return;
-	known = json_string_value(json_object_get(f->literals, text));
-	if (known == NULL) {
-		char variable[FROM_VALUE];
-
-		new_variable(f, name, variable);
-		(void)json_object_set_new(f->literals, text, json_string(variable));
-		known = json_string_value(json_object_get(f->literals, text));
-	}
-	if (known == NULL) /* out of memory */
-		known = "KEY";
+	variable = from_variable(f, text, name, &is_new);
 	from_say(f, FROM_REMARK, object, member, where,
 	    "is written out there and was not copied; set %s in the gateway's "
 	    "environment to it",
-	    known);
-	(void)snprintf(out, FROM_VALUE, "env:%s", known);
+	    variable);
+	(void)snprintf(out, FROM_VALUE, "env:%s", variable);
+}
+
+bool
+from_is_header(struct from *f, const json_t *object, const char *member,
+    const char *where, const char *name)
+{
+	bool is_fine = *name != '\0';
+
+	for (const char *p = name; *p != '\0'; p++)
+		is_fine = is_fine && (isalnum((unsigned char)*p) ||
+					 strchr("!#$%&'*+-.^_`|~", *p) != NULL);
+	if (!is_fine)
+		from_say(f, FROM_ERROR, object, member, where,
+		    "is not a name that a header field may have");
+	return is_fine;
 }
 
 void

@@ -109,6 +109,31 @@ def test_a_secret_that_was_written_out_has_a_variable_of_its_own(init, build):
     assert names["taken"] == ["env:OPENAI_KEY_2"] and names["taken"] not in (names["one"], names["two"])
 
 
+@pytest.mark.parametrize("secret", ["$ecret-with-a-dollar", "${braced}", "os.environ/", "os.environ/9x", "envy", "%s%n", "a" * 5000])
+def test_a_secret_that_looks_like_a_reference_is_not_taken_for_one(init, tmp_path, secret):
+    entry = {"model_name": "a", "litellm_params": {"model": "openai/a", "api_key": secret}}
+    (tmp_path / "litellm").write_text(json.dumps({"model_list": [entry], "general_settings": {"master_key": secret}}))
+    (tmp_path / "portkey").write_text(json.dumps({"targets": [{"provider": "openai", "api_key": secret, "override_params": {"model": "a"}},
+                                                              {"virtual_key": "openai", "override_params": {"model": "a"}}]}))
+    for origin in ("litellm", "portkey"):
+        done = init(origin, origin, cwd=tmp_path, folder=tmp_path / f"out-{origin}")
+        if done.returncode == 1:
+            assert "begins as a reference of ours" in done.stderr and not done.file.exists()
+            continue
+        text = done.file.read_text()
+        assert done.returncode == 0 and secret not in text.replace("environment", "") + done.stdout, done.stderr
+        assert "env:OPENAI_KEY]" in text and (origin == "litellm" or "env:OPENAI_KEY_2]" in text), "two secrets, two variables"
+
+
+def test_a_master_key_that_is_a_row_of_the_export_as_well_is_one_key(init, tmp_path):
+    (tmp_path / "config.yaml").write_text(json.dumps({"model_list": [{"model_name": "a", "litellm_params": {"model": "openai/a"}}],
+                                                      "general_settings": {"master_key": "os.environ/MASTER"}}))
+    (tmp_path / "keys.json").write_text(json.dumps([{"token": hashlib.sha256(b"sk-the-master").hexdigest(), "key_alias": "again"}]))
+    done = init("litellm", "config.yaml", "--keys", "keys.json", cwd=tmp_path, env={"MASTER": "sk-the-master"})
+    assert done.returncode == 0 and "is there already" in done.stderr
+    assert "again" not in done.file.read_text() and "sk-the-master" not in done.file.read_text()
+
+
 def test_keys_come_over_by_hash_and_never_wider_than_they_were(init, build):
     shown = as_used(build, convert(init, FIXTURES / "litellm/everything.yaml").file)["keys"]
     assert shown["backend-production"]["secret_sha256"] == hashlib.sha256(b"sk-kestrel-backend").hexdigest()
@@ -204,6 +229,9 @@ WRONG = [
     ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a }\nrouter_settings: { timeout: -3 }", "timeout: is less than 0"),
     ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a }\nrouter_settings: { model_group_alias: { b: 1 } }", "is neither a name nor"),
     ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: bedrock/a }", "nothing in it can be served"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, extra_headers: { 'X Y': a } }", "is not a name that a header field may have"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, organization: '${HOME}' }", "begins as a reference of ours"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, additional_drop_params: [7] }", "entry 0 is not the name of a member"),
     ("litellm", "a: &a [*a]", ":1:"),
     ("litellm", DEEP, ":1:"),
     ("litellm", "model_list:\n" + "- { model_name: a, litellm_params: { model: openai/a } }\n" * 30000, "larger than 1048576 bytes"),
@@ -232,6 +260,37 @@ def test_nonsense_is_answered_with_file_and_place_and_nothing_is_written(init, t
     done = init(origin, "source", cwd=tmp_path)
     assert done.returncode == 1 and said in done.stderr and "source" in done.stderr, done.stderr
     assert not done.file.parent.exists()
+
+
+ODD = [None, True, 0, -1, 1e300, "", "x", "*", "a/b", "env:X", "${X}", "os.environ/X", "é" * 300, [], [[]], {}, {"a": {}}, ["a"], "latenza/x", "\ud7ff"]
+
+
+def mutations(tree):
+    """The tree with each of its values replaced by something else, one at a time; which of ODD goes by the place."""
+    def places(node, path):
+        for key in (list(node) if isinstance(node, dict) else range(len(node)) if isinstance(node, list) else []):
+            yield [*path, key]
+            yield from places(node[key], [*path, key])
+    for i, path in enumerate(places(tree, [])):
+        copy = json.loads(json.dumps(tree))
+        node = copy
+        for key in path[:-1]:
+            node = node[key]
+        node[path[-1]] = ODD[(i * 7) % len(ODD)]
+        yield copy
+
+
+@pytest.mark.parametrize("origin, stem", [("portkey", "stored"), ("portkey", "camel"), ("litellm", "everything.keys")])
+def test_whatever_stands_in_a_place_is_converted_or_refused(init, build, tmp_path, full, origin, stem):
+    tree = json.loads((FIXTURES / f"{origin}/{stem}.json").read_text())
+    for i, mutant in enumerate(mutations(tree)):
+        if not full and i % 4:
+            continue
+        (tmp_path / "source").write_text(json.dumps(mutant))
+        words = (FIXTURES / "litellm/everything.yaml", "--keys", "source") if ".keys" in stem else ("source",)
+        done = init(origin, words[0], *words[1:], cwd=tmp_path, folder=tmp_path / str(i))
+        assert done.returncode in (0, 1) and done.stderr, (i, done.returncode, done.stderr)
+        assert (done.returncode == 0) == done.file.exists() and "would be refused" not in done.stderr, (i, done.stderr, mutant)
 
 
 KEYS_WRONG = [
