@@ -4,15 +4,17 @@
  * of another room over struct request; it returns what comes next, and this file alone
  * moves the request from row to row:
  *
- *   key     admit       rate, concurrency, budget already spent, tokens per minute, model
- * allowlist policy  profile     which strategy applies candidates  every target through
- * the filters; the reason of each exclusion is kept route       the router orders who is
- * left call    next        the best candidate not tried yet becomes the attempt <- a
- * failed attempt reserve     money set aside in the ledger and written to the spool comes
- * back here attempt     the provider is called, its answer taken trace   (end) settle,
- * record, spool, and only then the answer's last byte
+ *   key     admit       rate, concurrency, budget spent, tokens, allowlist
+ *   policy  profile     which strategy applies
+ *           candidates  every target through the filters, with its reason
+ *           route       the router orders who is left
+ *           explain     a dry run ends here: the table is its answer
+ *   call    next        who gets the next attempt  <- a failed one comes back here
+ *           reserve     money set aside in the ledger and written to the spool
+ *           attempt     the provider is called; a slow one may get company
+ *   trace   (end)       settle, record, spool, and only then the last byte
  *
- * Authentication comes before the table, while the body has not been read (serve.c).
+ * Authentication comes before the table, while the body has not been read (requests.c).
  *
  * SPDX-License-Identifier: MIT
  */
