@@ -165,23 +165,43 @@ choose_directory(const struct cli *c, char *out, size_t n, struct err *e)
 	return ST_OK;
 }
 
-/* The first key: a live one where there is a real provider. Its secret goes to out. */
-static int
-make_key(const struct cli *c, const char *path, bool is_test, char *out, size_t n)
+static bool
+has_key(const struct cli *c, const char *id)
 {
-	struct cli there = *c;
-	json_t *args = json_object(), *settings = json_object(), *key = NULL;
-	int code;
+	json_t *result = NULL;
+	const json_t *key;
+	bool is_there = false;
+	size_t i;
 
-	there.options = json_object();
-	json_object_set_new(there.options, "config", json_string(path));
-	json_object_set_new(settings, "name", json_string("First key"));
-	json_object_set_new(settings, "rate_limit", json_integer(60));
-	json_object_set_new(args, "settings", settings);
-	json_object_set_new(args, "id", json_string(FIRST_KEY));
-	json_object_set_new(args, "test", json_boolean(is_test));
-	code = backend_run(&there, "key.create", args, &key);
-	snprintf(out, n, "%s", out_text(key, "secret"));
+	if (backend_run(c, "key.list", json_object(), &result) != CLI_DONE)
+		return false;
+	json_array_foreach(json_object_get(result, "keys"), i, key)
+	{
+		is_there = is_there || strcmp(out_text(key, "id"), id) == 0;
+	}
+	json_decref(result);
+	return is_there;
+}
+
+/* The first key: a live one where there is a real provider. Its secret goes to out; "":
+ * the key is there since the last time. taken: keys of the file, whose ids are not free.
+ */
+static int
+make_key(const struct cli *c, const char *path, const json_t *taken, bool is_test,
+    char *out, size_t n)
+{
+	const char *id = json_object_get(taken, FIRST_KEY) == NULL ? FIRST_KEY : "init";
+	struct cli there = *c;
+	json_t *args, *key = NULL;
+	int code = CLI_DONE;
+
+	there.options = json_pack("{s:s}", "config", path);
+	if (!cli_has(c, "force") || !has_key(&there, id)) {
+		args = json_pack("{s:{s:s, s:i}, s:s, s:b}", "settings", "name",
+		    "First key", "rate_limit", 60, "id", id, "test", (int)is_test);
+		code = backend_run(&there, "key.create", args, &key);
+		snprintf(out, n, "%s", out_text(key, "secret"));
+	}
 	json_decref(key);
 	json_decref(there.options);
 	return code;
@@ -205,21 +225,26 @@ say_what_next(const struct cli *c, const struct from *f, const char *path,
 		json_t *out = json_object();
 
 		json_object_set_new(out, "config", json_string(path));
-		json_object_set_new(out, "key", json_string(key));
+		json_object_set_new(
+		    out, "key", *key != '\0' ? json_string(key) : json_null());
 		json_object_set_new(out, "model", json_string(model));
 		add_said(f, out);
 		out_json(out);
 		json_decref(out);
 		return;
 	}
-	printf("Wrote %s. The first key, shown this once: %s\n\n"
+	printf("Wrote %s. %s%s\n\n"
 	       "  %s serve -c %s\n"
 	       "  curl http://%s/v1/chat/completions -H 'Authorization: Bearer %s' -H "
 	       "'Content-Type: application/json' -d "
 	       "'{\"model\":\"%s\",\"messages\":[{\"role\":"
 	       "\"user\",\"content\":\"Hello\"}]}'\n"
 	       "  %s traces list -c %s\n",
-	    path, key, c->program, path, listen, key, model, c->program, path);
+	    path,
+	    *key != '\0' ? "The first key, shown this once: "
+			 : "The first key is there since the last time.",
+	    key, c->program, path, listen, *key != '\0' ? key : "KEY", model, c->program,
+	    path);
 }
 
 /* ---- from another gateway ---- */
@@ -348,8 +373,8 @@ init_run(struct cli *c)
 	if (code == CLI_DONE && i.from.providers != NULL && !c->wants_json)
 		from_tell(&i.from);
 	if (code == CLI_DONE)
-		code = make_key(
-		    c, i.path, strcmp(i.model, "echo-1") == 0, i.key, sizeof(i.key));
+		code = make_key(c, i.path, i.from.keys, strcmp(i.model, "echo-1") == 0,
+		    i.key, sizeof(i.key));
 	if (code == CLI_DONE)
 		say_what_next(c, &i.from, i.path, i.key, i.model, i.listen);
 	from_free(&i.from);

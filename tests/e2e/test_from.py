@@ -347,3 +347,19 @@ def test_what_is_there_stays(init, tmp_path):
     done = init("litellm", FIXTURES / "litellm/shares.yaml")
     assert done.returncode == 1 and "--force" in done.stderr
     assert (tmp_path / "out/latenza.yaml").read_text() == before
+
+
+def test_a_conversion_can_be_done_again(init, tmp_path):
+    """With --force the file is replaced; the first key stays, and is not shown again."""
+    path = FIXTURES / "litellm/smallest.yaml"
+    assert json.loads(convert(init, path, "-o", "json").stdout)["key"].startswith("lz_live_")
+    done = init("litellm", FIXTURES / "litellm/equal.yaml", "--force")
+    assert done.returncode == 0 and "there since the last time" in done.stdout and "pair:" in done.file.read_text()
+    assert json.loads(convert(init, path, "-o", "json", "--force").stdout)["key"] is None
+
+
+def test_a_key_called_first_keeps_its_name(init, tmp_path):
+    (tmp_path / "keys.json").write_text(json.dumps([{"token": hashlib.sha256(b"sk-a").hexdigest(), "key_alias": "first"}]))
+    done = init("litellm", FIXTURES / "litellm/smallest.yaml", "--keys", "keys.json", "-o", "json", cwd=tmp_path)
+    assert done.returncode == 0 and json.loads(done.stdout)["key"].startswith("lz_live_"), done.stderr
+    assert "  first:\n" in done.file.read_text()
