@@ -179,7 +179,14 @@ view_candidate(const json_t *c)
 	const char *excluded = json_string_value(json_object_get(c, "excluded"));
 	const char *why = json_string_value(json_object_get(c, "why"));
 	char line[600], safe[600], score[40] = "", rank[12] = "-";
+	int64_t more = json_get_int(c, "more", 0);
 
+	if (more > 0) {
+		printf("  %s%lld more: %s%s\n", out_on(OUT_DIM), (long long)more,
+		    excluded != NULL ? out_safe(excluded, 40, safe, sizeof(safe)) : "",
+		    out_on(OUT_PLAIN));
+		return;
+	}
 	if (json_get_int(c, "rank", 0) > 0)
 		snprintf(
 		    rank, sizeof(rank), "%lld", (long long)json_get_int(c, "rank", 0));

@@ -87,11 +87,20 @@ struct target {
 	_Atomic uint32_t turn; /* of a name's first deployment: requests so far */
 };
 
+/* Who of a long list lives, as policy/standing.c saw it last; set after the fact. */
+struct config_standing {
+	atomic_flag is_busy;
+	uint64_t changes;            /* live_changes() then; 0: not looked at yet */
+	const struct target **order; /* the living, then the others */
+	size_t living, next;         /* next: of the others */
+};
+
 /* What a request may ask for by one word, and who serves it. */
 struct model_name {
 	lz_str id;
 	const struct target *const *target; /* in file order */
 	size_t count;
+	struct config_standing *standing; /* NULL: the list is short */
 };
 
 struct config_limits {
@@ -144,6 +153,7 @@ struct config {
 	size_t target_count;
 	const struct target **any; /* those of latenza/<strategy> */
 	size_t any_count;
+	struct config_standing *any_standing; /* as a name's */
 	const struct model_name *name; /* `models:` first; in file order, each once */
 	size_t name_count;
 	lz_str catalogue; /* path of the installation's own; absent: none */
@@ -215,6 +225,8 @@ void config_diff(const struct config *a, const struct config *b, struct buf *out
  * name. [any] */
 size_t config_targets(const struct config *c, lz_str model, const struct target **out,
     size_t max, struct target *made, struct arena *memory);
+/* The name with its list, if that is how `model` is known. NULL: it is not. [any] */
+const struct model_name *config_name(const struct config *c, lz_str model);
 /* Names that are served and close to `model`, nearest first: up to max. [any] */
 size_t config_near_models(const struct config *c, lz_str model, lz_str *out, size_t max);
 /* Does the provider's plugin serve this route: "chat", "embeddings"? [any] */

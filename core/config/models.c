@@ -15,6 +15,10 @@
 
 #include "base/json.h"
 
+enum {
+	STANDING_FROM = 32 /* targets: a shorter list is as quickly read through */
+};
+
 /* ---- targets of one provider ---- */
 
 static size_t
@@ -438,6 +442,29 @@ list_names(struct build *b, size_t plain)
 	}
 }
 
+/* NULL where a list is short, or memory is out: then it is read through. */
+static struct config_standing *
+standing_of(struct build *b, size_t count)
+{
+	struct config_standing *s;
+
+	if (count <= STANDING_FROM)
+		return NULL;
+	s = build_alloc(b, sizeof(*s));
+	if (s == NULL)
+		return NULL;
+	atomic_flag_clear(&s->is_busy);
+	s->order = build_alloc(b, count * sizeof(*s->order));
+	return s->order != NULL ? s : NULL;
+}
+
+static void
+give_standings(struct build *b, const struct model_table *t)
+{
+	for (size_t i = 0; i < t->cap; i++)
+		t->slot[i].standing = standing_of(b, t->slot[i].count);
+}
+
 void
 models_finish(struct build *b)
 {
@@ -451,10 +478,13 @@ models_finish(struct build *b)
 		plain--;
 	index_plain(b, &x->plain, plain);
 	index_public(b, x);
+	give_standings(b, &x->plain);
+	give_standings(b, &x->public);
 	for (size_t i = 0; i < plain; i++)
 		c->target[i].is_shadowed =
 		    find_name(&x->public, c->target[i].model->id) != NULL;
 	list_any(b);
+	b->c->any_standing = standing_of(b, b->c->any_count);
 	find_twins(c);
 	list_names(b, plain);
 }
@@ -555,18 +585,24 @@ targets_by_provider(const struct config *c, lz_str asked, const struct target **
 	return 1;
 }
 
+const struct model_name *
+config_name(const struct config *c, lz_str model)
+{
+	const struct model_name *s =
+	    c->models != NULL ? find_name(&c->models->public, model) : NULL;
+
+	return s == NULL && c->models != NULL ? find_name(&c->models->plain, model) : s;
+}
+
 size_t
 config_targets(const struct config *c, lz_str model, const struct target **out,
     size_t max, struct target *made, struct arena *memory)
 {
-	const struct model_name *s;
+	const struct model_name *s = config_name(c, model);
 	size_t n;
 
 	if (model.len == 0 || max == 0)
 		return 0;
-	s = find_name(&c->models->public, model);
-	if (s == NULL)
-		s = find_name(&c->models->plain, model);
 	if (s == NULL)
 		return targets_by_provider(c, model, out, made, memory);
 	n = s->count < max ? s->count : max;

@@ -10,6 +10,7 @@
 #include <inttypes.h>
 #include "policy/bounds.h"
 #include "policy/policy.h"
+#include "policy/standing.h"
 #include "policy/weights.h"
 #include "request/live.h"
 
@@ -197,53 +198,88 @@ gives_way(const struct filters *f, const struct target *t)
 		   !f->allows(f->r, t->model->id));
 }
 
-/* latenza/<strategy> stands for every model, each once. */
-static size_t
-find_any(const struct filters *f, const struct target **out)
+/* latenza/<strategy> stands for every model, each once; any other name for those that
+ * carry it. */
+static const struct model_name *
+list_of(const struct request *r, struct model_name *every)
 {
-	const struct config *c = f->r->config;
-	size_t n = 0;
+	const struct config *c = r->config;
 
-	for (size_t i = 0; i < c->any_count && n < REQUEST_CANDIDATES; i++) {
-		if (!is_double(f, c->any[i]) && !gives_way(f, c->any[i]))
-			out[n++] = c->any[i];
-	}
-	return n;
+	if (!str_starts(r->model, "latenza/"))
+		return config_name(c, r->model);
+	*every = (struct model_name){
+		.target = c->any, .count = c->any_count, .standing = c->any_standing
+	};
+	return every;
 }
 
-/* Any other name stands for those that carry it. */
 static size_t
-find_targets(struct filters *f, const struct target **out)
+drop_doubles(const struct filters *f, const struct target **t, size_t n)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < n; i++) {
+		if (!is_double(f, t[i]) && !gives_way(f, t[i]))
+			t[kept++] = t[i];
+	}
+	return kept;
+}
+
+/* "provider/model". */
+static size_t
+find_one(struct request *r, const struct target **out)
+{
+	struct target *made = arena_alloc(r->arena, sizeof *made);
+
+	return made != NULL ? config_targets(r->config, r->model, out, REQUEST_CANDIDATES,
+				  made, r->arena)
+			    : 0;
+}
+
+/* left_out: NULL: all are wanted. */
+static size_t
+find_targets(struct filters *f, const struct target **out, size_t most, size_t *left_out)
 {
 	struct request *r = f->r;
-	struct target *made;
-	size_t n;
+	struct model_name every, whole;
+	const struct model_name *list = list_of(r, &every);
+	size_t n, ignored;
 
-	if (str_starts(r->model, "latenza/"))
-		return find_any(f, out);
-	made = arena_alloc(r->arena, sizeof *made);
-	if (made == NULL)
-		return 0;
-	n = config_targets(r->config, r->model, out, REQUEST_CANDIDATES, made, r->arena);
+	if (list == NULL)
+		return find_one(r, out);
+	if (left_out == NULL) {
+		whole = *list;
+		whole.standing = NULL;
+		list = &whole;
+		left_out = &ignored;
+	}
+	n = standing_pick(list, out, most, left_out);
+	if (list->target == r->config->any)
+		return drop_doubles(f, out, n);
 	weights_order(out, n);
 	return n;
 }
 
-enum step
-policy_candidates(struct request *r,
-    bool (*allows)(const struct request *r, lz_str model), bool is_test_key,
-    bool has_budget)
+static bool
+is_anyone_left(const struct request *r)
 {
-	struct filters f = { r, allows, is_test_key, has_budget, INT64_MAX };
+	for (size_t i = 0; i < r->candidate_count; i++)
+		if (r->candidate[i].excluded == EXCLUDED_NOT)
+			return true;
+	return false;
+}
+
+/* Fills the table. left_out: as find_targets() has it. */
+static enum step
+judge_all(struct filters *f, size_t *left_out)
+{
+	struct request *r = f->r;
 	const struct target *target[REQUEST_CANDIDATES];
-	size_t n = find_targets(&f, target);
+	size_t n = find_targets(f, target, REQUEST_CANDIDATES, left_out);
 	enum exclusion last = EXCLUDED_KIND;
-	bool is_anyone_left = false;
 
 	if (n == 0)
-		return fail_unknown(&f);
-	if (has_budget)
-		f.left_nano = bounds_left(r);
+		return fail_unknown(f);
 	r->candidate = arena_alloc(r->arena, n * sizeof *r->candidate);
 	if (r->candidate == NULL)
 		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
@@ -252,13 +288,32 @@ policy_candidates(struct request *r,
 		struct candidate *c = &r->candidate[i];
 
 		c->target = target[i];
-		bounds_set(r, c, f.left_nano);
-		c->excluded = judge(&f, c);
-		is_anyone_left |= c->excluded == EXCLUDED_NOT;
+		bounds_set(r, c, f->left_nano);
+		c->excluded = judge(f, c);
 		if (depth(c->excluded) > depth(last))
 			last = c->excluded;
 	}
 	/* Who is only unhealthy may be well again in a moment: next.c knows. */
-	return is_anyone_left || last == EXCLUDED_HEALTH ? STEP_NEXT
-							 : fail_excluded(r, last);
+	return is_anyone_left(r) || last == EXCLUDED_HEALTH ? STEP_NEXT
+							    : fail_excluded(r, last);
+}
+
+enum step
+policy_candidates(struct request *r,
+    bool (*allows)(const struct request *r, lz_str model), bool is_test_key,
+    bool has_budget)
+{
+	struct filters f = { r, allows, is_test_key, has_budget, INT64_MAX };
+	size_t left_out = 0;
+	enum step s;
+
+	if (has_budget)
+		f.left_nano = bounds_left(r);
+	s = judge_all(&f, &left_out);
+	if (left_out == 0 || is_anyone_left(r)) {
+		r->candidates_left_out = left_out;
+		return s;
+	}
+	r->fault = FAULT_NONE; /* whom the dead may still change */
+	return judge_all(&f, NULL);
 }

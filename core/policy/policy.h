@@ -29,7 +29,8 @@ void policy_served(struct request *r); /* the attempt that answers did */
 void policy_cancel(struct request *r); /* the request ends while the router thinks */
 
 /* The candidate table as JSON text for the trace:
- * [{"provider","model","excluded","rank","score","why"}]. */
+ * [{"provider","model","excluded","rank","score","why"}]; what was left out of a long
+ * list is its last element, {"excluded","more"}. */
 void policy_table(const struct request *r, struct buf *out);
 /* The same as the answer of a dry run: {"object":"latenza.route","model","strategy",
  * "prompt_tokens","candidates","refused"}; refused: the fault that a real request would

@@ -17,6 +17,15 @@ add_score(struct buf *out, double score)
 		buf_addf(out, "%.9g", score);
 }
 
+/* Of many unhealthy ones only a few are looked at for a request. */
+static void
+add_left_out(const struct request *r, struct buf *out)
+{
+	buf_addf(out, ",{\"excluded\":\"%s\",\"more\":", exclusion_name(EXCLUDED_HEALTH));
+	buf_add_int(out, (int64_t)r->candidates_left_out);
+	buf_add_char(out, '}');
+}
+
 void
 policy_table(const struct request *r, struct buf *out)
 {
@@ -45,6 +54,8 @@ policy_table(const struct request *r, struct buf *out)
 		buf_add_json(out, c->why);
 		buf_add_char(out, '}');
 	}
+	if (r->candidates_left_out > 0)
+		add_left_out(r, out);
 	buf_add_char(out, ']');
 }
 

@@ -34,6 +34,7 @@ struct node {
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct node *bucket[BUCKETS];
+static _Atomic uint64_t changes = 1;
 static struct live
     spare; /* shared by all when memory is out: wrong averages, right answers */
 
@@ -92,6 +93,12 @@ live_of(const struct target *t)
 	if (n != NULL)
 		atomic_store_explicit(&mine->live, l, memory_order_release);
 	return l;
+}
+
+uint64_t
+live_changes(void)
+{
+	return atomic_load_explicit(&changes, memory_order_acquire);
 }
 
 static bool
@@ -197,8 +204,10 @@ note_success(struct live *l)
 	atomic_store_explicit(&l->failures, 0, memory_order_relaxed);
 	if (live_open_until_us(l) == 0)
 		return;
-	if (atomic_exchange_explicit(&l->open_until_us, 0, memory_order_relaxed) != 0)
+	if (atomic_exchange_explicit(&l->open_until_us, 0, memory_order_relaxed) != 0) {
+		atomic_fetch_add_explicit(&changes, 1, memory_order_release);
 		tell(TELL_PROVIDER_UP, "target=%s", l->name);
+	}
 }
 
 void
@@ -253,8 +262,10 @@ note_failure(struct live *l, int64_t now_us)
 	atomic_store_explicit(&l->open_us, BREAKER_OPEN_US, memory_order_relaxed);
 	atomic_store_explicit(&l->shut_us, now_us, memory_order_relaxed);
 	if (atomic_compare_exchange_strong(
-		&l->open_until_us, &closed, now_us + BREAKER_OPEN_US))
+		&l->open_until_us, &closed, now_us + BREAKER_OPEN_US)) {
+		atomic_fetch_add_explicit(&changes, 1, memory_order_release);
 		tell(TELL_PROVIDER_DOWN, "target=%s failures=%u", l->name, n);
+	}
 }
 
 void

@@ -45,6 +45,8 @@ bool live_is_healthy(
 /* Nobody is healthy: may it be probed all the same, before its time? Ten times a second
  * at most. */
 bool live_is_last_resort(struct live *l, int64_t now_us);
+/* How often any breaker has opened or closed, from 1. [any] */
+uint64_t live_changes(void);
 int64_t live_open_until_us(struct live *l); /* 0: it is not open */
 
 enum live_start {

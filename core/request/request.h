@@ -216,6 +216,7 @@ struct request {
 	const struct part *router;
 	struct candidate *candidate; /* arena */
 	size_t candidate_count;
+	size_t candidates_left_out; /* unhealthy ones beside them that nobody looked at */
 	uint64_t session_hash; /* of who is to be served where it was last; 0: nobody */
 	struct visit *router_visit; /* while the router thinks */
 	int64_t patience_us;        /* nobody was healthy: until then it is waited for

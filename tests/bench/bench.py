@@ -25,6 +25,7 @@ from harness.gateway import Gateway, free_port  # noqa: E402
 SECRET = "sk-bench"  # of the key that every request carries
 SHA256 = hashlib.sha256(SECRET.encode()).hexdigest()
 TICK = os.sysconf("SC_CLK_TCK")
+BREAKER_FAILURES = 5
 INTERVAL_US = 10000  # between the events of a paced stream
 MODEL = {"context_window": 200000, "price_input_per_mtok": 0.15, "price_output_per_mtok": 0.6}
 
@@ -172,6 +173,34 @@ def instructions(build, folder, count=2000, **load):
     of = [int(n) for f in out.parent.glob("callgrind-*")
           for n in re.findall(r"(?m)^totals: (\d+)", f.read_text())]
     return max(of) / count, sum(of) / count
+
+
+def with_dead(build, folder, dead, count=1000):
+    """User instructions of the worker for one request that one living target may serve, and `dead` whose breakers are
+    open: at a provider that is not there, and dearer, so that nobody probes them meanwhile."""
+    out = pathlib.Path(folder) / "callgrind"
+    b = Bench(build, folder, log_content="off", prefix=["valgrind", "-q", "--tool=callgrind", "--separate-threads=yes",
+                                                        "--instr-atstart=no", f"--callgrind-out-file={out}"])
+    names = [f"m-{i}" for i in range(dead)]
+    gone = {"plugin": "compatible", "base_url": f"http://127.0.0.1:{free_port()}/v1", "api_keys": ["sk-x"],
+            "models": [{"id": n, **MODEL, "price_output_per_mtok": 6.0} for n in names]}
+    b.gateway.change_config(providers={"fast": b.gateway.config["providers"]["fast"]} | ({"gone": gone} if dead else {}),
+                            routing={"attempts": 1, "retry_wait_ms": 0})
+    try:
+        b.start()
+        for name in names * BREAKER_FAILURES:
+            assert b.gateway.chat(SECRET, f"gone/{name}")[0] in (502, 503)
+        health = [t["health"] for t in b.gateway.json("provider", "list")["targets"] if t["target"].startswith("gone/")]
+        assert len(health) == dead and set(health) <= {"down", "probing"}, "no breaker is closed"
+        b.load(conns=8, count=500, model="latenza/cheapest")
+        subprocess.run(["callgrind_control", "-i", "on", str(b.pid)], check=True, capture_output=True)
+        b.load(conns=8, count=count, model="latenza/cheapest")
+        time.sleep(0.5)
+        subprocess.run(["callgrind_control", "-i", "off", str(b.pid)], check=True, capture_output=True)
+    finally:
+        b.close()
+    return max(int(n) for f in out.parent.glob("callgrind-*")
+               for n in re.findall(r"(?m)^totals: (\d+)", f.read_text())) / count
 
 
 def system_calls(build, folder, count=20000):

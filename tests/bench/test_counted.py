@@ -34,6 +34,15 @@ def test_a_request_of_1_kb_takes_the_instructions_it_took(build, tmp_path, log_c
     check(f"instructions_{log_content}", everything)
 
 
+def test_a_thousand_dead_candidates_cost_a_living_one_next_to_nothing(build, tmp_path):
+    """Whatever a request takes: with them it takes a tenth more at most."""
+    needs("valgrind")
+    alone, with_them = (bench.with_dead(build, tmp_path / str(dead), dead) for dead in (0, 1000))
+    print(f"worker's instructions alone {alone:.0f}, beside 1,000 dead candidates {with_them:.0f}: "
+          f"{with_them / alone:.3f} times")
+    assert with_them <= alone * ALLOWED
+
+
 def test_a_request_of_1_kb_takes_the_system_calls_it_took(build, tmp_path):
     needs("strace")
     check("system_calls", bench.system_calls(build, tmp_path)["all"])

@@ -296,7 +296,7 @@ static void
 first_fails_and_second_has_no_retries(void)
 {
 	set_scene();
-	config.target_count = 2;
+	config.any_count = 2;
 	config.retry_wait_ms = 1000;
 	spend_retries(live_of(&target[1]));
 	assert_int_equal(find(), STEP_NEXT);
