@@ -190,7 +190,7 @@ def test_a_tier_is_charged_by_the_prompt_that_the_provider_counted(make_gateway,
     gateway = make_gateway(config={"providers": {"fake": compatible(provider, {"id": "long", **PRICES, "price_tiers": tiers})}})
     key = gateway.key("payer", budget_monthly_eur=5)
     for counted, price in ((100, 100 * 1 + 5 * 2), (101, 101 * 3 + 5 * 8)):
-        provider.script(usage=(counted, 5), times=1)
+        provider.script(usage=(counted, 5), chunks=["fine"], times=1)
         _, head, _ = gateway.chat(key, "long", text="x" * 300)
         charge = gateway.trace(head["x-request-id"])["charges"][0]
         assert charge["cost_nano_eur"] == price * 500
