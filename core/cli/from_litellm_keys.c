@@ -326,7 +326,7 @@ set_expiry(struct row *r)
 
 	if (text == NULL || *text == '\0')
 		return;
-	for (; text[n] != '\0' && n < 19; n++)
+	for (; n < 19 && text[n] != '\0'; n++)
 		out[n] = text[n] == ' ' ? 'T' : text[n];
 	out[n] = '\0';
 	text += n;

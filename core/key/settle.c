@@ -20,9 +20,10 @@
 
 /* No provider counts so many tokens of one request whose model's window is unknown. */
 static const int64_t window_max = 100000000;
-/* No text has so many bytes a token, whatever its language: what was delivered is at
- * least so many tokens. */
-static const int64_t bytes_per_token_max = 16;
+/* The longest tokens that there are: 128 blanks, in OpenAI's o200k. So what was delivered
+ * is at least so many tokens. A lower figure would charge more than a provider counts for
+ * texts of blanks and rules. */
+static const int64_t bytes_per_token_max = 128;
 
 static bool
 was_refused(const struct attempt *a)

@@ -198,6 +198,27 @@ gives_way(const struct filters *f, const struct target *t)
 		   !f->allows(f->r, t->model->id));
 }
 
+/* What its vendor ends is no choice of ours, unless the key may use nothing else. */
+static size_t
+find_ending(const struct filters *f, const struct target **out, size_t most)
+{
+	const struct config *c = f->r->config;
+	size_t n = 0;
+
+	for (size_t i = 0; i < c->any_count; i++)
+		if (f->allows(f->r, c->any[i]->model->id))
+			return 0;
+	for (size_t i = 0; i < c->target_count && n < most; i++) {
+		const struct target *t = &c->target[i];
+
+		if (t->model->is_deprecated && !t->is_shadowed &&
+		    !t->model->is_embedding && !is_double(f, t) &&
+		    f->allows(f->r, t->model->id))
+			out[n++] = t;
+	}
+	return n;
+}
+
 /* latenza/<strategy> stands for every model, each once; any other name for those that
  * carry it. */
 static const struct model_name *
@@ -254,8 +275,15 @@ find_targets(struct filters *f, const struct target **out, size_t most, size_t *
 		left_out = &ignored;
 	}
 	n = standing_pick(list, out, most, left_out);
-	if (list->target == r->config->any)
+	if (list->target == r->config->any) {
+		size_t ending = find_ending(f, out, most);
+
+		if (ending > 0) {
+			*left_out = 0;
+			return ending;
+		}
 		return drop_doubles(f, out, n);
+	}
 	weights_order(out, n);
 	return n;
 }

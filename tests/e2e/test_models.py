@@ -51,6 +51,19 @@ def refused(answer):
     return status, body["error"]["code"]
 
 
+def test_a_strategy_reaches_a_model_that_its_vendor_ends_when_the_key_may_use_nothing_else(make_gateway):
+    gateway = make_gateway(config={"providers": {"anthropic": {"base_url": "http://127.0.0.1:9", "api_keys": ["env:FAKE_KEY"]}}})
+    ending = [m["model"] for m in gateway.json("model", "list") if m["deprecated"]]
+    assert ending, "the catalogue has none any more: take this test out"
+    body = {"model": "latenza/cheapest", "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 10}
+
+    def candidates(key):
+        _, _, raw = gateway.request("POST", "/v1/chat/completions", body, key, {"x-latenza-dry-run": "route"})
+        return [c["model"] for c in json.loads(raw)["candidates"] if "excluded" not in c]
+    assert len(candidates(gateway.key())) > 5 and ending[0] not in candidates(gateway.key("other"))
+    assert candidates(gateway.key("old-timer", model_allowlist=[ending[0]])) == [ending[0]]
+
+
 # ---- names ----
 
 def test_weights_are_the_shares_of_equal_deployments(two, provider, second):

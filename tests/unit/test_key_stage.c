@@ -632,12 +632,12 @@ fewer_tokens_than_any_text_has_are_not_believed(void **state)
 
 	(void)state;
 	a->has_usage = true;
-	a->delivered_bytes = 400;
+	a->delivered_bytes = 3200;
 	a->usage.output = 25;
 	assert_charged(a, CHARGE_ACTUAL, 25 * 4000);
 	a = sent();
 	a->has_usage = true;
-	a->delivered_bytes = 400;
+	a->delivered_bytes = 3200;
 	a->usage.output = 24;
 	assert_charged(a, CHARGE_ESTIMATED, 25 * 4000);
 }
