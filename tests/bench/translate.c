@@ -36,6 +36,14 @@ static const struct wire {
 	    "content_block_delta",
 	    "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":"
 	    "\"text_delta\",\"text\":\"%s\"}}" },
+	{ "google", "gemini-2.5-flash",
+	    "{\"responseId\":\"r1\",\"modelVersion\":\"m\",\"usageMetadata\":{"
+	    "\"promptTokenCount\":9,\"candidatesTokenCount\":7,\"totalTokenCount\":16},"
+	    "\"candidates\":[{\"index\":0,\"finishReason\":\"STOP\",\"content\":{"
+	    "\"role\":\"model\",\"parts\":[{\"text\":\"%s\"}]}}]}",
+	    "",
+	    "{\"responseId\":\"r1\",\"modelVersion\":\"m\",\"candidates\":[{\"index\":0,"
+	    "\"content\":{\"role\":\"model\",\"parts\":[{\"text\":\"%s\"}]}}]}" },
 	{ "mistral", "mistral-small-latest",
 	    "{\"id\":\"a1\",\"object\":\"chat.completion\",\"created\":1,\"model\":\"m\","
 	    "\"usage\":{\"prompt_tokens\":9,\"total_tokens\":16,\"completion_tokens\":7},"
