@@ -27,6 +27,9 @@ blame_of(int status)
 		return LZ_UPSTREAM_QUOTA;
 	case 429:
 		return LZ_UPSTREAM_RATE;
+	case 404: /* the model, or the path, is not there; another target may have it */
+	case 410:
+		return LZ_UPSTREAM_UNABLE;
 	case 408:
 	case 409:
 	case 425:
@@ -44,6 +47,7 @@ static const struct {
 } codes[] = {
 	{ "context_length_exceeded", LZ_UPSTREAM_CONTEXT },
 	{ "model_not_found", LZ_UPSTREAM_UNABLE }, /* here; another target may have it */
+	{ "model_decommissioned", LZ_UPSTREAM_UNABLE },
 	{ "insufficient_quota", LZ_UPSTREAM_QUOTA },
 	{ "content_policy_violation", LZ_UPSTREAM_FILTERED },
 	{ "content_filter", LZ_UPSTREAM_FILTERED },

@@ -247,6 +247,8 @@ hedge_reserved(void *arg, enum status st)
 		a->is_under_way = false;
 		a->again_us = INT64_MAX;
 		forget_hedge(r);
+		if (!request_is_under_way(r)) /* the first has failed meanwhile */
+			move(r, STEP_RETRY);
 		return;
 	}
 	s = call_attempt(r);
@@ -260,23 +262,37 @@ hedge_late(void *arg)
 {
 	struct request *r = arg;
 
+	struct candidate *c;
+
 	if (r->has_begun || r->calls != 1 || !policy_hedge(r))
 		return;
-	metric_add(METRIC_HEDGES, 1);
+	c = request_attempt(r)->candidate;
 	if (key_reserve(r) == STEP_BARRIER) {
+		metric_add(METRIC_HEDGES, 1);
 		loop_barrier(r->worker->loop, &r->wait, hedge_reserved, r);
-	} else {
-		take_back(r);
-		forget_hedge(r);
+		return;
 	}
+	take_back(r);
+	forget_hedge(r);
+	c->excluded = EXCLUDED_NOT; /* alone it may be affordable */
+}
+
+/* Was it asked first, and brought not a byte? Then that much is known of it. */
+static void
+note_overtaken(const struct request *r, struct attempt *a, const struct attempt *by)
+{
+	int64_t now_us = loop_now(r->worker->loop)->mono_us;
+
+	if (a->number > by->number || !a->is_live || a->first_byte_us != 0)
+		return;
+	request_probe_ended(a, now_us, true);
+	live_overtaken(a->live, now_us, r->is_stream, now_us - a->sent_us);
 }
 
 /* Whoever else is under way is given up, and owes what it may have used. */
 static void
 answers(struct request *r, struct attempt *one)
 {
-	int64_t now_us = loop_now(r->worker->loop)->mono_us;
-
 	if (r->answering == one)
 		return;
 	r->answering = one;
@@ -288,10 +304,8 @@ answers(struct request *r, struct attempt *one)
 		if (a == one || !a->is_under_way)
 			continue;
 		loop_barrier_cancel(r->worker->loop, &r->wait);
+		note_overtaken(r, a, one);
 		call_cancel(a, "overtaken");
-		if (a->number < one->number && a->is_live)
-			live_overtaken(
-			    a->live, now_us, r->is_stream, now_us - a->sent_us);
 		request_drop_attempt(a);
 		a->is_under_way = false;
 		key_settle(r, a);

@@ -126,6 +126,12 @@ bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 	c->estimate_nano_eur = cost_nano_eur(&p, &likely);
 }
 
+bool
+bounds_are_cut(const struct request *r, const struct candidate *c)
+{
+	return c->output_bound < output_wanted(r, c->target->model);
+}
+
 void
 bounds_renew(struct request *r)
 {

@@ -13,6 +13,8 @@ int64_t bounds_left(struct request *r);
  * needed the output bound shrinks to what is affordable, if that is worth an answer;
  * whether it fits, the bound says. */
 void bounds_set(const struct request *r, struct candidate *c, int64_t left_nano);
+/* Did the money that is left shrink its output bound? */
+bool bounds_are_cut(const struct request *r, const struct candidate *c);
 /* Of all who are left: money may have gone elsewhere since, and the router may have
  * lowered the limit. */
 void bounds_renew(struct request *r);

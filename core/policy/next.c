@@ -35,16 +35,24 @@ is_credentials(int32_t blame)
 	return blame == LZ_UPSTREAM_AUTH || blame == LZ_UPSTREAM_QUOTA;
 }
 
-/* Attempts by which routing.attempts is used up. A credential that is dead says nothing
- * of the target: the next one takes its place. */
+/* A credential that is dead says nothing of the target: the next one takes its place. A
+ * target that cannot do it, as its plugin knew, was not asked at all. */
+static bool
+is_free(const struct attempt *a)
+{
+	if (a->blame == LZ_UPSTREAM_UNABLE)
+		return !a->was_sent && !a->is_under_way;
+	return is_credentials(a->blame) && a->target->provider->api_key_count > 1;
+}
+
+/* Attempts by which routing.attempts is used up. */
 static unsigned
 counted_attempts(const struct request *r)
 {
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		n += !is_credentials(r->attempt[i].blame) ||
-		     r->attempt[i].target->provider->api_key_count < 2;
+		n += !is_free(&r->attempt[i]);
 	return n;
 }
 
@@ -135,12 +143,24 @@ note_failures(struct request *r)
 
 /* ---- who can be asked now ---- */
 
+/* The attempt that ended last: of two at once, not always the one that began last. */
+static const struct attempt *
+latest_over(const struct request *r)
+{
+	const struct attempt *latest = &r->attempt[0];
+
+	for (unsigned i = 1; i < r->attempt_count; i++)
+		if (r->attempt[i].ended_us >= latest->ended_us)
+			latest = &r->attempt[i];
+	return latest;
+}
+
 /* The same target with another credential, when the last attempt died of its credential
  * or of that one's rate. */
 static struct candidate *
 same_again(struct request *r)
 {
-	const struct attempt *last = request_attempt(r);
+	const struct attempt *last = latest_over(r);
 
 	if (last->candidate->excluded != EXCLUDED_NOT) /* it does not fit any more */
 		return NULL;
@@ -395,17 +415,32 @@ policy_next(struct request *r)
 	return look(r);
 }
 
+/* An answer cut short because the first attempt holds the money is no help. */
+static bool
+open_beside(struct request *r)
+{
+	struct candidate *c;
+
+	while ((c = best_left(r)) != NULL) {
+		if (bounds_are_cut(r, c))
+			return false;
+		if (try_open(r, c))
+			return true;
+	}
+	return false;
+}
+
 bool
 policy_hedge(struct request *r)
 {
-	struct candidate *running = request_attempt(r)->candidate, *c;
+	struct candidate *running = request_attempt(r)->candidate;
+	bool has_opened;
 
 	if (!may_ask_another(r))
 		return false;
 	bounds_renew(r);
 	exclude_tried(r);
-	while ((c = best_left(r)) != NULL && !try_open(r, c))
-		;
+	has_opened = open_beside(r);
 	running->excluded = EXCLUDED_NOT;
-	return c != NULL;
+	return has_opened;
 }

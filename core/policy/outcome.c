@@ -11,6 +11,16 @@ struct story {
 	unsigned rate, credentials, late, retry_ms;
 };
 
+/* Of its target, which may have been asked more than once. */
+static bool
+is_last_word(const struct request *r, const struct attempt *a)
+{
+	for (unsigned i = a->number + 1; i < r->attempt_count; i++)
+		if (r->attempt[i].target == a->target)
+			return false;
+	return true;
+}
+
 static struct story
 story_of(const struct request *r)
 {
@@ -23,7 +33,8 @@ story_of(const struct request *r)
 		s.credentials +=
 		    a->blame == LZ_UPSTREAM_AUTH || a->blame == LZ_UPSTREAM_QUOTA;
 		s.late += a->end != NULL && strstr(a->end, "timeout") != NULL;
-		if (a->retry_after_ms > s.retry_ms)
+		if (is_last_word(r, a) && a->retry_after_ms > 0 &&
+		    (s.retry_ms == 0 || a->retry_after_ms < s.retry_ms))
 			s.retry_ms = a->retry_after_ms;
 	}
 	return s;

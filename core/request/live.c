@@ -222,7 +222,8 @@ live_probe_ended(struct live *l, int64_t now_us, bool has_failed)
 {
 	int64_t open_us = atomic_load_explicit(&l->open_us, memory_order_relaxed) * 2;
 
-	if (has_failed && open_us > 0) {
+	/* One that probed because retries were spent leaves a closed breaker closed. */
+	if (has_failed && open_us > 0 && live_open_until_us(l) != 0) {
 		if (open_us > BREAKER_OPEN_MAX_US)
 			open_us = BREAKER_OPEN_MAX_US;
 		atomic_store_explicit(&l->open_us, open_us, memory_order_relaxed);
@@ -331,6 +332,7 @@ live_overtaken(struct live *l, int64_t now_us, bool is_stream, int64_t elapsed_u
 	raise_average(&l->ttft_us[mode], elapsed_us);
 	raise_average(&l->total_us[mode], elapsed_us);
 	note_sample(l, mode, now_us);
+	note_failure(l, now_us);
 }
 
 void

@@ -76,8 +76,9 @@ void live_ended(struct live *l, int64_t now_us, bool is_fault, bool is_stream,
     int64_t ttft_us, int64_t total_us, int64_t output_tokens);
 /* What a prompt counted, cache reads being a part of it. */
 void live_used(struct live *l, int64_t prompt_tokens, int64_t cached_tokens);
-/* It had brought nothing after elapsed_us when another one answered: it is at least that
- * slow. Beside live_dropped(). */
+/* It had not brought a byte after elapsed_us when another one answered: it is at least
+ * that slow, and five in a row open its breaker like any failure, or one that hangs would
+ * be hedged for ever. Beside live_dropped(). */
 void live_overtaken(struct live *l, int64_t now_us, bool is_stream, int64_t elapsed_us);
 /* The attempt was given up for reasons of ours or the client's: nothing is learnt. */
 void live_dropped(struct live *l);

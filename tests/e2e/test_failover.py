@@ -97,6 +97,16 @@ def test_a_refusal_of_the_request_itself_is_not_tried_elsewhere(two, provider, s
     assert second.calls() == 0
 
 
+@pytest.mark.parametrize("status, raw", [
+    (404, b"<html>not here</html>"), (410, b'{"error":{"message":"gone","code":"model_decommissioned"}}'),
+    (404, b'{"error":{"message":"model \\"x\\" not found, try pulling it first","type":"api_error","code":null}}'),
+    (400, b'{"error":{"message":"decommissioned","code":"model_decommissioned"}}')])
+def test_a_model_that_is_not_there_is_asked_for_elsewhere(two, provider, status, raw):
+    provider.script(status=status, raw=raw)
+    code, head, _ = two.chat(two.key())
+    assert (code, head["x-latenza-provider"]) == (200, "b")
+
+
 def test_a_stream_fails_over_before_its_first_piece(two, provider):
     provider.script(chunks=[], end="cut")
     stream = Stream(two.port, two.key(), BODY)

@@ -131,6 +131,23 @@ def test_what_the_budget_does_not_cover_twice_is_not_hedged(two, provider, secon
     assert second.calls() == 0
 
 
+def test_what_could_not_be_paid_beside_the_first_is_asked_after_it(two, provider, second):
+    provider.script(status=500, delay=0.6)
+    bound = 4096 * PRICES["price_output_per_mtok"] * 0.5 / 1e6
+    code, head, _ = two.chat(two.key(budget_monthly_eur=round(bound * 2.5, 9)))  # b is twice as dear
+    assert (code, head["x-latenza-provider"]) == (200, "b") and "x-latenza-max-tokens" not in head
+    assert two.metrics()["latenza_hedges_total"] == 0
+
+
+def test_one_that_hangs_is_left_alone_after_five(two, provider, gate):
+    provider.script(gate=gate)
+    key = two.key()
+    for _ in range(5):
+        assert two.chat(key)[1]["x-latenza-provider"] == "b"
+    head = two.chat(key)[1]
+    assert (head["x-latenza-provider"], head["x-latenza-attempts"]) == ("b", "1")
+
+
 def test_a_client_that_leaves_ends_both(two, provider, second, gate):
     provider.script(gate=gate)
     second.script(gate=gate)

@@ -540,7 +540,7 @@ blame_follows_status_and_code(void **state)
 		{ 401, "{}", LZ_UPSTREAM_AUTH, 0 },
 		{ 402, "", LZ_UPSTREAM_QUOTA, 0 },
 		{ 403, "", LZ_UPSTREAM_AUTH, 0 },
-		{ 404, "", LZ_UPSTREAM_CALLER, 404 },
+		{ 404, "", LZ_UPSTREAM_UNABLE, 404 },
 		{ 404, "{\"error\":{\"code\":\"model_not_found\"}}", LZ_UPSTREAM_UNABLE,
 		    404 },
 		{ 408, "", LZ_UPSTREAM_DOWN, 0 },
