@@ -102,6 +102,19 @@ deployments_of(const json_t *models, const char *name)
 	return json_object_get(json_object_get(models, name), "to");
 }
 
+/* Said by its mode, else by its name: a name is of chat models or of embedding models. */
+static bool
+makes_vectors(const json_t *deployments)
+{
+	const json_t *first = json_array_get(deployments, 0);
+	const char *mode = json_string_value(json_object_get(first, "mode"));
+	const char *model = json_string_value(json_object_get(first, "model"));
+
+	if (mode != NULL)
+		return strcmp(mode, "embedding") == 0;
+	return model != NULL && strstr(model, "embed") != NULL;
+}
+
 /* before: names as they were before any got fallbacks: a fallback's own do not follow. */
 static void
 add_fallbacks(struct settings *s, const json_t *before, const char *name,
@@ -127,7 +140,14 @@ add_fallbacks(struct settings *s, const json_t *before, const char *name,
 		const char *other = json_string_value(one);
 		const json_t *to = other != NULL ? deployments_of(before, other) : NULL;
 
-		if (to != NULL && strcmp(other, name) != 0)
+		if (to != NULL &&
+		    makes_vectors(to) != makes_vectors(deployments_of(before, name)))
+			from_say(s->f, FROM_NO_TWIN, holder, name, where,
+			    "the fallback \"%s\" of \"%s\" was left out: a name is of "
+			    "chat "
+			    "models or of embedding models",
+			    other, name);
+		else if (to != NULL && strcmp(other, name) != 0)
 			append_group(s->f, name, to);
 		else if (to == NULL)
 			from_say(s->f, FROM_NO_TWIN, holder, name, where,
@@ -190,6 +210,11 @@ read_fallbacks(struct settings *s)
 		const json_t *held = json_object_get(s->router, members[i]);
 		bool is_routers = !from_is_empty(held);
 
+		if (is_routers && !from_is_empty(json_object_get(s->module, members[i])))
+			from_say(s->f, FROM_NO_TWIN, s->module, members[i],
+			    "litellm_settings",
+			    "was left out: router_settings has %s of its own",
+			    members[i]);
 		read_fallback_list(s, before, is_routers ? s->router : s->module,
 		    members[i], is_routers ? "router_settings" : "litellm_settings",
 		    seen);

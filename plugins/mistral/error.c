@@ -129,8 +129,9 @@ error_classify(void *self, lz_call *c, const lz_reply *r, lz_fault *out)
 {
 	(void)self;
 	error_read(c, lz->json_parse(c, r->body), out);
-	if (r->status == 404 && out->upstream == LZ_UPSTREAM_CALLER) {
-		out->upstream = LZ_UPSTREAM_UNABLE;
+	/* The host took it for the target's already. */
+	if (r->status == 404 && out->upstream == LZ_UPSTREAM_UNABLE &&
+	    out->code.ptr == NULL) {
 		out->code = lz_strz("model_not_found");
 	}
 	return LZ_OK;

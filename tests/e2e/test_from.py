@@ -349,6 +349,21 @@ def test_what_is_there_stays(init, tmp_path):
     assert (tmp_path / "out/latenza.yaml").read_text() == before
 
 
+def test_default_fallbacks_go_to_names_of_their_kind_only(init, build, tmp_path):
+    path = tmp_path / "config.yaml"
+    path.write_text("""model_list:
+  - { model_name: chat, litellm_params: { model: openai/gpt-4o, api_key: os.environ/A } }
+  - { model_name: other, litellm_params: { model: openai/gpt-4o-mini, api_key: os.environ/A } }
+  - { model_name: emb, litellm_params: { model: openai/text-embedding-3-small, api_key: os.environ/A } }
+litellm_settings: { default_fallbacks: [chat], fallbacks: [ { chat: [other] } ] }
+router_settings: { fallbacks: [ { other: [chat] } ] }
+""")
+    done = init("litellm", path)
+    assert done.returncode == 0 and check(build, done.file).returncode == 0, done.stderr
+    assert 'the fallback "chat" of "emb" was left out' in done.stderr
+    assert "router_settings has fallbacks of its own" in done.stderr
+
+
 def test_a_conversion_can_be_done_again(init, tmp_path):
     """With --force the file is replaced; the first key stays, and is not shown again."""
     path = FIXTURES / "litellm/smallest.yaml"

@@ -269,7 +269,7 @@ def test_a_small_file_system_is_full_and_has_room_again(make_gateway, provider, 
 
         def is_refused():
             calls = provider.calls()
-            status, _, body = gateway.chat(key, text="Go" * 500, user="u" * 200)
+            status, _, body = gateway.chat(key, text="Go" * 250, user="u" * 200)
             assert status == 200 or body["error"]["code"] == "storage_full"
             # the last one whose reservation still fitted was called, and could not be settled
             return status == 503 and provider.calls() == calls
