@@ -86,7 +86,7 @@ def test_an_attempts_beginning_counts_from_the_requests_first_byte(two):
         s.sendall(body.encode())
         assert read_answer(file).status == 200
     attempt = two.trace(two.traces()[0]["id"])["attempts"][0]
-    assert attempt["at_ms"] >= 250 and attempt["ms"] >= 0
+    assert attempt["at_ms"] >= 200 and attempt["ms"] >= 0  # a turn of the loop reads its clock once
 
 
 @pytest.mark.parametrize("status", [400, 413, 422])
