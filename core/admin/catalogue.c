@@ -9,7 +9,6 @@
 #include "base/json.h"
 
 enum {
-	TARGETS_MAX = 64, /* of one name */
 	CATALOGUE_ARENA = 1 << 20,
 	NEAR_MAX = 3
 };
@@ -169,28 +168,54 @@ unknown_model(const struct config *c, lz_str model, struct err *e)
 	    STR_ARG(str_cut(model, 0, 100)), STR_ARG(near[0]));
 }
 
+/* latenza/<strategy>: whoever may be chosen for it. */
+static enum status
+show_any(const struct config *c, lz_str model, json_t *list, struct err *e)
+{
+	lz_str strategy = str_cut(model, strlen("latenza/"), model.len);
+
+	if (config_router(c, strategy) == NULL)
+		return err_fail(e, ST_NOT_FOUND,
+		    "model \"%.*s\": there is no routing strategy \"%.*s\"",
+		    STR_ARG(str_cut(model, 0, 100)), STR_ARG(str_cut(strategy, 0, 100)));
+	for (size_t i = 0; i < c->any_count; i++)
+		json_array_append_new(list, target_shown(c->any[i]));
+	return ST_OK;
+}
+
+static enum status
+show_named(const struct config *c, lz_str model, json_t *list, struct err *e)
+{
+	const struct model_name *name = config_name(c, model);
+	struct arena *memory = arena_new(CATALOGUE_ARENA);
+	const struct target *one;
+	struct target made;
+	size_t n = 0;
+
+	if (memory == NULL)
+		return err_fail(e, ST_NOMEM, "model: out of memory");
+	for (; name != NULL && n < name->count; n++)
+		json_array_append_new(list, target_shown(name->target[n]));
+	if (name == NULL && config_targets(c, model, &one, 1, &made, memory) > 0) {
+		json_array_append_new(list, target_shown(one));
+		n = 1;
+	}
+	arena_free(memory);
+	return n > 0 ? ST_OK : unknown_model(c, model, e);
+}
+
 enum status
 model_show(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
 	lz_str model = json_get_str(args, "model");
-	const struct target *targets[TARGETS_MAX];
-	struct target made;
-	struct arena *memory;
 	json_t *list = row_set_list(result, "targets");
 	enum status st = need_config(c, e);
-	size_t n;
 
 	if (st != ST_OK)
 		return st;
-	memory = arena_new(CATALOGUE_ARENA);
-	if (memory == NULL)
-		return err_fail(e, ST_NOMEM, "model: out of memory");
-	n = config_targets(c->config, model, targets, TARGETS_MAX, &made, memory);
 	row_set_str(result, "asked", model);
-	for (size_t i = 0; i < n; i++)
-		json_array_append_new(list, target_shown(targets[i]));
-	arena_free(memory);
-	return n > 0 ? ST_OK : unknown_model(c->config, model, e);
+	return str_starts(model, "latenza/") ? show_any(c->config, model, list, e)
+					     : show_named(c->config, model, list, e);
 }
 
 /* ---- providers ---- */

@@ -21,10 +21,10 @@ made_body(const struct cli *c)
 	const char *text = cli_text(c, "text");
 	json_t *body = json_pack("{ss, s[{ss, ss}]}", "model", cli_text(c, "model"),
 	    "messages", "role", "user", "content", text != NULL ? text : "Hello");
-	int64_t most = cli_integer(c, "max-tokens", -1);
 
-	if (most > 0)
-		json_object_set_new(body, "max_tokens", json_integer(most));
+	if (cli_has(c, "max-tokens")) /* nonsense is refused as in any request */
+		json_object_set_new(
+		    body, "max_tokens", json_integer(cli_integer(c, "max-tokens", 0)));
 	if (cli_has(c, "stream"))
 		json_object_set_new(body, "stream", json_true());
 	return body;

@@ -296,22 +296,24 @@ facts_of(struct build *b, const struct model_entry *m, struct model_facts *f)
 		make_free(f);
 }
 
-/* What base_model names; without it what is known of the id. false: told. */
-static bool
+/* What base_model names; without it, or when there is no such model, which is told, what
+ * is known of the id. */
+static const struct catalogue_row *
 find_base(struct build *b, const json_t *object, const char *where,
-    const struct catalogue_row **known)
+    const struct catalogue_row *known)
 {
 	lz_str base = json_get_str(object, "base_model");
+	const struct catalogue_row *found;
 
 	if (base.len == 0)
-		return true;
-	*known = catalogue_find_base(&b->c->models->catalogue, base);
-	if (*known == NULL)
+		return known;
+	found = catalogue_find_base(&b->c->models->catalogue, base);
+	if (found == NULL)
 		build_wrong(b, where, object, "base_model",
 		    "the catalogue knows no model \"%.*s\"; write an id that `latenza "
 		    "model list` shows, or VENDOR/ID",
 		    STR_ARG(str_cut(base, 0, 100)));
-	return *known != NULL;
+	return found != NULL ? found : known;
 }
 
 static bool
@@ -357,18 +359,18 @@ model_read(struct build *b, const json_t *object, const char *where,
 {
 	static const char *const catalogue_only[] = { "vendor", "source", NULL };
 	const struct catalogue_row *itself = known;
+	size_t mark = b->complaint_count;
 	struct options_context c = build_context(b, where);
 	struct model_entry m;
 
 	*out = (struct catalogue_row){ .upstream_model = STR_NONE };
-	if (!find_base(b, object, where, &known))
-		return false;
+	known = find_base(b, object, where, known);
 	m = entry_of(known != NULL ? &known->facts : NULL);
 	if (itself != NULL)
 		m.upstream_model = itself->upstream_model;
 	c.ignore = where == NULL ? catalogue_only : NULL;
 	if (!build_apply(model_rows, model_row_count, object, &m, &c) ||
-	    !check_entry(b, object, where, &m))
+	    !check_entry(b, object, where, &m) || build_errors_since(b, mark) > 0)
 		return false;
 	if (known != NULL)
 		inherit(object, &known->facts, &m, &out->facts);
@@ -514,6 +516,28 @@ row_called(const struct catalogue *k, lz_str vendor, lz_str name)
 	return NULL;
 }
 
+/* A vendor is a provider's plugin: one that is neither carried nor opened serves nobody.
+ */
+static void
+check_vendor(
+    struct build *b, const json_t *object, const struct catalogue *k, lz_str vendor)
+{
+	const struct part_ops *parts = part_get_ops();
+	lz_str near = STR_NONE;
+
+	if (catalogue_vendor(k, vendor) != NULL || parts == NULL ||
+	    parts->find("provider", vendor, &near) != NULL)
+		return;
+	if (near.len > 0)
+		build_warn(b, "models", object, "vendor",
+		    "no provider's plugin is called \"%.*s\"; did you mean \"%.*s\"?",
+		    STR_ARG(vendor), STR_ARG(near));
+	else
+		build_warn(b, "models", object, "vendor",
+		    "no provider's plugin is called \"%.*s\": nobody serves the model",
+		    STR_ARG(vendor));
+}
+
 static void
 merge_model(struct build *b, const json_t *object, struct catalogue *k)
 {
@@ -528,6 +552,7 @@ merge_model(struct build *b, const json_t *object, struct catalogue *k)
 		    "model: openai");
 		return;
 	}
+	check_vendor(b, object, k, vendor);
 	own = build_copy(b, object, is_own);
 	known = row_called(k, vendor, id);
 	if (row == NULL || own == NULL || !model_read(b, own, "models", known, row))

@@ -112,6 +112,31 @@ settings_tree(struct build *b, const json_t *object)
 	return copy;
 }
 
+/* "gpt-4" or "local/" with a star behind: does any name here or in the catalogue begin
+ * so, or may one at a provider? */
+static bool
+knows_any_of(const struct build *b, lz_str pattern)
+{
+	const struct config *c = b->c;
+	const struct catalogue *k = &c->models->catalogue;
+	ptrdiff_t slash = str_find(pattern, '/');
+
+	for (size_t i = 0; i < k->row_count; i++)
+		if (str_matches(k->row[i].facts.id, pattern))
+			return true;
+	for (size_t i = 0; i < c->target_count; i++)
+		if (str_matches(c->target[i].model->id, pattern))
+			return true;
+	for (size_t i = 0; i < c->provider_count; i++) {
+		lz_str name = c->provider[i].name;
+
+		if (slash >= 0 ? str_eq(str_cut(pattern, 0, (size_t)slash), name)
+			       : str_matches(name, pattern))
+			return true;
+	}
+	return false;
+}
+
 /* A name that nobody knows may be a typing mistake; one that only no provider serves yet
  * may be meant. */
 bool
@@ -124,9 +149,11 @@ keys_knows_model(const struct build *b, lz_str name)
 	struct arena *memory;
 	bool is_known;
 
-	if (c->models == NULL || c->models->plain.cap == 0 || str_ends(name, "*") ||
+	if (c->models == NULL || c->models->plain.cap == 0 ||
 	    str_starts(name, "latenza/"))
 		return true;
+	if (str_ends(name, "*"))
+		return knows_any_of(b, name);
 	for (size_t i = 0; i < k->row_count; i++) {
 		if (str_eq(k->row[i].facts.id, name))
 			return true;

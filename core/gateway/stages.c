@@ -76,18 +76,30 @@ admit(struct request *r)
 	r->strategy = t->routing_strategy;
 	r->shows_budget = r->key->settings.show_budget;
 	r->output_limit = t->max_output_tokens;
-	/* A command asks what would be; nobody's rate is used up by it. */
-	return r->explanation != NULL ? key_check_model(r) : key_admit(r);
+	return key_admit(r);
+}
+
+/* For dry runs, which get as far as here with a name that may not be used. */
+static bool
+allows_what_is_asked(const struct request *r, lz_str model)
+{
+	return key_allows(r, r->model) && key_allows(r, model);
 }
 
 static enum step
 candidates(struct request *r)
 {
-	enum step s = policy_candidates(
-	    r, key_allows, r->caller.is_test, r->terms->budget_count > 0);
+	enum step s =
+	    policy_candidates(r, r->is_dry_run ? allows_what_is_asked : key_allows,
+		r->caller.is_test, r->terms->budget_count > 0);
 
-	return s == STEP_FAULT && r->candidate_count > 0 && r->is_dry_run ? explain(r)
-									  : s;
+	if (s != STEP_FAULT || !r->is_dry_run)
+		return s;
+	if (!key_allows(r, r->model)) { /* which a real request hears first */
+		r->fault = FAULT_NONE;
+		(void)key_check_model(r);
+	}
+	return r->candidate_count > 0 ? explain(r) : s;
 }
 
 /* A dry run ends here: the table is its answer, with what a real request would have been

@@ -125,6 +125,17 @@ check_tokens(struct request *r)
 	    (long long)per_minute, r->retry_after_s);
 }
 
+/* max_output_tokens: 0 of a key or of who is above it. */
+static enum step
+check_output(struct request *r)
+{
+	if (r->terms->max_output_tokens != 0)
+		return STEP_NEXT;
+	return request_fail(r, FAULT_BUDGET_SPENT, NULL,
+	    "this key may have 0 tokens of output (max_output_tokens), so none of its "
+	    "requests is served");
+}
+
 enum step
 key_check_model(struct request *r)
 {
@@ -135,18 +146,28 @@ key_check_model(struct request *r)
 	    STR_ARG(str_cut(r->model, 0, 100)));
 }
 
+/* A dry run shows the table of a name that may not be used, too. */
+static enum step
+check_model_now(struct request *r)
+{
+	return r->is_dry_run ? STEP_NEXT : key_check_model(r);
+}
+
 enum step
 key_admit(struct request *r)
 {
 	static enum step (*const checks[])(struct request * r) = {
+		check_output,
 		check_rate,
 		check_concurrency,
 		check_budgets,
 		check_tokens,
-		key_check_model,
+		check_model_now,
 	};
 	enum step s = STEP_NEXT;
 
+	if (r->explanation != NULL)
+		return check_output(r);
 	for (size_t i = 0; s == STEP_NEXT && i < sizeof(checks) / sizeof(checks[0]); i++)
 		s = checks[i](r);
 	return s;

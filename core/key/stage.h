@@ -12,10 +12,11 @@
  * x-goog-api-key: exactly one), checks expiry, disabled, address, and takes it:
  * key_take(). 401. Runs before the body is read. */
 enum step key_authenticate(struct request *r, struct keys *keys);
-/* The model asked for, against the key's allowlist; the last check of key_admit(). */
+/* The model asked for, against the allowlists. 403. */
 enum step key_check_model(struct request *r);
-/* Rate, concurrency, budgets already spent, tokens per minute, the allowlist against the
- * model asked for. 429, 403. */
+/* No output at all, rate, concurrency, budgets already spent, tokens per minute, the
+ * allowlist against the model asked for. 429, 403. A dry run passes the last one, and a
+ * command's question all but the first: nobody's rate is used up by it. */
 enum step key_admit(struct request *r);
 /* Is this name (the model asked for, or a candidate's canonical id) in every allowlist
  * there is: the key's, its assistant's, its organisation's? */

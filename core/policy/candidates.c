@@ -274,7 +274,7 @@ find_targets(struct filters *f, const struct target **out, size_t most, size_t *
 		list = &whole;
 		left_out = &ignored;
 	}
-	n = standing_pick(list, out, most, left_out);
+	n = standing_pick(list, out, most, left_out, !r->is_dry_run);
 	if (list->target == r->config->any) {
 		size_t ending = find_ending(f, out, most);
 
@@ -284,7 +284,7 @@ find_targets(struct filters *f, const struct target **out, size_t most, size_t *
 		}
 		return drop_doubles(f, out, n);
 	}
-	weights_order(out, n);
+	weights_order(out, n, !r->is_dry_run);
 	return n;
 }
 

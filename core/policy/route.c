@@ -5,6 +5,7 @@
 #include "plugin/visit.h"
 #include "policy/bounds.h"
 #include "policy/policy.h"
+#include "request/credential.h"
 #include "request/live.h"
 #include "request/sticky.h"
 
@@ -69,6 +70,15 @@ settle_order(struct request *r)
 	}
 }
 
+/* Before what the router said. */
+static void
+say(const struct request *r, struct candidate *c, lz_str word)
+{
+	if (c->why.len > 0)
+		c->why = arena_join(r->arena, STR_LIT("; "), c->why);
+	c->why = arena_join(r->arena, word, c->why);
+}
+
 /* ---- sessions that stay where they were ---- */
 
 static void
@@ -107,7 +117,7 @@ prefer_sticky(struct request *r)
 	if (first == NULL || first->rank == 1)
 		return;
 	first->rank = 1;
-	first->why = arena_join(r->arena, STR_LIT("sticky session; "), first->why);
+	say(r, first, STR_LIT("sticky session"));
 }
 
 void
@@ -118,6 +128,56 @@ policy_served(struct request *r)
 		    loop_now(r->worker->loop)->mono_us);
 }
 
+/* ---- who has no key at present ---- */
+
+/* by_rank: room for all; ranks count from 1 without a gap. Returns the highest. */
+static size_t
+sort_ranked(struct request *r, struct candidate **by_rank)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		struct candidate *c = &r->candidate[i];
+
+		if (c->excluded != EXCLUDED_NOT)
+			continue;
+		by_rank[c->rank] = c;
+		n = c->rank > n ? c->rank : n;
+	}
+	return n;
+}
+
+/* next.c tries them after the others; the table says so, and why. */
+static void
+put_resting_last(struct request *r)
+{
+	int64_t now_us = loop_now(r->worker->loop)->mono_us;
+	struct candidate **by_rank;
+	unsigned rank = 0;
+	size_t resting = 0, n;
+
+	for (size_t i = 0; i < r->candidate_count; i++) {
+		struct candidate *c = &r->candidate[i];
+
+		c->is_resting = c->excluded == EXCLUDED_NOT &&
+				!credential_is_ready(c->target, now_us);
+		resting += c->is_resting;
+	}
+	by_rank = resting > 0
+		      ? arena_alloc(r->arena, (r->candidate_count + 1) * sizeof(*by_rank))
+		      : NULL;
+	if (by_rank == NULL)
+		return;
+	n = sort_ranked(r, by_rank);
+	for (size_t pass = 0; pass < 2; pass++)
+		for (size_t i = 1; i <= n; i++)
+			if (by_rank[i]->is_resting == (pass == 1))
+				by_rank[i]->rank = ++rank;
+	for (size_t i = 1; i <= n; i++)
+		if (by_rank[i]->is_resting)
+			say(r, by_rank[i], STR_LIT("all its keys rest"));
+}
+
 /* The router said something; its visit ends here, whatever it was. */
 static enum step
 routed(struct request *r, int32_t result, struct visit *v, int64_t limit_before)
@@ -126,6 +186,7 @@ routed(struct request *r, int32_t result, struct visit *v, int64_t limit_before)
 
 	settle_order(r);
 	prefer_sticky(r);
+	put_resting_last(r);
 	if (r->output_limit != limit_before)
 		bounds_renew(r);
 	if (result != LZ_BLOCK) {

@@ -53,14 +53,16 @@ smaller(size_t a, size_t b)
 
 static size_t
 take(const struct model_name *list, struct config_standing *s, const struct target **out,
-    size_t max)
+    size_t max, bool takes_turn)
 {
 	size_t dead = list->count - s->living, n = smaller(s->living, max);
 	size_t looked_at = smaller(smaller(dead, DEAD), max - n);
 
 	memcpy(out, s->order, n * sizeof(*out));
 	for (size_t i = 0; i < looked_at; i++)
-		out[n++] = s->order[s->living + s->next++ % dead];
+		out[n++] = s->order[s->living + (s->next + i) % dead];
+	if (takes_turn)
+		s->next += looked_at;
 	return n;
 }
 
@@ -76,7 +78,7 @@ all(const struct model_name *list, const struct target **out, size_t max)
 
 size_t
 standing_pick(const struct model_name *list, const struct target **out, size_t max,
-    size_t *left_out)
+    size_t *left_out, bool takes_turn)
 {
 	struct config_standing *s = list->standing;
 	size_t n;
@@ -87,7 +89,7 @@ standing_pick(const struct model_name *list, const struct target **out, size_t m
 		return all(list, out, max);
 	if (s->changes != live_changes())
 		sort(list, s);
-	n = take(list, s, out, max);
+	n = take(list, s, out, max, takes_turn);
 	if (s->living == 0) /* then all are looked at */
 		n = all(list, out, max);
 	atomic_flag_clear_explicit(&s->is_busy, memory_order_release);

@@ -15,11 +15,13 @@
 static const uint32_t golden = 2654435769u; /* 2^32 divided by the golden ratio */
 
 static uint32_t
-next_turn(const struct target *first)
+turn_of(const struct target *first, bool is_taken)
 {
 	/* one of the two members that are set after the fact */
 	struct target *mine = (struct target *)(uintptr_t)first;
 
+	if (!is_taken)
+		return atomic_load_explicit(&mine->turn, memory_order_relaxed);
 	return atomic_fetch_add_explicit(&mine->turn, 1, memory_order_relaxed);
 }
 
@@ -47,13 +49,13 @@ draw(const struct target *const *t, size_t n, double *at)
 }
 
 void
-weights_order(const struct target **t, size_t n)
+weights_order(const struct target **t, size_t n, bool takes_turn)
 {
 	double at;
 
 	if (n < 2 || !t[0]->is_deployment)
 		return;
-	at = (double)(uint32_t)(next_turn(t[0]) * golden) / 4294967296.0;
+	at = (double)(uint32_t)(turn_of(t[0], takes_turn) * golden) / 4294967296.0;
 	for (size_t i = 0; i + 1 < n; i++) {
 		size_t chosen = i + draw(t + i, n - i, &at);
 		const struct target *it = t[chosen];

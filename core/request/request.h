@@ -104,6 +104,7 @@ struct candidate {
 	unsigned rank;          /* 1 is tried first; 0: not preferred */
 	double score;           /* the router's */
 	bool is_sticky;         /* this session was served here last */
+	bool is_resting;        /* none of its provider's keys was ready when routed */
 	lz_str why;             /* the router's word */
 	int64_t bound_nano_eur; /* upper bound of an attempt here; -1: no price */
 	int64_t input_nano_eur;

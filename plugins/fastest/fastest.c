@@ -1,7 +1,8 @@
 /* fastest.c - orders targets by the time until the answer is probably complete.
  *
  * Expected time = time to the first token + time per token * expected tokens, divided by
- * the share of calls that succeed. A target that nobody has measured stands last. Of the
+ * the share of calls that succeed. A target that nobody has measured stands last, as one
+ * no faster than the slowest. Of the
  * requests one in ten looks around: it begins with the target that has been silent for
  * longest, if that is longer than `recheck_ms` and nobody asks it at present. So a new
  * target gets its chance, one that was slow and has recovered is found again, and a slow
@@ -21,8 +22,6 @@ struct fastest {
 enum {
 	WHY_BYTES = 48
 };
-static const double unknown_ms = 1e9;
-
 static lz_str
 say_ms(lz_call *c, double ms)
 {
@@ -78,21 +77,27 @@ pick(void *self, lz_call *c)
 	const struct fastest *f = self;
 	size_t n = lz->targets(c);
 	double *score = lz->alloc(c, n * sizeof(*score));
+	double *tie = lz->alloc(c, n * sizeof(*tie)), slowest = 0;
 	lz_str *why = lz->alloc(c, n * sizeof(*why));
 	double tokens = tokens_of(f, c);
 	size_t looks_at = is_exploring(f) ? longest_silent(f, c, n) : n;
 
-	if (score == NULL || why == NULL)
+	if (score == NULL || tie == NULL || why == NULL)
 		return LZ_E_NOMEM;
 	for (size_t i = 0; i < n; i++) {
-		double ms = lz_expected_ms(lz->target(c, i), tokens);
-
-		score[i] = i == looks_at ? 0 : ms >= 0 ? ms : unknown_ms;
-		why[i] = i == looks_at ? lz_strz("not measured lately: tried first")
-			 : ms >= 0     ? say_ms(c, ms)
-				       : lz_strz("not measured yet");
+		score[i] = lz_expected_ms(lz->target(c, i), tokens);
+		slowest = score[i] > slowest ? score[i] : slowest;
 	}
-	return lz_prefer_rising(c, score, NULL, why);
+	for (size_t i = 0; i < n; i++) {
+		int is_known = score[i] >= 0;
+
+		why[i] = i == looks_at ? lz_strz("not measured lately: tried first")
+			 : is_known    ? say_ms(c, score[i])
+				       : lz_strz("not measured yet");
+		score[i] = i == looks_at ? 0 : is_known ? score[i] : slowest;
+		tie[i] = i == looks_at ? -1 : !is_known;
+	}
+	return lz_prefer_rising(c, score, tie, why);
 }
 
 static const lz_option options[] = {

@@ -112,6 +112,12 @@ def test_another_provider_is_preferred_while_all_keys_of_one_rest(make_gateway, 
     key = gateway.key()
     seen = [gateway.chat(key, model="same") for _ in range(10)]
     assert {s for s, _, _ in seen} == {200} and turns(provider)[SECRETS[0]] <= 1
+    table = gateway.json("route", "explain", "--key", "test-key", "--model", "same", "--strategy", "quality")["candidates"]
+    traced = gateway.trace(gateway.chat(key, "same", headers={"x-latenza-strategy": "quality"})[1]["x-request-id"])["candidates"]
+    for one, two in (table, traced):
+        assert (one["provider"], one["rank"], two["rank"]) == ("one", 2, 1), "the order in which they are tried"
+        assert one["why"].startswith("all its keys rest; ") and "rest" not in two["why"]
+        assert "excluded" not in one, "it is tried rather than nobody"
 
 
 def test_the_trace_the_metrics_and_the_commands_say_which_key_it_was(three, provider):

@@ -84,6 +84,47 @@ def test_every_exclusion_has_its_reason(two, provider):
     assert "unhealthy" in [c.get("excluded") for c in table["candidates"]]
 
 
+def test_a_name_outside_the_allowlist_has_its_table_and_its_refusal(two, provider):
+    key = two.key(model_allowlist=["fake-2"])
+    refused = {"status": 403, "code": "model_not_allowed"}
+    for table in (explain(two, "--model", "fake-1"), dry_run(two, key)[2]):
+        assert rows(table["candidates"]) == [(p, "fake-1", "model_not_allowed", 0) for p in "ab"]
+        assert table["refused"].items() >= refused.items()
+    assert two.chat(key)[2]["error"]["message"] == table["refused"]["message"]
+    shown = two.run("route", "explain", "--key", "test-key", "--model", "fake-1").stdout
+    assert "Refused: 403 model_not_allowed" in shown
+    unknown = two.run("route", "explain", "--key", "test-key", "--model", "fake-9", check=False)
+    assert unknown.returncode == 1 and "may not use" in unknown.stderr, "what a real request would hear"
+    assert provider.calls() == 0
+
+
+@pytest.mark.parametrize("level", ["key", "organization"])
+def test_no_output_at_all_refuses_everything_before_anybody_is_called(two, provider, level):
+    if level == "organization":
+        two.run("org", "create", "mute", "--max-output-tokens", "0")
+    key = two.key(**({"max_output_tokens": 0} if level == "key" else {"organization": "mute"}))
+    status, head, body = two.chat(key)
+    assert (status, body["error"]["code"], head["x-should-retry"]) == (429, "insufficient_quota", "false")
+    assert "max_output_tokens" in body["error"]["message"] and provider.calls() == 0
+    asked = two.run("route", "explain", "--key", "test-key", "--model", "fake-1", check=False)
+    assert asked.returncode == 1 and "max_output_tokens" in asked.stderr
+
+
+def test_who_only_looks_takes_nobodys_turn(make_gateway, provider):
+    one = {"plugin": "compatible", "base_url": provider.base_url, "api_keys": ["env:FAKE_KEY"], "models": [{"id": "m", **PRICES}]}
+    to = [{"provider": p, "model": "m", "weight": w} for p, w in (("a", 2), ("b", 1))]
+    gateway = make_gateway(config={"providers": {"a": one, "b": one}, "models": {"shared": {"to": to}}})
+    key = gateway.key()
+    firsts = set()
+    for _ in range(6):
+        seen = {explain(gateway, "--model", "shared")["candidates"][0]["provider"] for _ in range(3)}
+        seen |= {dry_run(gateway, key, BODY | {"model": "shared"})[2]["candidates"][0]["provider"]}
+        seen |= {gateway.chat(key, "shared")[1]["x-latenza-provider"]}
+        assert len(seen) == 1, "who asks first finds whom the next request goes to"
+        firsts |= seen
+    assert firsts == {"a", "b"}
+
+
 def test_a_whole_request_and_another_strategy_can_be_asked_about(two, tmp_path):
     two.key()
     file = tmp_path / "request.json"
@@ -106,6 +147,8 @@ def test_a_whole_request_and_another_strategy_can_be_asked_about(two, tmp_path):
     (["--key", "test-key", "-f", "/dev/null"], "/dev/null"),
     (["--key", "test-key", "-f", "/dev/null", "--text", "x"], "--text"),
     (["--key", "test-key", "--model", "fake-1", "--max-tokens", "many"], "--max-tokens"),
+    (["--key", "test-key", "--model", "fake-1", "--max-tokens", "-5"], "max_tokens"),
+    (["--key", "test-key", "--model", "fake-1", "--max-tokens", "0"], "max_tokens"),
     (["--key", "test-key", "--model", ""], "model"),
 ])
 def test_nonsense_is_answered_by_name(two, words, said):

@@ -223,6 +223,13 @@ def test_a_budget_holds_the_dearest_tier_that_the_request_can_reach(make_gateway
 
 # ---- commands ----
 
+def test_a_strategys_name_shows_whom_it_may_choose(two):
+    shown = {(m["provider"], m["model"]) for m in two.json("model", "show", "latenza/cheapest")}
+    assert {("a", "plain"), ("b", "large"), ("a", "chat"), ("b", "gpt-4o")} <= shown
+    missing = two.run("model", "show", "latenza/cheapst", check=False)
+    assert missing.returncode == 1 and 'no routing strategy "cheapst"' in missing.stderr
+
+
 def test_models_are_shown_with_all_that_is_known(two):
     names = [m["name"] for m in two.json("model", "list")]
     assert names[:3] == ["chat", "chat", "gpt-4o"] and names[-1] == "vendor/gpt-4o"

@@ -44,9 +44,21 @@ def test_a_session_stays_where_a_failure_sent_it(make_two, provider):
     who, id = served(two, key, "s1")
     assert who == "b"
     row = two.trace(id)["candidates"][1]
-    assert row["rank"] == 1 and row["why"].startswith("sticky session; ")
+    assert row["rank"] == 1 and row["why"].startswith("sticky session; ") and row["why"][-1] not in "; "
     assert served(two, key, "s2")[0] == "a" and served(two, key)[0] == "a", "others are routed as ever"
     assert served(two, two.key("another"), "s1")[0] == "a", "another key's session of the same name is another"
+
+
+def test_the_reason_stands_alone_where_no_router_gave_one(make_two, provider):
+    two = make_two("10m")
+    two.change_config(models={"both": {"to": [{"provider": "a", "model": "fake-1", "weight": 1000}, {"provider": "b", "model": "fake-1"}]}})
+    two.run("reload")
+    key = two.key()
+    provider.script(status=500, times=1)
+    assert two.chat(key, "both", headers={"x-latenza-session": "s1"})[1]["x-latenza-provider"] == "b"
+    _, head, _ = two.chat(key, "both", headers={"x-latenza-session": "s1"})
+    rows = {c["provider"]: c for c in two.trace(head["x-request-id"])["candidates"]}
+    assert head["x-latenza-strategy"] == "weights" and rows["b"]["why"] == "sticky session"
 
 
 def test_prompt_cache_key_names_a_session_too(make_two, provider):

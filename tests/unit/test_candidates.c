@@ -384,7 +384,7 @@ draw_weights(unsigned first[TARGETS], unsigned second[TARGETS])
 	const struct target *t[TARGETS] = { &target[0], &target[1], &target[2] };
 	unsigned seen = 0;
 
-	weights_order(t, TARGETS);
+	weights_order(t, TARGETS, true);
 	for (unsigned i = 0; i < TARGETS; i++)
 		seen |= 1u << (t[i] - target);
 	assert_int_equal(seen, 7); /* nobody is lost */
@@ -422,6 +422,23 @@ shares_hold_over_every_row_of_requests(void **state)
 }
 
 static void
+who_only_looks_takes_nobodys_turn(void **state)
+{
+	const struct target *first[TARGETS], *t[TARGETS];
+
+	(void)state;
+	set_weights(1, 1, 1);
+	for (unsigned n = 0; n < 20; n++) {
+		for (unsigned i = 0; i < TARGETS; i++)
+			first[i] = t[i] = &target[i];
+		weights_order(first, TARGETS, false);
+		weights_order(t, TARGETS, n % 2 == 0);
+		assert_memory_equal(first, t, sizeof(t));
+	}
+	assert_int_equal(atomic_load(&target[0].turn), 10);
+}
+
+static void
 without_weights_the_order_is_the_files(void **state)
 {
 	const struct target *t[TARGETS] = { &target[0], &target[1], &target[2] };
@@ -429,7 +446,7 @@ without_weights_the_order_is_the_files(void **state)
 	(void)state;
 	set_weights(0, 0, 0);
 	for (unsigned n = 0; n < 10; n++) {
-		weights_order(t, TARGETS);
+		weights_order(t, TARGETS, true);
 		assert_ptr_equal(t[0], &target[0]);
 		assert_ptr_equal(t[2], &target[2]);
 	}
@@ -437,12 +454,12 @@ without_weights_the_order_is_the_files(void **state)
 	for (unsigned i = 0; i < TARGETS; i++)
 		target[i].is_deployment = false;
 	for (unsigned n = 0; n < 10; n++) {
-		weights_order(t, TARGETS);
+		weights_order(t, TARGETS, true);
 		assert_ptr_equal(t[0], &target[0]);
 		assert_ptr_equal(t[2], &target[2]);
 	}
-	weights_order(t, 0);
-	weights_order(t, 1);
+	weights_order(t, 0, true);
+	weights_order(t, 1, true);
 }
 
 static void
@@ -492,6 +509,7 @@ main(void)
 		    the_bound_is_at_the_dearest_tier_that_the_prompt_can_reach),
 		cmocka_unit_test(a_model_with_two_names_is_a_candidate_once),
 		cmocka_unit_test(shares_hold_over_every_row_of_requests),
+		cmocka_unit_test(who_only_looks_takes_nobodys_turn),
 		cmocka_unit_test(without_weights_the_order_is_the_files),
 		cmocka_unit_test(a_budget_shrinks_the_bound_to_what_is_affordable),
 		cmocka_unit_test(waiting_is_advised_only_where_it_can_help),

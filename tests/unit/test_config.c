@@ -402,6 +402,11 @@ nonsense_is_named_with_its_line(void **state)
 		    "models.aliases: a map is not" },
 		{ "providers: {echo: {models: [{id: a, base_model: gpt-five}]}}",
 		    "models.base_model: the catalogue knows no model \"gpt-five\"" },
+		{ "providers: {echo: {models: [{id: a, base_model: x}, {id: b, quality: "
+		  "7}]}}",
+		    "models.quality: 7 is out of range" },
+		{ "providers: {echo: {models: [{id: a, base_model: x, quality: 7}]}}",
+		    "models.quality: 7 is out of range" },
 		{ "providers: {echo: {models: [{id: a, deprecated: soon}]}}",
 		    "models.deprecated: \"soon\" is not" },
 		{ "providers: {echo: {models: [{id: a, vendor: openai}]}}",
@@ -888,7 +893,8 @@ warnings_point_at_what_may_not_be_meant(void **state)
 		      "    - {id: m, context_window: 100, max_output_tokens: 200, "
 		      "price_input_per_mtok: 1}\n"
 		      "keys: {a: {secret: env:LZ_KEY, model_allowlist: [mm, gpt-4o, "
-		      "'x*', latenza/balanced], "
+		      "'gpt-4*', 'm*', 'echo/*', '*', 'x*', 'other/*', "
+		      "latenza/balanced], "
 		      "expires_at: 2001-01-01}}\n");
 
 	(void)state;
@@ -899,7 +905,9 @@ warnings_point_at_what_may_not_be_meant(void **state)
 	expect_warning(c, "keys.a.expires_at: lies in the past");
 	expect_warning(
 	    c, "keys.a.model_allowlist: no provider serves \"mm\"; did you mean \"m\"?");
-	assert_int_equal(c->warning_count, 5);
+	expect_warning(c, "keys.a.model_allowlist: no provider serves \"x*\"");
+	expect_warning(c, "keys.a.model_allowlist: no provider serves \"other/*\"");
+	assert_int_equal(c->warning_count, 7);
 	drop(c);
 	c = load_fine("providers: {echo: {}}\nkeys: {a: {secret: env:LZ_KEY, "
 		      "budget_monthly_eur: 5}}\n");

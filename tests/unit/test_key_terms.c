@@ -50,6 +50,12 @@ the_nearest_level_that_says_a_number_decides(void **state)
 	assert_true(str_is(r->terms->routing_strategy, "quality"));
 	assert_fault(key_admit(r), FAULT_RATE_LIMIT, "0 requests in flight");
 	key_release(r);
+	entered_under("{\"max_output_tokens\":0}", "{}", "{}");
+	assert_fault(key_admit(r), FAULT_BUDGET_SPENT, "max_output_tokens");
+	key_release(r);
+	entered_under("{\"max_output_tokens\":0}", "{}", "{\"max_output_tokens\":5}");
+	assert_int_equal(key_admit(r), STEP_NEXT);
+	key_release(r);
 	entered_under("{\"routing_strategy\":\"quality\"}",
 	    "{\"routing_strategy\":\"fastest\",\"max_in_flight\":null}", "{}");
 	assert_int_equal(r->terms->rate_limit, -1);

@@ -493,6 +493,23 @@ nonsense_in_a_catalogue_is_named_with_its_file_and_line(void **state)
 }
 
 static void
+a_vendor_that_no_plugin_serves_is_warned_of(void **state)
+{
+	struct config *c = load_catalogue("models:\n"
+					  "- {vendor: opnai, id: a, price: free}\n"
+					  "- {vendor: google, id: b, price: free}\n"
+					  "- {vendor: compatible, id: c, price: free}\n",
+	    false);
+
+	(void)state;
+	expect_warning(c, "own.yaml:2: models.vendor: no provider's plugin is called "
+			  "\"opnai\"; did you mean \"openai\"?");
+	for (size_t i = 0; i < c->warning_count; i++)
+		assert_null(strstr(c->warning[i], "own.yaml:3"));
+	drop(c);
+}
+
+static void
 prices_of_six_decimals_are_exact_in_pico_usd(void **state)
 {
 	struct config *c = load_fine(
@@ -768,6 +785,7 @@ main(void)
 		cmocka_unit_test(
 		    an_installations_catalogue_goes_before_the_one_that_is_carried),
 		cmocka_unit_test(nonsense_in_a_catalogue_is_named_with_its_file_and_line),
+		cmocka_unit_test(a_vendor_that_no_plugin_serves_is_warned_of),
 		cmocka_unit_test(prices_of_six_decimals_are_exact_in_pico_usd),
 		cmocka_unit_test(
 		    a_providers_own_list_replaces_the_catalogues_and_knows_its_facts),

@@ -56,7 +56,7 @@ kill_but(unsigned a, unsigned b)
 static size_t
 pick(void)
 {
-	return standing_pick(&list, picked, MANY, &left_out);
+	return standing_pick(&list, picked, MANY, &left_out, true);
 }
 
 static void
@@ -78,6 +78,24 @@ the_living_are_taken_in_their_order_and_the_dead_in_turn(void **state)
 	}
 	for (unsigned i = 0; i < MANY; i++)
 		assert_int_equal(was_seen[i], i != 7 && i != 30);
+}
+
+static void
+who_only_looks_finds_whom_the_next_request_finds(void **state)
+{
+	const struct target *next;
+
+	(void)state;
+	set_many();
+	kill_but(7, 30);
+	for (unsigned i = 0; i < 5; i++) {
+		assert_int_equal(standing_pick(&list, picked, MANY, &left_out, false), 3);
+		next = picked[2];
+		assert_int_equal(standing_pick(&list, picked, MANY, &left_out, false), 3);
+		assert_ptr_equal(picked[2], next);
+		assert_int_equal(pick(), 3);
+		assert_ptr_equal(picked[2], next);
+	}
 }
 
 static void
@@ -145,6 +163,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    the_living_are_taken_in_their_order_and_the_dead_in_turn),
+		cmocka_unit_test(who_only_looks_finds_whom_the_next_request_finds),
 		cmocka_unit_test(who_is_well_again_is_among_the_living_at_once),
 		cmocka_unit_test(nobody_waits_for_a_list_that_is_taken),
 		cmocka_unit_test(the_table_says_how_many_were_left_out),
