@@ -17,6 +17,7 @@ BEGIN {
 	only["sqlite3.h"] = "store"
 	only["dlfcn.h"] = "plugin"
 	only["yaml.h"] = "config"
+	only["utf8proc.h"] = "base/fold_char.c"
 	only["openssl/"] = "base/crypto.c net/tls.c"
 	only["lua.h"] = only["lauxlib.h"] = only["lualib.h"] = "lua"
 }
