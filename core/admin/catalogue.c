@@ -77,6 +77,7 @@ tiers_shown(const struct model_facts *m)
 		set_price(tier, "price_input_per_mtok", t->input);
 		set_price(tier, "price_cached_input_per_mtok", t->cache_read);
 		set_price(tier, "price_cache_write_per_mtok", t->cache_write);
+		set_price(tier, "price_cache_write_1h_per_mtok", t->cache_write_1h);
 		set_price(tier, "price_output_per_mtok", t->output);
 		json_array_append_new(out, tier);
 	}
@@ -118,6 +119,7 @@ target_shown(const struct target *t)
 		set_price(out, "price_input_per_mtok", m->price_input);
 		set_price(out, "price_cached_input_per_mtok", m->price_cache_read);
 		set_price(out, "price_cache_write_per_mtok", m->price_cache_write);
+		set_price(out, "price_cache_write_1h_per_mtok", m->price_cache_write_1h);
 		set_price(out, "price_output_per_mtok", m->price_output);
 		json_object_set_new(out, "price_tiers", tiers_shown(m));
 		row_set_str(out, "price_date", m->price_date);

@@ -463,6 +463,7 @@ on_usage(void *arg, const lz_usage *u)
 
 	a->usage = (struct record_usage){ u->input, u->cache_read, u->cache_write,
 		u->output, u->reasoning };
+	a->cache_write_1h = u->cache_write_1h;
 	a->has_usage = true;
 }
 

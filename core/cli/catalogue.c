@@ -114,6 +114,9 @@ print_prices(const char *label, const json_t *of, const char *source)
 		add_dollars(&line, of, "price_output_per_mtok", "out");
 		add_dollars(&line, of, "price_cached_input_per_mtok", "cached in");
 		add_dollars(&line, of, "price_cache_write_per_mtok", "cache write");
+		if (out_real(of, "price_cache_write_1h_per_mtok") >= 0)
+			add_dollars(&line, of, "price_cache_write_1h_per_mtok",
+			    "cache write for an hour");
 	}
 	buf_add_char(&line, '\0');
 	print_fact(label, line.ptr, source);

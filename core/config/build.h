@@ -128,7 +128,8 @@ struct model_entry {
 	lz_str id, upstream_model, base_model, price_date, price_source, quality_source;
 	int64_t context_window, max_output_tokens;
 	double price_input_per_mtok, price_output_per_mtok;
-	double price_cached_input_per_mtok, price_cache_write_per_mtok;
+	double price_cached_input_per_mtok, price_cache_write_per_mtok,
+	    price_cache_write_1h_per_mtok;
 	double quality;
 	const lz_json *price_tiers;
 	lz_list capabilities, aliases;

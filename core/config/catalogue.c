@@ -27,7 +27,8 @@ extern const size_t models_json_len;
 	"\"integer\",\"minimum\":1,\"maximum\":100000000},"                              \
 	"\"price_input_per_mtok\":" TIER_PRICE ",\"price_output_per_mtok\":" TIER_PRICE  \
 	",\"price_cached_input_per_mtok\":" TIER_PRICE                                   \
-	",\"price_cache_write_per_mtok\":" TIER_PRICE "}}}"
+	",\"price_cache_write_per_mtok\":" TIER_PRICE                                    \
+	",\"price_cache_write_1h_per_mtok\":" TIER_PRICE "}}}"
 const lz_option model_rows[] = {
 	LZ_OPT_TEXT(
 	    M, id, NULL, NULL, "the model's name, as requests and allowlists write it"),
@@ -51,6 +52,8 @@ const lz_option model_rows[] = {
 	    "USD per million input tokens that were read from the provider's cache"),
 	LZ_OPT_REAL(M, price_cache_write_per_mtok, "", 0, PRICE_MAX,
 	    "USD per million input tokens that were written to the provider's cache"),
+	LZ_OPT_REAL(M, price_cache_write_1h_per_mtok, "", 0, PRICE_MAX,
+	    "the same of those that are kept there for an hour, where that costs more"),
 	LZ_OPT_JSON(M, price_tiers, TIERS_SCHEMA,
 	    "prices of a prompt of more than `above` tokens, rising; what a tier leaves "
 	    "out stays; [] takes them away"),
@@ -126,6 +129,7 @@ entry_of(const struct model_facts *known)
 		.price_output_per_mtok = -1,
 		.price_cached_input_per_mtok = -1,
 		.price_cache_write_per_mtok = -1,
+		.price_cache_write_1h_per_mtok = -1,
 		.quality = -1 };
 
 	if (known == NULL)
@@ -138,6 +142,7 @@ entry_of(const struct model_facts *known)
 	m.price_output_per_mtok = usd_of(known->price_output);
 	m.price_cached_input_per_mtok = usd_of(known->price_cache_read);
 	m.price_cache_write_per_mtok = usd_of(known->price_cache_write);
+	m.price_cache_write_1h_per_mtok = usd_of(known->price_cache_write_1h);
 	m.quality = known->quality;
 	m.quality_source = known->quality_source;
 	m.deprecated = known->is_deprecated;
@@ -261,7 +266,9 @@ set_tiers(struct build *b, const json_t *list, struct model_facts *f)
 			tier_price(
 			    tier, "price_cached_input_per_mtok", f->price_cache_read),
 			tier_price(
-			    tier, "price_cache_write_per_mtok", f->price_cache_write) };
+			    tier, "price_cache_write_per_mtok", f->price_cache_write),
+			tier_price(tier, "price_cache_write_1h_per_mtok",
+			    f->price_cache_write_1h) };
 	}
 }
 
@@ -269,6 +276,7 @@ static void
 make_free(struct model_facts *f)
 {
 	f->price_input = f->price_output = f->price_cache_read = f->price_cache_write = 0;
+	f->price_cache_write_1h = 0;
 	f->tier_count = 0;
 }
 
@@ -282,6 +290,7 @@ facts_of(struct build *b, const struct model_entry *m, struct model_facts *f)
 	f->price_output = pico_of(m->price_output_per_mtok);
 	f->price_cache_read = pico_of(m->price_cached_input_per_mtok);
 	f->price_cache_write = pico_of(m->price_cache_write_per_mtok);
+	f->price_cache_write_1h = pico_of(m->price_cache_write_1h_per_mtok);
 	f->price_date = m->price_date;
 	f->price_source = m->price_source;
 	f->quality = m->quality;

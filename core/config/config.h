@@ -19,7 +19,7 @@
  * model's own. */
 struct price_tier {
 	int64_t above; /* tokens of prompt, cached ones included */
-	int64_t input, output, cache_read, cache_write; /* -1: unknown */
+	int64_t input, output, cache_read, cache_write, cache_write_1h; /* -1: unknown */
 };
 
 /* A model's own facts, from the catalogue or the file. */
@@ -30,6 +30,7 @@ struct model_facts {
 	int64_t context_window, max_output_tokens; /* -1: unknown */
 	/* pico-USD per token; -1: unknown. Free is 0. */
 	int64_t price_input, price_output, price_cache_read, price_cache_write;
+	int64_t price_cache_write_1h; /* of what is kept for an hour; -1: as the others */
 	const struct price_tier *tier; /* rising */
 	size_t tier_count;
 	lz_str price_date, price_source; /* absent: not told */

@@ -101,6 +101,7 @@ models_add_target(
 	*free_facts = row->facts;
 	free_facts->price_input = free_facts->price_output = 0;
 	free_facts->price_cache_read = free_facts->price_cache_write = 0;
+	free_facts->price_cache_write_1h = 0;
 	free_facts->tier_count = 0;
 	t->model = free_facts;
 	return t;
@@ -369,6 +370,7 @@ costs_the_same(const struct model_facts *a, const struct model_facts *b)
 	return a->price_input == b->price_input && a->price_output == b->price_output &&
 	       a->price_cache_read == b->price_cache_read &&
 	       a->price_cache_write == b->price_cache_write &&
+	       a->price_cache_write_1h == b->price_cache_write_1h &&
 	       a->tier_count == b->tier_count &&
 	       (a->tier_count == 0 ||
 		   memcmp(a->tier, b->tier, a->tier_count * sizeof(*a->tier)) == 0);
@@ -528,6 +530,7 @@ make_target(const struct config *c, const struct provider *p, lz_str asked, lz_s
 		.price_output = -1,
 		.price_cache_read = -1,
 		.price_cache_write = -1,
+		.price_cache_write_1h = -1,
 		.quality = -1,
 		.is_any_mode = true };
 	if (known != NULL)
@@ -540,7 +543,7 @@ make_target(const struct config *c, const struct provider *p, lz_str asked, lz_s
 		f->id = arena_copy(memory, asked);
 	if (p->is_free)
 		f->price_input = f->price_output = f->price_cache_read =
-		    f->price_cache_write = 0;
+		    f->price_cache_write = f->price_cache_write_1h = 0;
 	if (p->is_free)
 		f->tier_count = 0;
 	*made = (struct target){ .provider = p,

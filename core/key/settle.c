@@ -202,7 +202,7 @@ static void
 append(struct request *r, const struct attempt *a, const struct price *price,
     struct record_settle *record)
 {
-	static const struct price unknown = { -1, -1, -1, -1, -1 };
+	static const struct price unknown = { -1, -1, -1, -1, -1, -1 };
 	const struct price *p = price != NULL ? price : &unknown;
 	enum status st;
 
@@ -240,6 +240,15 @@ prompt_charged(const struct request *r, const struct attempt *a)
 	return u->input + u->cache_read + u->cache_write;
 }
 
+/* More than there are writes at all cannot be true: then all are. */
+static int64_t
+writes_of_an_hour(const struct attempt *a)
+{
+	int64_t writes = a->usage.cache_write;
+
+	return a->cache_write_1h < writes ? a->cache_write_1h : writes;
+}
+
 void
 key_settle(struct request *r, struct attempt *a)
 {
@@ -252,6 +261,8 @@ key_settle(struct request *r, struct attempt *a)
 	a->is_open = false;
 	judge(r, a);
 	is_priced = cost_price(r->config, a->target, prompt_charged(r, a), &price);
+	if (is_priced)
+		cost_average_writes(&price, a->usage.cache_write, writes_of_an_hour(a));
 	set_cost(r, a, is_priced ? &price : NULL);
 	record.scope_count = ledger_scopes(a->reservation, record.scope);
 	ledger_settle(a->reservation, a->cost_nano_eur);

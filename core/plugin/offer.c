@@ -348,6 +348,8 @@ offer_usage(lz_call *c, const lz_usage *u)
 	mine.cache_write = at_least_0(u->cache_write);
 	mine.output = at_least_0(u->output);
 	mine.reasoning = at_least_0(u->reasoning);
+	mine.cache_write_1h =
+	    LZ_HAS(u, cache_write_1h) ? at_least_0(u->cache_write_1h) : 0;
 	v->ops->usage(v->ops_arg, &mine);
 	return v->is_over ? LZ_E_GONE : LZ_OK;
 }

@@ -45,12 +45,15 @@ cost_of(const struct price *p, int64_t input, int64_t output)
 
 /* Nobody knows beforehand how much of a prompt will be written to a cache. */
 static int64_t
-cost_at_most(const struct price *p, int64_t input, int64_t output)
+cost_at_most(
+    const struct request *r, const struct price *p, int64_t input, int64_t output)
 {
 	struct price dearest = *p;
 
 	if (dearest.cache_write > dearest.input)
 		dearest.input = dearest.cache_write;
+	if (r->may_cache_1h && dearest.cache_write_1h > dearest.input)
+		dearest.input = dearest.cache_write_1h;
 	return cost_of(&dearest, input, output);
 }
 
@@ -58,7 +61,7 @@ cost_at_most(const struct price *p, int64_t input, int64_t output)
 static int64_t
 affordable(const struct request *r, const struct price *p, int64_t left_nano)
 {
-	int64_t left = left_nano - cost_at_most(p, r->prompt_bound, 0);
+	int64_t left = left_nano - cost_at_most(r, p, r->prompt_bound, 0);
 	int64_t per_1000 = cost_of(p, 0, THOUSAND * r->choices);
 
 	if (left <= 0 || per_1000 <= 0)
@@ -101,6 +104,27 @@ probable(const struct request *r, const struct candidate *c)
 	return u;
 }
 
+/* Whoever wants it writes "cache_control", or hides a letter of that in an escape. */
+static bool
+may_ask_for_caching(lz_str body)
+{
+	static const char word[] = "cache_control", escape[] = "\\u";
+
+	return body.len > 0 &&
+	       (memmem(body.ptr, body.len, word, sizeof(word) - 1) != NULL ||
+		   memmem(body.ptr, body.len, escape, sizeof(escape) - 1) != NULL);
+}
+
+void
+bounds_look(struct request *r, const struct target *const *t, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (t[i]->model->price_cache_write_1h > t[i]->model->price_cache_write) {
+			r->may_cache_1h = may_ask_for_caching(buf_str(&r->body));
+			return;
+		}
+}
+
 void
 bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 {
@@ -115,12 +139,12 @@ bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 	    !cost_price_at_most(r->config, c->target, r->prompt_bound, &most))
 		return;
 	c->input_nano_eur = cost_of(&p, r->prompt_tokens, 0);
-	c->bound_nano_eur = cost_at_most(&most, r->prompt_bound, out * r->choices);
+	c->bound_nano_eur = cost_at_most(r, &most, r->prompt_bound, out * r->choices);
 	fits = c->bound_nano_eur > left_nano ? affordable(r, &most, left_nano) : out;
 	if (fits >= LEAST_OUTPUT && fits < out) {
 		c->output_bound = fits;
 		c->bound_nano_eur =
-		    cost_at_most(&most, r->prompt_bound, fits * r->choices);
+		    cost_at_most(r, &most, r->prompt_bound, fits * r->choices);
 	}
 	likely = probable(r, c);
 	c->estimate_nano_eur = cost_nano_eur(&p, &likely);

@@ -9,6 +9,9 @@
 
 /* What is left of the key's tightest budget, in nano-EUR; INT64_MAX: it has none. */
 int64_t bounds_left(struct request *r);
+/* Before the first bounds_set(): can the request want what makes a prompt dearer at some
+ * of these? Sets r->may_cache_1h. */
+void bounds_look(struct request *r, const struct target *const *t, size_t n);
 /* Output bound, bound and estimates of a candidate. While more than left_nano would be
  * needed the output bound shrinks to what is affordable, if that is worth an answer;
  * whether it fits, the bound says. */

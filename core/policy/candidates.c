@@ -312,6 +312,7 @@ judge_all(struct filters *f, size_t *left_out)
 	if (r->candidate == NULL)
 		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
 	r->candidate_count = n;
+	bounds_look(r, target, n);
 	for (size_t i = 0; i < n; i++) {
 		struct candidate *c = &r->candidate[i];
 

@@ -138,6 +138,7 @@ struct attempt {
 	int32_t blame;   /* LZ_UPSTREAM_* */
 	const char *end; /* upstream_end_name() or "ok", for the trace */
 	struct record_usage usage;
+	int64_t cache_write_1h;  /* of usage.cache_write, what is kept for an hour */
 	int64_t delivered_bytes; /* text that went to the client */
 	int64_t delivered_events;
 	uint8_t state;               /* enum charge_state once settled */
@@ -204,6 +205,7 @@ struct request {
 	int64_t prompt_tokens; /* estimate */
 	int64_t media_parts;   /* of messages: images, sounds, files */
 	int64_t prompt_bound;  /* no provider counts more */
+	bool may_cache_1h;     /* it may ask for that, where it costs more */
 	int64_t inputs;        /* embeddings: texts, a vector for each */
 	int64_t longest_input; /* of them, in tokens; at least so many */
 	bool wants_base64;     /* vectors, instead of lists of numbers */

@@ -51,6 +51,18 @@ cost_nano_eur(const struct price *p, const struct record_usage *u)
 	return nano < (wide)INT64_MAX ? (int64_t)nano : INT64_MAX;
 }
 
+void
+cost_average_writes(struct price *p, int64_t writes, int64_t of_an_hour)
+{
+	int64_t brief = p->cache_write >= 0 ? p->cache_write : p->input;
+	wide sum, n = writes > 0 ? (wide)writes : 1;
+
+	if (p->cache_write_1h < 0 || of_an_hour <= 0 || of_an_hour > writes)
+		return;
+	sum = times(writes - of_an_hour, brief) + times(of_an_hour, p->cache_write_1h);
+	p->cache_write = (int64_t)((sum + (n - 1u)) / n);
+}
+
 /* The first tier's prices, which are those of every prompt that no other tier is for. */
 static bool
 base_price(const struct config *c, const struct target *t, struct price *out)
@@ -65,6 +77,7 @@ base_price(const struct config *c, const struct target *t, struct price *out)
 		.input = m->price_input,
 		.cache_read = m->price_cache_read,
 		.cache_write = m->price_cache_write,
+		.cache_write_1h = m->price_cache_write_1h,
 		/* An embedding model puts nothing out, so nobody gives it a price for
 		   that. */
 		.output = m->price_output < 0 && m->is_embedding ? 0 : m->price_output,
@@ -102,6 +115,7 @@ cost_price(const struct config *c, const struct target *t, int64_t prompt_tokens
 	out->input = tier->input;
 	out->cache_read = tier->cache_read;
 	out->cache_write = tier->cache_write;
+	out->cache_write_1h = tier->cache_write_1h;
 	out->output = tier->output;
 	return true;
 }
@@ -127,6 +141,7 @@ cost_price_at_most(const struct config *c, const struct target *t, int64_t promp
 		raise(&out->input, tier->input);
 		raise(&out->cache_read, tier->cache_read);
 		raise(&out->cache_write, tier->cache_write);
+		raise(&out->cache_write_1h, tier->cache_write_1h);
 		raise(&out->output, tier->output);
 	}
 	return true;

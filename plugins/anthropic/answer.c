@@ -52,6 +52,9 @@ answer_usage(const lz_json *usage, lz_usage *out)
 	    lz->json_int(lz->json_at(usage, "/cache_read_input_tokens"), out->cache_read);
 	out->cache_write = lz->json_int(
 	    lz->json_at(usage, "/cache_creation_input_tokens"), out->cache_write);
+	out->cache_write_1h =
+	    lz->json_int(lz->json_at(usage, "/cache_creation/ephemeral_1h_input_tokens"),
+		out->cache_write_1h);
 	out->reasoning = lz->json_int(
 	    lz->json_at(usage, "/output_tokens_details/thinking_tokens"), out->reasoning);
 }

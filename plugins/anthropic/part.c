@@ -107,20 +107,80 @@ add_image(struct making *m, lz_json *blocks, const lz_json *part)
 	make_add(m, blocks, block);
 }
 
-/* Documents are PDFs. A file_id is another vendor's. */
+static int
+digit_of(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '+' ? 62 : c == '/' ? 63 : -1;
+}
+
+/* The bytes that base64 stands for; ptr NULL: it is none, or memory is out. */
+static lz_str
+decoded(struct making *m, lz_str s)
+{
+	uint32_t bits = 0;
+	size_t n = 0, count = 0;
+	char *p;
+
+	while (s.len > 0 && s.ptr[s.len - 1] == '=')
+		s.len--;
+	p = lz->alloc(m->c, s.len / 4 * 3 + 3);
+	m->failed |= p == NULL;
+	for (size_t i = 0; i < s.len && p != NULL; i++) {
+		int digit = digit_of(s.ptr[i]);
+
+		if (digit < 0)
+			return lz_strn(NULL, 0);
+		bits = bits << 6 | (uint32_t)digit;
+		if (++count % 4 != 1)
+			p[n++] = (char)(bits >> (6 - 2 * ((count - 1) % 4)) & 0xff);
+	}
+	return lz_strn(p, n);
+}
+
+/* A text goes in as what it says. NULL: the bytes are no text. */
+static lz_json *
+text_source(struct making *m, lz_str data)
+{
+	lz_str bytes = decoded(m, data);
+	lz_json *said = bytes.ptr != NULL ? lz->json_of_str(m->c, bytes) : NULL;
+	lz_json *source;
+
+	if (said == NULL)
+		return NULL;
+	source = message_block(m, "text");
+	make_set(m, source, "media_type", make_text(m, lz_strz("text/plain")));
+	make_set(m, source, "data", said);
+	return source;
+}
+
+static lz_json *
+document_source(struct making *m, lz_str url)
+{
+	lz_str type, data;
+
+	if (!data_url(url, &type, &data) || lz_eq(type, "application/pdf"))
+		return source_of(m, url);
+	return lz_eq(type, "text/plain") ? text_source(m, data) : NULL;
+}
+
+/* Documents are PDFs and plain texts. A file_id is another vendor's. */
 static void
 add_file(struct making *m, lz_json *blocks, const lz_json *part)
 {
 	const lz_json *name = lz->json_at(part, "/file/filename");
-	lz_str type = lz_strz(""), data;
 	lz_str url = make_word(lz->json_at(part, "/file/file_data"));
-	lz_json *block, *source = source_of(m, url);
+	lz_json *block, *source = document_source(m, url);
 
-	if (source == NULL ||
-	    (data_url(url, &type, &data) && !lz_eq(type, "application/pdf"))) {
+	if (source == NULL) {
 		make_refuse(m, LZ_UPSTREAM_UNABLE, "messages",
-		    "Anthropic takes files as 'file.file_data': a PDF in base64, or its "
-		    "URL");
+		    "Anthropic takes files as 'file.file_data': a PDF or a text in UTF-8 "
+		    "(text/plain), in base64, or the URL of a PDF");
 		return;
 	}
 	block = message_block(m, "document");

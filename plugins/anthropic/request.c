@@ -295,6 +295,24 @@ add_tool(struct making *m, lz_json *tools, const lz_json *tool)
 	make_add(m, tools, made);
 }
 
+/* tool_choice {"type":"allowed_tools"}: only those are declared. */
+static int
+is_allowed(const struct making *m, const lz_json *tool)
+{
+	const lz_json *allowed = make_asked(m, "/tool_choice/allowed_tools/tools");
+	lz_str name = make_word(lz->json_at(tool, "/function/name"));
+	size_t n = lz->json_len(allowed);
+
+	for (size_t i = 0; i < n; i++) {
+		const lz_json *one = lz->json_item(allowed, i, NULL);
+		lz_str its = make_word(lz->json_at(one, "/function/name"));
+
+		if (its.len == name.len && memcmp(its.ptr, name.ptr, its.len) == 0)
+			return 1;
+	}
+	return allowed == NULL;
+}
+
 /* NULL: none are declared. */
 static lz_json *
 make_tools(struct making *m)
@@ -307,7 +325,11 @@ make_tools(struct making *m)
 		return NULL;
 	tools = make_array(m);
 	for (size_t i = 0; i < n; i++)
-		add_tool(m, tools, lz->json_item(asked, i, NULL));
+		if (is_allowed(m, lz->json_item(asked, i, NULL)))
+			add_tool(m, tools, lz->json_item(asked, i, NULL));
+	if (n > 0 && lz->json_len(tools) == 0)
+		make_refuse(m, LZ_UPSTREAM_CALLER, "tool_choice",
+		    "'tool_choice.allowed_tools.tools' names none of 'tools'");
 	if (n == 0)
 		message_declare_used(m, tools);
 	return tools;
@@ -334,14 +356,17 @@ static lz_json *
 choice_asked(struct making *m, const lz_json *asked)
 {
 	const lz_json *name = lz->json_at(asked, "/function/name");
+	const lz_json *mode = lz->json_at(asked, "/allowed_tools/mode");
+	const lz_json *word = mode != NULL ? mode : asked;
 	lz_json *choice;
 
 	for (size_t i = 0; i < sizeof(choices) / sizeof(choices[0]); i++)
-		if (lz_eq(make_word(asked), choices[i].openai))
+		if (lz_eq(make_word(word), choices[i].openai))
 			return choice_of_type(m, choices[i].anthropic);
 	if (lz->json_type(name) != LZ_STRING) {
 		make_refuse(m, LZ_UPSTREAM_UNABLE, "tool_choice",
-		    "Anthropic takes auto, required, none or one function");
+		    "Anthropic takes auto, required, none, one function or "
+		    "allowed_tools");
 		return NULL;
 	}
 	choice = choice_of_type(m, "tool");

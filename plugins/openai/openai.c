@@ -44,6 +44,24 @@ wants_new_limit(lz_str model)
 	return generation >= 5;
 }
 
+static int
+says_its_model(lz_str name)
+{
+	return has_prefix(name, "gpt-") || wants_new_limit(name);
+}
+
+/* A deployment may be called anything ("prod-5"): then the name that requests use for it
+ * decides, and what is known of the model behind both, which reasons or does not. */
+static int
+is_of_new_kind(const lz_target *t)
+{
+	if (says_its_model(t->upstream_model))
+		return wants_new_limit(t->upstream_model);
+	if (says_its_model(t->model))
+		return wants_new_limit(t->model);
+	return (t->capabilities & LZ_CAN_REASON) != 0;
+}
+
 static lz_str
 bearer(lz_call *c)
 {
@@ -90,7 +108,7 @@ build(void *self, lz_call *c, lz_http *out)
 	 * members of messages that it does not know. */
 	(void)lz->leave_out(c, lz_strz("extra_content"));
 	(void)lz->leave_out(c, lz_strz("reasoning_content"));
-	if (target != NULL && wants_new_limit(target->upstream_model))
+	if (target != NULL && is_of_new_kind(target))
 		(void)lz->limit_as(c, lz_strz("max_completion_tokens"));
 	if (o->organization.len == 0 && o->project.len == 0)
 		return LZ_OK;

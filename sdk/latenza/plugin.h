@@ -142,9 +142,10 @@ typedef struct lz_reply {
     size_t   header_count;
 } lz_reply;
 
-typedef struct lz_usage {          /* disjoint, except that reasoning is a part of output; unknown is 0 */
+typedef struct lz_usage {          /* disjoint, but for parts: reasoning of output, cache_write_1h of cache_write; unknown is 0 */
     uint32_t size, reserved;
     int64_t  input, cache_read, cache_write, output, reasoning;
+    int64_t  cache_write_1h;       /* the part of cache_write that is kept for an hour, where that costs more */
 } lz_usage;
 
 typedef struct lz_fault {          /* why a provider did not answer */

@@ -39,6 +39,19 @@ def test_azure_has_its_deployments_path_version_and_header(make_gateway, provide
     assert provider.last()["path"] == "/openai/deployments/m%2F1-%C3%A4/embeddings?api-version=2025%20x%26y"
 
 
+@pytest.mark.parametrize("model, upstream, facts, newer", [
+    ("house", "prod-5", {"base_model": "gpt-5"}, True), ("house", "prod-5", {"capabilities": ["reasoning"]}, True),
+    ("gpt-5", "prod-5", {}, True), ("o3-mini", "prod-5", {}, True), ("house", "gpt-5-eu", {}, True),
+    ("house", "prod-4", {"base_model": "gpt-4o"}, False), ("gpt-4o", "prod-4", {}, False), ("gpt-5", "gpt-4.1-eu", {}, False)])
+def test_a_deployment_of_any_name_gets_the_limit_that_its_model_takes(make_gateway, provider, model, upstream, facts, newer):
+    gateway = make_gateway(config={"providers": {"x": behind(provider, preset="azure", models=[
+        {"id": model, "upstream_model": upstream, **PRICES, **facts}])}})
+    status, _, body = gateway.request("POST", "/v1/chat/completions", {
+        "model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 5}, gateway.key())
+    sent = provider.last()["body"]
+    assert status == 200 and (sent.get("max_completion_tokens"), sent.get("max_tokens")) == ((5, None) if newer else (None, 5)), body
+
+
 def test_a_deployment_that_is_not_there_is_not_the_callers_fault(make_gateway, provider):
     provider.script(status=404, times=1, body={"error": {"code": "DeploymentNotFound", "message": "The API deployment does not exist."}})
     facts = [{"id": "same", **PRICES}]

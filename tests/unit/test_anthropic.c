@@ -10,6 +10,10 @@
 
 #define HI "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]"
 
+#define TWO_TOOLS                                                                        \
+	"\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\"}},{\"type\":"    \
+	"\"function\",\"function\":{\"name\":\"g\"}}]"
+
 /* Opens a scene for `model` and builds the request of `body`. */
 static int32_t
 build(struct scene *s, const char *model, const char *body)
@@ -106,6 +110,18 @@ static const struct {
 	    "\"function\":"
 	    "{\"name\":\"f\"},\"cache_control\":{\"type\":\"ephemeral\"}}]",
 	    "tool_choice", "{\"type\":\"auto\",\"disable_parallel_tool_use\":true}", "" },
+	{ "claude-opus-4-5",
+	    TWO_TOOLS ",\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{"
+		      "\"mode\":\"required\",\"tools\":[{\"type\":\"function\","
+		      "\"function\":{\"name\":\"g\"}}]}}",
+	    "tools",
+	    "[{\"name\":\"g\",\"input_schema\":{\"type\":\"object\",\"properties\":{}}}]",
+	    "" },
+	{ "claude-opus-4-5",
+	    TWO_TOOLS ",\"tool_choice\":{\"type\":\"allowed_tools\",\"allowed_tools\":{"
+		      "\"mode\":\"required\",\"tools\":[{\"type\":\"function\","
+		      "\"function\":{\"name\":\"g\"}}]}}",
+	    "tool_choice", "{\"type\":\"any\"}", "" },
 	/* the rest */
 	{ "claude-opus-4-5", "\"max_tokens\":7", "max_tokens", "40000", "" },
 	{ "claude-opus-4-5", "\"stop\":\"END\"", "stop_sequences", "[\"END\"]", "" },
@@ -155,6 +171,56 @@ a_request_says_what_the_table_says(void **state)
 /* The list is as long as a tag of the trace may be, names nothing twice, and only what a
  * header can carry. */
 static void
+a_text_file_goes_in_as_what_it_says(void **state)
+{
+	static const struct {
+		const char *base64, *text;
+	} cases[] = {
+		{ "", "" },
+		{ "YQ==", "a" },
+		{ "YWI=", "ab" },
+		{ "YWJj", "abc" },
+		{ "YWJjZA", "abcd" },
+		{ "w7wgIj4+Pw==", "\xc3\xbc \">>?" },
+	};
+	char body[600];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		const json_t *document;
+		struct scene s;
+		json_t *all;
+
+		(void)snprintf(body, sizeof(body),
+		    "{\"messages\":[{\"role\":\"user\",\"content\":[{\"type\":\"file\","
+		    "\"file\":{\"filename\":\"n.txt\",\"file_data\":"
+		    "\"data:text/plain;charset=utf-8;base64,%s\"}},"
+		    "{\"type\":\"text\",\"text\":\"sum up\"}]}]}",
+		    cases[i].base64);
+		assert_int_equal(build(&s, "claude-opus-4-5", body), LZ_OK);
+		all = json_parse(s.http.body, NULL);
+		document = json_array_get(
+		    json_object_get(
+			json_array_get(json_object_get(all, "messages"), 0), "content"),
+		    0);
+		assert_string_equal(
+		    json_string_value(json_object_get(document, "type")), "document");
+		assert_string_equal(
+		    json_string_value(json_object_get(document, "title")), "n.txt");
+		document = json_object_get(document, "source");
+		assert_string_equal(
+		    json_string_value(json_object_get(document, "type")), "text");
+		assert_string_equal(
+		    json_string_value(json_object_get(document, "media_type")),
+		    "text/plain");
+		assert_string_equal(
+		    json_string_value(json_object_get(document, "data")), cases[i].text);
+		json_decref(all);
+		scene_close(&s);
+	}
+}
+
+static void
 a_list_of_what_is_told_is_bounded(void **state)
 {
 	char body[8000];
@@ -197,6 +263,13 @@ static const struct {
 	{ HI ",\"tools\":[7]", "tools", LZ_UPSTREAM_UNABLE },
 	{ HI ",\"tools\":[{\"function\":{\"name\":\"f\"}}],\"tool_choice\":\"sometimes\"",
 	    "tool_choice", LZ_UPSTREAM_UNABLE },
+	{ HI "," TWO_TOOLS ",\"tool_choice\":{\"type\":\"allowed_tools\","
+	     "\"allowed_tools\":{\"mode\":\"auto\",\"tools\":[{\"type\":\"function\","
+	     "\"function\":{\"name\":\"h\"}}]}}",
+	    "tool_choice", LZ_UPSTREAM_CALLER },
+	{ HI "," TWO_TOOLS ",\"tool_choice\":{\"type\":\"allowed_tools\","
+	     "\"allowed_tools\":{\"mode\":\"maybe\"}}",
+	    "tool_choice", LZ_UPSTREAM_UNABLE },
 	{ HI ",\"reasoning_effort\":\"very\"", "reasoning_effort", LZ_UPSTREAM_CALLER },
 	{ HI ",\"reasoning_effort\":3", "reasoning_effort", LZ_UPSTREAM_CALLER },
 	{ HI ",\"stop\":[5]", "stop", LZ_UPSTREAM_CALLER },
@@ -232,6 +305,13 @@ static const struct {
 	    LZ_UPSTREAM_UNABLE },
 	{ PART("{\"type\":\"file\",\"file\":{\"file_data\":\"data:text/csv;base64,"
 	       "YQ==\"}}"),
+	    "messages", LZ_UPSTREAM_UNABLE },
+	/* no base64; base64 of no UTF-8 */
+	{ PART("{\"type\":\"file\",\"file\":{\"file_data\":\"data:text/plain;base64,"
+	       "Y!==\"}}"),
+	    "messages", LZ_UPSTREAM_UNABLE },
+	{ PART("{\"type\":\"file\",\"file\":{\"file_data\":\"data:text/plain;base64,"
+	       "/w==\"}}"),
 	    "messages", LZ_UPSTREAM_UNABLE },
 };
 
@@ -358,12 +438,15 @@ a_stream_is_whole_only_when_it_said_so(void **state)
 	assert_int_equal(event(&s, "message_delta",
 			     "{\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":{"
 			     "\"input_tokens\":3,\"cache_read_input_tokens\":4,\"cache_"
-			     "creation_input_tokens\":5,\"output_tokens\":6}}"),
+			     "creation_input_tokens\":5,\"cache_creation\":{"
+			     "\"ephemeral_5m_input_tokens\":3,\"ephemeral_1h_input_"
+			     "tokens\":2},\"output_tokens\":6}}"),
 	    LZ_OK);
 	assert_int_equal(json_array_size(s.emitted), 1);
 	assert_int_equal(s.usage.input, 3);
 	assert_int_equal(s.usage.cache_read, 4);
 	assert_int_equal(s.usage.cache_write, 5);
+	assert_int_equal(s.usage.cache_write_1h, 2);
 	assert_int_equal(s.usage.output, 6);
 	assert_int_equal(event(&s, "message_delta",
 			     "{\"delta\":{\"stop_reason\":\"tool_use\"},\"usage\":{"
@@ -528,6 +611,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_request_says_what_the_table_says),
+		cmocka_unit_test(a_text_file_goes_in_as_what_it_says),
 		cmocka_unit_test(a_list_of_what_is_told_is_bounded),
 		cmocka_unit_test(what_cannot_be_served_is_refused_by_name),
 		cmocka_unit_test(options_choose_how_to_think_and_add_a_header),

@@ -245,6 +245,35 @@ the_bound_expects_the_dearest_of_prices_for_a_prompt(void **state)
 	model[0].price_cache_write = 1250000;
 	assert_int_equal(find(), STEP_NEXT);
 	expect_bounds(1000, 100 * 1250 + 1000 * 2000);
+	model[0].price_cache_write_1h = 2000000;
+	assert_int_equal(find(), STEP_NEXT);
+	expect_bounds(1000, 100 * 1250 + 1000 * 2000);
+}
+
+static void
+what_may_be_cached_for_an_hour_is_bounded_so(void **state)
+{
+	static const struct {
+		const char *body;
+		int64_t input;
+	} cases[] = {
+		{ "{\"messages\":[]}", 1250 },
+		{ "{\"cache_control\":{\"ttl\":\"1h\"}}", 2000 },
+		{ "{\"c\\u0061che_control\":{}}", 2000 },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		set_scene();
+		model[0].price_cache_write = 1250000;
+		model[0].price_cache_write_1h = 2000000;
+		buf_init(&r->body, 100);
+		buf_add_z(&r->body, cases[i].body);
+		assert_int_equal(find(), STEP_NEXT);
+		expect_bounds(1000, 100 * cases[i].input + 1000 * 2000);
+		buf_free(&r->body);
+		r->may_cache_1h = false;
+	}
 }
 
 /* For any money that is left: the bound fits, and one token more would not. */
@@ -311,7 +340,7 @@ huge_numbers_do_not_wrap(void **state)
 static void
 the_bound_is_at_the_dearest_tier_that_the_prompt_can_reach(void **state)
 {
-	static const struct price_tier tier = { 50, 3000000, 4000000, -1, -1 };
+	static const struct price_tier tier = { 50, 3000000, 4000000, -1, -1, -1 };
 
 	(void)state;
 	set_scene();
@@ -504,6 +533,7 @@ main(void)
 		cmocka_unit_test(
 		    the_filter_that_emptied_the_list_is_the_one_that_is_told),
 		cmocka_unit_test(the_output_bound_is_the_least_that_somebody_said),
+		cmocka_unit_test(what_may_be_cached_for_an_hour_is_bounded_so),
 		cmocka_unit_test(the_bound_expects_the_dearest_of_prices_for_a_prompt),
 		cmocka_unit_test(
 		    the_bound_is_at_the_dearest_tier_that_the_prompt_can_reach),

@@ -109,9 +109,43 @@ unknown_cache_prices_count_as_the_inputs(void **state)
 }
 
 static void
+writes_of_an_hour_and_of_minutes_have_one_price_between_theirs(void **state)
+{
+	static const struct {
+		int64_t writes, of_an_hour, price;
+	} cases[] = {
+		{ 100, 0, 1250 },
+		{ 100, 100, 2000 },
+		{ 100, 50, 1625 },
+		{ 3, 1, 1500 },
+		{ 7, 1, 1358 }, /* 1357.1...: up */
+		{ 0, 0, 1250 },
+		{ 5, 6, 1250 },
+		{ 5, -1, 1250 },
+		{ INT64_MAX, INT64_MAX, 2000 },
+	};
+	struct price p;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		p = (struct price){
+			.input = 1000, .cache_write = 1250, .cache_write_1h = 2000
+		};
+		cost_average_writes(&p, cases[i].writes, cases[i].of_an_hour);
+		assert_int_equal(p.cache_write, cases[i].price);
+	}
+	p = (struct price){ .input = 1000, .cache_write = -1, .cache_write_1h = 2000 };
+	cost_average_writes(&p, 2, 1);
+	assert_int_equal(p.cache_write, 1500);
+	p = (struct price){ .input = 1000, .cache_write = 1250, .cache_write_1h = -1 };
+	cost_average_writes(&p, 2, 1);
+	assert_int_equal(p.cache_write, 1250);
+}
+
+static void
 tokens_below_zero_cost_nothing_and_take_nothing_off(void **state)
 {
-	struct price p = { 1000, 1000, 1000, 1000, 1000000000 };
+	struct price p = { 1000, 1000, 1000, 1000, 1000, 1000000000 };
 	struct record_usage u = {
 		.input = -5, .cache_read = INT64_MIN, .cache_write = -1, .output = 1000
 	};
@@ -123,7 +157,8 @@ tokens_below_zero_cost_nothing_and_take_nothing_off(void **state)
 static void
 what_does_not_fit_is_the_largest_number(void **state)
 {
-	struct price p = { INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX };
+	struct price p = { INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX,
+		INT64_MAX };
 	struct record_usage u = { INT64_MAX, INT64_MAX, INT64_MAX, INT64_MAX, 0 };
 
 	(void)state;
@@ -188,8 +223,8 @@ static void
 a_long_prompt_is_at_its_tiers_prices(void **state)
 {
 	static const struct price_tier tiers[] = { { 200000, 6000000, 22500000, 600000,
-						       -1 },
-		{ 500000, 1000000, 30000000, 100000, 9000000 } };
+						       -1, -1 },
+		{ 500000, 1000000, 30000000, 100000, 9000000, -1 } };
 	struct config c = { .fx_nano_eur_per_usd = 1000000000 };
 	struct provider paid = { .is_free = false }, gratis = { .is_free = true };
 	struct model_facts m = { .price_input = 3000000,
@@ -239,6 +274,8 @@ main(void)
 		cmocka_unit_test(every_case_of_the_corpus_costs_what_exact_decimals_say),
 		cmocka_unit_test(four_buckets_are_added_before_the_one_rounding),
 		cmocka_unit_test(unknown_cache_prices_count_as_the_inputs),
+		cmocka_unit_test(
+		    writes_of_an_hour_and_of_minutes_have_one_price_between_theirs),
 		cmocka_unit_test(tokens_below_zero_cost_nothing_and_take_nothing_off),
 		cmocka_unit_test(what_does_not_fit_is_the_largest_number),
 		cmocka_unit_test(about_four_bytes_make_a_token),

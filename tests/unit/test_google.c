@@ -620,13 +620,13 @@ usage_falls_into_disjoint_parts(void **state)
 	} used[] = {
 		{ USED("\"promptTokenCount\":10,\"candidatesTokenCount\":5,"
 		       "\"totalTokenCount\":15"),
-		    { 1, 0, 10, 0, 0, 5, 0 } },
+		    { 1, 0, 10, 0, 0, 5, 0, 0 } },
 		{ USED("\"promptTokenCount\":10,\"cachedContentTokenCount\":4,"
 		       "\"toolUsePromptTokenCount\":3,\"candidatesTokenCount\":5,"
 		       "\"thoughtsTokenCount\":7,\"totalTokenCount\":25"),
-		    { 1, 0, 9, 4, 0, 12, 7 } },
+		    { 1, 0, 9, 4, 0, 12, 7, 0 } },
 		{ USED("\"promptTokenCount\":10,\"totalTokenCount\":15"),
-		    { 1, 0, 10, 0, 0, 5, 0 } },
+		    { 1, 0, 10, 0, 0, 5, 0, 0 } },
 		{ USED("\"promptTokenCount\":10"), { 0 } },
 		{ USED("\"trafficType\":\"x\""), { 0 } },
 	};

@@ -615,6 +615,27 @@ what_the_provider_counted_is_charged(void **state)
 }
 
 static void
+what_is_cached_for_an_hour_is_charged_at_its_own_price(void **state)
+{
+	struct attempt *a = sent();
+
+	(void)state;
+	model.price_cache_write = 1250000;
+	model.price_cache_write_1h = 2000000;
+	a->has_usage = true;
+	a->usage = (struct record_usage){ 60, 0, 10, 0, 0 };
+	a->cache_write_1h = 4;
+	assert_charged(a, CHARGE_ACTUAL, 60000 + 6 * 1250 + 4 * 2000);
+	/* The charge is its tokens at the prices that it names. */
+	assert_int_equal(last_record().settle.price_cache_write, 1550000);
+	a = sent();
+	a->has_usage = true;
+	a->usage = (struct record_usage){ 60, 0, 10, 0, 0 };
+	a->cache_write_1h = 11; /* more than there are: then all of them */
+	assert_charged(a, CHARGE_ACTUAL, 60000 + 10 * 2000);
+}
+
+static void
 usage_of_zero_is_a_value(void **state)
 {
 	struct attempt *a = sent();
@@ -766,7 +787,8 @@ a_missing_price_is_unknown_and_never_zero(void **state)
 static void
 a_long_prompt_is_charged_at_its_tier(void **state)
 {
-	static const struct price_tier tier = { 100, 4000000, 9000000, 1000000, 5000000 };
+	static const struct price_tier tier = { 100, 4000000, 9000000, 1000000, 5000000,
+		-1 };
 	struct attempt *a;
 	struct record_settle s;
 	int64_t input = model.price_input;
@@ -977,6 +999,7 @@ main(void)
 		TEST(a_top_up_is_written_and_given_back_if_it_cannot_be),
 		TEST(the_budget_with_least_left_is_shown),
 		TEST(what_the_provider_counted_is_charged),
+		TEST(what_is_cached_for_an_hour_is_charged_at_its_own_price),
 		TEST(usage_of_zero_is_a_value),
 		TEST(fewer_tokens_than_any_text_has_are_not_believed),
 		TEST(without_usage_what_was_delivered_is_estimated),
