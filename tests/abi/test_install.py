@@ -50,7 +50,8 @@ def compile_plugin(installed, tmp_path):
 
 
 def test_program_plugins_header_and_pc_file_are_in_place(installed):
-    for path in ("bin/latenza", "include/latenza/plugin.h", "lib/pkgconfig/latenza.pc", "lib/latenza/plugins/echo.so"):
+    for path in ("bin/latenza", "include/latenza/plugin.h", "include/latenza/testhost.h", "lib/pkgconfig/latenza.pc",
+                 "lib/pkgconfig/latenza-testhost.pc", "lib/liblatenza-testhost.so", "lib/latenza/plugins/echo.so"):
         assert (installed / path).is_file(), path
     assert {p.suffix for p in (installed / "lib/latenza/plugins").iterdir()} == {".so"}
 

@@ -7,7 +7,7 @@ cd "${srcdir:-.}"
 
 find core -name '*.[ch]' ! -name models_data.c -exec awk '
 BEGIN {
-	n = split("base 1 net 2 store 2 config 3 request 4 plugin 5 lua 5 trace 6 key 7 policy 7 " \
+	n = split("base 1 net 2 store 2 config 3 request 4 plugin 5 lua 5 trial 6 trace 6 key 7 policy 7 " \
 	    "call 7 gateway 8 admin 9 cli 10 main.c 11", word, " ")
 	for (i = 1; i < n; i += 2)
 		floor[word[i]] = word[i + 1]
@@ -15,7 +15,7 @@ BEGIN {
 	only["event2/"] = "net"
 	only["curl/"] = "net"
 	only["sqlite3.h"] = "store"
-	only["dlfcn.h"] = "plugin"
+	only["dlfcn.h"] = "plugin trial"
 	only["yaml.h"] = "config"
 	only["utf8proc.h"] = "base/fold_char.c"
 	only["openssl/"] = "base/crypto.c net/tls.c"

@@ -1,0 +1,187 @@
+/* region.c - memory of a call that cannot be read once the call is over.
+ *
+ * What a plugin was shown lives in pages of its own. They become unreadable when the call
+ * ends and stay mapped for a while, so that their addresses are not given to others: a
+ * pointer that was kept ends the test where it is used, with a sentence.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "trial/inside.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+enum {
+	CHUNK_BYTES = 64 << 10,
+	RETIRED = 512, /* chunks that stay unreadable */
+	ALIGN = 16,
+	NO_NUL = 0xa5 /* what stands behind a text */
+};
+
+struct chunk {
+	struct chunk *next;
+	char *pages;
+	size_t len, used;
+};
+
+/* Ring of what is over. */
+static struct {
+	char *pages;
+	size_t len;
+} retired[RETIRED];
+static size_t retired_next;
+
+static size_t
+page_bytes(void)
+{
+	static size_t bytes;
+
+	if (bytes == 0)
+		bytes = (size_t)sysconf(_SC_PAGESIZE);
+	return bytes;
+}
+
+/* At least n bytes of whole pages; guarded: the page behind them cannot be read. */
+static struct chunk *
+chunk_new(struct region *g, size_t n, bool is_guarded)
+{
+	size_t page = page_bytes(), len = (n + page - 1) / page * page;
+	struct chunk *k = mem_zalloc(sizeof(*k));
+
+	if (k == NULL)
+		return NULL;
+	k->len = len + (is_guarded ? page : 0);
+	k->pages = mmap(
+	    NULL, k->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (k->pages == MAP_FAILED) {
+		mem_free(k);
+		return NULL;
+	}
+	if (is_guarded)
+		(void)mprotect(k->pages + len, page, PROT_NONE);
+	k->next = g->chunk;
+	g->chunk = k;
+	return k;
+}
+
+void *
+trial_region_alloc(struct region *g, size_t n)
+{
+	size_t need = (n + ALIGN - 1) / ALIGN * ALIGN;
+	struct chunk *k = g->chunk;
+	void *p;
+
+	if (n > VISIT_MEMORY_BYTES || g->used + need > VISIT_MEMORY_BYTES)
+		return NULL;
+	if (k == NULL || k->len - k->used < need)
+		k = chunk_new(g, need > CHUNK_BYTES ? need : CHUNK_BYTES, false);
+	if (k == NULL)
+		return NULL;
+	p = k->pages + k->used;
+	k->used += need;
+	g->used += need;
+	return p;
+}
+
+lz_str
+trial_region_show(struct region *g, lz_str s)
+{
+	struct chunk *k;
+	char *end;
+
+	if (s.len == 0)
+		return s.ptr == NULL ? s : trial_region_copy(g, s);
+	k = chunk_new(g, s.len, true);
+	if (k == NULL)
+		abort();
+	k->used = k->len;
+	end = k->pages + k->len - page_bytes();
+	memcpy(end - s.len, s.ptr, s.len);
+	return lz_strn(end - s.len, s.len);
+}
+
+lz_str
+trial_region_copy(struct region *g, lz_str s)
+{
+	char *p;
+
+	if (s.ptr == NULL)
+		return s;
+	p = trial_region_alloc(g, s.len + 1);
+	if (p == NULL)
+		abort();
+	if (s.len > 0)
+		memcpy(p, s.ptr, s.len);
+	p[s.len] = (char)NO_NUL;
+	return lz_strn(p, s.len);
+}
+
+static void
+retire(char *pages, size_t len)
+{
+	if (retired[retired_next].pages != NULL)
+		(void)munmap(retired[retired_next].pages, retired[retired_next].len);
+	retired[retired_next].pages = pages;
+	retired[retired_next].len = len;
+	retired_next = (retired_next + 1) % RETIRED;
+	/* The pages go back to the system; only their addresses stay taken. */
+	(void)madvise(pages, len, MADV_DONTNEED);
+	(void)mprotect(pages, len, PROT_NONE);
+}
+
+void
+trial_region_retire(struct region *g)
+{
+	struct chunk *k = g->chunk, *next;
+
+	for (; k != NULL; k = next) {
+		next = k->next;
+		retire(k->pages, k->len);
+		mem_free(k);
+	}
+	*g = (struct region){ 0 };
+}
+
+/* ---- telling what was touched ---- */
+
+static struct sigaction before;
+
+static bool
+is_retired(const char *p)
+{
+	for (size_t i = 0; i < RETIRED; i++)
+		if (retired[i].pages != NULL && p >= retired[i].pages &&
+		    p < retired[i].pages + retired[i].len)
+			return true;
+	return false;
+}
+
+static void
+on_fault(int signal, siginfo_t *info, void *context)
+{
+	static const char sentence[] =
+	    "testhost: memory of a call that is over was used: what the host shows and "
+	    "alloc() end with the call, keep() with the request\n";
+
+	(void)context;
+	if (is_retired(info->si_addr))
+		(void)!write(STDERR_FILENO, sentence, sizeof(sentence) - 1);
+	/* The access is made again, and meets whoever was there before. */
+	(void)sigaction(signal, &before, NULL);
+}
+
+void
+trial_region_watch(void)
+{
+	struct sigaction now, mine = { .sa_sigaction = on_fault, .sa_flags = SA_SIGINFO };
+
+	if (sigaction(SIGSEGV, NULL, &now) != 0 || now.sa_sigaction == on_fault)
+		return;
+	before = now;
+	(void)sigemptyset(&mine.sa_mask);
+	(void)sigaction(SIGSEGV, &mine, NULL);
+}
