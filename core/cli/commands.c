@@ -33,7 +33,7 @@ static const struct cli_option init_options[] = {
 	{ "from", 0, OPTION_TEXT, "GATEWAY",
 	    "convert FILE, a configuration of litellm or portkey" },
 	{ "keys", 0, OPTION_TEXT, "FILE",
-	    "with --from: that gateway's export of virtual keys" },
+	    "with --from: that gateway's export of virtual keys (and of teams)" },
 	END,
 };
 static const struct cli_option check_options[] = {

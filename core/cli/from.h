@@ -41,7 +41,8 @@ struct from {
 	const json_t *root; /* its tree */
 	struct yaml_source *source;
 	json_t *said[FROM_KINDS]; /* sentences, in the order of the file */
-	json_t *providers, *models, *keys, *routing, *limits, *log, *retention;
+	json_t *providers, *models, *organizations, *keys, *routing, *limits, *log,
+	    *retention;
 	json_t *variables; /* names of the environment's that are in use */
 	json_t *
 	    literals; /* a secret that was written out: the variable that stands for it */
@@ -67,6 +68,7 @@ struct from_vendor {
 	const char *key_variable, *url_variable; /* what the other gateway reads; NULL */
 	const char
 	    *suffix; /* what an address of the source lacks: "/v1"; NULL: nothing */
+	const char *instead; /* of nobody's: its address for OpenAI's dialect; NULL */
 	bool needs_url;
 };
 

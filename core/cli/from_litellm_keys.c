@@ -1,10 +1,6 @@
 /* from_litellm_keys.c - virtual keys of LiteLLM, as the rows of its table of verification
  * tokens say: known by the SHA-256 of their secret, which is what that table holds.
  *
- * Money there is in USD and periods are any length; here it is EUR per calendar day, week
- * or month. Whatever cannot be the same becomes the narrower, and is said: a conversion
- * never lets a key spend more.
- *
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
@@ -21,32 +17,10 @@
 #include "config/options.h"
 
 enum {
-	COUNT_MAX = 1000000000,
-	ALLOW_MAX = 1000,
 	METADATA_BYTES = 512,
 	METADATA_NAME_BYTES = 64,
-	NAME_BYTES = 200,
-	SEEN_DAYS_A_MONTH = 31
+	NAME_BYTES = 200
 };
-
-extern const char models_json[];
-extern const size_t models_json_len;
-
-bool
-litellm_is_catalogued(const char *id)
-{
-	json_t *all = json_parse(lz_strn(models_json, models_json_len), NULL);
-	const json_t *row;
-	bool is_there = false;
-	size_t i;
-
-	json_array_foreach(json_object_get(all, "models"), i, row)
-	{
-		is_there = is_there || str_is(json_get_str(row, "id"), id);
-	}
-	json_decref(all);
-	return is_there;
-}
 
 static const struct from_member members[] = {
 	{ "token", NULL },
@@ -65,6 +39,7 @@ static const struct from_member members[] = {
 	{ "metadata", NULL },
 	{ "user_id", NULL },
 	{ "team_id", NULL },
+	{ "team_alias", NULL },
 	{ "organization_id", NULL },
 	{ "project_id", NULL },
 	{ "agent_id", NULL },
@@ -100,19 +75,12 @@ static const struct from_member members[] = {
 	{ NULL, NULL },
 };
 
-struct row {
-	struct from *f;
-	const json_t *object;
-	char where[FROM_WHERE];
-	json_t *key;
-};
-
 /* ---- who it is ---- */
 
 /* The hash as the table holds it, or of a token that was exported as it is. false: said.
  */
 static bool
-set_secret(struct row *r)
+set_secret(struct litellm_row *r)
 {
 	const char *token = from_text(r->f, r->object, "token", r->where);
 	char hex[2 * CRYPTO_HASH_BYTES + 1];
@@ -133,7 +101,7 @@ set_secret(struct row *r)
 		return false;
 	}
 	crypto_hex(hash, sizeof(hash), hex);
-	(void)json_object_set_new(r->key, "secret_sha256", json_string(hex));
+	(void)json_object_set_new(r->out, "secret_sha256", json_string(hex));
 	return true;
 }
 
@@ -157,9 +125,9 @@ has_hash(const json_t *key, lz_str hex)
 }
 
 static bool
-is_there_already(const struct row *r)
+is_there_already(const struct litellm_row *r)
 {
-	lz_str mine = json_get_str(r->key, "secret_sha256");
+	lz_str mine = json_get_str(r->out, "secret_sha256");
 	const char *id;
 	json_t *other;
 
@@ -172,9 +140,9 @@ is_there_already(const struct row *r)
 }
 
 static void
-choose_id(const struct row *r, const char *name, char out[FROM_NAME + 16])
+choose_id(const struct litellm_row *r, const char *name, char out[FROM_NAME + 16])
 {
-	lz_str hex = json_get_str(r->key, "secret_sha256");
+	lz_str hex = json_get_str(r->out, "secret_sha256");
 	char stem[FROM_NAME];
 
 	if (name != NULL)
@@ -186,138 +154,11 @@ choose_id(const struct row *r, const char *name, char out[FROM_NAME + 16])
 		(void)snprintf(out, FROM_NAME + 16, "%s-%u", stem, i);
 }
 
-/* ---- money ---- */
-
-struct period {
-	const char *name; /* day, week, month */
-	double share;     /* of the amount */
-	bool is_same;
-};
-
-/* "30d", "1mo": days. 0: none, below 0: unreadable. */
-static double
-days_of(const char *text)
-{
-	static const struct {
-		const char *unit;
-		double days;
-	} units[] = { { "s", 1.0 / 86400 }, { "m", 1.0 / 1440 }, { "h", 1.0 / 24 },
-		{ "d", 1 }, { "w", 7 }, { "mo", 30 } };
-	static const struct {
-		const char *word;
-		double days;
-	} words[] = { { "daily", 1 }, { "weekly", 7 }, { "monthly", 30 } };
-	char *end = NULL;
-	double n = strtod(text, &end);
-
-	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++) {
-		if (strcmp(text, words[i].word) == 0)
-			return words[i].days;
-	}
-	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-		if (end != text && strcmp(end, units[i].unit) == 0 && n > 0)
-			return n * units[i].days;
-	}
-	return -1;
-}
-
-static bool
-is_about(double a, double b)
-{
-	return fabs(a - b) < 1e-6;
-}
-
-/* The shortest calendar period that is not shorter; a share of what lasts longer. */
-static struct period
-period_of(double days)
-{
-	if (days <= 1)
-		return (struct period){ "day", 1, is_about(days, 1) };
-	if (days <= 7)
-		return (struct period){ "week", 1, is_about(days, 7) };
-	if (days <= SEEN_DAYS_A_MONTH)
-		return (struct period){ "month", 1, days >= 28 };
-	return (struct period){ "month", 30 / days, false };
-}
-
-/* Down to a cent, or to what is left below one. */
-static double
-eur_of(double usd)
-{
-	double eur = usd * FROM_EUR_PER_USD, cents = floor(eur * 100 + 1e-9) / 100;
-
-	return cents > 0 ? cents : floor(eur * 1e6 + 1e-9) / 1e6;
-}
-
-static void
-set_money(struct row *r, const struct period *p, double usd, double soft_usd)
-{
-	double eur = fmin(eur_of(usd * p->share), COUNT_MAX);
-	int pct = soft_usd > 0 && usd > 0 ? (int)(100 * soft_usd / usd) : 0;
-	json_t *budget = json_pack("{s:s, s:f}", "period", p->name, "eur", eur);
-
-	if (pct >= 1 && pct <= 100)
-		(void)json_object_set_new(budget, "alert_pct", json_pack("[i]", pct));
-	if (strcmp(p->name, "month") != 0) {
-		(void)json_object_set_new(r->key, "budgets", json_pack("[o]", budget));
-		return;
-	}
-	(void)json_object_set_new(r->key, "budget_monthly_eur", json_real(eur));
-	if (pct >= 1 && pct <= 100)
-		(void)json_object_set_new(r->key, "budget_alert_pct", json_integer(pct));
-	json_decref(budget);
-}
-
-static void
-set_budget(struct row *r)
-{
-	const char *text = from_text(r->f, r->object, "budget_duration", r->where);
-	double usd, soft = 0, spent = 0, days;
-	struct period p;
-
-	(void)from_number(r->f, r->object, "soft_budget", r->where, 0, &soft);
-	if (!from_number(r->f, r->object, "max_budget", r->where, 0, &usd))
-		return;
-	if (text == NULL) {
-		(void)from_number(r->f, r->object, "spend", r->where, 0, &spent);
-		p = (struct period){ "month", 1, false };
-		set_money(r, &p, fmax(usd - spent, 0), 0);
-		from_say(r->f, FROM_NO_TWIN, r->object, "max_budget", r->where,
-		    "is for the key's whole life there; here what is left of it is a "
-		    "month's budget: disable the key when it is spent, or write what a "
-		    "month may cost");
-		return;
-	}
-	days = days_of(text);
-	if (days <= 0) {
-		from_say(r->f, FROM_ERROR, r->object, "budget_duration", r->where,
-		    "\"%s\" is not a time such as 30d, 24h or 1mo", text);
-		return;
-	}
-	p = period_of(days);
-	set_money(r, &p, usd, soft);
-	if (!p.is_same)
-		from_say(r->f, FROM_NO_TWIN, r->object, "budget_duration", r->where,
-		    "%s is not a calendar day, week or month; the budget is for a %s, "
-		    "and not larger than it was",
-		    text, p.name);
-}
-
-/* ---- limits ---- */
-
-static void
-set_count(struct row *r, const char *theirs, const char *ours)
-{
-	double n;
-
-	if (from_number(r->f, r->object, theirs, r->where, 0, &n))
-		(void)json_object_set_new(
-		    r->key, ours, json_integer((json_int_t)fmin(n, COUNT_MAX)));
-}
+/* ---- until when ---- */
 
 /* "2027-03-01 12:00:00.25+00:00" -> "2027-03-01T12:00:00Z". */
 static void
-set_expiry(struct row *r)
+set_expiry(struct litellm_row *r)
 {
 	const char *text = from_text(r->f, r->object, "expires", r->where);
 	char out[40];
@@ -340,104 +181,16 @@ set_expiry(struct row *r)
 		(void)snprintf(out + n, sizeof(out) - n, "%.10s", text);
 	}
 	if (options_date(lz_strz(out), &ignored))
-		(void)json_object_set_new(r->key, "expires_at", json_string(out));
+		(void)json_object_set_new(r->out, "expires_at", json_string(out));
 	else
 		from_say(r->f, FROM_ERROR, r->object, "expires", r->where,
 		    "is not a date and time in UTC");
 }
 
-/* ---- models ---- */
-
-/* What an entry of `models` allows, into out. false: everything. */
-static bool
-add_allowed(struct row *r, const char *name, json_t *out)
-{
-	const json_t *group = json_object_get(r->f->access, name), *one;
-	const char *star = strchr(name, '*');
-	size_t i;
-
-	if (strcmp(name, "*") == 0 || strcmp(name, "all-proxy-models") == 0)
-		return false;
-	if (strcmp(name, "no-default-models") == 0)
-		return true;
-	if (strcmp(name, "all-team-models") == 0)
-		from_say(r->f, FROM_NO_TWIN, r->object, "models", r->where,
-		    "all-team-models: the team's models are not in the export, so this "
-		    "allows nothing; list them in model_allowlist");
-	else if (star != NULL && star[1] != '\0')
-		from_say(r->f, FROM_NO_TWIN, r->object, "models", r->where,
-		    "\"%s\" was left out: a * may only stand at the end; list the models",
-		    name);
-	else if (group == NULL)
-		(void)json_array_append_new(out, json_string(name));
-	json_array_foreach(group, i, one)(void)
-	    json_array_append(out, (json_t *)(uintptr_t)one);
-	return true;
-}
-
-/* A name with a star at its end is what is asked for; what serves it is known by the
- * model's own name. */
-static void
-note_wildcard(struct row *r, const json_t *allowed)
-{
-	const json_t *one;
-	size_t i;
-
-	json_array_foreach(allowed, i, one)
-	{
-		const char *name = json_string_value(one);
-
-		if (strchr(name, '/') != NULL &&
-		    json_object_get(r->f->models, name) == NULL)
-			from_say(r->f, FROM_NO_TWIN, r->object, "models", r->where,
-			    "\"%s\" is held against the model's own name, too; add the "
-			    "names of those that the catalogue knows to model_allowlist",
-			    name);
-	}
-}
-
-static bool
-is_model(const char *name)
-{
-	if (name == NULL || *name == '\0' || strlen(name) > NAME_BYTES)
-		return false;
-	for (; *name != '\0'; name++) {
-		if ((unsigned char)*name < ' ' || *name == 0x7f)
-			return false;
-	}
-	return true;
-}
-
-static void
-set_models(struct row *r)
-{
-	const json_t *list = from_list(r->f, r->object, "models", r->where), *one;
-	json_t *allowed = json_array();
-	bool is_narrow = json_array_size(list) > 0;
-	size_t i;
-
-	json_array_foreach(list, i, one)
-	{
-		if (!is_model(json_string_value(one)))
-			from_say(r->f, FROM_ERROR, r->object, "models", r->where,
-			    "entry %zu is not a name", i);
-		else if (!add_allowed(r, json_string_value(one), allowed))
-			is_narrow = false;
-	}
-	if (json_array_size(allowed) > ALLOW_MAX)
-		from_say(r->f, FROM_ERROR, r->object, "models", r->where,
-		    "lists more than %d models", ALLOW_MAX);
-	if (is_narrow) {
-		note_wildcard(r, allowed);
-		(void)json_object_set(r->key, "model_allowlist", allowed);
-	}
-	json_decref(allowed);
-}
-
 /* ---- whose it is ---- */
 
 static void
-add_metadata(struct row *r, json_t *out, const char *name, const json_t *value)
+add_metadata(struct litellm_row *r, json_t *out, const char *name, const json_t *value)
 {
 	const char *text = json_string_value(value);
 
@@ -455,10 +208,10 @@ add_metadata(struct row *r, json_t *out, const char *name, const json_t *value)
 }
 
 static void
-set_metadata(struct row *r)
+set_metadata(struct litellm_row *r)
 {
-	static const char *const owners[] = { "user_id", "team_id", "organization_id",
-		"project_id", "agent_id", NULL };
+	static const char *const owners[] = { "user_id", "organization_id", "project_id",
+		"agent_id", NULL };
 	const json_t *given = from_map(r->f, r->object, "metadata", r->where);
 	json_t *out = json_object(), *value;
 	const char *name;
@@ -470,18 +223,53 @@ set_metadata(struct row *r)
 	for (size_t i = 0; owners[i] != NULL; i++)
 		add_metadata(r, out, owners[i], json_object_get(r->object, owners[i]));
 	if (json_object_size(out) > 0)
-		(void)json_object_set(r->key, "metadata", out);
+		(void)json_object_set(r->out, "metadata", out);
 	json_decref(out);
-	if (!from_is_empty(json_object_get(r->object, "team_id")))
-		from_say(r->f, FROM_NO_TWIN, r->object, "team_id", r->where,
-		    "the team's own models, limits and budget are not in the export and "
-		    "do not hold for this key; write them to the key");
 }
 
 /* ---- one row, all of them ---- */
 
+/* There both bind, here the nearer one: the smaller of the two. */
 static void
-convert_row(struct row *r)
+keep_teams_counts(struct litellm_row *r, const json_t *team)
+{
+	static const char *const counts[] = { "rate_limit", "tokens_per_minute",
+		"max_in_flight", NULL };
+	const json_t *organization =
+	    json_object_get(r->f->organizations, json_get_str(team, "organization").ptr);
+
+	for (size_t i = 0; counts[i] != NULL; i++) {
+		json_t *teams = json_object_get(organization, counts[i]);
+		const json_t *mine = json_object_get(r->out, counts[i]);
+
+		if (teams != NULL && mine != NULL &&
+		    json_integer_value(mine) > json_integer_value(teams))
+			(void)json_object_set(r->out, counts[i], teams);
+	}
+}
+
+/* false: it is blocked, which was said. */
+static bool
+set_team(struct litellm_row *r, json_t *teams)
+{
+	const json_t *team = litellm_team_of(r, teams);
+
+	if (team == NULL)
+		return true;
+	if (json_is_true(json_object_get(team, "is_blocked"))) {
+		from_say(r->f, FROM_REMARK, r->object, "team_id", r->where,
+		    "the key's team is blocked, and the key was left out: it is refused "
+		    "here, too");
+		return false;
+	}
+	r->has_team = json_is_true(json_object_get(team, "is_known"));
+	(void)json_object_set(
+	    r->out, "organization", json_object_get(team, "organization"));
+	return true;
+}
+
+static void
+convert_row(struct litellm_row *r, json_t *teams)
 {
 	const char *alias = from_text(r->f, r->object, "key_alias", r->where);
 	const char *name = from_text(r->f, r->object, "key_name", r->where);
@@ -499,57 +287,82 @@ convert_row(struct row *r)
 		    "is there already; the second was left out");
 		return;
 	}
+	if (!set_team(r, teams))
+		return;
 	choose_id(r, alias, id);
 	alias = alias != NULL ? alias : name;
 	if (alias != NULL && *alias != '\0')
-		(void)json_object_set_new(r->key, "name",
+		(void)json_object_set_new(r->out, "name",
 		    json_string(out_safe(alias, NAME_BYTES / 2, shown, sizeof(shown))));
-	set_count(r, "rpm_limit", "rate_limit");
-	set_count(r, "tpm_limit", "tokens_per_minute");
-	set_count(r, "max_parallel_requests", "max_in_flight");
-	set_budget(r);
-	set_models(r);
+	litellm_count(r, "rpm_limit", "rate_limit");
+	litellm_count(r, "tpm_limit", "tokens_per_minute");
+	litellm_count(r, "max_parallel_requests", "max_in_flight");
+	keep_teams_counts(r, litellm_team_of(r, teams));
+	litellm_budget(r);
+	litellm_models(r);
 	set_expiry(r);
 	set_metadata(r);
 	from_members(r->f, r->object, r->where, members);
-	(void)json_object_set(r->f->keys, id, r->key);
+	(void)json_object_set(r->f->keys, id, r->out);
+}
+
+static void
+convert_rows(struct from *f, const json_t *list, const char *title, json_t *teams)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		struct litellm_row r = { .f = f,
+			.object = json_array_get(list, i),
+			.what = "key",
+			.out = json_object() };
+
+		(void)snprintf(r.where, sizeof(r.where), "%s[%zu]", title, i);
+		if (!json_is_object(r.object))
+			from_say(f, FROM_ERROR, list, NULL, r.where,
+			    "is not a map; a row has token, models, max_budget, ...");
+		else if (!litellm_is_team(r.object))
+			convert_row(&r, teams);
+		json_decref(r.out);
+	}
+}
+
+/* The API's list of teams has each one's keys with it. */
+static void
+convert_teams_rows(struct from *f, const json_t *list, json_t *teams)
+{
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		char title[FROM_NAME];
+
+		(void)snprintf(title, sizeof(title), "teams[%zu].keys", i);
+		convert_rows(
+		    f, json_object_get(json_array_get(list, i), "keys"), title, teams);
+	}
 }
 
 void
 from_litellm_keys(struct from *f)
 {
-	const json_t *list =
-	    json_is_object(f->root) ? json_object_get(f->root, "keys") : f->root;
-	struct row r = { .f = f };
+	bool is_map = json_is_object(f->root);
+	bool is_row = is_map && json_object_get(f->root, "token") != NULL;
+	json_t *teams = json_object();
+	const json_t *list = is_map ? json_object_get(f->root, "keys") : f->root;
+	const json_t *of_teams = is_map ? json_object_get(f->root, "teams") : NULL;
+	json_t *one = is_row ? json_pack("[O]", f->root) : NULL;
 
-	if (json_is_object(f->root) && json_object_get(f->root, "token") != NULL) {
-		r.object = f->root;
-		(void)snprintf(r.where, sizeof(r.where), "key");
-		r.key = json_object();
-		convert_row(&r);
-		json_decref(r.key);
-		return;
-	}
-	if (!json_is_array(list)) {
+	if (is_row)
+		list = one;
+	if (!json_is_array(list) && !json_is_array(of_teams))
 		from_say(f, FROM_ERROR, f->root, NULL, "",
-		    "holds no keys; it must be rows of LiteLLM_VerificationToken: a "
-		    "list, a map with keys, or one row per line");
-		return;
-	}
-	for (size_t i = 0; i < json_array_size(list); i++) {
-		r.object = json_array_get(list, i);
-		(void)snprintf(r.where, sizeof(r.where), "keys[%zu]", i);
-		r.key = json_object();
-		if (json_is_object(r.object))
-			convert_row(&r);
-		else
-			from_say(f, FROM_ERROR, list, NULL, r.where,
-			    "is not a map; a row has token, models, max_budget, ...");
-		json_decref(r.key);
-	}
+		    "holds no keys; it must be rows of LiteLLM_VerificationToken, and of "
+		    "LiteLLM_TeamTable: a list, a map with keys and teams, or one row "
+		    "per line");
+	litellm_teams(f, teams);
+	convert_rows(f, list, "keys", teams);
+	convert_teams_rows(f, of_teams, teams);
 	if (json_object_size(f->keys) > 0)
 		from_say(f, FROM_REMARK, f->root, NULL, "",
 		    "what keys have spent there is not carried over, and USD became EUR "
 		    "at %g",
 		    FROM_EUR_PER_USD);
+	json_decref(one);
+	json_decref(teams);
 }

@@ -218,6 +218,14 @@ read_fallbacks(struct settings *s)
 		read_fallback_list(s, before, is_routers ? s->router : s->module,
 		    members[i], is_routers ? "router_settings" : "litellm_settings",
 		    seen);
+		if (i == 1 && json_array_size(json_object_get(
+				  is_routers ? s->router : s->module, members[i])) > 0)
+			from_say(s->f, FROM_REMARK, is_routers ? s->router : s->module,
+			    members[i],
+			    is_routers ? "router_settings" : "litellm_settings",
+			    "stand behind the others, as fallbacks do: a prompt that is "
+			    "too long for those goes to them, and so does a request "
+			    "whose other deployments fail");
 	}
 	read_default_fallbacks(s, before, s->router, "router_settings", seen);
 	read_default_fallbacks(s, before, s->module, "litellm_settings", seen);

@@ -255,9 +255,14 @@ from_write(const struct from *f, const char *listen, const char *data, struct bu
 		buf_add_z(out, "# As there: prompts are not kept.\n");
 	add_section(out, "log", f->log);
 	add_section(out, "retention", f->retention);
+	if (json_object_size(f->organizations) + json_object_size(f->keys) > 0)
+		buf_add_char(out, '\n');
+	if (json_object_size(f->organizations) > 0)
+		buf_add_z(out, "# Teams, as they were.\n");
+	add_named(out, "organizations", f->organizations);
 	if (json_object_size(f->keys) > 0)
 		buf_add_z(out,
-		    "\n# Known by their SHA-256 until they are rolled: `latenza key "
+		    "# Known by their SHA-256 until they are rolled: `latenza key "
 		    "roll ID`.\n");
 	add_named(out, "keys", f->keys);
 	take_separators_away(out);

@@ -173,6 +173,35 @@ def test_a_converted_configuration_serves_an_imported_key(init, make_gateway, pr
     assert gateway.json("key", "show", "old")["settings"]["budget_monthly_eur"] == 9.2
 
 
+def test_a_team_binds_its_keys_as_it_did(init, make_gateway, provider, tmp_path):
+    """Its budget, its models and its limits are an organisation's; a key never gets more than it had."""
+    source, keys = tmp_path / "config.yaml", tmp_path / "keys.json"
+    entry = {"api_base": provider.base_url, "api_key": "os.environ/FAKE_KEY", "input_cost_per_token": 1e-6, "output_cost_per_token": 2e-6}
+    source.write_text(json.dumps({"model_list": [{"model_name": m, "litellm_params": {"model": f"openai/fake-{i}", **entry}}
+                                                 for i, m in enumerate(("chat", "large"))]}))
+    keys.write_text(json.dumps({
+        "teams": [{"team_id": "t1", "team_alias": "Writers", "models": ["chat"], "max_budget": 10, "budget_duration": "1mo", "rpm_limit": 3}],
+        "keys": [{"token": hashlib.sha256(SECRET.encode()).hexdigest(), "key_alias": "w", "team_id": "t1", "models": ["all-team-models"], "rpm_limit": 500}]}))
+    done = init("litellm", source, "--keys", keys)
+    assert done.returncode == 0, done.stderr
+    converted = as_used(pathlib.Path(make_gateway().program).parent, done.file)
+    assert converted["organizations"]["writers"] == {"name": "Writers", "rate_limit": 3, "budget_monthly_eur": 9.2, "model_allowlist": ["chat"]}
+    assert (converted["keys"]["w"]["organization"], converted["keys"]["w"]["rate_limit"]) == ("writers", 3)
+    gateway = make_gateway(config={k: converted[k] for k in ("providers", "models", "organizations", "keys")})
+    assert gateway.chat(SECRET, model="chat")[0] == 200 and gateway.chat(SECRET, model="large")[0] == 403
+    budgets = {b["scope"]: b for b in gateway.json("budget", "list")}
+    assert any("writers" in scope for scope in budgets), budgets
+
+
+def test_what_a_model_can_is_written_where_it_is_news(init, build):
+    to = {n: m["to"][0] for n, m in as_used(build, convert(init, FIXTURES / "litellm/teams.yaml").file)["models"].items()}
+    assert "vision" not in to["chat"]["capabilities"] and "tools" in to["chat"]["capabilities"], "the catalogue's, but for what was taken away"
+    assert "capabilities" not in to["large"], "the catalogue knows that it calls functions"
+    assert set(to["house"]["capabilities"]) == {"streaming", "tools", "schema", "reasoning", "audio", "files"}, "nobody knows it: only what it cannot"
+    assert to["claude"]["price_cache_write_1h_per_mtok"] == 6 and to["claude"]["price_tiers"] == [
+        {"above": 200000, "price_input_per_mtok": 6, "price_output_per_mtok": 22.5}]
+
+
 @pytest.mark.parametrize("shares, fallbacks", [((3, 1), ["last"]), ((1, 1), [])])
 def test_shares_hold_and_fallbacks_come_last(init, make_gateway, provider, tmp_path, shares, fallbacks):
     deployments = [{"model_name": "shared", "litellm_params": {"model": f"openai/{name}", "api_base": provider.base_url, "api_key": "os.environ/FAKE_KEY",
@@ -232,6 +261,7 @@ WRONG = [
     ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, extra_headers: { 'X Y': a } }", "is not a name that a header field may have"),
     ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, organization: '${HOME}' }", "begins as a reference of ours"),
     ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a, additional_drop_params: [7] }", "entry 0 is not the name of a member"),
+    ("litellm", "model_list:\n- model_name: a\n  litellm_params: { model: openai/a }\n  model_info: { supports_vision: maybe }", "supports_vision: is neither true nor false"),
     ("litellm", "a: &a [*a]", ":1:"),
     ("litellm", DEEP, ":1:"),
     ("litellm", "model_list:\n" + "- { model_name: a, litellm_params: { model: openai/a } }\n" * 30000, "larger than 1048576 bytes"),
@@ -280,7 +310,7 @@ def mutations(tree):
         yield copy
 
 
-@pytest.mark.parametrize("origin, stem", [("portkey", "stored"), ("portkey", "camel"), ("litellm", "everything.keys")])
+@pytest.mark.parametrize("origin, stem", [("portkey", "stored"), ("portkey", "camel"), ("litellm", "everything.keys"), ("litellm", "teams.keys")])
 def test_whatever_stands_in_a_place_is_converted_or_refused(init, build, tmp_path, full, origin, stem):
     tree = json.loads((FIXTURES / f"{origin}/{stem}.json").read_text())
     for i, mutant in enumerate(mutations(tree)):
@@ -303,6 +333,12 @@ KEYS_WRONG = [
     ('[{"token": "sk-a", "models": [7]}]', "keys[0].models: entry 0 is not a name"),
     ('[{"token": "sk-a", "metadata": []}, {"token": "sk-b", "metadata": [1]}]', "metadata: is not a map"),
     ('{"token": "sk-a"}\n{"token": ', "keys.json:"),
+    ('{"teams": 7}', "holds no keys"), ('{"teams": 7, "keys": []}', "teams: is not a list"),
+    ('{"teams": [7]}', "teams[0]: is not a team"), ('{"teams": [{"team_alias": "x"}]}', "teams[0]: is not a team"),
+    ('{"teams": [{"team_id": ""}]}', "teams[0].team_id"), ('{"teams": [{"team_id": 7}]}', "teams[0].team_id: is not a text"),
+    ('{"teams": [{"team_id": "a"}, {"team_id": "a"}]}', "teams[1].team_id: is there twice"),
+    ('[{"team_id": "a", "max_budget": -1}]', "keys[0].max_budget: is less than 0"),
+    ('[{"token": "sk-a", "team_id": []}, {"token": "sk-b", "team_id": {"a": 1}}]', "team_id: is not a text"),
 ]
 
 
