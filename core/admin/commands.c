@@ -48,6 +48,8 @@ static const struct command_arg disable_args[] = {
 };
 static const struct command_arg trace_args[] = {
 	{ "key", JSON_STRING, false },
+	{ "organization", JSON_STRING, false },
+	{ "assistant", JSON_STRING, false }, /* "support", "acme/support" */
 	{ "model", JSON_STRING, false },
 	{ "provider", JSON_STRING, false },
 	{ "user", JSON_STRING, false },
@@ -88,20 +90,21 @@ static const struct command rows[] = {
 	{ "key.roll", true, true, roll_args, key_roll, NULL, NULL },
 	{ "key.disable", true, true, disable_args, key_disable, NULL, NULL },
 	{ "key.rm", true, true, id_args, key_remove, NULL, NULL },
-	{ "org.create", true, true, profile_args, org_create, NULL, org_check },
-	{ "org.set", true, true, profile_args, org_set, NULL, org_check },
-	{ "org.list", true, false, no_args, org_list, NULL, NULL },
-	{ "org.show", true, false, id_args, org_show, NULL, NULL },
-	{ "org.disable", true, true, disable_args, org_disable, NULL, NULL },
-	{ "org.rm", true, true, id_args, org_remove, NULL, NULL },
-	{ "assistant.create", true, true, profile_args, assistant_create, NULL,
-	    assistant_check },
-	{ "assistant.set", true, true, profile_args, assistant_set, NULL,
-	    assistant_check },
-	{ "assistant.list", true, false, no_args, assistant_list, NULL, NULL },
-	{ "assistant.show", true, false, id_args, assistant_show, NULL, NULL },
-	{ "assistant.disable", true, true, disable_args, assistant_disable, NULL, NULL },
-	{ "assistant.rm", true, true, id_args, assistant_remove, NULL, NULL },
+	{ "org.create", true, true, profile_args, profile_create, NULL,
+	    profile_precheck },
+	{ "org.set", true, true, profile_args, profile_set, NULL, profile_precheck },
+	{ "org.list", true, false, no_args, profile_list, NULL, NULL },
+	{ "org.show", true, false, id_args, profile_show, NULL, NULL },
+	{ "org.disable", true, true, disable_args, profile_disable, NULL, NULL },
+	{ "org.rm", true, true, id_args, profile_remove, NULL, NULL },
+	{ "assistant.create", true, true, profile_args, profile_create, NULL,
+	    profile_precheck },
+	{ "assistant.set", true, true, profile_args, profile_set, NULL,
+	    profile_precheck },
+	{ "assistant.list", true, false, no_args, profile_list, NULL, NULL },
+	{ "assistant.show", true, false, id_args, profile_show, NULL, NULL },
+	{ "assistant.disable", true, true, disable_args, profile_disable, NULL, NULL },
+	{ "assistant.rm", true, true, id_args, profile_remove, NULL, NULL },
 	{ "budget.list", true, false, budget_args, budget_list, budget_add_live, NULL },
 	{ "traces.list", true, false, trace_args, trace_list, NULL, NULL },
 	{ "traces.show", true, false, id_args, trace_show, NULL, NULL },
@@ -202,6 +205,7 @@ command_precheck(struct command_context *c, const struct command *row, const jso
 {
 	enum status st = command_check(row, args, e);
 
+	c->row = row;
 	return st == ST_OK && row->precheck != NULL ? row->precheck(c, args, e) : st;
 }
 
@@ -216,6 +220,7 @@ command_run(struct command_context *c, const struct command *row, const json_t *
 		return err_fail(e, ST_NOMEM, "%s: out of memory", row->name);
 	c->changed_key[0] = c->changed_profile[0] = '\0';
 	c->is_done = false;
+	c->row = row;
 	if (st != ST_OK)
 		return st;
 	must(!row->needs_db || c->db != NULL);

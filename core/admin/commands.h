@@ -47,6 +47,8 @@ enum {
 	COMMAND_TRACES_MAX = 500 /* rows of one answer; more are asked for with `after` */
 };
 
+struct command;
+
 struct command_context {
 	struct db *db; /* NULL for rows that need none */
 	const struct datadir *data;
@@ -54,6 +56,7 @@ struct command_context {
 	const struct config *config; /* the one in force; offline the file's, or NULL */
 	const struct command_gateway *gateway; /* NULL: no gateway runs */
 	int64_t now_unix_ms;
+	const struct command *row; /* the one that runs */
 	/* Set by a row that changed a key; whoever runs it publishes that key afterwards.
 	 */
 	char changed_key[COMMAND_ID_BYTES];

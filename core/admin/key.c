@@ -80,19 +80,40 @@ key_find(
 	return ST_OK;
 }
 
+static bool
+is_of_file(const struct db_key *k)
+{
+	return str_is(k->source, "file");
+}
+
+/* Finds a key that is not the file's; one that left the file is history, and may be
+ * removed. */
+static enum status
+find_removable(struct command_context *c, const json_t *args, struct arena *memory,
+    struct db_key *k, struct err *e)
+{
+	enum status st = key_find(c->db, json_get_str(args, "id"), memory, k, e);
+
+	if (st == ST_OK && is_of_file(k) && !k->is_disabled)
+		return err_fail(e, ST_DENIED,
+		    "key \"%.*s\": the configuration file declares it; change it there "
+		    "and run `latenza reload`",
+		    STR_ARG(k->id));
+	return st;
+}
+
 /* Finds a key that commands may change. */
 static enum status
 find_own(struct command_context *c, const json_t *args, struct arena *memory,
     struct db_key *k, struct err *e)
 {
-	enum status st = key_find(c->db, json_get_str(args, "id"), memory, k, e);
+	enum status st = find_removable(c, args, memory, k, e);
 
-	if (st == ST_OK && str_is(k->source, "file"))
+	if (st == ST_OK && is_of_file(k))
 		return err_fail(e, ST_DENIED,
-		    "key \"%.*s\": the configuration file declares it; change it there "
-		    "and "
-		    "run `latenza reload`",
-		    STR_ARG(k->id));
+		    "key \"%.*s\": left the configuration file and stays disabled; "
+		    "declare it there again, or remove it with `latenza key rm %.*s`",
+		    STR_ARG(k->id), STR_ARG(k->id));
 	return st;
 }
 
@@ -539,7 +560,7 @@ key_remove(struct command_context *c, const json_t *args, json_t *result, struct
 
 	if (memory == NULL)
 		return err_fail(e, ST_NOMEM, "key: out of memory");
-	st = find_own(c, args, memory, &k, e);
+	st = find_removable(c, args, memory, &k, e);
 	if (st == ST_OK)
 		st = db_begin(c->db, e);
 	if (st == ST_OK) {
@@ -551,7 +572,9 @@ key_remove(struct command_context *c, const json_t *args, json_t *result, struct
 	}
 	if (st == ST_OK) {
 		row_set_str(result, "removed", k.id);
-		snprintf(c->changed_key, sizeof(c->changed_key), "%.*s", STR_ARG(k.id));
+		if (!is_of_file(&k)) /* else it was not in force any more */
+			snprintf(c->changed_key, sizeof(c->changed_key), "%.*s",
+			    STR_ARG(k.id));
 	}
 	arena_free(memory);
 	return st;

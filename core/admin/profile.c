@@ -6,27 +6,25 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "admin/rows.h"
+#include "admin/profile.h"
 
 #include "base/json.h"
-#include "key/profiles.h"
-
 #include <stdio.h>
 
 enum {
 	PROFILE_ARENA_BYTES = 1 << 20
 };
 
-static bool
-is_assistant(lz_str id)
+bool
+profile_is_assistant(lz_str id)
 {
 	return str_find(id, '/') >= 0;
 }
 
-static const char *
-word(lz_str id)
+const char *
+profile_word(lz_str id)
 {
-	return is_assistant(id) ? "assistant" : "organization";
+	return profile_is_assistant(id) ? "assistant" : "organization";
 }
 
 /* ---- found ---- */
@@ -65,19 +63,19 @@ profile_find(
 	if (st != ST_OK)
 		return st;
 	if (f.is_out_of_memory)
-		return err_fail(
-		    e, ST_NOMEM, "%s \"%.*s\": out of memory", word(id), STR_ARG(id));
+		return err_fail(e, ST_NOMEM, "%s \"%.*s\": out of memory",
+		    profile_word(id), STR_ARG(id));
 	if (!f.is_found)
 		return err_fail(e, ST_NOT_FOUND,
-		    "%s \"%.*s\": there is none; `latenza %s list` shows them", word(id),
-		    STR_ARG(str_cut(id, 0, 140)), is_assistant(id) ? "assistant" : "org");
+		    "%s \"%.*s\": there is none; `latenza %s list` shows them",
+		    profile_word(id), STR_ARG(str_cut(id, 0, 140)),
+		    profile_is_assistant(id) ? "assistant" : "org");
 	*out = f.row;
 	return ST_OK;
 }
 
-/* The file's word on it; NULL: it has none. */
-static const struct config_profile *
-declared(const struct command_context *c, lz_str id)
+const struct config_profile *
+profile_declared(const struct command_context *c, lz_str id)
 {
 	lz_str organization, assistant;
 
@@ -99,13 +97,13 @@ static enum status
 refuse_the_files(
     struct command_context *c, lz_str id, struct arena *memory, struct err *e)
 {
-	const struct config_profile *p = declared(c, id);
+	const struct config_profile *p = profile_declared(c, id);
 
 	if (p == NULL)
 		return ST_OK;
 	return err_fail(e, ST_DENIED,
 	    "%s \"%.*s\": %.*s declares it; change it there and run `latenza reload`",
-	    word(id), STR_ARG(id), STR_ARG(place_of(c, p, memory)));
+	    profile_word(id), STR_ARG(id), STR_ARG(place_of(c, p, memory)));
 }
 
 /* Finds one that commands may change. */
@@ -122,96 +120,7 @@ find_own(struct command_context *c, lz_str id, struct arena *memory, struct db_p
 		return err_fail(e, ST_DENIED,
 		    "%s \"%.*s\": the configuration file declares it; change it there "
 		    "and run `latenza reload`",
-		    word(id), STR_ARG(id));
-	return st;
-}
-
-/* ---- settings, under those above ---- */
-
-static enum status
-parse_row(const struct db_profile *row, struct arena *memory, struct key_settings *out,
-    struct err *e)
-{
-	json_t *settings = json_parse(row->settings, e);
-	enum status st = ST_INVALID;
-
-	if (settings != NULL)
-		st = profile_settings_parse(
-		    is_assistant(row->id) ? KEY_LEVEL_ASSISTANT : KEY_LEVEL_ORGANIZATION,
-		    settings, word(row->id), memory, out, e);
-	json_decref(settings);
-	return st;
-}
-
-/* Settings of one that may be above others: the file's, or a row's. *is_there false:
- * there is none, or it is disabled. */
-static enum status
-settings_of(struct command_context *c, lz_str id, struct arena *memory,
-    struct key_settings *out, bool *is_there, struct err *e)
-{
-	const struct config_profile *p = declared(c, id);
-	struct db_profile row;
-	enum status st;
-
-	*is_there = p != NULL;
-	if (p != NULL)
-		*out = p->settings;
-	if (p != NULL || c->db == NULL)
-		return ST_OK;
-	st = profile_find(c->db, id, memory, &row, e);
-	if (st == ST_NOT_FOUND)
-		return ST_OK;
-	if (st == ST_OK)
-		st = parse_row(&row, memory, out, e);
-	*is_there = st == ST_OK && !(str_is(row.source, "file") && row.is_disabled);
-	return st;
-}
-
-/* One level above s. Without a database only the file's are known. */
-static enum status
-check_under(struct command_context *c, const char *where, const struct key_settings *s,
-    lz_str id, struct arena *memory, struct err *e)
-{
-	lz_str what = arena_printf(memory, "%s %.*s", word(id), STR_ARG(id));
-	struct key_settings above;
-	bool is_there = false;
-	const char *member;
-	unsigned at = 0;
-	struct err why;
-	enum status st = settings_of(c, id, memory, &above, &is_there, e);
-
-	if (st != ST_OK)
-		return st;
-	if (!is_there && (c->db == NULL || str_is(id, PROFILES_DEFAULT)))
-		return ST_OK;
-	if (!is_there)
-		return err_fail(e, ST_NOT_FOUND,
-		    "%s: there is no %s \"%.*s\"; make it with `latenza %s create %.*s`",
-		    where, word(id), STR_ARG(id), is_assistant(id) ? "assistant" : "org",
-		    STR_ARG(id));
-	member = key_settings_clash(s, &above,
-	    what.ptr != NULL ? what.ptr
-			     : "the level "
-			       "above",
-	    &at, &why);
-	if (member == NULL)
-		return ST_OK;
-	return err_fail(e, ST_INVALID, "%s.%s: %s", where, member, why.text);
-}
-
-enum status
-profile_check_key(struct command_context *c, const struct key_settings *s,
-    struct arena *memory, struct err *e)
-{
-	lz_str organization =
-	    s->organization.len > 0 ? s->organization : STR_LIT(PROFILES_DEFAULT);
-	enum status st = check_under(c, "key", s, organization, memory, e);
-
-	if (st == ST_OK && s->assistant.len > 0)
-		st = check_under(c, "key", s,
-		    arena_printf(memory, "%.*s/%.*s", STR_ARG(organization),
-			STR_ARG(s->assistant)),
-		    memory, e);
+		    profile_word(id), STR_ARG(id));
 	return st;
 }
 
@@ -223,8 +132,8 @@ add_budget(struct db *db, lz_str id, const struct key_budget *b, int64_t now_uni
 {
 	char scope[PROFILES_ID_BYTES + 32];
 
-	snprintf(scope, sizeof(scope), "%s:%.*s", is_assistant(id) ? "assistant" : "org",
-	    STR_ARG(id));
+	snprintf(scope, sizeof(scope), "%s:%.*s",
+	    profile_is_assistant(id) ? "assistant" : "org", STR_ARG(id));
 	json_array_append_new(list, row_budget(db, lz_strz(scope), b, now_unix_ms));
 }
 
@@ -237,7 +146,7 @@ show_budgets(struct db *db, const struct db_profile *p, int64_t now_unix_ms, jso
 
 	if (memory == NULL)
 		json_note_dry();
-	else if (parse_row(p, memory, &s, NULL) == ST_OK)
+	else if (profile_parse(p, memory, &s, NULL) == ST_OK)
 		for (size_t i = 0; i < s.budget_count; i++)
 			add_budget(db, p->id, &s.budget[i], now_unix_ms, list);
 	arena_free(memory);
@@ -247,7 +156,7 @@ static void
 show(struct command_context *c, const struct db_profile *p, json_t *out)
 {
 	json_t *settings = json_parse(p->settings, NULL);
-	const struct config_profile *file = declared(c, p->id);
+	const struct config_profile *file = profile_declared(c, p->id);
 	lz_str organization, assistant;
 	int64_t keys = 0;
 
@@ -276,9 +185,9 @@ show(struct command_context *c, const struct db_profile *p, json_t *out)
 static enum status
 put(struct command_context *c, const struct db_profile *p, struct err *e)
 {
-	enum status st = json_ran_dry()
-			     ? err_fail(e, ST_NOMEM, "%s: out of memory", word(p->id))
-			     : db_begin(c->db, e);
+	enum status st = json_ran_dry() ? err_fail(e, ST_NOMEM, "%s: out of memory",
+					      profile_word(p->id))
+					: db_begin(c->db, e);
 
 	if (st != ST_OK)
 		return st;
@@ -299,7 +208,7 @@ check_id(lz_str id, bool wants_assistant, struct err *e)
 	lz_str organization, assistant;
 
 	if (profiles_split(id, &organization, &assistant) &&
-	    is_assistant(id) == wants_assistant)
+	    profile_is_assistant(id) == wants_assistant)
 		return ST_OK;
 	if (wants_assistant)
 		return err_fail(e, ST_INVALID,
@@ -312,53 +221,17 @@ check_id(lz_str id, bool wants_assistant, struct err *e)
 }
 
 static enum status
-check_strategy(const struct command_context *c, const char *where,
-    const struct key_settings *s, struct err *e)
-{
-	if (s->routing_strategy.ptr == NULL || c->config == NULL ||
-	    config_has_strategy(c->config, s->routing_strategy))
-		return ST_OK;
-	return err_fail(e, ST_INVALID,
-	    "%s.routing_strategy: there is no router \"%.*s\"; `latenza plugin list` "
-	    "shows them",
-	    where, STR_ARG(s->routing_strategy));
-}
-
-/* What is wrong with settings, in themselves and under those above. */
-static enum status
-check_settings(struct command_context *c, lz_str id, const json_t *settings,
-    struct arena *memory, struct err *e)
-{
-	enum key_level level =
-	    is_assistant(id) ? KEY_LEVEL_ASSISTANT : KEY_LEVEL_ORGANIZATION;
-	lz_str organization, assistant;
-	struct key_settings s;
-	enum status st = profile_settings_parse(level, settings, word(id), memory, &s, e);
-
-	if (st == ST_OK)
-		st = check_strategy(c, word(id), &s, e);
-	(void)profiles_split(id, &organization, &assistant);
-	if (st == ST_OK && is_assistant(id))
-		st = check_under(c, "assistant", &s, organization, memory, e);
-	if (st == ST_OK && s.default_model.ptr != NULL &&
-	    !key_settings_allow(&s, s.default_model))
-		st = err_fail(e, ST_INVALID,
-		    "assistant.default_model: \"%.*s\" is not in its model_allowlist",
-		    STR_ARG(s.default_model));
-	return st;
-}
-
-static enum status
 write_settings(struct command_context *c, struct db_profile *row, const json_t *settings,
     struct arena *memory, json_t *result, struct err *e)
 {
 	struct buf text;
-	enum status st = check_settings(c, row->id, settings, memory, e);
+	enum status st = profile_check(c, row->id, settings, memory, e);
 
 	buf_init(&text, PROFILE_ARENA_BYTES);
 	if (st == ST_OK && !json_print(settings, &text))
 		st = err_fail(e, ST_NOMEM,
-		    "%s: out of memory, or its settings are too large", word(row->id));
+		    "%s: out of memory, or its settings are too large",
+		    profile_word(row->id));
 	if (st == ST_OK) {
 		row->settings = buf_str(&text);
 		row->changed_unix_ms = c->now_unix_ms;
@@ -372,7 +245,7 @@ write_settings(struct command_context *c, struct db_profile *row, const json_t *
 }
 
 static enum status
-create(struct command_context *c, lz_str id, const json_t *settings, struct arena *memory,
+create(struct command_context *c, lz_str id, const json_t *args, struct arena *memory,
     json_t *result, struct err *e)
 {
 	struct db_profile row = {
@@ -388,11 +261,12 @@ create(struct command_context *c, lz_str id, const json_t *settings, struct aren
 	if (st == ST_OK && !(str_is(old.source, "file") && old.is_disabled))
 		return err_fail(e, ST_EXISTS,
 		    "%s \"%.*s\": exists already; change it with `latenza %s set %.*s`",
-		    word(id), STR_ARG(id), is_assistant(id) ? "assistant" : "org",
-		    STR_ARG(id));
+		    profile_word(id), STR_ARG(id),
+		    profile_is_assistant(id) ? "assistant" : "org", STR_ARG(id));
 	if (st != ST_OK && st != ST_NOT_FOUND)
 		return st;
-	return write_settings(c, &row, settings, memory, result, e);
+	return write_settings(
+	    c, &row, json_object_get(args, "settings"), memory, result, e);
 }
 
 /* The row's settings, with the new members in place; null takes one away. owned. */
@@ -413,9 +287,10 @@ merged(const struct db_profile *row, const json_t *change, struct err *e)
 }
 
 static enum status
-change(struct command_context *c, lz_str id, const json_t *settings, struct arena *memory,
+change(struct command_context *c, lz_str id, const json_t *args, struct arena *memory,
     json_t *result, struct err *e)
 {
+	const json_t *settings = json_object_get(args, "settings");
 	struct db_profile row;
 	enum status st = find_own(c, id, memory, &row, e);
 	json_t *all;
@@ -426,9 +301,9 @@ change(struct command_context *c, lz_str id, const json_t *settings, struct aren
 		return err_fail(e, ST_DENIED,
 		    "%s \"%.*s\": left the configuration file and is disabled; make it "
 		    "anew with `create`",
-		    word(id), STR_ARG(id));
+		    profile_word(id), STR_ARG(id));
 	/* A member that is taken away must be one, too. */
-	st = check_settings(c, id, settings, memory, e);
+	st = profile_check(c, id, settings, memory, e);
 	if (st != ST_OK)
 		return st;
 	all = merged(&row, settings, e);
@@ -439,79 +314,61 @@ change(struct command_context *c, lz_str id, const json_t *settings, struct aren
 	return st;
 }
 
-typedef enum status verb_fn(struct command_context *c, lz_str id, const json_t *settings,
+typedef enum status verb_fn(struct command_context *c, lz_str id, const json_t *args,
     struct arena *memory, json_t *result, struct err *e);
 
+/* "org.create" and "assistant.create" are one function; who asks says which. */
+static bool
+wants_assistant(const struct command_context *c)
+{
+	return str_starts(lz_strz(c->row->name), "assistant.");
+}
+
 static enum status
-run(struct command_context *c, const json_t *args, bool wants_assistant, verb_fn *fn,
+run(struct command_context *c, const json_t *args, verb_fn *fn, json_t *result,
+    struct err *e)
+{
+	struct arena *memory = arena_new(PROFILE_ARENA_BYTES);
+	lz_str id = json_get_str(args, "id");
+	enum status st = check_id(id, wants_assistant(c), e);
+
+	if (memory == NULL)
+		st = err_fail(e, ST_NOMEM, "%s: out of memory", profile_word(id));
+	if (st == ST_OK)
+		st = fn(c, id, args, memory, result, e);
+	arena_free(memory);
+	return st;
+}
+
+static enum status
+precheck(struct command_context *c, lz_str id, const json_t *args, struct arena *memory,
     json_t *result, struct err *e)
 {
-	struct arena *memory = arena_new(PROFILE_ARENA_BYTES);
-	lz_str id = json_get_str(args, "id");
-	enum status st = check_id(id, wants_assistant, e);
+	enum status st = refuse_the_files(c, id, memory, e);
 
-	if (memory == NULL)
-		st = err_fail(e, ST_NOMEM, "%s: out of memory", word(id));
-	if (st == ST_OK)
-		st = fn(c, id, json_object_get(args, "settings"), memory, result, e);
-	arena_free(memory);
-	return st;
-}
-
-static enum status
-precheck(
-    struct command_context *c, const json_t *args, bool wants_assistant, struct err *e)
-{
-	struct arena *memory = arena_new(PROFILE_ARENA_BYTES);
-	lz_str id = json_get_str(args, "id");
-	enum status st = check_id(id, wants_assistant, e);
-
-	if (memory == NULL)
-		st = err_fail(e, ST_NOMEM, "%s: out of memory", word(id));
-	if (st == ST_OK)
-		st = refuse_the_files(c, id, memory, e);
-	if (st == ST_OK)
-		st = check_settings(c, id, json_object_get(args, "settings"), memory, e);
-	arena_free(memory);
-	return st;
+	(void)result;
+	return st == ST_OK
+		   ? profile_check(c, id, json_object_get(args, "settings"), memory, e)
+		   : st;
 }
 
 enum status
-org_check(struct command_context *c, const json_t *args, struct err *e)
+profile_precheck(struct command_context *c, const json_t *args, struct err *e)
 {
-	return precheck(c, args, false, e);
+	return run(c, args, precheck, NULL, e);
 }
 
 enum status
-assistant_check(struct command_context *c, const json_t *args, struct err *e)
-{
-	return precheck(c, args, true, e);
-}
-
-enum status
-org_create(struct command_context *c, const json_t *args, json_t *result, struct err *e)
-{
-	return run(c, args, false, create, result, e);
-}
-
-enum status
-assistant_create(
+profile_create(
     struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	return run(c, args, true, create, result, e);
+	return run(c, args, create, result, e);
 }
 
 enum status
-org_set(struct command_context *c, const json_t *args, json_t *result, struct err *e)
+profile_set(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	return run(c, args, false, change, result, e);
-}
-
-enum status
-assistant_set(
-    struct command_context *c, const json_t *args, json_t *result, struct err *e)
-{
-	return run(c, args, true, change, result, e);
+	return run(c, args, change, result, e);
 }
 
 /* ---- read ---- */
@@ -532,7 +389,7 @@ note_row(void *arg, const struct db_profile *p)
 	struct ids *ids = arg;
 	struct id *one;
 
-	if (is_assistant(p->id) != ids->wants_assistants)
+	if (profile_is_assistant(p->id) != ids->wants_assistants)
 		return true;
 	one = arena_alloc(ids->memory, sizeof(*one));
 	ids->is_out_of_memory = one == NULL;
@@ -548,13 +405,16 @@ note_row(void *arg, const struct db_profile *p)
 	return !ids->is_out_of_memory;
 }
 
-static enum status
-list(struct command_context *c, bool wants_assistants, json_t *list, struct err *e)
+enum status
+profile_list(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
 	struct ids ids = { .memory = arena_new(64 << 20),
-		.wants_assistants = wants_assistants };
+		.wants_assistants = wants_assistant(c) };
+	json_t *list =
+	    row_set_list(result, ids.wants_assistants ? "assistants" : "organizations");
 	enum status st = ST_NOMEM;
 
+	(void)args;
 	ids.last = &ids.first;
 	if (ids.memory != NULL)
 		st = db_profile_each(c->db, note_row, &ids, e);
@@ -570,68 +430,39 @@ list(struct command_context *c, bool wants_assistants, json_t *list, struct err 
 	return st;
 }
 
-enum status
-org_list(struct command_context *c, const json_t *args, json_t *result, struct err *e)
-{
-	(void)args;
-	return list(c, false, row_set_list(result, "organizations"), e);
-}
-
-enum status
-assistant_list(
-    struct command_context *c, const json_t *args, json_t *result, struct err *e)
-{
-	(void)args;
-	return list(c, true, row_set_list(result, "assistants"), e);
-}
-
 static enum status
-show_one(struct command_context *c, lz_str id, const json_t *settings,
-    struct arena *memory, json_t *result, struct err *e)
+show_one(struct command_context *c, lz_str id, const json_t *args, struct arena *memory,
+    json_t *result, struct err *e)
 {
 	struct db_profile row;
 	enum status st = profile_find(c->db, id, memory, &row, e);
 
-	(void)settings;
+	(void)args;
 	if (st == ST_OK)
 		show(c, &row, result);
 	return st;
 }
 
 enum status
-org_show(struct command_context *c, const json_t *args, json_t *result, struct err *e)
+profile_show(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	return run(c, args, false, show_one, result, e);
-}
-
-enum status
-assistant_show(
-    struct command_context *c, const json_t *args, json_t *result, struct err *e)
-{
-	return run(c, args, true, show_one, result, e);
+	return run(c, args, show_one, result, e);
 }
 
 /* ---- the end of one ---- */
 
 static enum status
-disable(struct command_context *c, const json_t *args, bool wants_assistant,
+disable(struct command_context *c, lz_str id, const json_t *args, struct arena *memory,
     json_t *result, struct err *e)
 {
-	struct arena *memory = arena_new(PROFILE_ARENA_BYTES);
-	lz_str id = json_get_str(args, "id");
-	enum status st = check_id(id, wants_assistant, e);
 	struct db_profile row = { .is_disabled = false };
+	enum status st = find_own(c, id, memory, &row, e);
 
-	if (memory == NULL)
-		st = err_fail(e, ST_NOMEM, "%s: out of memory", word(id));
-	if (st == ST_OK)
-		st = find_own(c, id, memory, &row, e);
 	if (st == ST_OK && str_is(row.source, "file"))
 		st = err_fail(e, ST_DENIED,
 		    "%s \"%.*s\": left the configuration file and stays disabled; make "
-		    "it "
-		    "anew with `create`",
-		    word(id), STR_ARG(id));
+		    "it anew with `create`",
+		    profile_word(id), STR_ARG(id));
 	if (st == ST_OK) {
 		row.is_disabled = json_get_bool(args, "disabled", true);
 		row.changed_unix_ms = c->now_unix_ms;
@@ -640,21 +471,14 @@ disable(struct command_context *c, const json_t *args, bool wants_assistant,
 	}
 	if (st != ST_OK)
 		json_object_clear(result);
-	arena_free(memory);
 	return st;
 }
 
 enum status
-org_disable(struct command_context *c, const json_t *args, json_t *result, struct err *e)
-{
-	return disable(c, args, false, result, e);
-}
-
-enum status
-assistant_disable(
+profile_disable(
     struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	return disable(c, args, true, result, e);
+	return run(c, args, disable, result, e);
 }
 
 static bool
@@ -682,7 +506,7 @@ check_empty(struct command_context *c, lz_str id, struct arena *memory, struct e
 		return err_fail(e, ST_DENIED,
 		    "%s \"%.*s\": %lld keys belong to it; remove them first, or disable "
 		    "it",
-		    word(id), STR_ARG(id), (long long)keys);
+		    profile_word(id), STR_ARG(id), (long long)keys);
 	if (st == ST_OK && f.wanted.ptr != NULL)
 		st = db_profile_each(c->db, is_inside, &f, e);
 	if (st == ST_OK && f.is_found)
@@ -693,13 +517,13 @@ check_empty(struct command_context *c, lz_str id, struct arena *memory, struct e
 }
 
 static enum status
-remove_one(struct command_context *c, lz_str id, const json_t *settings,
-    struct arena *memory, json_t *result, struct err *e)
+remove_one(struct command_context *c, lz_str id, const json_t *args, struct arena *memory,
+    json_t *result, struct err *e)
 {
 	struct db_profile row;
 	enum status st = find_own(c, id, memory, &row, e);
 
-	(void)settings;
+	(void)args;
 	if (st == ST_OK)
 		st = check_empty(c, id, memory, e);
 	if (st == ST_OK)
@@ -721,14 +545,8 @@ remove_one(struct command_context *c, lz_str id, const json_t *settings,
 }
 
 enum status
-org_remove(struct command_context *c, const json_t *args, json_t *result, struct err *e)
-{
-	return run(c, args, false, remove_one, result, e);
-}
-
-enum status
-assistant_remove(
+profile_remove(
     struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	return run(c, args, true, remove_one, result, e);
+	return run(c, args, remove_one, result, e);
 }

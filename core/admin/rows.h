@@ -14,11 +14,10 @@ enum status key_check(struct command_context *c, const json_t *args, struct err 
 enum status key_check_import(
     struct command_context *c, const json_t *args, struct err *e);
 /* profile.c: organisations and assistants */
-command_fn org_create, org_set, org_list, org_show, org_disable, org_remove;
-command_fn assistant_create, assistant_set, assistant_list, assistant_show,
-    assistant_disable, assistant_remove;
-enum status org_check(struct command_context *c, const json_t *args, struct err *e);
-enum status assistant_check(struct command_context *c, const json_t *args, struct err *e);
+command_fn profile_create, profile_set, profile_list, profile_show, profile_disable,
+    profile_remove;
+enum status profile_precheck(
+    struct command_context *c, const json_t *args, struct err *e);
 /* May a key have these settings: are its organisation and its assistant there, and do
  * they allow them? */
 enum status profile_check_key(struct command_context *c, const struct key_settings *s,

@@ -140,11 +140,30 @@ read_metadata(const json_t *args, struct db_trace_filter *f, struct err *e)
 	return ST_OK;
 }
 
+/* "acme/support" names the organisation, too. */
+static enum status
+split_assistant(struct db_trace_filter *f, struct err *e)
+{
+	ptrdiff_t slash = str_find(f->assistant, '/');
+
+	if (slash < 0)
+		return ST_OK;
+	if (f->organization.ptr != NULL)
+		return err_fail(e, ST_INVALID,
+		    "assistant: \"%.*s\" names an organization already; leave one out",
+		    STR_ARG(str_cut(f->assistant, 0, 140)));
+	f->organization = str_cut(f->assistant, 0, (size_t)slash);
+	f->assistant = str_cut(f->assistant, (size_t)slash + 1, f->assistant.len);
+	return ST_OK;
+}
+
 enum status
 trace_list(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
 	struct db_trace_filter f = {
 		.key = json_get_str(args, "key"),
+		.organization = json_get_str(args, "organization"),
+		.assistant = json_get_str(args, "assistant"),
 		.model = json_get_str(args, "model"),
 		.provider = json_get_str(args, "provider"),
 		.user = json_get_str(args, "user"),
@@ -162,6 +181,8 @@ trace_list(struct command_context *c, const json_t *args, json_t *result, struct
 	st = read_limit(args, &f.limit, e);
 	if (st == ST_OK)
 		st = read_metadata(args, &f, e);
+	if (st == ST_OK)
+		st = split_assistant(&f, e);
 	return st == ST_OK ? db_trace_each(c->db, &f, list_one, list, e) : st;
 }
 

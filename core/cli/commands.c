@@ -114,6 +114,8 @@ static const struct cli_option disable_options[] = {
 
 #define TRACE_FILTER_OPTIONS                                                             \
 	{ "key", 'k', OPTION_TEXT, "ID", "of this key" },                                \
+	    { "organization", 0, OPTION_TEXT, "NAME", "of this organization" },          \
+	    { "assistant", 0, OPTION_TEXT, "[ORG/]NAME", "of this assistant" },          \
 	    { "model", 'm', OPTION_TEXT, "MODEL", "that asked for or got this model" },  \
 	    { "provider", 0, OPTION_TEXT, "NAME", "served by this provider" },           \
 	    { "user", 'u', OPTION_TEXT, "USER", "of this user" },                        \

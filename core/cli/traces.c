@@ -24,8 +24,8 @@ enum {
 static json_t *
 filter(const struct cli *c)
 {
-	static const char *const texts[] = { "key", "model", "provider", "user",
-		"session", "code", "metadata" };
+	static const char *const texts[] = { "key", "organization", "assistant", "model",
+		"provider", "user", "session", "code", "metadata" };
 	json_t *args = json_object();
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)

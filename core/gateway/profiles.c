@@ -19,6 +19,12 @@ id_of(const struct config_profile *p, char out[ID_BYTES])
 	return lz_strz(out);
 }
 
+static const char *
+word(lz_str id)
+{
+	return str_find(id, '/') >= 0 ? "assistant" : "organization";
+}
+
 /* ---- rows ---- */
 
 static enum status
@@ -36,7 +42,7 @@ publish_row(struct gateway *g, const struct db_profile *row, struct err *e)
 		 profiles_split(row->id, &w.organization, &w.assistant))
 		st = profiles_put(keys_profiles(g->keys), &w, e);
 	if (st != ST_OK)
-		err_prefix(e, "organization '%.*s'", STR_ARG(row->id));
+		err_prefix(e, "%s '%.*s'", word(row->id), STR_ARG(row->id));
 	json_decref(settings);
 	return st;
 }
@@ -74,9 +80,8 @@ gateway_profile_changed(
 
 	if (now != NULL && now->is_from_file)
 		return err_fail(e, ST_DENIED,
-		    "organization '%.*s' is owned by the configuration file; change it "
-		    "there",
-		    STR_ARG(id));
+		    "%s '%.*s' is owned by the configuration file; change it there",
+		    word(id), STR_ARG(id));
 	return row != NULL ? publish_row(g, row, e)
 			   : profiles_remove(keys_profiles(g->keys), id);
 }
@@ -103,10 +108,7 @@ check_file(struct gateway *g, struct err *e)
 			    "%s:%u: %s '%s': one of this name was made by command; "
 			    "rename or remove one of them",
 			    c->path != NULL ? c->path : "(configuration)",
-			    c->profile[i].line,
-			    c->profile[i].assistant.len > 0 ? "assistant"
-							    : "organization",
-			    id);
+			    c->profile[i].line, word(lz_strz(id)), id);
 	return ST_OK;
 }
 
@@ -120,8 +122,8 @@ withdraw_missing(struct gateway *g, const struct config *before)
 
 		if (config_profile(g->config, p->organization, p->assistant) == NULL &&
 		    profiles_remove(keys_profiles(g->keys), id_of(p, id)) == ST_OK)
-			log_info("organization.disabled",
-			    "organization=%s reason=\"left the file\"", id);
+			log_info("profile.disabled", "%s=%s reason=\"left the file\"",
+			    word(lz_strz(id)), id);
 	}
 }
 

@@ -120,8 +120,8 @@ enum status db_content_put(struct db *d, const uint8_t id[RECORD_ID_BYTES],
     int64_t at_unix_ms, lz_str request, lz_str answer, lz_str candidates,
     struct err *e) MUST_CHECK;
 struct db_trace_filter {
-	lz_str key, model, provider, user, session, code, metadata_key,
-	    metadata_value;                   /* absent: any */
+	lz_str key, organization, assistant, model, provider, user, session, code,
+	    metadata_key, metadata_value;     /* absent: any */
 	int64_t since_unix_ms, until_unix_ms; /* 0: open */
 	int64_t after_rowid; /* only rows written later than this one; for tail */
 	int64_t limit;       /* 0: 50 */

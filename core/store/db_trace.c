@@ -233,6 +233,8 @@ db_trace_each(struct db *d, const struct db_trace_filter *f,
 {
 	const struct text_filter text[] = {
 		{ " AND key = ?", f->key },
+		{ " AND organization = ?", f->organization },
+		{ " AND assistant = ?", f->assistant },
 		{ " AND provider = ?", f->provider },
 		{ " AND user = ?", f->user },
 		{ " AND session = ?", f->session },

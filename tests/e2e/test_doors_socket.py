@@ -14,7 +14,7 @@ from harness.doors import Doors, read_answer
 from harness.provider import Provider
 
 TEXT, COUNT, SWITCH, MAP = "text", 5, True, {}
-TRACES = {**dict.fromkeys(["key", "model", "provider", "user", "session", "code", "metadata"], TEXT), **dict.fromkeys(
+TRACES = {**dict.fromkeys(["key", "organization", "assistant", "model", "provider", "user", "session", "code", "metadata"], TEXT), **dict.fromkeys(
     ["since_unix_ms", "until_unix_ms", "after", "limit"], COUNT), "oldest_first": SWITCH, "errors": SWITCH}
 # Every command, its arguments, and which of them must be there.
 COMMANDS = {

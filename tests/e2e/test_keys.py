@@ -91,6 +91,18 @@ def test_keys_of_the_file_work_and_are_not_changed_by_command(make_gateway, prov
     gateway.change_config(keys={})
     gateway.run("reload")
     assert gateway.chat("sk-declared-in-the-file")[0] == 401
+    # One that left is history: it stays disabled, and may be removed; the file may bring it back.
+    for words in (["disable", "declared", "--undo"], ["roll", "declared"]):
+        with pytest.raises(Failed) as error:
+            gateway.run("key", *words)
+        assert "left the configuration file and stays disabled" in error.value.stderr
+    gateway.run("key", "rm", "declared")
+    assert gateway.json("key", "list") == [] and len(gateway.traces()) >= 1
+    gateway.change_config(keys={"declared": {"secret": "env:FILE_KEY"}})
+    gateway.run("reload")
+    assert gateway.chat("sk-declared-in-the-file")[0] == 200
+    with pytest.raises(Failed):
+        gateway.run("key", "rm", "declared")
 
 
 def test_keys_are_made_without_a_gateway_and_found_by_the_next(make_gateway, provider):

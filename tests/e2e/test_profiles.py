@@ -154,6 +154,22 @@ def test_nonsense_is_refused_by_name(gateway, words, says):
     assert len(gateway.json("org", "list")) == 1 and gateway.json("assistant", "list") == []
 
 
+def test_traces_are_listed_by_organisation_and_assistant(gateway):
+    for org in ("acme", "other"):
+        gateway.run("org", "create", org)
+        gateway.run("assistant", "create", f"{org}/bot")
+        gateway.chat(gateway.key(f"{org}-1", organization=org))
+        gateway.chat(gateway.key(f"{org}-2", organization=org, assistant="bot"))
+
+    def keys(*words):
+        return sorted(t["key"] for t in gateway.json("traces", "list", *words))
+    assert keys("--organization", "acme") == ["acme-1", "acme-2"]
+    assert keys("--assistant", "acme/bot") == keys("--organization", "acme", "--assistant", "bot") == ["acme-2"]
+    assert keys("--assistant", "bot") == ["acme-2", "other-2"] and keys("--organization", "nobody") == []
+    assert "names an organization already" in refused(gateway, "traces", "list", "--organization", "acme", "--assistant", "acme/bot")
+    assert len(gateway.run("traces", "export", "--organization", "other").stdout.splitlines()) == 2
+
+
 def test_settings_come_from_a_file_and_standard_input_too(gateway, tmp_path):
     (tmp_path / "acme.json").write_text('{"name": "Acme", "budgets": [{"period": "day", "eur": 5, "alert_pct": [50, 80]}]}')
     gateway.run("org", "create", "acme", "-f", tmp_path / "acme.json")
