@@ -43,6 +43,20 @@ static const struct cli_option check_options[] = {
 	    "open this plugin too; may be repeated" },
 	END,
 };
+static const struct cli_option plugin_run_options[] = {
+	{ "text", 't', OPTION_TEXT, "TEXT", "what it is to see; `-`: standard input" },
+	{ "kind", 0, OPTION_TEXT, "KIND", "guardrail or provider, where it offers both" },
+	{ "component", 0, OPTION_TEXT, "NAME", "which, where it offers several" },
+	{ "option", 'O', OPTION_PAIRS, "NAME=VALUE",
+	    "an option of the component, as text or JSON; may be repeated" },
+	{ "phase", 0, OPTION_TEXT, "PHASE", "request or response; request" },
+	{ "role", 0, OPTION_TEXT, "ROLE", "system, user, assistant, tool" },
+	{ "stream-every", 0, OPTION_INTEGER, "BYTES",
+	    "an answer that arrives in pieces of so many bytes" },
+	{ "reply", 0, OPTION_TEXT, "BODY",
+	    "how its callouts are answered, with status 200; else none is" },
+	END,
+};
 
 #define SETTING_OPTIONS                                                                  \
 	{ "file", 'f', OPTION_TEXT, "FILE",                                              \
@@ -270,8 +284,13 @@ static const struct cli_command rows[] = {
 	    plugin_list_run },
 	{ "plugin info", "NAME|PATH", 1, 1, "Show a plugin's components and options",
 	    NULL, none, plugin_info_run },
-	{ "plugin check", "PATH", 1, 1, "Try a plugin's file in a process of its own",
-	    NULL, none, plugin_check_run },
+	{ "plugin check", "NAME|PATH", 1, 1,
+	    "Try a plugin's file in a process of its own",
+	    "Exit code 3: nothing is wrong, but something is to be looked at.", none,
+	    plugin_check_run },
+	{ "plugin run", "NAME|PATH", 1, 1, "Show what a component makes of a text",
+	    "In a process of its own, without a gateway and without the network.",
+	    plugin_run_options, plugin_run_run },
 	{ "config show", "", 0, 0, "Show the configuration as used, defaults filled in",
 	    NULL, none, config_show_run },
 	{ "config schema", "", 0, 0, "Print the JSON Schema of latenza.yaml", NULL, none,

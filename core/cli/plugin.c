@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "config/options.h"
 #include "plugin/registry.h"
+#include "trial/trial.h"
 
 /* ---- list ---- */
 
@@ -192,18 +193,28 @@ plugin_info_run(struct cli *c)
 struct check {
 	const struct cli *c;
 	json_t *lines;
+	unsigned warnings;
 };
 
 static void
-say(void *arg, bool is_ok, const char *what)
+say(void *arg, enum child_mark mark, const char *what)
 {
 	struct check *check = arg;
 	json_t *line = json_object();
+	bool is_ok = mark == CHILD_PASSED, is_warning = mark == CHILD_WARNED;
 
+	check->warnings += is_warning;
 	if (!check->c->wants_json)
-		printf("%s%s%s %s\n", out_on(is_ok ? OUT_GREEN : OUT_RED),
-		    is_ok ? "ok  " : "FAIL", out_on(OUT_PLAIN), what);
-	json_object_set_new(line, "ok", json_boolean(is_ok));
+		printf("%s%s%s %s\n",
+		    out_on(is_ok        ? OUT_GREEN
+			   : is_warning ? OUT_YELLOW
+					: OUT_RED),
+		    is_ok        ? "ok  "
+		    : is_warning ? "warn"
+				 : "FAIL",
+		    out_on(OUT_PLAIN), what);
+	json_object_set_new(line, "ok", json_boolean(is_ok || is_warning));
+	json_object_set_new(line, "warning", json_boolean(is_warning));
 	json_object_set_new(line, "what", json_string(what));
 	json_array_append_new(check->lines, line);
 }
@@ -211,11 +222,13 @@ say(void *arg, bool is_ok, const char *what)
 int
 plugin_check_run(struct cli *c)
 {
-	struct check check = { c, json_array() };
-	int failures = registry_check(c->operand[0], say, &check);
+	struct check check = { c, json_array(), 0 };
+	int failures = trial_check(c->operand[0], say, &check);
 
 	if (c->wants_json)
 		out_json(check.lines);
 	json_decref(check.lines);
-	return failures == 0 ? CLI_DONE : CLI_FAILED;
+	if (failures != 0)
+		return CLI_FAILED;
+	return check.warnings > 0 ? CLI_WARNED : CLI_DONE;
 }

@@ -28,12 +28,6 @@ enum status registry_path(
  * it would not be opened under `plugin_files: strict`; NULL: it would be. [main] */
 void registry_each_file(
     void (*fn)(void *arg, const char *path, const char *problem), void *arg);
-/* `latenza plugin check FILE`: loads it in a child process with a time limit, checks
- * file, entry and tables, gives the options nonsense, makes and destroys 1,000 instances
- * of each component, and says one line per check. Number of failures. path: a name does
- * as well. [main] */
-int registry_check(
-    const char *path, void (*say)(void *arg, bool is_ok, const char *what), void *arg);
 /* The metrics of all plugins, in Prometheus text; to be printed behind metric_print().
  * [any] */
 void registry_print_metrics(struct buf *out);

@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "config/options.h"
+#include "trial/trial.h"
 
 enum {
 	INIT_ERR_BYTES = 300,
@@ -144,7 +145,15 @@ copy_grown(void *to, size_t room, const void *from, size_t size)
 }
 
 static bool
-take_component(struct testhost *h, const char *name, struct err *e)
+is_kind(const lz_component *c, const char *kind)
+{
+	size_t n = kind != NULL ? strlen(kind) : 0;
+
+	return kind == NULL || (strncmp(c->kind, kind, n) == 0 && c->kind[n] == '/');
+}
+
+static bool
+take_component(struct testhost *h, const char *kind, const char *name, struct err *e)
 {
 	const lz_plugin *p = h->plugin;
 	unsigned found = 0;
@@ -154,15 +163,16 @@ take_component(struct testhost *h, const char *name, struct err *e)
 		    (const char *)p->components + (size_t)i * p->component_size;
 		const lz_component *c = at;
 
-		if (name != NULL && strcmp(c->name, name) != 0)
+		if (!is_kind(c, kind) || (name != NULL && strcmp(c->name, name) != 0))
 			continue;
 		copy_grown(&h->component, sizeof(h->component), at, p->component_size);
 		found++;
 	}
-	if (found == 0 && name != NULL)
-		(void)err_fail(
-		    e, ST_NOT_FOUND, "%s: offers no component `%s`", p->name, name);
-	else if (found != 1)
+	if (found == 0)
+		(void)err_fail(e, ST_NOT_FOUND, "%s: offers no %s%s%s", p->name,
+		    kind != NULL ? kind : "component", name != NULL ? " " : "",
+		    name != NULL ? name : "");
+	else if (found > 1)
 		(void)err_fail(e, ST_INVALID, "%s: offers %u components%s; name one",
 		    p->name, found, name != NULL ? " of this name" : "");
 	return found == 1;
@@ -182,25 +192,15 @@ take_table(struct testhost *h)
 /* ---- making ---- */
 
 static bool
-apply_options(struct testhost *h, const char *options, struct err *e)
+apply_options(struct testhost *h, const json_t *options, struct err *e)
 {
-	struct options_context context = { .memory = h->memory,
-		.keep = h->option_values };
+	struct options_context context = {
+		.memory = h->memory, .keep = h->option_values, .where = h->component.name
+	};
 	const lz_component *c = &h->component;
-	json_t *object = NULL;
-	enum status st;
 
-	if (options != NULL) {
-		object = json_parse(lz_strz(options), e);
-		if (object == NULL) {
-			err_prefix(e, "options");
-			return false;
-		}
-	}
-	st = options_apply(
-	    c->options, c->option_count, c->option_size, object, h->self, &context, e);
-	json_decref(object);
-	return st == ST_OK;
+	return options_apply(c->options, c->option_count, c->option_size, options,
+		   h->self, &context, e) == ST_OK;
 }
 
 static bool
@@ -220,19 +220,26 @@ init(struct testhost *h, struct err *e)
 	return false;
 }
 
+static void
+start(void)
+{
+	static bool is_started;
+
+	if (is_started)
+		return;
+	is_started = true;
+	json_start();
+#ifdef M_PERTURB
+	(void)mallopt(M_PERTURB, FILL);
+#endif
+}
+
 static struct testhost *
 host_new(void)
 {
-	static bool is_started;
 	struct testhost *h;
 
-	if (!is_started) {
-		is_started = true;
-		json_start();
-#ifdef M_PERTURB
-		(void)mallopt(M_PERTURB, FILL);
-#endif
-	}
+	start();
 	h = mem_zalloc(sizeof(*h));
 	if (h == NULL)
 		abort();
@@ -257,14 +264,15 @@ host_new(void)
 	return h;
 }
 
-static struct testhost *
-make(const char *file, const char *component, const char *options, struct err *e)
+struct testhost *
+trial_new(const char *file, const char *kind, const char *component,
+    const json_t *options, struct err *e)
 {
 	struct testhost *h = host_new();
 
 	trial_is_now(h);
 	h->plugin = enter(file, e);
-	if (h->plugin == NULL || !take_component(h, component, e))
+	if (h->plugin == NULL || !take_component(h, kind, component, e))
 		goto failed;
 	take_table(h);
 	/* Beyond the instance nothing is its own. */
@@ -275,6 +283,34 @@ failed:
 	h->component.fini = NULL;
 	testhost_free(h);
 	return NULL;
+}
+
+const lz_component *
+trial_component(const struct testhost *h)
+{
+	return &h->component;
+}
+
+const lz_plugin *
+trial_plugin(const struct testhost *h)
+{
+	return h->plugin;
+}
+
+static struct testhost *
+make(const char *file, const char *component, const char *options, struct err *e)
+{
+	struct testhost *h;
+	json_t *object = NULL;
+
+	start();
+	if (options != NULL && (object = json_parse(lz_strz(options), e)) == NULL) {
+		err_prefix(e, "options");
+		return NULL;
+	}
+	h = trial_new(file, NULL, component, object, e);
+	json_decref(object);
+	return h;
 }
 
 struct testhost *

@@ -42,6 +42,14 @@
 #define MISSING_SYMBOL       29
 #define NOT_UTF8             30
 #define LONG_VERSION         31
+#define LEAKING_INIT         32
+#define OPENING_INIT         33
+#define MORE_SYMBOLS         34
+#define NEEDS_OURS           35
+#define SLOW_CHECK           36
+#define CUT_DEPENDENT        37
+#define KEPT_VIEW            38
+#define CRASHING_CHECK       39
 
 struct own {
 	int64_t number;
@@ -96,6 +104,12 @@ init(void *self, char *err, size_t err_len)
 #elif CASE == MUTE_INIT
 	memset(err, 0xff, err_len);
 	return 77;
+#elif CASE == LEAKING_INIT
+	static void *volatile lost;
+
+	lost = malloc(100);
+#elif CASE == OPENING_INIT
+	(void)!dup(0);
 #elif CASE == CRASHING_INIT
 	abort();
 #endif
@@ -121,6 +135,52 @@ static const lz_router router = {
 	.pick = CASE == NO_PICK ? NULL : pick,
 };
 
+#if CASE == MORE_SYMBOLS
+LZ_EXPORT int more_of_mine(void);
+int
+more_of_mine(void)
+{
+	return 1;
+}
+#elif CASE == NEEDS_OURS
+void *json_object(void);
+LZ_EXPORT void *use_json(void);
+void *
+use_json(void)
+{
+	return json_object();
+}
+#elif CASE >= SLOW_CHECK
+static int32_t
+check(void *self, lz_call *c)
+{
+	static const char *kept;
+	const lz_text *t = lz->text(c, 0);
+
+	(void)self;
+	(void)kept;
+#if CASE == SLOW_CHECK
+	(void)usleep(7000);
+#elif CASE == CUT_DEPENDENT
+	if (t->text.len > t->seen)
+		(void)lz->replace(c, 0, t->seen, t->text.len, lz_strz("x"));
+#elif CASE == KEPT_VIEW
+	if (kept != NULL && *kept == 'x')
+		return LZ_FLAG;
+	kept = t->text.ptr;
+#elif CASE == CRASHING_CHECK
+	abort();
+#endif
+	(void)t;
+	return LZ_OK;
+}
+
+static const lz_guardrail guard = { .size = sizeof(guard),
+	.phases = CASE == SLOW_CHECK ? LZ_REQUEST : LZ_REQUEST | LZ_RESPONSE,
+	.streams = CASE != SLOW_CHECK,
+	.check = check };
+#endif
+
 #define PART(KIND, NAME)                                                                 \
 	{                                                                                \
 		.kind = KIND, .name = NAME, .summary = "hostile",                        \
@@ -136,6 +196,12 @@ static const lz_component parts[] = {
 	PART(LZ_ROUTER, "hostile"),
 #endif
 	PART(LZ_ROUTER, "hostile"),
+#if CASE >= SLOW_CHECK
+	{ .kind = LZ_GUARDRAIL,
+	    .name = "hostile-guard",
+	    .summary = "x",
+	    .vtable = &guard },
+#endif
 };
 
 static const lz_plugin plugin = {

@@ -6,11 +6,13 @@
 #include "plugin_fixture.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "plugin/registry.h"
+#include "trial/trial.h"
 
 static const char *const no_dirs[] = { NULL };
 
@@ -233,17 +235,18 @@ a_plugin_that_crashes_or_hangs_does_so_in_a_child(void **state)
 /* ---- plugin check ---- */
 
 struct heard {
-	int good, bad;
+	int good, bad, warned;
 	char text[8192];
 };
 
 static void
-hear(void *arg, bool is_ok, const char *what)
+hear(void *arg, enum child_mark mark, const char *what)
 {
 	struct heard *h = arg;
 
-	h->good += is_ok;
-	h->bad += !is_ok;
+	h->good += mark == CHILD_PASSED;
+	h->warned += mark == CHILD_WARNED;
+	h->bad += mark == CHILD_FAILED;
 	strncat(h->text, what, sizeof(h->text) - strlen(h->text) - 2);
 	strcat(h->text, "\n");
 }
@@ -251,38 +254,94 @@ hear(void *arg, bool is_ok, const char *what)
 static void
 check_says_one_line_per_check(void **state)
 {
-	struct heard h = { 0, 0, "" };
+	struct heard h = { .text = "" };
 
 	(void)state;
-	assert_int_equal(registry_check(hostile("GOOD"), hear, &h), 0);
+	assert_int_equal(trial_check(hostile("GOOD"), hear, &h), 0);
 	assert_int_equal(h.bad, 0);
 	assert_true(h.good >= 4);
 	assert_non_null(strstr(h.text, "nonsense in its 1 options is refused"));
 	assert_non_null(strstr(h.text, "1000 instances made and destroyed"));
 }
 
+/* Fails, warns, and says so. */
+static void
+assert_check(const char *name, int bad, int warned, const char *words)
+{
+	struct heard h = { .text = "" };
+
+	assert_int_equal(trial_check(hostile(name), hear, &h), bad);
+	assert_int_equal(h.warned, warned);
+	if (strstr(h.text, words) == NULL)
+		fail_msg("\"%s\" does not say \"%s\"", h.text, words);
+}
+
+static void
+check_tells_what_an_instance_leaves_behind(void **state)
+{
+	(void)state;
+	if (mallinfo2().uordblks > 0) /* a sanitizer's allocator does not count */
+		assert_check(
+		    "LEAKING_INIT", 0, 1, "memory grows by 112 bytes an instance");
+	assert_check("OPENING_INIT", 0, 1, "1000 files stay open");
+}
+
+static void
+check_tells_what_a_file_exports_and_needs(void **state)
+{
+	struct heard h = { .text = "" };
+
+	(void)state;
+	assert_check("MORE_SYMBOLS", 0, 1,
+	    "exports 1 more than latenza_plugin_v0: "
+	    "more_of_mine; compile with");
+	assert_int_equal(trial_check(hostile("GOOD"), hear, &h), 0);
+	assert_non_null(strstr(h.text, "exports latenza_plugin_v0 alone"));
+	assert_non_null(strstr(h.text, "libraries: needs "));
+	h = (struct heard){ .text = "" };
+	assert_int_equal(trial_check(fixture_compile("tests/abi/hostile.c", "ours.so",
+					 "-w -DCASE=NEEDS_OURS -ljansson"),
+			     hear, &h),
+	    0);
+	assert_int_equal(h.warned, 2); /* it exports something, too */
+	assert_non_null(strstr(h.text, "use lz->json_* and lz->http() instead"));
+}
+
+static void
+check_calls_what_it_made(void **state)
+{
+	(void)state;
+	assert_check("SLOW_CHECK", 0, 1, "held its thread for ");
+	assert_check("CUT_DEPENDENT", 1, 0, "not the whole text's");
+	assert_check("KEPT_VIEW", 1, 0,
+	    "crashed with signal 11 (Segmentation fault) while guardrail 'hostile-guard' "
+	    "was asked");
+	assert_check("CRASHING_CHECK", 1, 0, "crashed with signal 6");
+}
+
 static void
 check_tells_what_init_says_and_survives_its_crash(void **state)
 {
-	struct heard failing = { 0, 0, "" }, mute = { 0, 0, "" }, crashing = { 0, 0, "" };
+	struct heard failing = { .text = "" }, mute = { .text = "" },
+		     crashing = { .text = "" };
 
 	(void)state;
-	assert_int_equal(registry_check(hostile("FAILING_INIT"), hear, &failing), 1);
+	assert_int_equal(trial_check(hostile("FAILING_INIT"), hear, &failing), 1);
 	assert_non_null(strstr(failing.text, "the moon is in the wrong house"));
-	assert_int_equal(registry_check(hostile("MUTE_INIT"), hear, &mute), 1);
+	assert_int_equal(trial_check(hostile("MUTE_INIT"), hear, &mute), 1);
 	assert_non_null(strstr(mute.text, "it answered 77 and no sentence"));
-	assert_int_equal(registry_check(hostile("CRASHING_INIT"), hear, &crashing), 1);
+	assert_int_equal(trial_check(hostile("CRASHING_INIT"), hear, &crashing), 1);
 	assert_non_null(strstr(crashing.text, "crashed with signal 6"));
-	assert_int_equal(registry_check("/nonexistent/x.so", hear, &crashing), 1);
+	assert_int_equal(trial_check("/nonexistent/x.so", hear, &crashing), 1);
 }
 
 static void
 an_unknown_kind_is_skipped_and_a_component_twice_is_not(void **state)
 {
-	struct heard h = { 0, 0, "" };
+	struct heard h = { .text = "" };
 
 	(void)state;
-	assert_int_equal(registry_check(hostile("UNKNOWN_KIND"), hear, &h), 0);
+	assert_int_equal(trial_check(hostile("UNKNOWN_KIND"), hear, &h), 0);
 	assert_non_null(strstr(h.text, "1 of 2 components known here"));
 	assert_refused(hostile("TWICE"), "is there twice");
 }
@@ -342,6 +401,9 @@ main(void)
 		cmocka_unit_test(each_wrong_plugin_has_its_own_sentence),
 		cmocka_unit_test(a_plugin_that_crashes_or_hangs_does_so_in_a_child),
 		cmocka_unit_test(check_says_one_line_per_check),
+		cmocka_unit_test(check_tells_what_an_instance_leaves_behind),
+		cmocka_unit_test(check_tells_what_a_file_exports_and_needs),
+		cmocka_unit_test(check_calls_what_it_made),
 		cmocka_unit_test(check_tells_what_init_says_and_survives_its_crash),
 		cmocka_unit_test(an_unknown_kind_is_skipped_and_a_component_twice_is_not),
 		cmocka_unit_test(

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
+#include "trial/trial.h"
 
 static const char *dirs[3];
 
@@ -137,11 +138,11 @@ files_in_the_directories_are_listed_with_what_is_wrong(void **state)
 }
 
 static void
-ignore(void *arg, bool is_ok, const char *what)
+only_good(void *arg, enum child_mark mark, const char *what)
 {
 	(void)arg;
-	if (!is_ok)
-		print_error("%s\n", what);
+	if (mark != CHILD_PASSED)
+		fail_msg("%s", what);
 }
 
 static void
@@ -162,7 +163,7 @@ what_we_ship_and_show_passes_plugin_check_and_exports_one_symbol(void **state)
 		    sources[i], "checked.so", "-Wall -Wextra -Wl,-z,defs -lm");
 		char command[2 * PATH_MAX];
 
-		assert_int_equal(registry_check(path, ignore, NULL), 0);
+		assert_int_equal(trial_check(path, only_good, NULL), 0);
 		(void)snprintf(command, sizeof(command),
 		    "test \"$(nm -D --defined-only '%s' | awk '{print $3}')\" = "
 		    "latenza_plugin_v0",
