@@ -32,7 +32,7 @@ enum {
 
 /* What opens when the file names no plugins. */
 static const char *const shipped[] = { "openai", "anthropic", "google", "mistral",
-	"compatible", "echo", "cheapest", "fastest", "balanced", "quality" };
+	"compatible", "echo", "patterns", "cheapest", "fastest", "balanced", "quality" };
 
 /* Start-up state: the directories; [main]: the list, newest last. */
 static const char *const *dirs;

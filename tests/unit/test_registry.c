@@ -153,14 +153,15 @@ what_we_ship_and_show_passes_plugin_check_and_exports_one_symbol(void **state)
 		"plugins/compatible/compatible.c",
 		"plugins/echo/echo.c plugins/echo/embed.c", "plugins/cheapest/cheapest.c",
 		"plugins/fastest/fastest.c", "plugins/balanced/balanced.c",
-		"plugins/quality/quality.c", "examples/plugins/provider.c",
-		"examples/plugins/router.c", "examples/plugins/guardrail.c",
-		"examples/plugins/sink.c", "examples/plugins/site.c" };
+		"plugins/patterns/*.c", "plugins/quality/quality.c",
+		"examples/plugins/provider.c", "examples/plugins/router.c",
+		"examples/plugins/guardrail.c", "examples/plugins/sink.c",
+		"examples/plugins/site.c" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		const char *path = fixture_compile(
-		    sources[i], "checked.so", "-Wall -Wextra -Wl,-z,defs -lm");
+		    sources[i], "checked.so", "-Wall -Wextra -Wl,-z,defs -lm -lpcre2-8");
 		char command[2 * PATH_MAX];
 
 		assert_int_equal(trial_check(path, only_good, NULL), 0);
