@@ -365,11 +365,6 @@ patterns_load(struct patterns *p, char *err, size_t err_len)
 	at.at = 0;
 	if (rc == LZ_OK && p->has_expressions)
 		rc = load_limits(p, &at);
-	if (rc == LZ_OK && p->count == 0) {
-		(void)snprintf(err, err_len,
-		    "nothing to look for; give words, words_file or expressions");
-		rc = LZ_E_INVALID;
-	}
 	if (rc == LZ_OK) {
 		p->automaton = words_new(p->entries, p->count);
 		if (p->automaton == NULL)

@@ -6,6 +6,7 @@
 #define PATTERNS_H
 
 #include <latenza/plugin.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 
 #define PCRE2_CODE_UNIT_WIDTH 8
@@ -75,6 +76,7 @@ struct patterns {
 	struct words *automaton;
 	pcre2_match_context *limits;
 	bool has_expressions;
+	atomic_flag has_warned;
 };
 int32_t patterns_load(struct patterns *p, char *err, size_t err_len);
 void patterns_unload(struct patterns *p);

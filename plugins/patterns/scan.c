@@ -485,6 +485,15 @@ patterns_check(void *self, lz_call *c)
 	struct scan s = { .p = self, .c = c };
 	int32_t rc = LZ_E_NOMEM;
 
+	if (s.p->count == 0) {
+		struct patterns *p = self;
+
+		if (!atomic_flag_test_and_set(&p->has_warned))
+			lz->log(c, LZ_WARN,
+			    lz_strz("nothing to look for: all texts pass; give words, "
+				    "words_file or expressions"));
+		return LZ_OK;
+	}
 	s.told = lz->alloc(c, s.p->count);
 	if (s.p->has_expressions)
 		s.match = pcre2_match_data_create(1, NULL);

@@ -256,7 +256,6 @@ bad_options_are_told_with_their_place(void **state)
 {
 	(void)state;
 	testhost_on_problem(note, NULL);
-	assert_refused("{}", "nothing to look for");
 	assert_refused("{\"words\":[\"a\",5]}", "words[1]: a word or a map");
 	assert_refused("{\"words\":[\" \\t\"]}", "words[0]: the word is empty");
 	assert_refused(
@@ -430,6 +429,15 @@ what_is_held_is_no_more_than_what_may_match(void **state)
 	assert_int_equal(testhost_answer(host, text)->verdict, LZ_BLOCK);
 }
 
+static void
+without_a_list_all_texts_pass_and_the_log_says_so(void **state)
+{
+	(void)state;
+	use("{}");
+	assert_verdict("anything", LZ_OK);
+	assert_non_null(strstr(testhost_log(host), "nothing to look for"));
+}
+
 static int
 make_folder(void **state)
 {
@@ -466,6 +474,8 @@ main(void)
 		    a_stream_gives_the_result_of_the_whole_text, tear_down),
 		cmocka_unit_test_teardown(
 		    noise_gives_the_result_of_the_whole_text, tear_down),
+		cmocka_unit_test_teardown(
+		    without_a_list_all_texts_pass_and_the_log_says_so, tear_down),
 		cmocka_unit_test_teardown(
 		    what_is_held_is_no_more_than_what_may_match, tear_down),
 	};
