@@ -168,7 +168,9 @@ def test_the_limit_holds_while_thousands_ask_at_once(stand, full):
     check_bill(saw, books, told["bill"])
     assert told["worst"] <= limit, "seen from the provider, more was under way than the limit admits"
     outcomes, kinds = Counter(what for _, _, what in saw), Counter(kind for _, kind, _ in saw)
-    assert len(saw) == count and outcomes["insufficient_quota"] > 0
+    assert len(saw) == count
+    # Which of the two it is depends on the disk: while settlements wait for it, all that is left is reserved.
+    assert outcomes["insufficient_quota"] + outcomes["budget_reserved"] > 0
     print(f"\n{count} requests in {seconds:.1f} s on {CONNECTIONS} connections: {dict(outcomes)}; kinds {dict(kinds)}; "
           f"spent {books.spent / limit:.4%} of the limit, at most {watch.most / limit:.4%} spent and reserved in "
           f"{watch.samples} samples, {told['worst'] / limit:.4%} seen from the provider; "
