@@ -357,6 +357,9 @@ new_key(struct command_context *c, const json_t *args, struct new_key *n, struct
 		    "list` "
 		    "shows them",
 		    STR_ARG(s.routing_strategy));
+	st = profile_check_guardrails(c, "key", &s, e);
+	if (st != ST_OK)
+		return st;
 	st = profile_check_key(c, &s, n->memory, e);
 	if (st != ST_OK)
 		return st;

@@ -18,6 +18,9 @@ command_fn profile_create, profile_set, profile_list, profile_show, profile_disa
     profile_remove;
 enum status profile_precheck(
     struct command_context *c, const json_t *args, struct err *e);
+/* Are there guardrails of the names in the settings? where: "key". */
+enum status profile_check_guardrails(const struct command_context *c, const char *where,
+    const struct key_settings *s, struct err *e) MUST_CHECK;
 /* May a key have these settings: are its organisation and its assistant there, and do
  * they allow them? */
 enum status profile_check_key(struct command_context *c, const struct key_settings *s,

@@ -100,6 +100,7 @@ show(const struct db_trace *row)
 	json_object_set_new(out, "flags", flags_shown(t->flags));
 	json_object_set_new(out, "attempt_count", json_integer(t->attempts));
 	set_tree(out, "attempts", t->attempt_list);
+	set_tree(out, "guardrails", t->guardrails);
 	json_object_set_new(out, "row", json_integer(row->rowid));
 	return out;
 }

@@ -41,6 +41,8 @@ enum metric_kind {
 	    "Requests refused for want of a valid key")                                  \
 	X(ATTEMPTS, METRIC_COUNTER, "latenza_attempts_total", "outcome",                 \
 	    "Provider calls, by outcome")                                                \
+	X(GUARDRAIL_VERDICTS, METRIC_COUNTER, "latenza_guardrail_verdicts_total",        \
+	    "verdict", "What guardrails came to; of a stream each change of it")         \
 	X(HEDGES, METRIC_COUNTER, "latenza_hedges_total", NULL,                          \
 	    "Second attempts because the first had brought nothing in time")             \
 	X(TOKENS_INPUT, METRIC_COUNTER, "latenza_tokens_input_total", NULL,              \

@@ -18,6 +18,9 @@
 	X(PROVIDER_UP, "provider.up", LOG_LEVEL_INFO)                                    \
 	X(PROVIDER_CREDENTIALS, "provider.credentials", LOG_LEVEL_ERROR)                 \
 	X(FAILOVER_EXHAUSTED, "failover.exhausted", LOG_LEVEL_WARN)                      \
+	X(GUARDRAIL_BLOCKED, "guardrail.blocked", LOG_LEVEL_INFO)                        \
+	X(GUARDRAIL_FLAGGED, "guardrail.flagged", LOG_LEVEL_INFO)                        \
+	X(GUARDRAIL_FAILED, "guardrail.failed", LOG_LEVEL_WARN)                          \
 	X(KEY_CREATED, "key.created", LOG_LEVEL_INFO)                                    \
 	X(KEY_ROLLED, "key.rolled", LOG_LEVEL_INFO)                                      \
 	X(KEY_DISABLED, "key.disabled", LOG_LEVEL_INFO)                                  \

@@ -6,6 +6,7 @@
 #define CALL_ATTEMPT_H
 
 #include "call/call.h"
+#include "guard/guard.h"
 #include "net/upstream.h"
 #include "plugin/frame.h"
 #include "plugin/visit.h"
@@ -25,7 +26,8 @@ enum {
 enum {
 	CHOICE_SEEN = 1,
 	CHOICE_HAS_TOOLS = 2,
-	CHOICE_IS_FINISHED = 4
+	CHOICE_IS_FINISHED = 4,
+	CHOICE_IS_BEGUN = 8 /* its role was said */
 };
 
 struct call {
@@ -56,7 +58,10 @@ struct call {
 	bool has_done;      /* [DONE] came */
 	bool is_paused;
 	uint8_t choice[CALL_CHOICES];
-	struct tools *tools; /* tools.c's; NULL: no tool was called yet */
+	struct guarded *guarded; /* guarded.c's; NULL: no guardrail looks */
+	bool is_checking;        /* a guardrail is waited for */
+	bool is_concluding;      /* and behind it nothing more comes */
+	struct tools *tools;     /* tools.c's; NULL: no tool was called yet */
 	struct frame frame;
 	struct buf out; /* events for the client since the last flush */
 	struct loop_timer ping;
@@ -105,6 +110,16 @@ void tools_read(struct call *c, int64_t choice, lz_str list);
 /* The chunk, with the places that were read put right. */
 void tools_put(const struct call *c, lz_str data, struct buf *out);
 
+/* ---- guarded.c: streams that guardrails look at ---- */
+bool guarded_begin(struct call *c); /* false: out of memory */
+/* Takes a chunk apart that chunk_read() passed. */
+void guarded_take(struct call *c, lz_str data);
+/* Shows what came to the guardrails; what they let through is in c->out. */
+enum guard_run guarded_run(struct call *c, bool is_end);
+/* Ends every choice that has not ended with finish_reason "content_filter". */
+void guarded_end_filtered(struct call *c);
+void guarded_free(struct call *c); /* cancels, too */
+
 /* ---- answer.c: whole answers ---- */
 enum step answer_whole(struct call *c);
 /* The plugin gave its answer with emit(): the frame of an OpenAI answer around it. */
@@ -130,6 +145,10 @@ json_t *shape_usage(const struct record_usage *u); /* OpenAI's usage object; own
 
 /* ---- stream.c: streamed answers ---- */
 void stream_begin(struct call *c);
+/* c->out holds something for the client to see. */
+void stream_has_content(struct call *c);
+/* A guardrail that was waited for has spoken. From an event. */
+void stream_checked(struct call *c);
 void stream_data(struct call *c, lz_str bytes);
 /* The transport ended. */
 enum step stream_end(struct call *c, const struct upstream_result *res);
@@ -159,6 +178,9 @@ void call_finish(struct call *c, enum step s);
 void call_stop(struct call *c);
 /* The client does not keep up: provider and plugin wait until call_drained(). */
 void call_pause(struct call *c);
+/* A guardrail thinks: they wait, until call_go_on(). */
+void call_hold_up(struct call *c);
+void call_go_on(struct call *c);
 lz_str call_field(const struct call *c, const char *name);
 /* Bytes of a whole answer at most: limits.answer_bytes, and as much as the vectors that
  * were asked for may take. */

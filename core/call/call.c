@@ -152,14 +152,46 @@ call_succeeded(struct call *c)
 	credential_ended(a, a->ended_us);
 }
 
-void
-call_pause(struct call *c)
+static void
+hold_up(struct call *c)
 {
-	c->is_paused = true;
 	if (c->upstream != NULL)
 		upstream_pause(c->upstream);
 	else
 		visit_pause(c->visit);
+}
+
+/* Unless somebody else still holds it up. */
+static void
+let_go(struct call *c)
+{
+	if (c->is_paused || c->is_checking)
+		return;
+	if (c->upstream != NULL) /* it was sent, so the plugin waits for nothing else */
+		upstream_resume(c->upstream);
+	else if (c->visit != NULL)
+		visit_go_on(c->visit);
+}
+
+void
+call_pause(struct call *c)
+{
+	c->is_paused = true;
+	hold_up(c);
+}
+
+void
+call_hold_up(struct call *c)
+{
+	c->is_checking = true;
+	hold_up(c);
+}
+
+void
+call_go_on(struct call *c)
+{
+	c->is_checking = false;
+	let_go(c);
 }
 
 static void
@@ -561,7 +593,7 @@ call_cancel(struct attempt *a, const char *end)
 
 	if (c == NULL || c->visit == NULL)
 		return;
-	if (!c->is_over)
+	if (!c->is_over || c->ended == STEP_WAIT)
 		call_given_up(c, end);
 	cancel_upstream(c);
 	stop_waiting(c);
@@ -575,8 +607,5 @@ call_drained(struct request *r)
 	if (c == NULL || !c->is_paused)
 		return;
 	c->is_paused = false;
-	if (c->upstream != NULL) /* it was sent, so the plugin waits for nothing else */
-		upstream_resume(c->upstream);
-	else if (c->visit != NULL)
-		visit_go_on(c->visit);
+	let_go(c);
 }

@@ -84,16 +84,23 @@ weight(lz_str escaped)
 }
 
 static void
-keep_text(struct request *r, lz_str text, int64_t index)
+keep_text(const struct call *c, lz_str text, int64_t index)
 {
-	if (index == 0 && r->log_content == LOG_CONTENT_FULL && !r->answer_text.failed)
+	struct request *r = c->r;
+
+	/* What guardrails look at is kept as they leave it: guarded.c. */
+	if (index == 0 && c->guarded == NULL && r->log_content == LOG_CONTENT_FULL &&
+	    !r->answer_text.failed)
 		buf_add_str(&r->answer_text, text);
 }
 
 static void
-keep_tools(struct request *r, lz_str choice)
+keep_tools(const struct call *c, lz_str choice)
 {
-	if (r->log_content != LOG_CONTENT_FULL || r->answer_tools.failed)
+	struct request *r = c->r;
+
+	if (c->guarded != NULL || r->log_content != LOG_CONTENT_FULL ||
+	    r->answer_tools.failed)
 		return;
 	buf_add_z(&r->answer_tools, r->answer_tools.len > 0 ? "," : "");
 	buf_add_str(&r->answer_tools, choice);
@@ -114,7 +121,7 @@ weigh_texts(struct call *c, const struct jscan_member said[SAID], int64_t index)
 		is_any = true;
 		c->a->delivered_bytes += weight(s);
 		if (i == SAID_CONTENT)
-			keep_text(c->r, s, index);
+			keep_text(c, s, index);
 	}
 	return is_any;
 }
@@ -160,7 +167,7 @@ read_choice(struct call *c, lz_str choice)
 	has_tools = weigh_tools(c, said);
 	if (has_tools) {
 		*known |= CHOICE_HAS_TOOLS;
-		keep_tools(c->r, choice);
+		keep_tools(c, choice);
 		if (said[SAID_TEXTS].type == JSCAN_ARRAY)
 			tools_read(c, index, said[SAID_TEXTS].value);
 	}

@@ -162,15 +162,14 @@ hold_last(struct call *c)
 	buf_reset(&c->out);
 }
 
-/* The attempt's own end is noted already. */
+/* The attempt's own end is noted already, and r->fault says why. */
 static enum step
-say_error(struct call *c, enum fault f, lz_str message)
+say_fault(struct call *c)
 {
 	struct request *r = c->r;
 	char room[REQUEST_SHORT_BYTES];
 	struct buf body;
 
-	request_fail(r, f, NULL, "%.*s", STR_ARG(message));
 	if (c->out.len > LAST_BYTES)
 		flush(c);
 	buf_init(&body, LAST_BYTES);
@@ -182,6 +181,13 @@ say_error(struct call *c, enum fault f, lz_str message)
 	r->ends_in_error = true;
 	hold_last(c);
 	return STEP_DONE;
+}
+
+static enum step
+say_error(struct call *c, enum fault f, lz_str message)
+{
+	request_fail(c->r, f, NULL, "%.*s", STR_ARG(message));
+	return say_fault(c);
 }
 
 static enum fault
@@ -250,15 +256,15 @@ imply_finish(struct call *c)
 
 /* For who asked, when the provider did not bring one of its own. */
 static void
-make_usage_chunk(struct call *c)
+make_usage_chunk(struct call *c, const struct record_usage *u)
 {
 	struct request *r = c->r;
 	json_t *usage;
 	struct buf b;
 
-	if (!r->wants_usage_chunk || c->usage_chunk.ptr != NULL || !c->a->has_usage)
+	if (!r->wants_usage_chunk || c->usage_chunk.ptr != NULL)
 		return;
-	usage = shape_usage(&c->a->usage);
+	usage = shape_usage(u);
 	buf_init(&b, 8192);
 	add_chunk_head(c, &b);
 	buf_add_z(&b, ",\"choices\":[],\"usage\":");
@@ -286,11 +292,58 @@ complete(struct call *c)
 	if (c->out.len > LAST_BYTES)
 		flush(c);
 	imply_finish(c);
-	make_usage_chunk(c);
+	if (c->a->has_usage)
+		make_usage_chunk(c, &c->a->usage);
 	c->r->usage_chunk = c->usage_chunk;
 	hold_last(c);
 	call_succeeded(c);
 	return STEP_DONE;
+}
+
+/* A guardrail refused what was to go out. Of what is held nothing leaves. */
+static enum step
+filtered(struct call *c)
+{
+	struct request *r = c->r;
+	struct record_usage u;
+
+	call_given_up(c, "guardrail");
+	if (!r->has_begun)
+		return STEP_FAULT;
+	if (r->fault != FAULT_CONTENT_POLICY)
+		return say_fault(c);
+	guarded_end_filtered(c);
+	u = c->a->usage;
+	if (!c->a->has_usage)
+		u = (struct record_usage){ .input = r->prompt_tokens,
+			.output = tokens_delivered(c->a) };
+	make_usage_chunk(c, &u);
+	r->usage_chunk = c->usage_chunk;
+	hold_last(c);
+	return STEP_DONE;
+}
+
+/* Nothing more comes of the provider's. What guardrails still hold is shown to them as
+ * final. STEP_WAIT: stream_checked() follows. */
+static enum step
+conclude(struct call *c)
+{
+	if (c->guarded == NULL || !has_any(c))
+		return complete(c);
+	if (c->is_checking) { /* then it is their turn again */
+		c->is_concluding = true;
+		return STEP_WAIT;
+	}
+	switch (guarded_run(c, true)) {
+	case GUARD_WAITS:
+		c->is_concluding = true;
+		call_hold_up(c);
+		return STEP_WAIT;
+	case GUARD_REFUSED:
+		return filtered(c);
+	default:
+		return complete(c);
+	}
 }
 
 static void
@@ -310,6 +363,8 @@ close_stream(struct call *c, enum step s)
 
 	c->ended = s;
 	c->is_over = true;
+	if (s == STEP_WAIT) /* for a guardrail: the deadline stays */
+		return;
 	st = loop_timer_set(c->r->worker->loop, &c->limit, after_us, lingered, c);
 	must(st == ST_OK);
 }
@@ -373,9 +428,13 @@ pass_chunk(struct call *c, lz_str data)
 		close_stream(c, out_of_money(c));
 		return;
 	}
-	put_event(c, data, &c->out);
 	if (k.has_substance && c->a->first_token_us == 0)
 		c->a->first_token_us = call_now_us(c);
+	if (c->guarded != NULL) {
+		guarded_take(c, data);
+		return;
+	}
+	put_event(c, data, &c->out);
 	if (k.has_substance || c->out.len > CALL_HELD_BYTES)
 		begin(c);
 }
@@ -424,7 +483,7 @@ on_event(void *arg, const struct sse_event *ev)
 		c->has_done = true;
 		if (c->table->event != NULL) /* the plugin's end() decides */
 			return true;
-		close_stream(c, complete(c));
+		close_stream(c, conclude(c));
 	} else if (c->table->event != NULL) {
 		translate(c, ev);
 	} else {
@@ -448,6 +507,61 @@ stream_begin(struct call *c)
 	buf_free(&r->answer_tools);
 	buf_init(&r->answer_text, ANSWER_TEXT_BYTES);
 	buf_init(&r->answer_tools, ANSWER_TEXT_BYTES);
+	if (guard_holds_answers(r) && !guarded_begin(c))
+		close_stream(c, stream_fail(c, "out_of_memory", LZ_UPSTREAM_UNABLE,
+				    STR_LIT("the gateway is out of memory")));
+}
+
+void
+stream_has_content(struct call *c)
+{
+	begin(c);
+}
+
+/* What came is shown to the guardrails, and what they let through goes out. false: the
+ * stream is over. */
+static bool
+check_what_came(struct call *c)
+{
+	if (c->guarded == NULL || c->is_checking)
+		return true;
+	switch (guarded_run(c, false)) {
+	case GUARD_WAITS:
+		call_hold_up(c);
+		return true;
+	case GUARD_REFUSED:
+		close_stream(c, filtered(c));
+		return false;
+	default:
+		return true;
+	}
+}
+
+/* From an event, and from nobody's feed: the call may end here. */
+void
+stream_checked(struct call *c)
+{
+	enum guard_run ran = guarded_run(c, false);
+	enum step s;
+
+	c->is_checking = ran == GUARD_WAITS;
+	if (c->is_checking)
+		return;
+	if (ran == GUARD_REFUSED || c->is_concluding) {
+		s = ran == GUARD_REFUSED ? filtered(c) : conclude(c);
+		if (s == STEP_WAIT)
+			return;
+		c->ended = s;
+		c->is_over = true;
+		call_stop(c);
+		return;
+	}
+	flush(c);
+	/* More may have come before the provider was held up. */
+	if (check_what_came(c) && !c->is_checking) {
+		flush(c);
+		call_go_on(c);
+	}
 }
 
 void
@@ -460,6 +574,8 @@ stream_data(struct call *c, lz_str bytes)
 	c->is_feeding = false;
 	if (c->is_over)
 		return; /* what is in out goes with the last bytes */
+	if (st == ST_OK && !check_what_came(c))
+		return;
 	if (st == ST_OK && !c->out.failed) {
 		flush(c);
 		return;
@@ -488,6 +604,15 @@ is_whole(struct call *c, bool is_clean)
 	return is_clean && (c->has_done || chunk_all_finished(c));
 }
 
+/* While a guardrail is waited for, nothing more is taken. */
+static enum step
+waits_or_ends(struct call *c, enum step s)
+{
+	c->is_over |= s == STEP_WAIT;
+	c->ended = s;
+	return s;
+}
+
 enum step
 stream_end(struct call *c, const struct upstream_result *res)
 {
@@ -497,7 +622,7 @@ stream_end(struct call *c, const struct upstream_result *res)
 	if (c->is_over) /* in its last event, or in what end() emitted */
 		return c->ended;
 	if (has_come_whole)
-		return complete(c);
+		return waits_or_ends(c, conclude(c));
 	if (c->table->end != NULL && f != NULL)
 		return c->r->has_begun ? stream_fail(c, "cut", f->upstream, f->message)
 				       : call_fault(c, f, "cut");
@@ -540,7 +665,7 @@ stream_emit(struct call *c, const json_t *emitted)
 	else
 		close_stream(c, stream_fail(c, "too_large", LZ_UPSTREAM_UNABLE,
 				    STR_LIT("the provider's chunk is too large")));
-	if (!c->is_over && !c->is_feeding)
+	if (!c->is_over && !c->is_feeding && check_what_came(c))
 		flush(c);
 	buf_free(&text);
 	json_decref(j);
@@ -551,13 +676,14 @@ enum step
 stream_answered(struct call *c)
 {
 	stream_begin(c);
-	return complete(c);
+	return c->is_over ? c->ended : waits_or_ends(c, conclude(c));
 }
 
 void
 stream_stop(struct call *c)
 {
 	loop_timer_cancel(c->r->worker->loop, &c->ping);
+	guarded_free(c);
 	if (!c->is_stream)
 		return;
 	frame_free(&c->frame);

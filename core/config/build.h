@@ -102,6 +102,14 @@ json_t *routers_shown(const struct config *c); /* NULL: the file has none */
 bool routers_check(struct build *b, const char *where, const json_t *object,
     const char *member, lz_str name);
 
+/* ---- guardrails.c; before organizations_read() ---- */
+void guardrails_read(struct build *b, const json_t *root);
+json_t *guardrails_schema(void);
+json_t *guardrails_shown(const struct config *c); /* NULL: the file has none */
+/* Are there guardrails of the names that the settings have? Complains otherwise. */
+void guardrails_check_names(struct build *b, const char *where, const json_t *object,
+    const struct key_settings *s);
+
 /* ---- organizations.c; before keys_read() ---- */
 void organizations_read(struct build *b, const json_t *organizations);
 json_t *organizations_schema(void);

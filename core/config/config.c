@@ -40,6 +40,8 @@ config_free(struct config *c)
 		part_unref(c->provider[i].part);
 	for (size_t i = 0; i < c->router_count; i++)
 		part_unref(c->router[i]);
+	for (size_t i = 0; i < c->guardrail_count; i++)
+		part_unref(c->guardrail[i].part);
 	json_decref(c->tree);
 	json_decref(c->keep);
 	mem_free(c->path);
@@ -189,6 +191,7 @@ build_parts(struct build *b, const json_t *root)
 		return; /* whatever else is wrong would be told of plugins that are not
 			   there */
 	routers_read(b, root);
+	guardrails_read(b, root);
 	providers_read(b, providers);
 	names_read(b, json_object_get(root, "models"));
 	models_finish(b);

@@ -104,6 +104,29 @@ struct model_name {
 	struct config_standing *standing; /* NULL: the list is short */
 };
 
+/* How a guardrail takes a streamed answer. */
+enum guardrail_stream {
+	GUARDRAIL_PIECES, /* as it grows */
+	GUARDRAIL_HOLD,   /* whole, held back until then */
+	GUARDRAIL_AFTER   /* whole, when it is out */
+};
+enum {
+	GUARDRAILS = 200
+};
+
+struct guardrail {
+	lz_str name;
+	const struct part_info *info;
+	struct part *part; /* NULL when loaded with is_offline */
+	uint8_t options_digest[32];
+	uint32_t phases; /* LZ_REQUEST, LZ_RESPONSE */
+	bool is_open;    /* on_error */
+	bool is_monitor;
+	bool is_default; /* for every request */
+	enum guardrail_stream stream;
+	unsigned deadline_ms;
+};
+
 struct config_limits {
 	int64_t body_bytes, in_flight, head_bytes, connections, connections_per_address,
 	    answer_bytes;
@@ -159,6 +182,8 @@ struct config {
 	size_t name_count;
 	lz_str catalogue; /* path of the installation's own; absent: none */
 	uint8_t catalogue_digest[32];
+	struct guardrail *guardrail; /* in file order */
+	size_t guardrail_count;
 	/* Of each router component open one that is named as it is, then the file's
 	 * named ones. Offline none is made, and only their names are known. */
 	struct part **router;
@@ -211,6 +236,8 @@ void config_reap(void);
 /* Where the file is looked for: what is given, $LATENZA_CONFIG, ./latenza.yaml, XDG's,
  * /etc/latenza. false: nowhere; out then holds the places looked at. */
 bool config_find(const char *given, char *out, size_t n);
+/* NULL: there is none of that name. [any] */
+const struct guardrail *config_guardrail(const struct config *c, lz_str name);
 /* JSON Schema of the whole file, with the options of the plugins that are open; owned. */
 json_t *config_schema(void);
 /* As used: defaults filled in, secrets as references or "***"; owned. */

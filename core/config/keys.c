@@ -192,6 +192,7 @@ keys_check_settings(struct build *b, const char *where, const json_t *object,
 		(void)routers_check(
 		    b, where, object, "routing_strategy", s->routing_strategy);
 	check_allowlist(b, where, object, s);
+	guardrails_check_names(b, where, object, s);
 	if (s->log_content != LOG_CONTENT_INHERIT && s->log_content < b->c->log_content)
 		build_wrong(b, where, object, "log_content",
 		    "is more than log.content; it may only be lowered");

@@ -38,7 +38,7 @@ typedef bool read_fn(struct reading *r, const char *name, const json_t *value);
 
 static read_fn read_name, read_count, read_burst, read_strategy, read_allowlist,
     read_monthly, read_alerts, read_budgets, read_expiry, read_metadata, read_log,
-    read_ips, read_show, read_later, read_owner, read_model;
+    read_ips, read_show, read_guardrails, read_owner, read_model;
 
 #define COUNT_SCHEMA                                                                     \
 	"{\"anyOf\":[{\"type\":\"integer\",\"minimum\":0,\"maximum\":1000000000},{"      \
@@ -131,7 +131,11 @@ static const struct {
 	    PROFILE_SCHEMA, OF_KEY },
 	{ "default_model", read_model, "the model of requests that name none",
 	    "{\"type\":[\"string\",\"null\"],\"minLength\":1}", OF_ASSISTANT },
-	{ "guardrails", read_later, NULL, NULL, OF_ALL },
+	{ "guardrails", read_guardrails,
+	    "names of guardrails that hold here, beside those of the levels above",
+	    "{\"type\":[\"array\",\"null\"],\"maxItems\":32,\"items\":{\"type\":"
+	    "\"string\",\"pattern\":\"^[a-z0-9-]{1,64}$\"}}",
+	    OF_ALL },
 };
 
 enum {
@@ -344,6 +348,38 @@ read_allowlist(struct reading *r, const char *name, const json_t *value)
 	r->out->has_allowlist = true;
 	r->out->allow = allow;
 	r->out->allow_count = n;
+	return true;
+}
+
+static bool
+read_guardrails(struct reading *r, const char *name, const json_t *value)
+{
+	size_t n = json_array_size(value);
+	char text[80];
+	lz_str *list;
+
+	if (!json_is_array(value))
+		return wrong(r, name, "%s is not a list of guardrails' names",
+		    rule_describe(value, text));
+	if (n > KEY_GUARDRAILS)
+		return wrong(
+		    r, name, "%zu entries are too many; at most %d", n, KEY_GUARDRAILS);
+	list = arena_alloc(r->c->memory, (n + 1) * sizeof(*list));
+	if (list == NULL)
+		return nomem(r);
+	for (size_t i = 0; i < n; i++) {
+		const json_t *item = json_array_get(value, i);
+
+		if (!json_is_string(item) || !key_is_profile_name(string_of(item)))
+			return wrong(r, name,
+			    "%s is not the name of a guardrail: 1 to %d of a-z, 0-9 "
+			    "and -",
+			    rule_describe(item, text), KEY_PROFILE_BYTES);
+		if (!copy_text(r, string_of(item), &list[i]))
+			return false;
+	}
+	r->out->guardrail = list;
+	r->out->guardrail_count = n;
 	return true;
 }
 
@@ -599,13 +635,6 @@ read_show(struct reading *r, const char *name, const json_t *value)
 		    r, name, "%s is not true or false", rule_describe(value, text));
 	r->out->show_budget = json_is_true(value);
 	return true;
-}
-
-static bool
-read_later(struct reading *r, const char *name, const json_t *value)
-{
-	(void)value;
-	return wrong(r, name, "this release does not have %s yet; leave it out", name);
 }
 
 /* ---- the object ---- */

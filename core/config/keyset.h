@@ -17,6 +17,7 @@ enum {
 	KEY_ALERTS = 8,
 	KEY_IPS = 64,
 	KEY_ALLOWED = 1000,
+	KEY_GUARDRAILS = 32,
 	KEY_NAME_BYTES = 200,
 	KEY_METADATA = 16,     /* OpenAI's own bound */
 	KEY_PROFILE_BYTES = 64 /* of an organisation's or an assistant's name */
@@ -75,6 +76,8 @@ struct key_settings {
 	bool has_allowlist;
 	const lz_str *allow; /* model names, may end in '*' */
 	size_t allow_count;
+	const lz_str *guardrail; /* names of them, beside those of the levels above */
+	size_t guardrail_count;
 	/* budget_monthly_eur is the first, when given. */
 	struct key_budget budget[KEY_BUDGETS];
 	size_t budget_count;
@@ -87,9 +90,8 @@ struct key_settings {
 };
 
 /* Parses a key object. Members beyond the settings that the caller handles itself are
- * named in `ignore` (NULL-terminated). guardrails are refused with the sentence that they
- * come later. Errors name the member and, with a source, file:line. Strings live in
- * memory; the tree must live as long. */
+ * named in `ignore` (NULL-terminated). Errors name the member and, with a source,
+ * file:line. Strings live in memory; the tree must live as long. */
 enum status key_settings_parse(const json_t *object, const char *where,
     const char *const *ignore, struct arena *memory, struct yaml_source *source,
     struct key_settings *out, struct err *e) MUST_CHECK;

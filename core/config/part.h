@@ -28,6 +28,8 @@ struct part_info {
 	/* Of a provider: where its vendor is found; NULL: the file must say it. */
 	const char *base_url;
 	const char *routes; /* likewise: what it serves, by word; NULL: chat */
+	uint32_t phases;    /* of a guardrail: LZ_REQUEST, LZ_RESPONSE */
+	bool streams;       /* likewise: it works on a growing text */
 	bool has_host;      /* false: this build has no host for the kind yet */
 	void *component;    /* plugin/'s own */
 };

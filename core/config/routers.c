@@ -6,14 +6,12 @@
  */
 #include <stdio.h>
 
-#include "base/crypto.h"
 #include "base/json.h"
-#include "config/build.h"
+#include "config/instance.h"
 
 enum {
 	ROUTERS_MAX = 200,
-	WHERE_BYTES = 100,
-	DIGEST_BYTES = 1 << 20
+	WHERE_BYTES = 100
 };
 
 static const char *const usual = "balanced";
@@ -38,78 +36,34 @@ is_named_before(const struct part_ops *ops, const struct part_info *info)
 
 /* ---- one instance ---- */
 
-/* A router that is about to be made. */
-struct making {
-	const struct part_info *info;
-	const char *name, *where;
-	const json_t
-	    *object; /* as the file has it, for places; NULL: a component's own */
-	json_t *own; /* its options alone */
-	uint8_t digest[CRYPTO_HASH_BYTES];
-};
-
-static struct part *
-part_of_before(const struct build *b, const struct making *m)
+static size_t
+place_before(const struct build *b, const struct instance *m)
 {
 	const struct config *before = b->o->before;
+	size_t i = 0;
 
-	for (size_t i = 0; before != NULL && i < before->router_count; i++) {
-		if (before->router[i]->info == m->info &&
-		    strcmp(before->router[i]->name, m->name) == 0 &&
-		    memcmp(before->router_digest[i], m->digest, sizeof(m->digest)) == 0)
-			return before->router[i];
-	}
-	return NULL;
+	while (before != NULL && i < before->router_count &&
+	       strcmp(before->router[i]->name, m->name) != 0)
+		i++;
+	return i;
 }
 
 static void
-add_part(struct build *b, const json_t *root, const struct making *m)
+add_part(struct build *b, const json_t *root, const struct instance *m)
 {
+	const struct config *before = b->o->before;
+	size_t at = place_before(b, m);
+	bool is_known = before != NULL && at < before->router_count;
 	struct config *c = b->c;
-	struct options_context told = build_context(b, NULL);
-	struct err why = { "" };
 	struct part *part;
 
 	c->strategy[c->strategy_count++] = lz_strz(m->name);
-	if (b->o->is_offline)
-		return;
-	part = part_of_before(b, m);
-	if (part != NULL)
-		part_ref(part);
-	else
-		part = part_get_ops()->make(m->info, m->name, m->own, m->where, &why);
-	if (part == NULL && m->object != NULL)
-		options_say(&told, OPTIONS_ERROR, m->object, NULL, &why);
-	else if (part == NULL)
-		build_wrong(b, NULL, root, "plugins", "%s", why.text);
+	part = instance_make(b, root, m, is_known ? before->router[at] : NULL,
+	    is_known ? before->router_digest[at] : NULL);
 	if (part == NULL)
 		return;
 	memcpy(c->router_digest[c->router_count], m->digest, sizeof(m->digest));
 	c->router[c->router_count++] = part;
-}
-
-/* Are the options right? Notes what they come to. */
-static enum status
-check_options(
-    struct making *m, const json_t *object, struct options_context *c, struct err *e)
-{
-	json_t *resolved = json_object();
-	struct buf text;
-	enum status st;
-
-	c->resolved = resolved;
-	st = options_check(
-	    m->info->options, m->info->option_count, m->info->option_size, object, c, e);
-	buf_init(&text, DIGEST_BYTES);
-	if (st == ST_OK && json_print(resolved, &text))
-		crypto_sha256(buf_str(&text), m->digest);
-	else if (st == ST_OK)
-		st = ST_NOMEM;
-	if (text.ptr != NULL)
-		crypto_wipe(text.ptr, text.len);
-	buf_free(&text);
-	json_decref(resolved);
-	return st;
 }
 
 /* ---- of every component one ---- */
@@ -118,11 +72,11 @@ static void
 add_component(struct build *b, const json_t *root, const struct part_info *info)
 {
 	struct options_context silent = { .memory = b->c->memory, .keep = b->c->keep };
-	struct making m = { .info = info, .name = info->name, .where = "routers" };
+	struct instance m = { .info = info, .name = info->name, .where = "routers" };
 	struct err why = { "" };
 
 	m.own = json_object();
-	if (check_options(&m, NULL, &silent, &why) == ST_OK)
+	if (instance_check(&m, NULL, &silent, &why) == ST_OK)
 		add_part(b, root, &m);
 	json_decref(m.own);
 	/* One with options that must be set is there for those who name it. */
@@ -130,76 +84,22 @@ add_component(struct build *b, const json_t *root, const struct part_info *info)
 
 /* ---- those that the file names ---- */
 
-static const struct part_info *
-find_component(struct build *b, const char *where, const json_t *object)
-{
-	const struct part_ops *ops = part_get_ops();
-	lz_str use = json_get_str(object, "use"), near = STR_NONE;
-	const struct part_info *info = NULL;
-
-	if (use.ptr == NULL)
-		build_wrong(b, where, object,
-		    json_object_get(object, "use") != NULL ? "use" : NULL,
-		    "%s; write use: NAME, a router of the plugins",
-		    json_object_get(object, "use") != NULL ? "is not a name"
-							   : "use is missing");
-	else if (str_starts(use, "lua:"))
-		build_wrong(b, where, object, "use",
-		    "this release does not have scripts yet; name a router of the "
-		    "plugins");
-	else if (ops == NULL || (info = ops->find("router", use, &near)) == NULL)
-		build_wrong(b, where, object, "use",
-		    near.ptr != NULL
-			? "there is no router \"%.*s\"; did you mean \"%.*s\"?"
-			: "there is no router \"%.*s\" among the plugins%.*s",
-		    STR_ARG(str_cut(use, 0, 100)), STR_ARG(near));
-	return info;
-}
-
-/* The router's own members; file: paths made absolute, since its maker does not know the
- * file's folder. NULL is noted. */
-static json_t *
-own_members(struct build *b, const json_t *object)
-{
-	json_t *own = json_object();
-	const char *name;
-	json_t *value;
-
-	json_object_foreach((json_t *)(uintptr_t)object, name, value)
-	{
-		lz_str text =
-		    lz_strn(json_string_value(value), json_string_length(value));
-
-		if (strcmp(name, "use") == 0)
-			continue;
-		if (!json_is_string(value)) {
-			(void)json_object_set(own, name, value);
-			continue;
-		}
-		text = options_absolute(text, b->folder, b->c->memory);
-		(void)json_object_set_new(
-		    own, name, json_stringn(text.ptr != NULL ? text.ptr : "", text.len));
-	}
-	b->is_out_of_memory |= own == NULL;
-	return own;
-}
-
 static void
 add_named(struct build *b, const json_t *root, const char *name, const json_t *object)
 {
 	static const char *const ours[] = { "use", NULL };
 	char where[WHERE_BYTES];
-	struct making m = { .name = name, .where = where, .object = object };
+	struct instance m = { .name = name, .where = where, .object = object };
 	struct options_context c;
 
 	(void)snprintf(where, sizeof(where), "routers.%s", name);
-	m.info = find_component(b, where, object);
+	m.info = instance_find(b, "router", where, object);
 	if (m.info == NULL)
 		return;
 	c = build_context(b, where);
 	c.ignore = ours;
-	m.own = own_members(b, object);
-	if (check_options(&m, object, &c, NULL) == ST_OK)
+	m.own = instance_own(b, object, ours);
+	if (instance_check(&m, object, &c, NULL) == ST_OK)
 		add_part(b, root, &m);
 	json_decref(m.own);
 }
@@ -215,18 +115,11 @@ add_all_named(struct build *b, const json_t *root)
 		build_wrong(b, NULL, root, "routers", "is not a map of routers");
 	json_object_foreach((json_t *)(uintptr_t)routers, name, value)
 	{
-		const struct part_ops *ops = part_get_ops();
 		const json_t *object = build_object(b, routers, name);
 
-		if (!build_is_slug(lz_strz(name), false))
-			build_wrong(b, "routers", routers, name,
-			    "a router's name is made of a-z, 0-9 and -, at most %d",
-			    SLUG_BYTES);
-		else if (ops != NULL && ops->find("router", lz_strz(name), NULL) != NULL)
-			build_wrong(b, "routers", routers, name,
-			    "is a router of the plugins already; give this one another "
-			    "name");
-		else if (object == NULL)
+		if (!instance_name_is_fine(b, "routers", "router", routers, name))
+			continue;
+		if (object == NULL)
 			build_wrong(b, "routers", routers, name,
 			    "is not a map; write { use: NAME }");
 		else if (b->c->strategy_count == ROUTERS_MAX)

@@ -13,6 +13,7 @@
 
 enum {
 	FIELDS = 24,
+	VERDICTS_BYTES = 16384,
 	HEADERS_LIMIT_BYTES =
 	    1 << 20 /* larger answers go without the figures, as interfaces says */
 };
@@ -104,6 +105,31 @@ add_route(struct fields *h)
 		add(h, "x-latenza-dropped", a->dropped);
 }
 
+/* "pii-mask=mask, injection=flag": who found something, on the request or on the answer
+ * as far as it was seen. */
+static lz_str
+verdicts(const struct request *r, bool is_json)
+{
+	lz_str out = STR_NONE;
+	struct buf b;
+	size_t n = 0;
+
+	buf_init(&b, VERDICTS_BYTES);
+	for (size_t i = 0; i < r->verdict_count; i++) {
+		const struct guard_verdict *v = &r->verdict[i];
+
+		if (strcmp(v->what, "pass") == 0)
+			continue;
+		buf_add_z(&b, n++ > 0 ? (is_json ? "," : ", ") : "");
+		buf_addf(&b, is_json ? "\"%.*s=%s\"" : "%.*s=%s", STR_ARG(v->guardrail),
+		    v->what);
+	}
+	if (b.len > 0 && !b.failed)
+		out = arena_copy(r->arena, buf_str(&b));
+	buf_free(&b);
+	return out;
+}
+
 static void
 add_figures(struct fields *h)
 {
@@ -129,6 +155,8 @@ start(struct fields *h, struct request *r, const char *type)
 	add(h, "x-request-id", lz_strz(r->id_hex));
 	add_rates(h);
 	add_route(h);
+	if (r->verdict_count > 0)
+		add(h, "x-latenza-guardrails", verdicts(r, false));
 }
 
 /* ---- errors ---- */
@@ -171,7 +199,9 @@ add_latenza(struct request *r, struct buf *b)
 		buf_add_nano(b, cost);
 	else
 		buf_add_z(b, "null");
-	buf_addf(b, ",\"attempts\":%u,\"guardrails\":[]}", r->attempt_count);
+	buf_addf(b, ",\"attempts\":%u,\"guardrails\":[", r->attempt_count);
+	buf_add_str(b, verdicts(r, true));
+	buf_add_z(b, "]}");
 }
 
 /* The text with latenza's member put into its usage object; the text itself when it has

@@ -20,6 +20,7 @@
 #include "gateway/requests.h"
 #include "gateway/routes.h"
 #include "gateway/whole.h"
+#include "guard/guard.h"
 #include "plugin/registry.h"
 
 static unsigned
@@ -144,6 +145,7 @@ gateway_start(const struct gateway_options *o, struct err *e)
 	}
 	routes_check();
 	call_start();
+	guard_start();
 	requests_start();
 	pthread_mutex_init(&g->refused_lock, NULL);
 	g->options = *o->config;

@@ -13,6 +13,7 @@
 #include "gateway/gateway.h"
 #include "gateway/inside.h"
 #include "gateway/stages.h"
+#include "guard/guard.h"
 #include "key/stage.h"
 #include "plugin/visit.h"
 
@@ -79,7 +80,9 @@ free_request(struct request *r)
 	struct arena *a = r->arena;
 
 	buf_free(&r->body);
+	guard_free(r);
 	buf_free(&r->answer);
+	buf_free(&r->answer_for_trace);
 	buf_free(&r->answer_text);
 	buf_free(&r->answer_tools);
 	key_let_go(r);

@@ -90,13 +90,14 @@ routes_find(const struct http_head *h, enum fault *fault)
 	return NULL;
 }
 
-/* The stages that guard money must all be there, in this order, wherever one of them is.
- */
+/* The stages that guard money and texts must all be there, in this order, wherever one of
+ * them is. */
 void
 routes_check(void)
 {
-	static const char *const wanted[] = { "admit", "candidates", "next", "reserve",
-		"attempt" };
+	static const char *const wanted[] = { "admit", "guardrails", "again",
+		"candidates", "next", "reserve", "attempt", "answer" };
+	const size_t count = sizeof(wanted) / sizeof(wanted[0]);
 
 	for (size_t i = 0; i < ROUTES; i++) {
 		size_t seen = 0;
@@ -106,9 +107,9 @@ routes_check(void)
 			continue;
 		must(routes[i].needs_key);
 		for (const struct stage *s = routes[i].stages; s->run != NULL; s++)
-			if (seen < 5 && strcmp(s->name, wanted[seen]) == 0)
+			if (seen < count && strcmp(s->name, wanted[seen]) == 0)
 				seen++;
-		must(seen == 5);
+		must(seen == count);
 	}
 }
 

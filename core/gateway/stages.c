@@ -5,13 +5,16 @@
  * moves the request from row to row:
  *
  *   key     admit       rate, concurrency, budget spent, tokens, allowlist
- *   policy  profile     which strategy applies
+ *   policy  guardrails  which hold; they see the request, and may change or refuse it
+ *           again       the allowlist, for who was sent to another model
+ *           profile     which strategy applies
  *           candidates  every target through the filters, with its reason
  *           route       the router orders who is left
  *           explain     a dry run ends here: the table is its answer
  *   call    next        who gets the next attempt  <- a failed one comes back here
  *           reserve     money set aside in the ledger and written to the spool
  *           attempt     the provider is called; a slow one may get company
+ *   policy  answer      guardrails see it; a stream's they have seen as it grew
  *   trace   (end)       settle, record, spool, and only then the last byte
  *
  * Authentication comes before the table, while the body has not been read (requests.c).
@@ -26,6 +29,7 @@
 #include "gateway/explain.h"
 #include "gateway/gateway.h"
 #include "gateway/requests.h"
+#include "guard/guard.h"
 #include "key/stage.h"
 #include "policy/policy.h"
 #include "request/live.h"
@@ -37,6 +41,8 @@ enum {
 
 static enum step read_body(struct request *r);
 static enum step admit(struct request *r);
+static enum step guardrails(struct request *r);
+static enum step again(struct request *r);
 static enum step candidates(struct request *r);
 static enum step explain(struct request *r);
 static enum step reserve(struct request *r);
@@ -45,6 +51,8 @@ static enum step attempt(struct request *r);
 const struct stage stages_call[] = {
 	{ "read", read_body, NULL },
 	{ "admit", admit, NULL },
+	{ "guardrails", guardrails, NULL },
+	{ "again", again, NULL },
 	{ "profile", policy_profile, NULL },
 	{ "candidates", candidates, NULL },
 	{ "route", policy_route, NULL },
@@ -52,6 +60,7 @@ const struct stage stages_call[] = {
 	{ "next", policy_next, NULL },
 	{ "reserve", reserve, key_reserve_failed },
 	{ "attempt", attempt, NULL },
+	{ "answer", guard_answer, NULL },
 	{ NULL, NULL, NULL },
 };
 
@@ -84,6 +93,21 @@ static bool
 allows_what_is_asked(const struct request *r, lz_str model)
 {
 	return key_allows(r, r->model) && key_allows(r, model);
+}
+
+static enum step
+guardrails(struct request *r)
+{
+	const struct key_terms *t = r->terms;
+	enum step s = guard_choose(r, t->guardrails, t->guardrail_lists);
+
+	return s == STEP_NEXT ? guard_request(r) : s;
+}
+
+static enum step
+again(struct request *r)
+{
+	return guard_has_rerouted(r) ? key_check_model(r) : STEP_NEXT;
 }
 
 static enum step
@@ -202,6 +226,7 @@ move(struct request *r, enum step s)
 		case STEP_RETRY:
 			request_attempt(r)->is_under_way = false;
 			key_settle(r, request_attempt(r));
+			r->answering = NULL;
 			r->stage = row_of(r, policy_next);
 			break;
 		case STEP_BARRIER:
@@ -230,8 +255,10 @@ attempt(struct request *r)
 	enum step s = call_attempt(r);
 	int64_t after_us = (int64_t)r->config->hedge_after_ms * 1000;
 
-	if (s == STEP_DONE)
+	if (s == STEP_DONE) {
 		answers(r, request_attempt(r));
+		return STEP_NEXT;
+	}
 	if (s == STEP_WAIT && after_us > 0 &&
 	    loop_timer_set(r->worker->loop, &r->timer, after_us, hedge_late, r) != ST_OK)
 		log_warn("hedge.no_memory", "request=%s", r->id_hex);
@@ -331,7 +358,7 @@ attempt_over(struct request *r, struct attempt *a, enum step s)
 	a->is_under_way = false;
 	if (s != STEP_RETRY) {
 		answers(r, a);
-		move(r, s);
+		move(r, s == STEP_DONE ? STEP_NEXT : s);
 		return;
 	}
 	key_settle(r, a);
@@ -435,6 +462,7 @@ end(struct request *r)
 {
 	must(!r->is_finished);
 	r->is_finished = true;
+	guard_end(r);
 	loop_timer_cancel(r->worker->loop, &r->timer);
 	for (unsigned i = 0; i < r->attempt_count; i++) {
 		r->attempt[i].is_under_way = false;
@@ -473,6 +501,7 @@ stages_client_gone(struct request *r)
 		return;
 	loop_barrier_cancel(r->worker->loop, &r->wait);
 	policy_cancel(r);
+	guard_cancel(r);
 	for (unsigned i = 0; i < r->attempt_count; i++)
 		call_cancel(&r->attempt[i], "client_gone");
 	request_fail(r, FAULT_CLIENT_GONE, NULL, "the client left");

@@ -10,7 +10,7 @@
 
 #include "config/keyset.h"
 
-/* Room for the strings and the allowlist of s. */
+/* Room for the strings and the lists of s. */
 size_t pack_bytes(const struct key_settings *s);
 /* Copies s; what it points to goes into memory, which is aligned for a pointer and has
  * pack_bytes(). metadata stays the caller's. */

@@ -101,6 +101,11 @@ settle(struct request *r, const struct key *k, struct key_terms *t)
 	t->log_content = log_content(&l, r->config->log_content);
 	for (size_t i = 0; i < l.count && t->routing_strategy.len == 0; i++)
 		t->routing_strategy = l.of[i]->routing_strategy;
+	for (size_t i = l.count; i-- > 0;)
+		if (l.of[i]->guardrail_count > 0)
+			t->guardrails[t->guardrail_lists++] =
+			    (struct guard_names){ l.of[i]->guardrail,
+				    l.of[i]->guardrail_count };
 	if (t->assistant != NULL)
 		t->default_model = t->assistant->settings.default_model;
 	add_budgets(t, k->budget, k->budget_count, LZ_OF_KEY);

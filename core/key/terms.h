@@ -6,16 +6,19 @@
 #ifndef KEY_TERMS_H
 #define KEY_TERMS_H
 
+#include "guard/guard.h"
 #include "key/keys.h"
 #include "request/request.h"
 
 struct key_terms {                                /* in the request's arena */
 	struct profile *organization, *assistant; /* references; assistant NULL: none */
 	int64_t rate_limit, rate_burst, max_in_flight, max_output_tokens,
-	    tokens_per_minute;                /* -1: none */
-	lz_str routing_strategy;              /* absent: nobody says one */
-	lz_str default_model;                 /* absent: none */
-	enum key_log log_content;             /* the least that a level keeps */
+	    tokens_per_minute;                     /* -1: none */
+	lz_str routing_strategy;                   /* absent: nobody says one */
+	lz_str default_model;                      /* absent: none */
+	enum key_log log_content;                  /* the least that a level keeps */
+	struct guard_names guardrails[KEY_LEVELS]; /* from the organisation down */
+	size_t guardrail_lists;
 	struct budget *budget[LEDGER_SCOPES]; /* in ledger order */
 	uint8_t whose[LEDGER_SCOPES];         /* LZ_OF_* */
 	size_t budget_count;

@@ -27,6 +27,7 @@ enum {
 	VISIT_OPS = 64,     /* callouts, offloads, timers of one call under way at once */
 	VISIT_POSTS = 1024, /* posted to one call and not run yet */
 	VISIT_REASONS = 16,
+	OFFER_REASON_BYTES = 1000,
 	VISIT_TREE_BYTES = 65536, /* larger bodies are parsed off the loop */
 	VISIT_ROUTE_MS = 200
 };
@@ -162,6 +163,10 @@ struct visit {
 	const struct plugin *before; /* who was being called on this thread */
 
 	/* what is shown */
+	const struct buf *document;      /* the body at hand; NULL: none */
+	const struct visit_check *check; /* guardrails: the one under way, or the last */
+	struct texts *texts;             /* its; NULL: not asked for yet */
+	bool lacks_texts;                /* something of them could not be shown */
 	lz_request shown;
 	lz_target chosen;
 	lz_target *target; /* routers: made when asked for */
@@ -178,6 +183,8 @@ struct visit {
 	bool has_fault;
 	lz_str reason_code, reason_message;
 	unsigned reasons;
+	struct visit_reason *reason; /* guardrails: all of them, in `said` */
+	struct memory said;          /* guardrails: until the next check */
 	struct preference *preference;
 	size_t preference_count;
 	int64_t output_limit; /* -1: not lowered */
@@ -219,6 +226,20 @@ visit_of(lz_call *c)
  */
 struct visit *visit_here(lz_call *c);
 
+/* A new one, with nothing entered yet; NULL: out of memory. */
+struct visit *visit_new(struct request *r, const struct part *part);
+/* Enters v->first as a call of its own, whose alloc() lasts as `memory` does, after what
+ * `needs` (LZ_NEEDS_*) says is built. The result is v->judge's; LZ_PENDING: v->done
+ * follows. */
+int32_t visit_start(
+    struct visit *v, uint32_t phase, struct memory *memory, uint32_t needs);
+/* Answers LZ_E_TIMEOUT for a pending call when it has not by then; the request's own
+ * deadline, if it still counts, is earlier. */
+void visit_set_deadline(struct visit *v, unsigned ms);
+/* An error, OK, or one of the decisions (a bit for each LZ_*): as it is. Else it is
+ * logged, and LZ_E_FAIL. */
+int32_t visit_judge(const struct visit *v, int32_t result, uint32_t decisions);
+
 /* A function of the plugin is about to run for v, or came back. */
 void visit_enter(struct visit *v);
 void visit_leave(struct visit *v);
@@ -240,6 +261,13 @@ void offer_show(struct visit *v, uint32_t phase);
  */
 void offer_take_fault(struct visit *v, const lz_fault *said, lz_fault *out);
 void offer_fill(lz_host *h);
+/* A copy, cut at a character; absent when memory is out, or it is no UTF-8. */
+lz_str offer_keep_text(struct memory *m, lz_str s, size_t max);
+
+/* ---- guardrails (check.c) ---- */
+void check_fill(lz_host *h);
+void check_reason(struct visit *v, lz_str code, lz_str message);
+bool check_has_edits(const struct visit *v); /* of texts */
 
 /* ---- work that comes home later (later.c, token.c) ---- */
 int32_t later_http(lz_call *c, const lz_http *q, lz_reply_fn *fn, void *ud);

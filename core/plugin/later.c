@@ -51,6 +51,7 @@ struct op {
 	struct buf reply;
 	int64_t began_us;
 	/* parse */
+	lz_str text; /* stays until the request ends */
 	bool wants_body, wants_edit;
 	json_t *tree, *copy;
 	bool is_dry; /* memory ran out for them */
@@ -304,7 +305,7 @@ parse_work(void *arg)
 	if (outcome(o) != LZ_OK)
 		return;
 	(void)json_ran_dry();
-	o->tree = json_parse(buf_str(&o->v->r->body), &o->why);
+	o->tree = json_parse(o->text, &o->why);
 	if (o->tree != NULL && o->wants_body && o->wants_edit)
 		o->copy = visit_copy(o->tree);
 	o->is_dry = json_ran_dry();
@@ -358,6 +359,7 @@ later_parse(struct visit *v, bool wants_body, bool wants_edit)
 
 	if (o == NULL)
 		return LZ_E_NOMEM;
+	o->text = buf_str(v->document);
 	o->wants_body = wants_body;
 	o->wants_edit = wants_edit;
 	if (send_to_pool(o, parse_work, parse_home) != ST_OK) {

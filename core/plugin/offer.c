@@ -14,17 +14,14 @@
 
 enum {
 	WHY_BYTES = 200,
-	REASON_BYTES = 1000,
 	LIMIT_NAME_BYTES = 64,
 	DROPPED_NAME_BYTES = 64,
 	DROPPED_BYTES = 512, /* as long as a tag of the trace may be */
 	FAULT_BYTES = 4096
 };
 
-/* A copy that lives as long as the visit, cut at a character; absent when memory is out.
- */
-static lz_str
-keep_text(struct visit *v, lz_str s, size_t max)
+lz_str
+offer_keep_text(struct memory *m, lz_str s, size_t max)
 {
 	char *p;
 
@@ -37,7 +34,7 @@ keep_text(struct visit *v, lz_str s, size_t max)
 	}
 	if (!str_is_utf8(s))
 		return STR_NONE;
-	p = memory_alloc(&v->keep, s.len);
+	p = memory_alloc(m, s.len);
 	if (p == NULL)
 		return STR_NONE;
 	memcpy(p, s.ptr, s.len);
@@ -118,7 +115,9 @@ offer_budget(lz_call *c, uint32_t scope, lz_budget *out)
 static lz_str
 offer_raw(lz_call *c)
 {
-	return c != NULL ? buf_str(&visit_of(c)->r->body) : STR_NONE;
+	const struct buf *document = c != NULL ? visit_of(c)->document : NULL;
+
+	return document != NULL ? buf_str(document) : STR_NONE;
 }
 
 static const lz_json *
@@ -134,7 +133,8 @@ offer_edit(lz_call *c)
 {
 	struct visit *v = visit_here(c);
 
-	if (v == NULL || v->attempt == NULL)
+	/* A text is changed in one way or in the other, not in both at once. */
+	if (v == NULL || (v->attempt == NULL && v->check == NULL) || check_has_edits(v))
 		return NULL;
 	return (lz_json *)(void *)visit_edit(v);
 }
@@ -168,15 +168,20 @@ offer_reason(lz_call *c, lz_str code, lz_str message)
 {
 	struct visit *v = visit_here(c);
 
-	if (v == NULL || v->reasons == VISIT_REASONS)
+	if (v == NULL || v->is_over)
+		return;
+	if (v->check != NULL) {
+		check_reason(v, code, message);
+		return;
+	}
+	if (v->reasons == VISIT_REASONS)
 		return;
 	v->reasons++;
-	v->reason_code = keep_text(v, code, PLUGIN_NAME_BYTES);
-	v->reason_message = keep_text(v, message, REASON_BYTES);
+	v->reason_code = offer_keep_text(&v->keep, code, PLUGIN_NAME_BYTES);
+	v->reason_message = offer_keep_text(&v->keep, message, OFFER_REASON_BYTES);
 }
 
-/* For guardrails and sinks, which have no host yet; here so that no plugin calls a NULL.
- */
+/* For sinks, which have no host yet; here so that no plugin calls a NULL. */
 static void
 offer_retry_after(lz_call *c, uint32_t ms)
 {
@@ -234,7 +239,9 @@ router_of(lz_call *c)
 {
 	struct visit *v = visit_here(c);
 
-	return v != NULL && v->attempt == NULL && make_targets(v) ? v : NULL;
+	return v != NULL && v->attempt == NULL && v->check == NULL && make_targets(v)
+		   ? v
+		   : NULL;
 }
 
 static size_t
@@ -267,7 +274,7 @@ offer_prefer(lz_call *c, size_t i, double score, lz_str why)
 			return LZ_E_INVALID;
 	v->preference[v->preference_count++] = (struct preference){ .target = i,
 		.score = isfinite(score) ? score : 0,
-		.why = keep_text(v, why, WHY_BYTES) };
+		.why = offer_keep_text(&v->keep, why, WHY_BYTES) };
 	return LZ_OK;
 }
 
@@ -365,7 +372,7 @@ offer_limit_as(lz_call *c, lz_str name)
 		if (name.ptr[i] < ' ' || name.ptr[i] == '"' || name.ptr[i] == '\\' ||
 		    name.ptr[i] == 0x7f)
 			return LZ_E_INVALID; /* it is spliced into a body as it stands */
-	v->limit_name = keep_text(v, name, LIMIT_NAME_BYTES);
+	v->limit_name = offer_keep_text(&v->keep, name, LIMIT_NAME_BYTES);
 	return v->limit_name.ptr != NULL ? LZ_OK : LZ_E_NOMEM;
 }
 
@@ -379,7 +386,7 @@ offer_leave_out(lz_call *c, lz_str member)
 		return LZ_E_INVALID;
 	if (v->left_out_count == VISIT_LEFT_OUT)
 		return LZ_E_LIMIT;
-	kept = keep_text(v, member, LIMIT_NAME_BYTES);
+	kept = offer_keep_text(&v->keep, member, LIMIT_NAME_BYTES);
 	if (kept.ptr == NULL)
 		return LZ_E_NOMEM;
 	v->left_out[v->left_out_count++] = kept;
@@ -440,9 +447,9 @@ offer_take_fault(struct visit *v, const lz_fault *said, lz_fault *out)
 	if (said->upstream > LZ_UPSTREAM_OK && said->upstream <= LZ_UPSTREAM_UNABLE)
 		f.upstream = said->upstream;
 	f.status = said->status >= 400 && said->status < 600 ? said->status : 0;
-	f.code = keep_text(v, said->code, FAULT_BYTES);
-	f.message = keep_text(v, said->message, FAULT_BYTES);
-	f.param = keep_text(v, said->param, FAULT_BYTES);
+	f.code = offer_keep_text(&v->keep, said->code, FAULT_BYTES);
+	f.message = offer_keep_text(&v->keep, said->message, FAULT_BYTES);
+	f.param = offer_keep_text(&v->keep, said->param, FAULT_BYTES);
 	*out = f;
 }
 
@@ -458,51 +465,6 @@ offer_fail(lz_call *c, const lz_fault *f)
 	offer_take_fault(v, f, &v->fault);
 	v->has_fault = true;
 	return LZ_E_FAIL;
-}
-
-/* ---- guardrails: none is called before they have a host ---- */
-
-static size_t
-offer_texts(lz_call *c)
-{
-	(void)c;
-	return 0;
-}
-
-static const lz_text *
-offer_text(lz_call *c, size_t i)
-{
-	(void)c;
-	(void)i;
-	return NULL;
-}
-
-static int32_t
-offer_replace(lz_call *c, size_t i, size_t from, size_t to, lz_str with)
-{
-	(void)c;
-	(void)i;
-	(void)from;
-	(void)to;
-	(void)with;
-	return LZ_E_INVALID;
-}
-
-static int32_t
-offer_hold(lz_call *c, size_t i, size_t from)
-{
-	(void)c;
-	(void)i;
-	(void)from;
-	return LZ_E_INVALID;
-}
-
-static size_t
-offer_origin(lz_call *c, size_t i, size_t at)
-{
-	(void)c;
-	(void)i;
-	return at;
 }
 
 void
@@ -521,12 +483,7 @@ offer_fill(lz_host *h)
 	h->raw = offer_raw;
 	h->body = offer_body;
 	h->edit = offer_edit;
-	h->texts = offer_texts;
-	h->text = offer_text;
-	h->replace = offer_replace;
-	h->hold = offer_hold;
-	h->origin = offer_origin;
-	h->reveal = offer_replace;
+	check_fill(h);
 	h->limit_output = offer_limit_output;
 	h->targets = offer_targets;
 	h->target = offer_target;

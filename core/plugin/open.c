@@ -109,7 +109,7 @@ static const struct kind {
 } kinds[] = {
 	{ LZ_PROVIDER, "provider", sizeof(lz_provider), true, check_provider },
 	{ LZ_ROUTER, "router", sizeof(lz_router), true, check_router },
-	{ LZ_GUARDRAIL, "guardrail", sizeof(lz_guardrail), false, check_guardrail },
+	{ LZ_GUARDRAIL, "guardrail", sizeof(lz_guardrail), true, check_guardrail },
 	{ LZ_SINK, "sink", sizeof(lz_sink), false, check_sink },
 	{ LZ_SITE, "site", sizeof(lz_site), false, check_site },
 };
@@ -214,6 +214,8 @@ describe(struct component *c, const struct kind *k, struct plugin *p)
 		.base_url =
 		    k->check == check_provider ? c->table.provider.base_url : NULL,
 		.routes = k->check == check_provider ? c->table.provider.routes : NULL,
+		.phases = k->check == check_guardrail ? c->table.guardrail.phases : 0,
+		.streams = k->check == check_guardrail && c->table.guardrail.streams != 0,
 		.has_host = k->has_host,
 		.component = c };
 }

@@ -112,6 +112,7 @@ free_visit(struct visit *v)
 	json_decref(v->edit);
 	memory_reset(&v->scratch);
 	memory_reset(&v->keep);
+	memory_reset(&v->said);
 	mem_free(v);
 	must(r->holds > 0);
 	r->holds--;
@@ -222,7 +223,7 @@ visit_settle_later(struct visit *v)
 
 /* ---- starting ---- */
 
-static struct visit *
+struct visit *
 visit_new(struct request *r, const struct part *part)
 {
 	struct visit *v = mem_zalloc(sizeof(*v));
@@ -235,6 +236,7 @@ visit_new(struct request *r, const struct part *part)
 	v->loop = r->worker->loop;
 	v->thread = pthread_self();
 	v->now = &v->keep;
+	v->document = &r->body;
 	v->output_limit = -1;
 	r->holds++;
 	return v;
@@ -243,8 +245,10 @@ visit_new(struct request *r, const struct part *part)
 static json_t *
 parse_body(const struct visit *v, struct err *why)
 {
-	if (v->r->body.len <= VISIT_TREE_BYTES)
-		return json_parse(buf_str(&v->r->body), why);
+	if (v->document == NULL)
+		return NULL;
+	if (v->document->len <= VISIT_TREE_BYTES)
+		return json_parse(buf_str(v->document), why);
 	(void)err_fail(why, ST_LIMIT, "the body is too large to be read here");
 	return NULL;
 }
@@ -316,9 +320,9 @@ prepare(struct visit *v, uint32_t needs)
 	bool wants_edit = (needs & LZ_NEEDS_EDIT) != 0 && v->edit == NULL;
 	struct err why = { "out of memory" };
 
-	if (!wants_body && !wants_edit)
+	if ((!wants_body && !wants_edit) || v->document == NULL)
 		return LZ_OK;
-	if (v->r->body.len > VISIT_TREE_BYTES)
+	if (v->document->len > VISIT_TREE_BYTES)
 		return later_parse(v, wants_body, wants_edit);
 	(void)json_ran_dry();
 	if ((wants_body && !make_body(v, &why)) || (wants_edit && !make_edit(v, &why)))
@@ -335,13 +339,12 @@ ended_inside(struct visit *v)
 	return LZ_E_GONE;
 }
 
-/* The first function of a visit: pick() or build(), which may say LZ_PENDING. */
-static int32_t
-start(struct visit *v, uint32_t needs)
+int32_t
+visit_start(struct visit *v, uint32_t phase, struct memory *memory, uint32_t needs)
 {
 	int32_t result;
 
-	begin(v, LZ_REQUEST, &v->keep);
+	begin(v, phase, memory);
 	result = prepare(v, needs);
 	if (result == LZ_OK)
 		result = v->first(v);
@@ -361,10 +364,10 @@ start(struct visit *v, uint32_t needs)
 	return v->is_over ? ended_inside(v) : v->judge(v, result);
 }
 
-static int32_t
-judge(struct visit *v, int32_t result, int32_t decision)
+int32_t
+visit_judge(const struct visit *v, int32_t result, uint32_t decisions)
 {
-	if (result <= LZ_OK || result == decision)
+	if (result <= LZ_OK || (result < 32 && (decisions & 1u << result) != 0))
 		return result;
 	log_error("plugin.bad_result", "plugin=%s component=%s result=%d",
 	    v->component->plugin->name, v->component->info.name, (int)result);
@@ -407,7 +410,7 @@ take_order(struct visit *v)
 static int32_t
 judge_pick(struct visit *v, int32_t result)
 {
-	result = judge(v, result, LZ_BLOCK);
+	result = visit_judge(v, result, 1u << LZ_BLOCK);
 	if (result == LZ_OK)
 		take_order(v);
 	else if (result < LZ_OK)
@@ -418,7 +421,7 @@ judge_pick(struct visit *v, int32_t result)
 }
 
 static void
-route_too_late(void *arg)
+too_late(void *arg)
 {
 	struct visit *v = arg;
 
@@ -427,15 +430,20 @@ route_too_late(void *arg)
 	visit_settle(v);
 }
 
-static bool
-set_deadline(struct visit *v)
+void
+visit_set_deadline(struct visit *v, unsigned ms)
 {
-	int64_t us = INT64_C(1000) * VISIT_ROUTE_MS;
+	int64_t us = INT64_C(1000) * ms;
 	int64_t left = v->r->deadline_us - loop_now(v->loop)->mono_us;
 
-	if (v->r->deadline_us > 0 && left < us)
+	/* A stream that has begun has left the request's deadline behind. */
+	if (v->r->deadline_us > 0 && !v->r->has_begun && left < us)
 		us = left > 0 ? left : 0;
-	return loop_timer_set(v->loop, &v->deadline, us, route_too_late, v) == ST_OK;
+	if (loop_timer_set(v->loop, &v->deadline, us, too_late, v) == ST_OK)
+		return;
+	v->result = LZ_E_NOMEM;
+	v->has_result = true;
+	visit_settle_later(v);
 }
 
 int32_t
@@ -451,12 +459,9 @@ visit_route(struct request *r, visit_done_fn *done, void *arg, struct visit **ou
 	v->judge = judge_pick;
 	v->done = done;
 	v->done_arg = arg;
-	result = start(v, v->component->table.router.needs);
-	if (result == LZ_PENDING && !v->has_result && !set_deadline(v)) {
-		v->result = LZ_E_NOMEM;
-		v->has_result = true;
-		visit_settle_later(v);
-	}
+	result = visit_start(v, LZ_REQUEST, &v->keep, v->component->table.router.needs);
+	if (result == LZ_PENDING && !v->has_result)
+		visit_set_deadline(v, VISIT_ROUTE_MS);
 	return result;
 }
 
@@ -484,7 +489,7 @@ enter_build(struct visit *v)
 static int32_t
 judge_build(struct visit *v, int32_t result)
 {
-	return judge(v, result, LZ_ANSWERED);
+	return visit_judge(v, result, 1u << LZ_ANSWERED);
 }
 
 struct visit *
@@ -519,7 +524,7 @@ visit_build(struct visit *v, lz_http *out, visit_done_fn *done, void *arg)
 	v->http = out;
 	v->done = done;
 	v->done_arg = arg;
-	return start(v, p->needs);
+	return visit_start(v, LZ_REQUEST, &v->keep, p->needs);
 }
 
 lz_str
@@ -543,7 +548,7 @@ finished(struct visit *v, int32_t result, int32_t decision)
 	close_call(v);
 	if (v->is_over)
 		return ended_inside(v);
-	return judge(v, result, decision);
+	return visit_judge(v, result, 1u << decision);
 }
 
 static bool

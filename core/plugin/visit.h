@@ -1,10 +1,10 @@
 /* visit.h - one entry into one plugin component on behalf of one request: what `lz_call
  * *` stands for.
  *
- * policy/ visits routers, call/ visits providers. A visit owns what the SDK promises to a
- * call: alloc(), keep(), slot(), JSON values, pending callouts, exactly one end. A
- * component may answer LZ_PENDING; then `done` runs later, once, never inside the call
- * that started it. All [worker].
+ * policy/ visits routers, call/ visits providers, guard/ guardrails. A visit owns what
+ * the SDK promises to a call: alloc(), keep(), slot(), JSON values, pending callouts,
+ * exactly one end. A component may answer LZ_PENDING; then `done` runs later, once, never
+ * inside the call that started it. All [worker].
  *
  * Whoever got a visit ends it with visit_end_all(), in any case and exactly once; from
  * inside `done`, emit() and usage() too. Until then r must live; work that a thread of
@@ -18,6 +18,7 @@
 #include <jansson.h>
 #include "config/part.h"
 #include "request/request.h"
+#include "request/texts.h"
 
 struct visit; /* the same object as the SDK's struct lz_call */
 
@@ -69,6 +70,35 @@ int32_t visit_end(struct visit *v, int32_t clean);
 int32_t visit_classify(struct visit *v, const lz_reply *r, lz_fault *io);
 /* What lz->fail() said in the last call, or NULL. Texts live as long as the visit. */
 const lz_fault *visit_fault(const struct visit *v);
+
+/* ---- guardrails: one visit per instance and request, one check after the other ---- */
+struct visit_check {
+	uint32_t phase;             /* LZ_REQUEST, LZ_RESPONSE */
+	const struct buf *document; /* what raw(), body(), edit() are about; NULL: a
+				       stream runs, there is none. Borrowed until the
+				       check is over */
+	/* The texts to be shown, made when they are asked for; NULL: out of memory, and
+	 * the check fails whatever it says. They stay until the check is over. */
+	struct texts *(*texts)(void *arg);
+	void *texts_arg;
+	unsigned deadline_ms; /* of a check that says LZ_PENDING */
+};
+struct visit_reason {
+	lz_str code, message;
+};
+const lz_guardrail *visit_guardrail_table(const struct part *part);
+/* NULL: out of memory. The slot and keep() live until the visit is ended. */
+struct visit *visit_guardrail(struct request *r, const struct part *part);
+/* LZ_OK, LZ_BLOCK, LZ_FLAG, LZ_REROUTE (on a request), LZ_AGAIN (on a document of an
+ * answer), LZ_PENDING: done follows; < 0: it failed. What it asked for is in the texts,
+ * and: */
+int32_t visit_check(
+    struct visit *v, const struct visit_check *q, visit_done_fn *done, void *arg);
+/* Of the last check, until the next: the document as it edited it (NULL: it did not), its
+ * reasons, and the output limit that it asked for (-1: none). */
+const json_t *visit_edited(const struct visit *v);
+size_t visit_reasons(const struct visit *v, const struct visit_reason **out);
+int64_t visit_output_limit(const struct visit *v);
 
 /* While a visit is paused, no callback of what its component waits for runs: whoever
  * emits from callbacks stops. They run, in the order in which they would have, when it

@@ -75,10 +75,8 @@ read_count(struct request *r, const char *name, int64_t max, int64_t *out)
 	return STEP_NEXT;
 }
 
-/* Model names go into URLs of some providers: no controls, no dot segments, no empty
- * segments. */
-static bool
-model_is_sane(lz_str s)
+bool
+request_model_is_sane(lz_str s)
 {
 	size_t start = 0;
 
@@ -124,7 +122,7 @@ read_model(struct request *r)
 	s = read_string(r, "model", MODEL_BYTES, &r->model);
 	if (s != STEP_NEXT)
 		return s;
-	if (!model_is_sane(r->model))
+	if (!request_model_is_sane(r->model))
 		return request_fail(
 		    r, FAULT_BAD_REQUEST, "model", "'model' is not a model name");
 	return STEP_NEXT;
@@ -482,4 +480,17 @@ request_read(struct request *r)
 	if (s == STEP_NEXT)
 		estimate_prompt(r);
 	return s;
+}
+
+enum step
+request_read_again(struct request *r)
+{
+	r->capabilities = 0;
+	r->capability_param = NULL;
+	r->is_stream = r->wants_usage_chunk = false;
+	r->media_parts = r->inputs = r->longest_input = 0;
+	r->prompt_tokens = r->prompt_bound = 0;
+	r->metadata = STR_NONE;
+	return r->kind == REQUEST_EMBEDDINGS ? request_read_embeddings(r)
+					     : request_read(r);
 }

@@ -146,11 +146,16 @@ add_string_or_null(struct buf *out, lz_str s)
 
 /* error.latenza: what only we can say; SDKs ignore members that they do not know. */
 static void
-add_attempts(const struct request *r, struct buf *out)
+add_latenza(const struct request *r, struct buf *out)
 {
 	buf_add_z(out, ",\"latenza\":{\"request_id\":\"");
 	buf_add_z(out, r->id_hex);
-	buf_add_z(out, "\",\"attempts\":[");
+	buf_add_char(out, '"');
+	if (r->refused_by.len > 0) {
+		buf_add_z(out, ",\"guardrail\":");
+		buf_add_json(out, r->refused_by);
+	}
+	buf_add_z(out, ",\"attempts\":[");
 	for (unsigned i = 0; i < r->attempt_count; i++) {
 		const struct attempt *a = &r->attempt[i];
 
@@ -178,8 +183,8 @@ request_fault_body(const struct request *r, struct buf *out)
 	add_string_or_null(out, r->fault_param);
 	buf_add_z(out, ",\"code\":");
 	add_string_or_null(out, code);
-	if (r->attempt_count > 0)
-		add_attempts(r, out);
+	if (r->attempt_count > 0 || r->refused_by.len > 0)
+		add_latenza(r, out);
 	buf_add_z(out, "}}");
 }
 

@@ -58,6 +58,7 @@ struct key_terms;   /* key/terms.h */
 struct route;       /* gateway/routes.h */
 struct visit;       /* plugin/visit.h */
 struct explanation; /* gateway/explain.h */
+struct guards;      /* guard/chain.h */
 struct request;
 struct attempt;
 
@@ -154,6 +155,19 @@ struct attempt {
 	void *call; /* call/'s own state */
 };
 
+/* What a guardrail came to, on the request or on the answer. A stream is judged many
+ * times: the gravest counts. */
+struct guard_verdict {
+	lz_str guardrail;
+	const char
+	    *what;    /* "pass", "flag", "mask", "block", "reroute", "again", "error" */
+	lz_str codes; /* "pii.email,pii.card"; may be absent */
+	bool is_answer;
+	bool is_monitor; /* nothing came of it */
+	int64_t took_us;
+	unsigned checks;
+};
+
 /* Who asks, as other rooms, the trace and plugins may know it: never the secret. Borrowed
  * of the key, which the request holds. */
 struct caller {
@@ -213,6 +227,13 @@ struct request {
 	const char *capability_param; /* the member that asks for the dearest capability,
 					 for faults */
 
+	/* guardrails */
+	struct guards *guards; /* NULL: none holds */
+	struct guard_verdict *verdict;
+	size_t verdict_count;
+	lz_str refused_by;  /* the guardrail that refused request or answer */
+	lz_str model_asked; /* before a guardrail chose another; absent: `model` */
+
 	/* policy */
 	lz_str strategy;          /* the one used */
 	bool is_default_strategy; /* the file's: nobody nearer named one */
@@ -237,7 +258,9 @@ struct request {
 
 	/* answer */
 	int answer_status;
-	struct buf answer;       /* whole answers: held until the trace is written */
+	struct buf answer;           /* whole answers: held until the trace is written */
+	struct buf answer_for_trace; /* without what only the client may see; empty: as
+					`answer` */
 	lz_str last_bytes;       /* streams: the last events but [DONE], held likewise */
 	lz_str usage_chunk;      /* streams: data of the usage chunk, sent before [DONE];
 				    absent: not asked for */
@@ -277,11 +300,16 @@ enum step request_fail(struct request *r, enum fault f, const char *param,
  * itself. */
 void request_go_on(struct request *r, enum step s);
 
+/* Model names go into URLs of some providers: no controls, no dot segments, no empty
+ * segments. */
+bool request_model_is_sane(lz_str name);
 /* Reads head and body: model, stream, limits, capabilities, metadata, user ... (read.c).
  * STEP_NEXT or STEP_FAULT. */
 enum step request_read(struct request *r);
 /* The same of a request for embeddings (read_embeddings.c). */
 enum step request_read_embeddings(struct request *r);
+/* Reads a body that was changed, whichever it is of. */
+enum step request_read_again(struct request *r);
 /* Whose a budget is, for sentences: "this key", "the organization 'acme'". */
 lz_str request_owner(const struct request *r, uint32_t scope);
 /* The row of r->kind. */

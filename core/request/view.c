@@ -211,3 +211,25 @@ request_view_tag(struct request *r, lz_str key, lz_str value)
 	json_decref(tree);
 	return st;
 }
+
+enum status
+request_view_keep_tags(struct request *r, lz_str before)
+{
+	json_t *old = before.len > 0 ? json_parse(before, NULL) : NULL;
+	json_t *new = r->metadata.len > 0 ? json_parse(r->metadata, NULL) : NULL;
+	enum status st = ST_OK;
+	const char *key;
+	json_t *value;
+
+	json_object_foreach(old, key, value)
+	{
+		lz_str text =
+		    lz_strn(json_string_value(value), json_string_length(value));
+
+		if (st == ST_OK && json_object_get(new, key) == NULL)
+			st = request_view_tag(r, lz_strz(key), text);
+	}
+	json_decref(old);
+	json_decref(new);
+	return st == ST_INVALID || st == ST_LIMIT ? ST_OK : st;
+}

@@ -73,7 +73,7 @@ insert_trace(struct db *d, const struct record_trace *t, struct err *e)
 	struct db_cursor c = { db_statement(d, DB_TRACE_ADD, e), 0 };
 	const lz_str text[] = { t->route, t->code, t->finish, t->key, t->organization,
 		t->assistant, t->user, t->session, t->model_asked, t->model, t->provider,
-		t->strategy, t->metadata, t->attempt_list };
+		t->strategy, t->metadata, t->attempt_list, t->guardrails };
 
 	if (c.s == NULL)
 		return ST_NOMEM;

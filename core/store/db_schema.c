@@ -159,8 +159,11 @@ static const char version_3[] =
     "  changed_unix_ms INTEGER NOT NULL"
     ") STRICT, WITHOUT ROWID;";
 
+static const char version_4[] =
+    "ALTER TABLE trace ADD COLUMN guardrails TEXT;"; /* JSON array */
+
 /* Step i brings version i to version i + 1. */
-static const char *const steps[] = { version_1, version_2, version_3 };
+static const char *const steps[] = { version_1, version_2, version_3, version_4 };
 
 int
 db_schema_version(void)

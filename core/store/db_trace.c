@@ -78,6 +78,7 @@ read_trace(sqlite3_stmt *s, struct db_trace *out)
 	t->strategy = db_read_str(&c);
 	t->metadata = db_read_str(&c);
 	t->attempt_list = db_read_str(&c);
+	t->guardrails = db_read_str(&c);
 	return is_ours;
 }
 

@@ -220,6 +220,11 @@ code_trace(struct codec *c, struct record_trace *r)
 	code_str(c, &r->strategy);
 	code_str(c, &r->metadata);
 	code_str(c, &r->attempt_list);
+	/* Younger than the others: a spool of before may still be there. */
+	if (c->mode == READ && !c->is_bad && c->used == c->size)
+		r->guardrails = STR_NONE;
+	else
+		code_str(c, &r->guardrails);
 }
 
 FIELDS void
@@ -343,7 +348,8 @@ cut_text(lz_str *s)
 static size_t
 cut_trace(struct record *r)
 {
-	lz_str *json[] = { &r->trace.metadata, &r->trace.attempt_list };
+	lz_str *json[] = { &r->trace.metadata, &r->trace.attempt_list,
+		&r->trace.guardrails };
 	lz_str *text[] = { &r->trace.session, &r->trace.finish, &r->trace.model_asked,
 		&r->trace.user };
 	size_t body = measure(r);

@@ -11,6 +11,7 @@
 #include "request/credential.h"
 
 enum {
+	VERDICT_LIST_BYTES = 32768,
 	ATTEMPT_LIST_BYTES = 16384 /* as many attempts as there may be, with errors */
 };
 
@@ -127,6 +128,47 @@ attempt_list(struct request *r)
 	return copy;
 }
 
+static void
+add_verdict(struct buf *b, const struct guard_verdict *v)
+{
+	lz_str codes = v->codes;
+	const char *comma = "";
+
+	buf_add_z(b, b->len > 1 ? ",{\"guardrail\":" : "{\"guardrail\":");
+	buf_add_json(b, v->guardrail);
+	buf_addf(b, ",\"phase\":\"%s\",\"verdict\":\"%s\",\"codes\":[",
+	    v->is_answer ? "response" : "request", v->what);
+	while (codes.len > 0) {
+		ptrdiff_t at = str_find(codes, ',');
+		size_t end = at < 0 ? codes.len : (size_t)at;
+
+		buf_add_z(b, comma);
+		buf_add_json(b, str_cut(codes, 0, end));
+		codes = str_cut(codes, end + 1, codes.len);
+		comma = ",";
+	}
+	buf_addf(b, "],\"mode\":\"%s\"", v->is_monitor ? "monitor" : "enforce");
+	add_ms(b, "ms", v->took_us);
+	buf_add_char(b, '}');
+}
+
+static lz_str
+verdict_list(struct request *r)
+{
+	struct buf b;
+	lz_str copy = STR_NONE;
+
+	buf_init(&b, VERDICT_LIST_BYTES);
+	buf_add_char(&b, '[');
+	for (size_t i = 0; i < r->verdict_count; i++)
+		add_verdict(&b, &r->verdict[i]);
+	buf_add_char(&b, ']');
+	if (!b.failed)
+		copy = arena_copy(r->arena, buf_str(&b));
+	buf_free(&b);
+	return copy;
+}
+
 static uint32_t
 flags(const struct request *r)
 {
@@ -215,11 +257,12 @@ trace_record(struct request *r, struct record_trace *out)
 	out->assistant = r->caller.assistant;
 	out->user = r->user;
 	out->session = r->session;
-	out->model_asked = r->model;
+	out->model_asked = r->model_asked.ptr != NULL ? r->model_asked : r->model;
 	out->model = last != NULL ? last->target->model->id : STR_NONE;
 	out->provider = last != NULL ? last->target->provider->name : STR_NONE;
 	out->strategy = r->strategy;
 	out->metadata = r->metadata;
+	out->guardrails = r->verdict_count > 0 ? verdict_list(r) : STR_NONE;
 	out->attempt_list = r->attempt_count > 0 ? attempt_list(r) : STR_NONE;
 }
 
@@ -255,6 +298,8 @@ trace_offer_content(struct request *r, lz_str candidates)
 		request = buf_str(&r->body);
 		if (r->kind == REQUEST_EMBEDDINGS) /* nobody reads vectors */
 			answer = STR_NONE;
+		else if (r->answer_for_trace.len > 0)
+			answer = buf_str(&r->answer_for_trace);
 		else if (r->answer.len > 0)
 			answer = buf_str(&r->answer);
 		else if (streamed_answer(r, &joined))

@@ -248,7 +248,7 @@ def make_handler(provider):
             body = json.loads(raw) if raw else {}
             with provider.lock:
                 provider.requests.append({"path": self.path, "headers": {k.lower(): v for k, v in self.headers.items()},
-                                          "body": body, "at": time.monotonic()})
+                                          "body": body, "raw": raw, "at": time.monotonic()})
             return body
 
         def send_json(self, status, body, headers=()):

@@ -1,0 +1,611 @@
+/* guarded.c - a streamed answer that guardrails look at: its chunks taken apart, and what
+ * they let through put together again.
+ *
+ * Text goes into guard/'s windows as it comes and out of them when it may. Tool calls are
+ * shown when their choice is finished, and leave as one delta each. Members that nobody
+ * here knows are shown as they come. A choice's finish_reason waits until nothing of it
+ * is held. Chunks go out with what all chunks of the answer have in common (id, model),
+ * and without log probabilities, which would spell what was masked.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "base/json.h"
+#include "call/attempt.h"
+#include "guard/guard.h"
+
+enum {
+	CALLS = 128, /* tool calls of all choices */
+	ARGUMENT_BYTES = 4 << 20,
+	MEMBERS = 8,
+	PIECE_BYTES = 8 << 20,
+	PLACES = CALL_CHOICES
+};
+
+/* One tool call as it grows. */
+struct growing {
+	unsigned choice;
+	int64_t said;                        /* its index */
+	bool is_legacy;                      /* function_call */
+	lz_str id, type, inner, name, extra; /* inner: "function", "custom" */
+	const char *texts;                   /* "arguments", "input" */
+	struct buf text;                     /* decoded */
+};
+
+struct guarded {
+	struct call *call;
+	struct guard_stream *stream;
+	lz_str head; /* `"id":...,"model":...,` of every chunk */
+	struct growing *growing;
+	size_t growing_count;
+	lz_str role[PLACES];      /* raw; goes with the first delta */
+	lz_str finish[PLACES];    /* raw; waits */
+	bool is_finished[PLACES]; /* it went out */
+	bool is_concluding;       /* everything has come */
+	bool has_failed;
+};
+
+/* ---- out ---- */
+
+static void
+open_chunk(struct guarded *g)
+{
+	buf_add_z(&g->call->out, "data: {");
+	buf_add_str(&g->call->out, g->head);
+}
+
+static void
+open_choice(struct guarded *g, unsigned choice)
+{
+	open_chunk(g);
+	buf_addf(&g->call->out, "\"choices\":[{\"index\":%u,\"delta\":{", choice);
+	if (choice >= PLACES || g->role[choice].ptr == NULL)
+		return;
+	buf_add_z(&g->call->out, "\"role\":");
+	buf_add_str(&g->call->out, g->role[choice]);
+	buf_add_char(&g->call->out, ',');
+	g->role[choice] = STR_NONE;
+}
+
+static void
+close_choice(struct guarded *g, lz_str finish)
+{
+	struct buf *out = &g->call->out;
+
+	/* After a role alone there is a comma too many. */
+	if (out->len > 0 && out->ptr[out->len - 1] == ',')
+		out->len--;
+	buf_add_z(out, "},\"logprobs\":null,\"finish_reason\":");
+	buf_add_str(out, finish);
+	buf_add_z(out, "}]}\n\n");
+}
+
+static void
+keep_for_trace(struct call *c, unsigned choice, const char *member, lz_str text)
+{
+	struct request *r = c->r;
+	size_t at = r->answer_text.len;
+
+	if (choice != 0 || strcmp(member, "content") != 0 ||
+	    r->log_content != LOG_CONTENT_FULL || r->answer_text.failed)
+		return;
+	buf_add_json(&r->answer_text, text);
+	if (r->answer_text.failed)
+		return;
+	/* Without the quotes: the next part goes on behind it. */
+	memmove(r->answer_text.ptr + at, r->answer_text.ptr + at + 1,
+	    r->answer_text.len - at - 2);
+	r->answer_text.len -= 2;
+}
+
+static void
+on_text(void *arg, unsigned choice, const char *member, lz_str text, lz_str for_trace)
+{
+	struct guarded *g = arg;
+	struct buf *out = &g->call->out;
+
+	keep_for_trace(g->call, choice, member, for_trace);
+	open_choice(g, choice);
+	buf_addf(out, "\"%s\":", member);
+	buf_add_json(out, text);
+	close_choice(g, STR_LIT("null"));
+	stream_has_content(g->call);
+}
+
+static lz_str
+members_of(lz_str object)
+{
+	return str_cut(object, 1, object.len - 1);
+}
+
+static void
+on_piece(
+    void *arg, unsigned choice, enum guard_place place, lz_str object, lz_str for_trace)
+{
+	struct guarded *g = arg;
+	struct request *r = g->call->r;
+	struct buf *out = &g->call->out;
+	lz_str members = members_of(object);
+
+	if (place == GUARD_IN_CHUNK) {
+		open_chunk(g);
+		buf_add_z(out, "\"choices\":[],");
+		buf_add_str(out, members);
+		buf_add_z(out, "}\n\n");
+	} else if (place == GUARD_IN_CHOICE) {
+		open_chunk(g);
+		buf_addf(out,
+		    "\"choices\":[{\"index\":%u,\"delta\":{},\"logprobs\":null,"
+		    "\"finish_reason\":null,",
+		    choice);
+		buf_add_str(out, members);
+		buf_add_z(out, "}]}\n\n");
+	} else {
+		open_choice(g, choice);
+		buf_add_str(out, members);
+		close_choice(g, STR_LIT("null"));
+		if (r->log_content == LOG_CONTENT_FULL && !r->answer_tools.failed &&
+		    str_starts(for_trace, "{\"tool_calls\":")) {
+			buf_add_z(&r->answer_tools, r->answer_tools.len > 0 ? "," : "");
+			buf_addf(&r->answer_tools, "{\"index\":%u,\"delta\":", choice);
+			buf_add_str(&r->answer_tools, for_trace);
+			buf_add_char(&r->answer_tools, '}');
+		}
+	}
+	stream_has_content(g->call);
+}
+
+/* Finish reasons of choices of which nothing is held any more. */
+static void
+put_finishes(struct guarded *g)
+{
+	for (unsigned i = 0; i < PLACES; i++) {
+		if (g->finish[i].ptr == NULL || g->is_finished[i] ||
+		    guard_stream_holds(g->stream, i))
+			continue;
+		open_choice(g, i);
+		close_choice(g, g->finish[i]);
+		g->is_finished[i] = true;
+		stream_has_content(g->call);
+	}
+}
+
+/* ---- in: tool calls that grow ---- */
+
+/* A string's text. */
+static bool
+add_decoded(struct buf *out, const struct jscan_member *m)
+{
+	struct jscan_member string = *m;
+	char *room = buf_room(out, m->value.len);
+	lz_str text;
+
+	if (room == NULL)
+		return false;
+	string.has_escape = memchr(m->value.ptr, '\\', m->value.len) != NULL;
+	if (!jscan_string(&string, room, &text))
+		return false;
+	if (text.ptr != room)
+		memcpy(room, text.ptr, text.len);
+	out->len += text.len;
+	return true;
+}
+
+static struct growing *
+growing_of(struct guarded *g, unsigned choice, int64_t said, bool is_legacy)
+{
+	struct growing *new;
+
+	for (size_t i = 0; i < g->growing_count; i++)
+		if (g->growing[i].choice == choice && g->growing[i].said == said &&
+		    g->growing[i].is_legacy == is_legacy)
+			return &g->growing[i];
+	if (g->growing == NULL)
+		g->growing = arena_alloc(g->call->r->arena, CALLS * sizeof(*g->growing));
+	if (g->growing == NULL || g->growing_count == CALLS)
+		return NULL;
+	new = &g->growing[g->growing_count++];
+	*new = (struct growing){ .choice = choice,
+		.said = said,
+		.is_legacy = is_legacy,
+		.texts = "arguments" };
+	buf_init(&new->text, ARGUMENT_BYTES);
+	return new;
+}
+
+static lz_str
+kept(struct guarded *g, lz_str raw)
+{
+	lz_str copy = arena_copy(g->call->r->arena, raw);
+
+	g->has_failed |= copy.ptr == NULL;
+	return copy;
+}
+
+static void
+grow_function(struct guarded *g, struct growing *t, lz_str function)
+{
+	struct jscan_member m;
+
+	while (jscan_next(&function, &m)) {
+		if (jscan_key_is(m.key, "arguments") || jscan_key_is(m.key, "input")) {
+			t->texts = jscan_key_is(m.key, "input") ? "input" : "arguments";
+			if (m.type == JSCAN_STRING)
+				g->has_failed |= !add_decoded(&t->text, &m);
+		} else if (jscan_key_is(m.key, "name") && m.type == JSCAN_STRING &&
+			   m.value.len > 2) {
+			t->name = kept(g, m.value);
+		}
+	}
+}
+
+static void
+grow_call(struct guarded *g, unsigned choice, lz_str call)
+{
+	struct jscan_member m;
+	struct growing *t;
+	int64_t said = 0;
+
+	if (call.ptr[0] != '{')
+		return;
+	if (jscan_inner(call, "index", &m))
+		(void)jscan_int(&m, &said);
+	t = growing_of(g, choice, said, false);
+	if (t == NULL) {
+		g->has_failed = true;
+		return;
+	}
+	while (jscan_next(&call, &m)) {
+		if (jscan_key_is(m.key, "index"))
+			continue;
+		if (jscan_key_is(m.key, "id") && m.type == JSCAN_STRING &&
+		    m.value.len > 2)
+			t->id = kept(g, m.value);
+		else if (jscan_key_is(m.key, "type") && m.type == JSCAN_STRING)
+			t->type = kept(g, m.value);
+		else if (m.type == JSCAN_OBJECT && (jscan_key_is(m.key, "function") ||
+						       jscan_key_is(m.key, "custom"))) {
+			t->inner = jscan_key_is(m.key, "custom") ? STR_LIT("custom")
+								 : STR_LIT("function");
+			grow_function(g, t, m.value);
+		} else if (jscan_key_is(m.key, "extra_content") && m.type == JSCAN_OBJECT)
+			t->extra = kept(g, m.value);
+	}
+}
+
+static int64_t
+place_of(const struct guarded *g, const struct growing *t)
+{
+	int64_t place = 0;
+
+	for (const struct growing *k = g->growing; k < t; k++)
+		place += k->choice == t->choice && !k->is_legacy;
+	return place;
+}
+
+static void
+put_function(const struct growing *t, struct buf *b)
+{
+	const char *comma = "";
+
+	buf_add_char(b, '{');
+	if (t->name.ptr != NULL) {
+		buf_add_z(b, "\"name\":");
+		buf_add_str(b, t->name);
+		comma = ",";
+	}
+	buf_addf(b, "%s\"%s\":", comma, t->texts);
+	buf_add_json(b, t->text.len > 0 ? buf_str(&t->text) : STR_LIT(""));
+	buf_add_char(b, '}');
+}
+
+/* {"tool_calls":[{...}]}, whole. */
+static void
+put_call(const struct guarded *g, const struct growing *t, struct buf *b)
+{
+	if (t->is_legacy) {
+		buf_add_z(b, "{\"function_call\":");
+		put_function(t, b);
+		buf_add_char(b, '}');
+		return;
+	}
+	buf_add_z(b, "{\"tool_calls\":[{\"index\":");
+	buf_add_int(b, place_of(g, t));
+	if (t->id.ptr != NULL) {
+		buf_add_z(b, ",\"id\":");
+		buf_add_str(b, t->id);
+	}
+	if (t->type.ptr != NULL) {
+		buf_add_z(b, ",\"type\":");
+		buf_add_str(b, t->type);
+	}
+	buf_add_z(b, ",\"");
+	buf_add_str(b, t->inner.ptr != NULL ? t->inner : STR_LIT("function"));
+	buf_add_z(b, "\":");
+	put_function(t, b);
+	if (t->extra.ptr != NULL) {
+		buf_add_z(b, ",\"extra_content\":");
+		buf_add_str(b, t->extra);
+	}
+	buf_add_z(b, "}]}");
+}
+
+static void
+complete_calls(struct guarded *g, int64_t choice)
+{
+	struct buf b;
+
+	for (size_t i = 0; i < g->growing_count; i++) {
+		struct growing *t = &g->growing[i];
+
+		if ((choice >= 0 && t->choice != choice) || t->said < 0)
+			continue;
+		buf_init(&b, PIECE_BYTES);
+		put_call(g, t, &b);
+		if (b.failed || !guard_stream_piece(
+				    g->stream, t->choice, GUARD_IN_DELTA, buf_str(&b)))
+			g->has_failed = true;
+		buf_free(&b);
+		buf_free(&t->text);
+		t->said = -1; /* it is complete */
+	}
+}
+
+/* ---- in: chunks ---- */
+
+static const struct {
+	const char *name;
+	uint32_t kind;
+} channels[] = { { "content", LZ_PROSE }, { "refusal", LZ_PROSE },
+	{ "reasoning_content", LZ_REASONING }, { "reasoning", LZ_REASONING } };
+
+static bool
+take_text(struct guarded *g, unsigned choice, const struct jscan_member *m)
+{
+	struct buf text;
+
+	for (unsigned i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
+		if (!jscan_key_is(m->key, channels[i].name) || m->type != JSCAN_STRING)
+			continue;
+		buf_init(&text, SSE_EVENT_BYTES);
+		if (m->value.len > 2 &&
+		    (!add_decoded(&text, m) ||
+			!guard_stream_text(g->stream, choice, channels[i].name,
+			    channels[i].kind, buf_str(&text))))
+			g->has_failed = true;
+		buf_free(&text);
+		return true;
+	}
+	return false;
+}
+
+static void
+add_member(struct buf *b, const struct jscan_member *m)
+{
+	buf_add_z(b, b->len > 1 ? ",\"" : "\"");
+	buf_add_str(b, m->key);
+	buf_add_z(b, "\":");
+	buf_add_str(b, m->value);
+}
+
+/* What was put together of members that nobody knows. */
+static void
+take_rest(struct guarded *g, unsigned choice, enum guard_place place, struct buf *rest)
+{
+	if (rest->len > 1) {
+		buf_add_char(rest, '}');
+		if (rest->failed ||
+		    !guard_stream_piece(g->stream, choice, place, buf_str(rest)))
+			g->has_failed = true;
+	}
+	buf_free(rest);
+}
+
+static void
+begin_rest(struct buf *rest)
+{
+	buf_init(rest, SSE_EVENT_BYTES);
+	buf_add_char(rest, '{');
+}
+
+static void
+take_delta(struct guarded *g, unsigned choice, lz_str delta)
+{
+	struct jscan_member m;
+	struct growing *legacy;
+	struct buf rest;
+	lz_str list, call;
+
+	begin_rest(&rest);
+	while (jscan_next(&delta, &m)) {
+		list = m.value;
+		if (m.type == JSCAN_NULL || take_text(g, choice, &m))
+			continue;
+		if (jscan_key_is(m.key, "role")) {
+			if (choice < PLACES && g->role[choice].ptr == NULL &&
+			    (g->call->choice[choice] & CHOICE_IS_BEGUN) == 0) {
+				g->role[choice] = kept(g, m.value);
+				g->call->choice[choice] |= CHOICE_IS_BEGUN;
+			}
+		} else if (jscan_key_is(m.key, "tool_calls") && m.type == JSCAN_ARRAY) {
+			while (jscan_next_item(&list, &call))
+				grow_call(g, choice, call);
+		} else if (jscan_key_is(m.key, "function_call") &&
+			   m.type == JSCAN_OBJECT) {
+			legacy = growing_of(g, choice, 0, true);
+			if (legacy != NULL)
+				grow_function(g, legacy, m.value);
+		} else {
+			add_member(&rest, &m);
+		}
+	}
+	take_rest(g, choice, GUARD_IN_DELTA, &rest);
+}
+
+static void
+take_finish(struct guarded *g, unsigned choice, const struct jscan_member *finish)
+{
+	if (finish->type != JSCAN_STRING || choice >= PLACES)
+		return;
+	complete_calls(g, choice);
+	guard_stream_final(g->stream, choice);
+	if (g->finish[choice].ptr == NULL)
+		g->finish[choice] = kept(g, finish->value);
+}
+
+static void
+take_choice(struct guarded *g, lz_str choice)
+{
+	struct jscan_member m, index, finish = { .type = JSCAN_NULL };
+	struct buf rest;
+	int64_t i = 0;
+	lz_str members = choice;
+
+	if (choice.ptr[0] != '{')
+		return;
+	if (jscan_inner(choice, "index", &index))
+		(void)jscan_int(&index, &i);
+	if (i < 0 || i >= PLACES) { /* nobody asks for so many */
+		g->has_failed = true;
+		return;
+	}
+	begin_rest(&rest);
+	while (jscan_next(&members, &m)) {
+		if (jscan_key_is(m.key, "delta") && m.type == JSCAN_OBJECT)
+			take_delta(g, (unsigned)i, m.value);
+		else if (jscan_key_is(m.key, "finish_reason"))
+			finish = m;
+		else if (!jscan_key_is(m.key, "index") &&
+			 !jscan_key_is(m.key, "logprobs") && m.type != JSCAN_NULL)
+			add_member(&rest, &m);
+	}
+	take_rest(g, (unsigned)i, GUARD_IN_CHOICE, &rest);
+	take_finish(g, (unsigned)i, &finish);
+}
+
+/* Of every chunk, from the first. */
+static bool
+is_head(lz_str key)
+{
+	static const char *const names[] = { "id", "object", "created", "model",
+		"system_fingerprint", "service_tier", "provider" };
+
+	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (jscan_key_is(key, names[i]))
+			return true;
+	return false;
+}
+
+static bool
+is_dropped(lz_str key)
+{
+	return jscan_key_is(key, "usage") || jscan_key_is(key, "error") ||
+	       jscan_key_is(key, "obfuscation");
+}
+
+void
+guarded_take(struct call *c, lz_str data)
+{
+	struct guarded *g = c->guarded;
+	bool is_first = g->head.ptr == NULL;
+	struct jscan_member m;
+	struct buf head, rest;
+	lz_str choice, list;
+
+	begin_rest(&rest);
+	buf_init(&head, SSE_EVENT_BYTES);
+	while (jscan_next(&data, &m)) {
+		list = m.value;
+		if (jscan_key_is(m.key, "choices") && m.type == JSCAN_ARRAY) {
+			while (jscan_next_item(&list, &choice))
+				take_choice(g, choice);
+		} else if (is_head(m.key)) {
+			if (!is_first)
+				continue;
+			buf_add_char(&head, '"');
+			buf_add_str(&head, m.key);
+			buf_add_z(&head, "\":");
+			buf_add_str(&head, m.value);
+			buf_add_char(&head, ',');
+		} else if (!is_dropped(m.key) && m.type != JSCAN_NULL) {
+			add_member(&rest, &m);
+		}
+	}
+	if (is_first)
+		g->head = head.len > 0 ? kept(g, buf_str(&head)) : STR_LIT("");
+	buf_free(&head);
+	take_rest(g, 0, GUARD_IN_CHUNK, &rest);
+}
+
+/* ---- its life ---- */
+
+static void
+on_go_on(void *arg)
+{
+	struct guarded *g = arg;
+
+	stream_checked(g->call);
+}
+
+bool
+guarded_begin(struct call *c)
+{
+	static const struct guard_stream_ops ops = { on_text, on_piece, on_go_on };
+	struct guarded *g = arena_alloc(c->r->arena, sizeof(*g));
+
+	if (g == NULL)
+		return false;
+	g->call = c;
+	g->stream = guard_stream_new(c->r, &ops, g);
+	c->guarded = g->stream != NULL ? g : NULL;
+	return c->guarded != NULL;
+}
+
+enum guard_run
+guarded_run(struct call *c, bool is_end)
+{
+	struct guarded *g = c->guarded;
+	enum guard_run ran;
+
+	if (is_end && !g->is_concluding) {
+		g->is_concluding = true;
+		complete_calls(g, -1);
+	}
+	if (g->has_failed) {
+		request_fail(c->r, FAULT_OVERLOADED, NULL,
+		    "the answer is more than can be checked at once");
+		return GUARD_REFUSED;
+	}
+	ran = guard_stream_run(g->stream, is_end);
+	if (ran == GUARD_RAN)
+		put_finishes(g);
+	return ran;
+}
+
+/* What had not ended ends here, for the reason that everybody knows. */
+void
+guarded_end_filtered(struct call *c)
+{
+	struct guarded *g = c->guarded;
+
+	for (unsigned i = 0; i < PLACES; i++) {
+		if ((c->choice[i] & CHOICE_SEEN) == 0 || g->is_finished[i])
+			continue;
+		open_choice(g, i);
+		close_choice(g, STR_LIT("\"content_filter\""));
+		g->is_finished[i] = true;
+	}
+	c->r->finish = STR_LIT("content_filter");
+}
+
+void
+guarded_free(struct call *c)
+{
+	struct guarded *g = c->guarded;
+
+	if (g == NULL)
+		return;
+	guard_stream_free(g->stream);
+	for (size_t i = 0; i < g->growing_count; i++)
+		buf_free(&g->growing[i].text);
+	c->guarded = NULL;
+}

@@ -1,0 +1,390 @@
+/* chain.c - the guardrails of a request, asked one after the other; their verdicts.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "guard/chain.h"
+
+#include <stdio.h>
+
+#include "base/metric.h"
+#include "base/tell.h"
+
+enum {
+	GUARDS_MAX = 64,
+	CODES_BYTES = 200,
+	MESSAGE_BYTES = 400
+};
+
+enum decision {
+	DECIDED_PASS,
+	DECIDED_FLAG,
+	DECIDED_MASK,
+	DECIDED_BLOCK,
+	DECIDED_REROUTE,
+	DECIDED_AGAIN,
+	DECIDED_ERROR,
+	DECISIONS
+};
+static const char *const decisions[DECISIONS] = { "pass", "flag", "mask", "block",
+	"reroute", "again", "error" };
+
+void
+guard_start(void)
+{
+	metric_label_names(METRIC_GUARDRAIL_VERDICTS, decisions, DECISIONS);
+}
+
+/* ---- which of them hold ---- */
+
+static bool
+has(const struct guards *all, const struct guardrail *row)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (all->guard[i].row == row)
+			return true;
+	return false;
+}
+
+static void
+add(struct guards *all, const struct guardrail *row)
+{
+	if (has(all, row))
+		return;
+	all->guard[all->count++].row = row;
+	all->has_answers |= (row->phases & LZ_RESPONSE) != 0;
+}
+
+static size_t
+count_of(const struct request *r, const struct guard_names *lists, size_t n)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < r->config->guardrail_count; i++)
+		count += r->config->guardrail[i].is_default;
+	for (size_t i = 0; i < n; i++)
+		count += lists[i].count;
+	return count;
+}
+
+static enum step
+add_named(struct guards *all, const struct guard_names *names)
+{
+	struct request *r = all->r;
+
+	for (size_t i = 0; i < names->count; i++) {
+		const struct guardrail *row = config_guardrail(r->config, names->name[i]);
+
+		if (row == NULL)
+			return request_fail(r, FAULT_POLICY, NULL,
+			    "the guardrail '%.*s' that holds for this key is not "
+			    "configured any more",
+			    STR_ARG(names->name[i]));
+		add(all, row);
+	}
+	return STEP_NEXT;
+}
+
+enum step
+guard_choose(struct request *r, const struct guard_names *lists, size_t n)
+{
+	size_t count = count_of(r, lists, n);
+	struct guards *all;
+	enum step s = STEP_NEXT;
+
+	if (count == 0)
+		return STEP_NEXT;
+	all = arena_alloc(r->arena, sizeof(*all));
+	if (all != NULL)
+		all->guard = arena_alloc(r->arena, count * sizeof(*all->guard));
+	r->verdict = arena_alloc(r->arena, 2 * count * sizeof(*r->verdict));
+	if (all == NULL || all->guard == NULL || r->verdict == NULL)
+		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
+	all->r = r;
+	for (size_t i = 0; i < r->config->guardrail_count; i++)
+		if (r->config->guardrail[i].is_default)
+			add(all, &r->config->guardrail[i]);
+	for (size_t i = 0; i < n && s == STEP_NEXT; i++)
+		s = add_named(all, &lists[i]);
+	if (s == STEP_NEXT)
+		r->guards = all;
+	return s;
+}
+
+bool
+guard_holds_answers(const struct request *r)
+{
+	return r->guards != NULL && r->guards->has_answers;
+}
+
+bool
+guard_has_rerouted(const struct request *r)
+{
+	return r->guards != NULL && r->guards->is_rerouted;
+}
+
+/* ---- asked ---- */
+
+int32_t
+chain_ask(struct guards *all, struct guard *g, uint32_t phase, const struct buf *document,
+    struct texts *(*texts)(void *arg), void *texts_arg, visit_done_fn *done,
+    void *done_arg)
+{
+	struct request *r = all->r;
+	int32_t result;
+
+	if (g->visit == NULL)
+		g->visit = visit_guardrail(r, g->row->part);
+	if (g->visit == NULL)
+		return LZ_E_NOMEM;
+	all->check = (struct visit_check){ phase, document, texts, texts_arg,
+		g->row->deadline_ms };
+	all->asked_us = clock_mono_us();
+	all->asked = g;
+	result = visit_check(g->visit, &all->check, done, done_arg);
+	if (result != LZ_PENDING)
+		all->asked = NULL;
+	return result;
+}
+
+/* ---- its verdict ---- */
+
+static struct guard_verdict *
+verdict_of(struct guards *all, struct guard *g, uint32_t phase)
+{
+	struct guard_verdict **v = &g->verdict[phase == LZ_RESPONSE];
+
+	if (*v != NULL)
+		return *v;
+	*v = &all->r->verdict[all->r->verdict_count++];
+	(*v)->guardrail = g->row->name;
+	(*v)->is_answer = phase == LZ_RESPONSE;
+	(*v)->is_monitor = g->row->is_monitor;
+	(*v)->what = decisions[DECIDED_PASS];
+	return *v;
+}
+
+static bool
+has_code(lz_str codes, lz_str code)
+{
+	while (codes.len > 0) {
+		ptrdiff_t comma = str_find(codes, ',');
+		size_t end = comma < 0 ? codes.len : (size_t)comma;
+
+		if (str_eq(str_cut(codes, 0, end), code))
+			return true;
+		codes = str_cut(codes, end + 1, codes.len);
+	}
+	return false;
+}
+
+/* Codes are for machines: plain characters, no commas, each once. */
+static void
+add_codes(struct request *r, struct guard_verdict *v, const struct visit *visit)
+{
+	const struct visit_reason *said;
+	size_t n = visit != NULL ? visit_reasons(visit, &said) : 0;
+
+	for (size_t i = 0; i < n; i++) {
+		lz_str code = said[i].code, joined;
+
+		if (code.len == 0 || str_find(code, ',') >= 0 ||
+		    v->codes.len + code.len + 1 > CODES_BYTES || has_code(v->codes, code))
+			continue;
+		joined = v->codes.len > 0 ? arena_join(r->arena, v->codes, STR_LIT(","))
+					  : STR_LIT("");
+		joined = arena_join(r->arena, joined, code);
+		if (joined.ptr != NULL)
+			v->codes = joined;
+	}
+}
+
+static unsigned
+weight(const char *what)
+{
+	unsigned i = 0;
+
+	while (i < DECISIONS && decisions[i] != what)
+		i++;
+	return i;
+}
+
+/* A stream is judged many times: the gravest counts. */
+static void
+note(struct guards *all, struct guard *g, uint32_t phase, enum decision d)
+{
+	struct guard_verdict *v = verdict_of(all, g, phase);
+	int64_t us = clock_mono_us() - all->asked_us;
+
+	v->took_us += us > 0 ? us : 0;
+	v->checks++;
+	add_codes(all->r, v, g->visit);
+	if (weight(v->what) < d)
+		v->what = decisions[d];
+	if (v->checks > 1 && d == DECIDED_PASS)
+		return;
+	metric_add_label(METRIC_GUARDRAIL_VERDICTS, d, 1);
+	if (d == DECIDED_BLOCK || d == DECIDED_FLAG || d == DECIDED_ERROR)
+		tell(d == DECIDED_FLAG    ? TELL_GUARDRAIL_FLAGGED
+		     : d == DECIDED_BLOCK ? TELL_GUARDRAIL_BLOCKED
+					  : TELL_GUARDRAIL_FAILED,
+		    "request=%s guardrail=%.*s phase=%s mode=%s codes=\"%.*s\"",
+		    all->r->id_hex, STR_ARG(v->guardrail),
+		    v->is_answer ? "response" : "request",
+		    v->is_monitor ? "monitor" : "enforce", STR_ARG(v->codes));
+}
+
+static lz_str
+last_message(const struct guard *g)
+{
+	const struct visit_reason *said;
+	size_t n = g->visit != NULL ? visit_reasons(g->visit, &said) : 0;
+
+	while (n-- > 0)
+		if (said[n].message.len > 0)
+			return str_cut(said[n].message, 0, MESSAGE_BYTES);
+	return STR_NONE;
+}
+
+static enum ruling
+refuse(struct guards *all, struct guard *g, uint32_t phase)
+{
+	struct request *r = all->r;
+	lz_str why = last_message(g);
+
+	request_fail(r, FAULT_CONTENT_POLICY, NULL,
+	    "the guardrail '%.*s' refused the %s%s%.*s", STR_ARG(g->row->name),
+	    phase == LZ_REQUEST ? "request" : "answer", why.len > 0 ? ": " : "",
+	    STR_ARG(why));
+	r->refused_by = g->row->name;
+	return RULED_REFUSE;
+}
+
+enum ruling
+chain_failed(struct guards *all, struct guard *g, uint32_t phase, const char *why)
+{
+	note(all, g, phase, DECIDED_ERROR);
+	if (g->row->is_monitor || g->row->is_open)
+		return RULED_IGNORE;
+	request_fail(all->r, FAULT_POLICY, NULL, "the guardrail '%.*s' %s",
+	    STR_ARG(g->row->name), why);
+	all->r->refused_by = g->row->name;
+	return RULED_REFUSE;
+}
+
+static const char *
+why_of(int32_t error)
+{
+	switch (error) {
+	case LZ_E_TIMEOUT:
+		return "took too long";
+	case LZ_E_NOMEM:
+		return "ran out of memory";
+	case LZ_E_LIMIT:
+		return "reached a limit";
+	default:
+		return "failed";
+	}
+}
+
+static lz_str
+last_code(const struct guard *g)
+{
+	const struct visit_reason *said;
+	size_t n = visit_reasons(g->visit, &said);
+
+	return n > 0 ? said[n - 1].code : STR_NONE;
+}
+
+static enum ruling
+reroute(struct guards *all, struct guard *g)
+{
+	struct request *r = all->r;
+	lz_str model = last_code(g), copy;
+
+	if (model.len == 0 || !request_model_is_sane(model))
+		return chain_failed(
+		    all, g, LZ_REQUEST, "named no model to serve the request with");
+	copy = arena_copy(r->arena, model);
+	if (copy.ptr == NULL)
+		return chain_failed(all, g, LZ_REQUEST, why_of(LZ_E_NOMEM));
+	if (r->model_asked.ptr == NULL)
+		r->model_asked = r->model;
+	r->model = copy;
+	all->is_rerouted = true;
+	return RULED_PASS;
+}
+
+static void
+lower_output(struct guards *all, const struct guard *g)
+{
+	struct request *r = all->r;
+	int64_t limit = visit_output_limit(g->visit);
+
+	if (limit > 0 && (r->output_limit < 0 || limit < r->output_limit))
+		r->output_limit = limit;
+}
+
+static enum decision
+decision_of(int32_t result, bool edits)
+{
+	switch (result) {
+	case LZ_BLOCK:
+		return DECIDED_BLOCK;
+	case LZ_REROUTE:
+		return DECIDED_REROUTE;
+	case LZ_AGAIN:
+		return DECIDED_AGAIN;
+	case LZ_FLAG:
+		return edits ? DECIDED_MASK : DECIDED_FLAG;
+	default:
+		return edits ? DECIDED_MASK : DECIDED_PASS;
+	}
+}
+
+enum ruling
+chain_rule(struct guards *all, struct guard *g, int32_t result, bool edits)
+{
+	uint32_t phase = all->check.phase;
+
+	all->asked = NULL;
+	if (result < LZ_OK)
+		return chain_failed(all, g, phase, why_of(result));
+	note(all, g, phase, decision_of(result, edits));
+	if (g->row->is_monitor)
+		return RULED_IGNORE;
+	if (result == LZ_BLOCK)
+		return refuse(all, g, phase);
+	if (phase == LZ_REQUEST)
+		lower_output(all, g);
+	if (result == LZ_REROUTE)
+		return reroute(all, g);
+	return result == LZ_AGAIN ? RULED_AGAIN : RULED_PASS;
+}
+
+/* ---- over ---- */
+
+void
+guard_cancel(struct request *r)
+{
+	struct guards *all = r->guards;
+
+	if (all == NULL || all->asked == NULL)
+		return;
+	visit_end_all(all->asked->visit);
+	all->asked->visit = NULL;
+	all->asked = NULL;
+}
+
+void
+guard_end(struct request *r)
+{
+	struct guards *all = r->guards;
+
+	if (all == NULL)
+		return;
+	for (size_t i = 0; i < all->count; i++) {
+		visit_end_all(all->guard[i].visit);
+		all->guard[i].visit = NULL;
+	}
+	all->asked = NULL;
+}

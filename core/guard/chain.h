@@ -1,0 +1,66 @@
+/* chain.h - what the files of guard/ share: the guardrails of one request, one of them
+ * being asked, and its verdict.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef GUARD_CHAIN_H
+#define GUARD_CHAIN_H
+
+#include "guard/document.h"
+#include "guard/guard.h"
+#include "plugin/visit.h"
+
+/* A document that was replaced, and that a plugin's pool thread may still look at. */
+struct retired {
+	struct buf bytes;
+	struct retired *next;
+};
+
+struct guard {
+	const struct guardrail *row;
+	struct visit *visit; /* NULL: not asked yet */
+	struct guard_verdict
+	    *verdict[2]; /* on the request, on the answer; NULL: not asked */
+};
+
+struct guards {
+	struct request *r;
+	struct guard *guard; /* in the order of requests */
+	size_t count;
+	bool has_answers; /* one of them looks at answers */
+	bool is_rerouted;
+	/* the check under way */
+	struct visit_check check;
+	int64_t asked_us;
+	struct guard *asked; /* NULL: none */
+	/* a request, or a whole answer, under way */
+	struct arena *arena; /* of the document; NULL: none yet */
+	struct document document;
+	bool has_document, is_dry;
+	const struct buf *bytes; /* of it; what raw() and body() show */
+	struct buf shown;        /* the document as the guardrails before left it */
+	bool has_shown;
+	size_t done; /* guardrails that have been asked */
+	struct retired *retired, *spare;
+};
+
+/* What comes of a check. */
+enum ruling {
+	RULED_PASS,   /* and its edits hold */
+	RULED_IGNORE, /* its edits do not */
+	RULED_REFUSE, /* r->fault is set */
+	RULED_AGAIN
+};
+
+/* Asks g; texts are made by `texts` when it asks for them. Its result, or LZ_PENDING:
+ * `done` follows. document NULL: a stream. */
+int32_t chain_ask(struct guards *all, struct guard *g, uint32_t phase,
+    const struct buf *document, struct texts *(*texts)(void *arg), void *texts_arg,
+    visit_done_fn *done, void *done_arg);
+/* Notes the verdict, tells, and says what comes of it. edits: it asked for some. */
+enum ruling chain_rule(struct guards *all, struct guard *g, int32_t result, bool edits);
+/* The guardrail failed in a way of ours. */
+enum ruling chain_failed(
+    struct guards *all, struct guard *g, uint32_t phase, const char *why);
+
+#endif

@@ -1,0 +1,87 @@
+/* guard.h - the guardrails of a request: which hold for it, and what comes of what they
+ * say.
+ *
+ * Which: the file's that are on for all, then those that organisation, assistant and key
+ * name, each once. A name that stands for nothing any more refuses the request: levels
+ * only add, and a guardrail that was taken out of the file must not be a way around it.
+ * On requests they are asked in this order, on answers in the reverse one.
+ *
+ * A guardrail that fails, or is too slow, is `on_error`'s. One in `mode: monitor` is
+ * asked like any other, and nothing comes of it but its verdict. All [worker].
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef GUARD_GUARD_H
+#define GUARD_GUARD_H
+
+#include "request/request.h"
+
+struct guard_names {
+	const lz_str *name;
+	size_t count;
+};
+
+/* Registers the labels of latenza_guardrail_verdicts_total. [start] */
+void guard_start(void);
+/* Sets r->guards, NULL where none holds. STEP_NEXT, STEP_FAULT. */
+enum step guard_choose(struct request *r, const struct guard_names *lists, size_t n);
+/* Asks them of the request. STEP_NEXT: r is as they left it, read anew where they
+ * changed it; STEP_WAIT: ops->go_on() follows; STEP_FAULT. */
+enum step guard_request(struct request *r);
+/* Did one of them choose another model? Then the allowlist is asked again. */
+bool guard_has_rerouted(const struct request *r);
+/* Asks them of the whole answer, r->answer. STEP_DONE: it is as they left it; STEP_WAIT,
+ * STEP_FAULT; STEP_RETRY: one more attempt, r->body says what for. */
+enum step guard_answer(struct request *r);
+/* Does anybody look at answers? */
+bool guard_holds_answers(const struct request *r);
+/* Nobody waits any more: what they wait for is cancelled. */
+void guard_cancel(struct request *r);
+/* The request is over: their visits end. */
+void guard_end(struct request *r);
+
+/* The request's memory goes: so does what pool threads might have looked at. */
+void guard_free(struct request *r);
+
+/* ---- streams (stream.c) ---- */
+struct guard_stream;
+/* Where a piece of JSON belongs that passed as a whole. */
+enum guard_place {
+	GUARD_IN_DELTA,
+	GUARD_IN_CHOICE,
+	GUARD_IN_CHUNK
+};
+struct guard_stream_ops {
+	/* Text of a channel that may go out; for_trace: what of it others may see. */
+	void (*text)(void *arg, unsigned choice, const char *member, lz_str text,
+	    lz_str for_trace);
+	/* The members of a piece, as a JSON object. */
+	void (*piece)(void *arg, unsigned choice, enum guard_place place, lz_str object,
+	    lz_str for_trace);
+	/* What guard_stream_run() waited for has come: call it again. From an event. */
+	void (*go_on)(void *arg);
+};
+/* NULL: out of memory. */
+struct guard_stream *guard_stream_new(
+    struct request *r, const struct guard_stream_ops *ops, void *arg);
+void guard_stream_free(struct guard_stream *s); /* cancels, too; NULL is fine */
+/* Text that came: of the delta's member ("content": static), which is of that kind.
+ * false: out of memory, or more of it waits than may. */
+bool guard_stream_text(struct guard_stream *s, unsigned choice, const char *member,
+    uint32_t kind, lz_str text);
+/* A whole object of members; scanned JSON, copied. false: likewise. */
+bool guard_stream_piece(
+    struct guard_stream *s, unsigned choice, enum guard_place place, lz_str object);
+/* Nothing more comes for the choice. */
+void guard_stream_final(struct guard_stream *s, unsigned choice);
+/* Is anything of the choice still held? */
+bool guard_stream_holds(const struct guard_stream *s, unsigned choice);
+enum guard_run {
+	GUARD_RAN,    /* what may go out has gone to ops */
+	GUARD_WAITS,  /* ops->go_on() follows */
+	GUARD_REFUSED /* r->fault says why; nothing more may go out */
+};
+/* Shows what came to all of them, in order. is_end: everything is final. */
+enum guard_run guard_stream_run(struct guard_stream *s, bool is_end);
+
+#endif

@@ -1,0 +1,430 @@
+/* whole.c - guardrails over what is there as a whole: a request, and an answer that was
+ * not streamed.
+ *
+ * The texts are found when the first guardrail asks for them, and stay: each guardrail
+ * sees them as the ones before it left them. The document itself is written anew after
+ * each change, so that raw() and body() say the same as the texts; who changes it as a
+ * tree has its texts found again.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "guard/chain.h"
+
+#include "base/json.h"
+#include "base/mem.h"
+#include "request/read.h"
+#include "request/view.h"
+
+enum {
+	ARENA_TIMES = 12, /* of the document: decoded, normalised with its map, edited */
+	ARENA_BYTES = 4 << 20,
+	SPARE = 4 /* documents that are replaced before it is looked at again */
+};
+
+/* ---- the document ---- */
+
+static struct texts *
+make_texts(void *arg)
+{
+	static const enum document_kind kinds[] = {
+		[REQUEST_CHAT] = DOCUMENT_CHAT, [REQUEST_EMBEDDINGS] = DOCUMENT_EMBEDDINGS
+	};
+	struct guards *all = arg;
+	enum document_kind kind =
+	    all->check.phase == LZ_RESPONSE ? DOCUMENT_ANSWER : kinds[all->r->kind];
+
+	if (all->has_document) {
+		texts_begin_check(&all->document.texts);
+		return &all->document.texts;
+	}
+	if (all->arena == NULL)
+		all->arena = arena_new(ARENA_TIMES * all->bytes->len + ARENA_BYTES);
+	if (all->arena == NULL ||
+	    document_read(&all->document, kind, buf_str(all->bytes), all->arena) != ST_OK)
+		return NULL;
+	all->has_document = true;
+	return &all->document.texts;
+}
+
+/* Makes sure that retire() has room; false: out of memory. */
+static bool
+may_retire(struct guards *all)
+{
+	unsigned n = 0;
+
+	for (const struct retired *old = all->spare; old != NULL; old = old->next)
+		n++;
+	for (; n < SPARE; n++) {
+		struct retired *old = mem_zalloc(sizeof(*old));
+
+		if (old == NULL)
+			return false;
+		old->next = all->spare;
+		all->spare = old;
+	}
+	return true;
+}
+
+/* It stays until the request ends, and the buffer is empty. */
+static void
+retire(struct guards *all, struct buf *b)
+{
+	struct retired *old = all->spare;
+
+	if (b->ptr == NULL)
+		return;
+	must(old != NULL);
+	all->spare = old->next;
+	old->bytes = *b;
+	old->next = all->retired;
+	all->retired = old;
+	*b = (struct buf){ .max_bytes = b->max_bytes };
+}
+
+/* What the guardrails to come see of the document. */
+static bool
+show_changed(struct guards *all, struct buf *new)
+{
+	if (new->failed || !may_retire(all)) {
+		buf_free(new);
+		return false;
+	}
+	if (all->has_shown)
+		retire(all, &all->shown);
+	all->shown = *new;
+	all->has_shown = true;
+	all->bytes = &all->shown;
+	return true;
+}
+
+static size_t
+room_for(const struct guards *all)
+{
+	return (size_t)all->r->config->limits.body_bytes +
+	       (size_t)all->r->config->limits.answer_bytes;
+}
+
+/* A tree that the guardrail edited takes the document's place. */
+static bool
+take_tree(struct guards *all, const json_t *tree)
+{
+	struct jscan scan;
+	struct buf new;
+
+	buf_init(&new, room_for(all));
+	if (!json_is_object(tree) || !json_print(tree, &new) ||
+	    jscan_object(buf_str(&new), &scan, NULL) != ST_OK) {
+		buf_free(&new);
+		return false;
+	}
+	all->has_document = false;
+	return show_changed(all, &new);
+}
+
+static bool
+take_edits(struct guards *all)
+{
+	struct buf new;
+
+	if (document_apply(&all->document) != ST_OK)
+		return false;
+	buf_init(&new, room_for(all));
+	if (document_write(&all->document, false, &new) != ST_OK) {
+		buf_free(&new);
+		return false;
+	}
+	return show_changed(all, &new);
+}
+
+static bool
+has_edits(const struct guards *all)
+{
+	for (size_t i = 0; all->has_document && i < all->document.texts.count; i++)
+		if (all->document.texts.item[i].edits.count > 0)
+			return true;
+	return false;
+}
+
+/* ---- from one to the next ---- */
+
+/* The i-th that is asked in this phase. */
+static struct guard *
+guard_at(struct guards *all, uint32_t phase, size_t i)
+{
+	return &all->guard[phase == LZ_REQUEST ? i : all->count - 1 - i];
+}
+
+static void came_home(void *arg, int32_t result);
+
+/* Numbers in place of texts cannot be read here, and are text to the model. */
+static bool
+is_unreadable(struct guards *all, const struct guard *g)
+{
+	if (!all->has_document || !all->document.has_numbers || g->row->is_monitor)
+		return false;
+	request_fail(all->r, FAULT_BAD_REQUEST, "input",
+	    "'input' holds token ids, which the guardrail '%.*s' cannot read; send texts",
+	    STR_ARG(g->row->name));
+	return true;
+}
+
+static enum ruling
+rule(struct guards *all, int32_t result)
+{
+	struct guard *g = guard_at(all, all->check.phase, all->done);
+	const json_t *tree = g->visit != NULL ? visit_edited(g->visit) : NULL;
+	bool edits = has_edits(all);
+	enum ruling ruling;
+
+	if (is_unreadable(all, g))
+		return RULED_REFUSE;
+	ruling = chain_rule(all, g, result, edits || tree != NULL);
+	if (ruling == RULED_PASS && tree != NULL && !take_tree(all, tree))
+		ruling = chain_failed(
+		    all, g, all->check.phase, "made something of it that is no document");
+	else if (ruling == RULED_PASS && edits && !take_edits(all))
+		ruling = chain_failed(
+		    all, g, all->check.phase, "changed more than there is room for");
+	if (all->has_document)
+		texts_begin_check(&all->document.texts);
+	return ruling;
+}
+
+/* Asks until one waits, refuses, wants another attempt, or all have spoken. */
+static enum ruling
+go(struct guards *all, uint32_t phase, bool *waits)
+{
+	enum ruling ruling = RULED_PASS;
+
+	*waits = false;
+	for (; all->done < all->count; all->done++) {
+		struct guard *g = guard_at(all, phase, all->done);
+		int32_t result;
+
+		if ((g->row->phases & phase) == 0)
+			continue;
+		result =
+		    chain_ask(all, g, phase, all->bytes, make_texts, all, came_home, all);
+		if (result == LZ_PENDING) {
+			*waits = true;
+			return RULED_PASS;
+		}
+		ruling = rule(all, result);
+		if (ruling == RULED_REFUSE || ruling == RULED_AGAIN)
+			return ruling;
+	}
+	return RULED_PASS;
+}
+
+static void
+begin(struct guards *all, const struct buf *bytes)
+{
+	arena_free(all->arena);
+	all->arena = NULL;
+	all->has_document = false;
+	all->has_shown = false;
+	all->bytes = bytes;
+	all->done = 0;
+}
+
+/* ---- requests ---- */
+
+/* What a guardrail changed is read again like what a client sent. That it is streamed or
+ * not was promised already. */
+static enum step
+read_again(struct request *r)
+{
+	lz_str model = r->model, tags = r->metadata;
+	bool is_rerouted = guard_has_rerouted(r), was_stream = r->is_stream;
+	enum step s;
+
+	r->model = STR_NONE;
+	s = request_read_again(r);
+	if (s != STEP_NEXT) {
+		r->fault = FAULT_POLICY;
+		r->fault_param = STR_NONE;
+		return s;
+	}
+	if (request_view_keep_tags(r, tags) != ST_OK)
+		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
+	if (r->is_stream != was_stream)
+		return request_fail(r, FAULT_POLICY, NULL,
+		    "a guardrail changed whether the answer is streamed");
+	if (is_rerouted) {
+		r->model = model;
+	} else if (!str_eq(r->model, model)) {
+		r->guards->is_rerouted = true;
+		if (r->model_asked.ptr == NULL)
+			r->model_asked = model;
+	}
+	return STEP_NEXT;
+}
+
+static enum step
+request_ruled(struct guards *all, enum ruling ruling)
+{
+	struct request *r = all->r;
+
+	if (ruling == RULED_REFUSE) {
+		/* What was refused is nobody's to keep. */
+		if (r->log_content == LOG_CONTENT_FULL)
+			r->log_content = LOG_CONTENT_META;
+		return STEP_FAULT;
+	}
+	if (!all->has_shown)
+		return STEP_NEXT;
+	retire(all, &r->body);
+	r->body = all->shown;
+	all->has_shown = false;
+	all->has_document = false;
+	all->bytes = &r->body;
+	return read_again(r);
+}
+
+enum step
+guard_request(struct request *r)
+{
+	struct guards *all = r->guards;
+	enum ruling ruling;
+	bool waits;
+
+	if (all == NULL)
+		return STEP_NEXT;
+	begin(all, &r->body);
+	ruling = go(all, LZ_REQUEST, &waits);
+	return waits ? STEP_WAIT : request_ruled(all, ruling);
+}
+
+/* ---- answers ---- */
+
+/* The client's version, and, where they differ, the one for the trace. */
+static enum step
+write_answer(struct guards *all)
+{
+	struct request *r = all->r;
+	struct buf client;
+
+	if (!all->has_shown)
+		return STEP_DONE;
+	buf_init(&client, room_for(all));
+	if (all->has_document && document_write(&all->document, true, &client) != ST_OK) {
+		buf_free(&client);
+		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
+	}
+	retire(all, &r->answer);
+	all->has_shown = false;
+	if (client.len == 0) {
+		r->answer = all->shown;
+		return STEP_DONE;
+	}
+	r->answer = client;
+	r->answer_for_trace = all->shown;
+	return STEP_DONE;
+}
+
+/* The caller's messages, the answer, and what is wrong with it: one more attempt. */
+static enum step
+ask_again(struct guards *all)
+{
+	struct guard *g = guard_at(all, LZ_RESPONSE, all->done);
+	struct request *r = all->r;
+	const struct visit_reason *said;
+	size_t n = visit_reasons(g->visit, &said);
+	lz_str why = n > 0 ? said[n - 1].message : STR_NONE;
+	struct buf body;
+	enum step s;
+
+	buf_init(&body, room_for(all));
+	if (why.len == 0 || !may_retire(all) ||
+	    !document_add_turns(buf_str(&r->body), buf_str(&r->answer), why, &body)) {
+		buf_free(&body);
+		if (chain_failed(all, g, LZ_RESPONSE,
+			"wanted another attempt that cannot be made") == RULED_REFUSE)
+			return STEP_FAULT;
+		return write_answer(all);
+	}
+	if (all->has_shown)
+		retire(all, &all->shown);
+	all->has_shown = false;
+	retire(all, &r->body);
+	r->body = body;
+	retire(all, &r->answer);
+	s = read_again(r);
+	if (s != STEP_NEXT)
+		return s;
+	request_attempt(r)->again_us = 1; /* who answered may be asked at once */
+	return STEP_RETRY;
+}
+
+static enum step
+answer_ruled(struct guards *all, enum ruling ruling)
+{
+	struct request *r = all->r;
+
+	if (ruling == RULED_AGAIN)
+		return ask_again(all);
+	if (ruling != RULED_REFUSE)
+		return write_answer(all);
+	r->answer.len = 0; /* nobody's to keep */
+	return STEP_FAULT;
+}
+
+enum step
+guard_answer(struct request *r)
+{
+	struct guards *all = r->guards;
+	enum ruling ruling;
+	bool waits;
+
+	if (all == NULL || !all->has_answers || r->has_begun ||
+	    r->kind == REQUEST_EMBEDDINGS || r->is_stream)
+		return STEP_DONE;
+	begin(all, &r->answer);
+	ruling = go(all, LZ_RESPONSE, &waits);
+	return waits ? STEP_WAIT : answer_ruled(all, ruling);
+}
+
+static void
+came_home(void *arg, int32_t result)
+{
+	struct guards *all = arg;
+	uint32_t phase = all->check.phase;
+	enum ruling ruling = rule(all, result);
+	bool waits = false;
+
+	if (ruling != RULED_REFUSE && ruling != RULED_AGAIN) {
+		all->done++;
+		ruling = go(all, phase, &waits);
+	}
+	if (!waits)
+		request_go_on(all->r, phase == LZ_REQUEST ? request_ruled(all, ruling)
+							  : answer_ruled(all, ruling));
+}
+
+/* ---- over ---- */
+
+static void
+free_all(struct retired *old)
+{
+	while (old != NULL) {
+		struct retired *next = old->next;
+
+		buf_free(&old->bytes);
+		mem_free(old);
+		old = next;
+	}
+}
+
+void
+guard_free(struct request *r)
+{
+	struct guards *all = r->guards;
+
+	if (all == NULL)
+		return;
+	arena_free(all->arena);
+	if (all->has_shown)
+		buf_free(&all->shown);
+	free_all(all->retired);
+	free_all(all->spare);
+}
