@@ -109,6 +109,19 @@ check_strategy(const struct command_context *c, const char *where,
 }
 
 enum status
+profile_check_guardrails(const struct command_context *c, const char *where,
+    const struct key_settings *s, struct err *e)
+{
+	for (size_t i = 0; c->config != NULL && i < s->guardrail_count; i++)
+		if (config_guardrail(c->config, s->guardrail[i]) == NULL)
+			return err_fail(e, ST_INVALID,
+			    "%s.guardrails: there is no \"%.*s\" under guardrails of "
+			    "the configuration",
+			    where, STR_ARG(s->guardrail[i]));
+	return ST_OK;
+}
+
+enum status
 profile_check(struct command_context *c, lz_str id, const json_t *settings,
     struct arena *memory, struct err *e)
 {
@@ -121,6 +134,8 @@ profile_check(struct command_context *c, lz_str id, const json_t *settings,
 
 	if (st == ST_OK)
 		st = check_strategy(c, profile_word(id), &s, e);
+	if (st == ST_OK)
+		st = profile_check_guardrails(c, profile_word(id), &s, e);
 	(void)profiles_split(id, &organization, &assistant);
 	if (st == ST_OK && profile_is_assistant(id))
 		st = check_under(c, "assistant", &s, organization, memory, e);

@@ -14,7 +14,7 @@ from harness.sse import Stream
 
 TOP = pathlib.Path(__file__).resolve().parent.parent.parent
 EXAMPLES = sorted((TOP / "examples/plugins").glob("*.c"))
-WITHOUT_HOST = {"guardrail", "sink", "site"}
+WITHOUT_HOST = {"sink", "site"}
 
 
 @pytest.fixture(scope="module")
@@ -124,7 +124,7 @@ def test_a_plugin_sees_which_key_asks_and_the_keys_own_metadata(make_gateway, co
 @pytest.mark.parametrize("kind", sorted(WITHOUT_HOST))
 def test_a_kind_without_a_host_yet_is_refused_by_check_with_a_sentence(build, compile_plugin, tmp_path, kind):
     plugin = compile_plugin(TOP / f"examples/plugins/{kind}.c")
-    section = {"guardrail": "guardrails", "sink": "sinks", "site": "sites"}[kind]
+    section = {"sink": "sinks", "site": "sites"}[kind]
     name = components(build, plugin)[0]["name"]
     config = tmp_path / "latenza.yaml"
     config.write_text(json.dumps({"providers": {"echo": {"plugin": "echo"}}, section: {"mine": {"use": name}}}))

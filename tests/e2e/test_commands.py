@@ -106,7 +106,7 @@ def test_a_right_configuration_passes_check(run, tmp_path):
     ({"keys": {"k": {"name": "K", "rate_limit": "x", "secret": "sk-0123456789abcdef"}}}, "rate_limit"),
     ({"keys": {"k": {"name": "K"}}}, "keys.k"), ({"fx": {"eur_per_usd": -3}}, "eur_per_usd"),
     ({"retention": {"traces": "for ever"}}, "retention.traces"), ({"plugins": ["/no/such.so"]}, "/no/such.so"),
-    ({"guardrails": {"pii": {"use": "pii"}}}, "guardrails"), ({"trusted_proxies": ["all"]}, "trusted_proxies")])
+    ({"guardrails": {"pii": {"use": "no-such"}}}, "guardrails"), ({"trusted_proxies": ["all"]}, "trusted_proxies")])
 def test_a_wrong_configuration_is_exit_code_78_and_named_with_its_line(run, tmp_path, config, named):
     done = run("check", write(tmp_path, **config))
     assert done.returncode == 78

@@ -5,7 +5,18 @@
  */
 #include <latenza/plugin.h>
 
-enum { MASK, BLOCK, FLAG, REVEAL, REROUTE, AGAIN, FAIL, HOLD, TREE, PASS };
+enum {
+	MASK,
+	BLOCK,
+	FLAG,
+	REVEAL,
+	REROUTE,
+	AGAIN,
+	FAIL,
+	HOLD,
+	TREE,
+	PASS
+};
 
 struct word {
 	lz_str word, with, only;
@@ -58,8 +69,9 @@ judge(const struct word *g, lz_call *c)
 		const lz_text *t = lz->text(c, i);
 		size_t end = t->text.len;
 
-		if (g->only.len > 0 && !(t->role.len == g->only.len &&
-					   memcmp(t->role.ptr, g->only.ptr, g->only.len) == 0))
+		if (g->only.len > 0 &&
+		    !(t->role.len == g->only.len &&
+			memcmp(t->role.ptr, g->only.ptr, g->only.len) == 0))
 			continue;
 		for (size_t at = t->seen; at < end; at++) {
 			if (!begins_like(g->word, t->text.ptr + at, end - at))
@@ -112,7 +124,8 @@ check(void *self, lz_call *c)
 		return LZ_E_FAIL;
 	if (g->delay_ms == 0)
 		return judge(g, c);
-	return lz->after(c, (uint32_t)g->delay_ms, later, g) == LZ_OK ? LZ_PENDING : LZ_E_FAIL;
+	return lz->after(c, (uint32_t)g->delay_ms, later, g) == LZ_OK ? LZ_PENDING
+								      : LZ_E_FAIL;
 }
 
 static int32_t

@@ -273,7 +273,14 @@ nonsense_is_named_with_its_line(void **state)
 		/* of later releases */
 		{ "tls: {cert: x}", "latenza.yaml:1: tls: this release does not have it "
 				    "yet; let a proxy in front end TLS" },
-		{ "guardrails: {}", "guardrails: this release does not have it yet" },
+		{ "guardrails: []", "guardrails: is not a map of guardrails" },
+		{ "guardrails: {Pii: {use: x}}",
+		    "guardrails.Pii: a guardrail's name is made of a-z, 0-9 and -" },
+		{ "guardrails: {a: 5}", "guardrails.a: is not a map" },
+		{ "guardrails: {a: {}}", "guardrails.a: use is missing" },
+		{ "guardrails: {a: {use: 5}}", "guardrails.a.use: is not a name" },
+		{ "guardrails: {a: {use: nobody}}",
+		    "guardrails.a.use: there is no guardrail \"nobody\"" },
 		{ "policies: []", "policies: this release does not have it yet" },
 		{ "sinks: {}", "sinks: this release does not have it yet" },
 		/* providers */
@@ -862,7 +869,7 @@ the_schema_is_of_the_same_rows(void **state)
 	assert_non_null(json_object_get(json_object_get(key, "properties"), "secret"));
 	assert_non_null(
 	    json_object_get(json_object_get(key, "properties"), "rate_limit"));
-	assert_null(json_object_get(p, "guardrails"));
+	assert_non_null(json_object_get(p, "guardrails"));
 	json_decref(s);
 }
 

@@ -94,9 +94,8 @@ nonsense_in_organizations_is_named_with_its_line(void **state)
 		    "of an organization" },
 		{ ORGS("acme: {secret: x}"), "organizations.acme.secret: is not" },
 		{ ORGS("acme: {guardrails: [pii]}"),
-		    "organizations.acme.guardrails: this release does not have "
-		    "guardrails "
-		    "yet" },
+		    "organizations.acme.guardrails: there is no \"pii\" under "
+		    "guardrails" },
 		{ ORGS("acme: {routing_strategy: blanced}"),
 		    "organizations.acme.routing_strategy: there is no router "
 		    "\"blanced\"; did you mean \"balanced\"?" },

@@ -1054,6 +1054,7 @@ a_database_of_an_older_version_is_brought_up_to_date(void **state)
 	sql(path, "CREATE INDEX trace_at ON trace (at_unix_ms);"
 		  "CREATE INDEX content_at ON content (at_unix_ms);"
 		  "DROP TABLE profile;"
+		  "ALTER TABLE trace DROP COLUMN guardrails;"
 		  "PRAGMA user_version = 1");
 	assert_null(db_open(path, DB_READ, &e));
 	assert_said("its schema is version 1, this program reads version");

@@ -226,8 +226,11 @@ nonsense_in_every_member_is_named(void **state)
 		{ "assistant: [support]", "key.assistant: a list is not the name" },
 		{ "default_model: gpt-4o",
 		    "key.default_model: is a setting of an assistant, not of a key" },
-		{ "guardrails: [pii]",
-		    "key.guardrails: this release does not have guardrails yet" },
+		{ "guardrails: pii",
+		    "key.guardrails: \"pii\" is not a list of guardrails' names" },
+		{ "guardrails: [Pii!]",
+		    "key.guardrails: \"Pii!\" is not the name of a guardrail" },
+		{ "guardrails: [5]", "key.guardrails: 5 is not the name of a guardrail" },
 		{ "rate_limits: 5",
 		    "key.rate_limits: is not known; did you mean \"rate_limit\"?" },
 		{ "colour: red", "key.json:1: key.colour: is not a setting of a key" },
@@ -347,8 +350,8 @@ the_schema_has_every_member_and_the_page_fits(void **state)
 	    "gpt-4o", "budget_monthly_eur", 250.5, "budget_alert_pct", 80);
 
 	(void)state;
-	assert_int_equal(json_object_size(p), 18);
-	assert_null(json_object_get(p, "guardrails"));
+	assert_int_equal(json_object_size(p), 19);
+	assert_non_null(json_object_get(p, "guardrails"));
 	if (options_match(s, key, &e) != ST_OK)
 		fail_msg("%s", e.text);
 	json_decref(key);
