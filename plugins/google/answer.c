@@ -254,6 +254,7 @@ static int
 is_half(const lz_json *call)
 {
 	return string_at(call, "/name").len == 0 ||
+	       lz->json_len(lz->json_at(call, "/partialArgs")) > 0 ||
 	       lz->json_bool(lz->json_at(call, "/willContinue"), 0);
 }
 

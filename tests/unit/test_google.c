@@ -579,6 +579,10 @@ what_is_no_answer_fails(void **state)
 		{ "{\"candidates\":[{\"index\":8}]}", 0 },
 		{ "{\"candidates\":[{\"index\":-1}]}", 0 },
 		{ ONE("{\"functionCall\":{\"args\":{}}}", "STOP"), 0 },
+		{ ONE("{\"functionCall\":{\"name\":\"f\",\"partialArgs\":[{\"jsonPath\":"
+		      "\"$.a\",\"stringValue\":\"x\"}]}}",
+		      "STOP"),
+		    0 },
 		{ ONE("{\"functionCall\":{\"name\":\"f\",\"willContinue\":true}}",
 		      "STOP"),
 		    0 },
