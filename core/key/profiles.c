@@ -255,6 +255,8 @@ enum status
 profiles_put(struct profiles *p, const struct profile_wanted *w, struct err *e)
 {
 	bool is_assistant = w->assistant.ptr != NULL;
+	const char *what = is_assistant ? "assistant" : "organization";
+	lz_str name = is_assistant ? w->assistant : w->organization;
 	struct profile_place *at = NULL;
 	struct key_settings settings;
 	struct profile *profile;
@@ -276,14 +278,14 @@ profiles_put(struct profiles *p, const struct profile_wanted *w, struct err *e)
 	at = profiles_place(p, w->organization, w->assistant);
 	if (at == NULL && p->count >= PROFILES_MOST)
 		return err_fail(e, ST_LIMIT,
-		    "organization %.*s: there are %d organizations and assistants "
-		    "already, the most possible",
-		    STR_ARG(w->organization), PROFILES_MOST);
+		    "%s \"%.*s\": there are %d organizations and assistants already, the "
+		    "most possible",
+		    what, STR_ARG(name), PROFILES_MOST);
 	st = at != NULL ? fill(purse, p, at, &settings, e) : ST_NOMEM;
 	profile = st == ST_OK ? profile_new(w, &settings) : NULL;
 	if (profile == NULL)
-		return err_fail(e, ST_NOMEM, "organization %.*s: out of memory",
-		    STR_ARG(w->organization));
+		return err_fail(
+		    e, ST_NOMEM, "%s \"%.*s\": out of memory", what, STR_ARG(name));
 	set_limits(purse, profile, atomic_load(&at->now));
 	publish(p, at, profile);
 	return ST_OK;

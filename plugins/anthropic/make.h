@@ -57,6 +57,10 @@ void message_mark(struct making *m, lz_json *block, const lz_json *from);
  * wants them named. */
 void message_declare_used(struct making *m, lz_json *tools);
 
+/* ---- tools.c ---- */
+/* tools and tool_choice. *choice: as it is sent, or NULL. */
+void tools_set(struct making *m, lz_json **choice);
+
 /* ---- part.c ---- */
 void part_content(struct making *m, lz_json *blocks, const lz_json *content);
 void part_text(
