@@ -25,6 +25,7 @@ db_new(const char *path, struct err *e)
 	(void)snprintf(d->path, sizeof(d->path), "%s", path);
 	db_scope_init(d);
 	db_pending_init(d);
+	db_content_init(d);
 	return d;
 }
 
@@ -36,6 +37,7 @@ db_close(struct db *d)
 	for (int i = 0; i < DB_STATEMENT_COUNT; i++)
 		(void)sqlite3_finalize(d->statement[i]);
 	must(sqlite3_close(d->sql) == SQLITE_OK);
+	db_content_free(d);
 	db_pending_free(d);
 	db_scope_free(d);
 	mem_free(d);
@@ -316,6 +318,8 @@ db_commit(struct db *d, bool durable, struct err *e)
 	must(d->is_open);
 	st = db_pending_write(d, e);
 	if (st == ST_OK)
+		st = db_content_write(d, e);
+	if (st == ST_OK)
 		st = db_spend_write(d, e); /* last: what is pending may add a list */
 	if (st == ST_OK)
 		st = db_do(d, DB_COMMIT, "commit", e);
@@ -325,6 +329,7 @@ db_commit(struct db *d, bool durable, struct err *e)
 	}
 	d->is_open = false;
 	db_pending_forget(d);
+	db_content_forget(d, true);
 	db_scope_forget(d, true);
 	return durable ? make_durable(d, e) : ST_OK;
 }
@@ -337,6 +342,7 @@ db_rollback(struct db *d)
 		(void)db_do(d, DB_ROLLBACK, "roll back", NULL);
 	d->is_open = false;
 	db_pending_forget(d);
+	db_content_forget(d, false);
 	db_scope_forget(d, false);
 }
 

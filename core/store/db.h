@@ -116,6 +116,10 @@ enum status db_settle_open(struct db *d, enum db_uncertain how, int64_t now_unix
     int64_t *count, struct err *e) MUST_CHECK;
 
 /* ---- traces ---- */
+/* What a run that was killed left half done of its texts: cuts off what has no row, and
+ * forgets what its file has lost. Once, before the first is put. */
+enum status db_content_recover(struct db *d, struct err *e) MUST_CHECK;
+/* Within a transaction. */
 enum status db_content_put(struct db *d, const uint8_t id[RECORD_ID_BYTES],
     int64_t at_unix_ms, lz_str request, lz_str answer, lz_str candidates,
     struct err *e) MUST_CHECK;
@@ -164,7 +168,8 @@ struct db_check {
 	int64_t spend_differs;   /* scopes whose spend is not the sum of their charges */
 	char first_problem[300]; /* empty: sound */
 };
-/* integrity_check, foreign keys, spent = sum of charges. */
+/* integrity_check, foreign keys, spent = sum of charges, files of content as long as they
+ * should be. */
 enum status db_check(struct db *d, struct db_check *out, struct err *e) MUST_CHECK;
 
 #endif

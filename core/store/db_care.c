@@ -19,23 +19,24 @@ enum {
 	KEYRING_BYTES = 4096
 };
 
-/* One file, so that a copy of it is whole: no log beside it. */
+/* One file, so that a copy of it is whole: no log beside it, and no files of content. */
 static enum status
-copy_into(struct db *from, sqlite3 *to, struct err *e)
+copy_into(struct db *from, struct db *to, struct err *e)
 {
-	sqlite3_backup *b = sqlite3_backup_init(to, "main", from->sql, "main");
+	sqlite3_backup *b = sqlite3_backup_init(to->sql, "main", from->sql, "main");
 	int code;
 
 	if (b == NULL)
-		return err_fail(
-		    e, ST_IO, "%s: cannot be copied: %s", from->path, sqlite3_errmsg(to));
+		return err_fail(e, ST_IO, "%s: cannot be copied: %s", from->path,
+		    sqlite3_errmsg(to->sql));
 	/* All in one step: a read transaction, in which writers go on. */
 	code = sqlite3_backup_step(b, -1);
 	(void)sqlite3_backup_finish(b);
 	if (code == SQLITE_DONE)
-		code = sqlite3_exec(to, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
+		code = sqlite3_exec(
+		    to->sql, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
 	if (code == SQLITE_OK)
-		return ST_OK;
+		return db_content_unpack(from, to, e);
 	return err_fail(e, (code & 0xff) == SQLITE_FULL ? ST_FULL : ST_IO,
 	    "%s: cannot be copied: %s", from->path, sqlite3_errstr(code));
 }
@@ -44,16 +45,18 @@ copy_into(struct db *from, sqlite3 *to, struct err *e)
 static enum status
 copy_database(struct db *d, const char *part, struct err *e)
 {
-	sqlite3 *to = NULL;
+	struct db *to = db_new(part, e);
 	enum status st;
 
-	if (sqlite3_open_v2(part, &to, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
+	if (to == NULL)
+		return ST_NOMEM;
+	if (sqlite3_open_v2(part, &to->sql, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX,
 		NULL) != SQLITE_OK)
 		st = err_fail(
-		    e, ST_IO, "%s: cannot be opened: %s", part, sqlite3_errmsg(to));
+		    e, ST_IO, "%s: cannot be opened: %s", part, sqlite3_errmsg(to->sql));
 	else
 		st = copy_into(d, to, e);
-	(void)sqlite3_close(to);
+	db_close(to);
 	return st;
 }
 
@@ -239,6 +242,19 @@ check_spend(struct db *d, struct db_check *out, struct err *e)
 	return st == ST_NOT_FOUND ? ST_OK : st;
 }
 
+static enum status
+check_content(struct db *d, struct db_check *out, struct err *e)
+{
+	struct err missing;
+	enum status st = db_content_check(d, &missing);
+
+	if (st == ST_NOT_FOUND)
+		note_problem(out, "%s", missing.text);
+	else if (st != ST_OK && e != NULL)
+		*e = missing;
+	return st == ST_NOT_FOUND ? ST_OK : st;
+}
+
 enum status
 db_check(struct db *d, struct db_check *out, struct err *e)
 {
@@ -253,5 +269,7 @@ db_check(struct db *d, struct db_check *out, struct err *e)
 		st = count_rows(d, out, e);
 	if (st == ST_OK)
 		st = check_references(d, out, e);
-	return st == ST_OK ? check_spend(d, out, e) : st;
+	if (st == ST_OK)
+		st = check_spend(d, out, e);
+	return st == ST_OK ? check_content(d, out, e) : st;
 }

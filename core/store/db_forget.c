@@ -9,9 +9,9 @@
 /* ---- a person ---- */
 
 static enum status
-run_for_user(struct db *d, enum db_statement which, lz_str user, struct err *e)
+forget_user(struct db *d, lz_str user, struct err *e)
 {
-	struct db_cursor c = { db_statement(d, which, e), 0 };
+	struct db_cursor c = { db_statement(d, DB_TRACE_FORGET, e), 0 };
 
 	if (c.s == NULL)
 		return ST_NOMEM;
@@ -28,12 +28,14 @@ db_trace_erase(struct db *d, lz_str user, int64_t *count, struct err *e)
 	if (user.len == 0)
 		return err_fail(e, ST_INVALID,
 		    "erase: no user is named; give the name as traces show it");
-	st = db_begin(d, e);
+	st = db_content_recover(d, e);
+	if (st == ST_OK)
+		st = db_begin(d, e);
 	if (st != ST_OK)
 		return st;
-	st = run_for_user(d, DB_CONTENT_FORGET, user, e);
+	st = db_content_erase(d, user, e);
 	if (st == ST_OK)
-		st = run_for_user(d, DB_TRACE_FORGET, user, e);
+		st = forget_user(d, user, e);
 	if (st != ST_OK) {
 		db_rollback(d);
 		return st;
@@ -118,22 +120,6 @@ prune_traces(struct db *d, int64_t before, int64_t rows, int64_t *count, struct 
 	return st;
 }
 
-static enum status
-prune_content(struct db *d, int64_t before, int64_t rows, int64_t *count, struct err *e)
-{
-	struct db_cursor c = { db_statement(d, DB_CONTENT_OLD, e), 0 };
-	uint8_t first[DB_ID_TIME_BYTES];
-	enum status st;
-
-	if (c.s == NULL)
-		return ST_NOMEM;
-	db_bind_first_id(&c, before, first);
-	db_bind_int(&c, rows);
-	st = db_run(d, c.s, "delete old content", e);
-	*count = sqlite3_changes64(d->sql);
-	return st;
-}
-
 enum status
 db_prune(struct db *d, int64_t traces_before_unix_ms, int64_t content_before_unix_ms,
     int64_t rows, bool *more, struct err *e)
@@ -148,13 +134,15 @@ db_prune(struct db *d, int64_t traces_before_unix_ms, int64_t content_before_uni
 		content_before = traces_before_unix_ms; /* no content without its trace */
 	st = prune_traces(d, traces_before_unix_ms, rows, &traces, e);
 	if (st == ST_OK)
-		st = prune_content(d, content_before, rows, &contents, e);
+		st = db_content_prune(d, content_before, rows, &contents, e);
 	if (st != ST_OK) {
 		db_rollback(d);
 		return st;
 	}
 	st = db_commit(d, false, e);
 	*more = st == ST_OK && (traces >= rows || contents >= rows);
+	if (st == ST_OK && contents > 0)
+		st = db_content_sweep(d, e);
 	/* Gives pages back to the file system, some at a time. */
 	if (st == ST_OK && traces + contents > 0)
 		st = db_do(d, DB_VACUUM_SOME, "shrink the file", e);

@@ -11,6 +11,8 @@
 #include <sqlite3.h>
 
 #include "store/db.h"
+#include "store/content.h"
+#include "store/content_file.h"
 #include "store/db_sql.h"
 #include "store/table.h"
 
@@ -50,6 +52,13 @@ struct db {
 	struct db_attempt *attempt;
 	uint32_t attempt_count, attempt_cap;
 	struct buf reserves; /* encoded reservations that are not settled yet */
+
+	/* Prompts and answers, see db_content.c: */
+	struct content_files files;
+	bool has_looked; /* db_content_recover() was done */
+	struct buf pack; /* of this transaction, not written yet */
+	uint8_t pack_first[RECORD_ID_BYTES], pack_last[RECORD_ID_BYTES]; /* its ids */
+	struct buf read;                                                 /* a pack */
 };
 
 /* Without a connection yet. owned: db_close(). NULL: out of memory. */
@@ -126,6 +135,29 @@ enum status db_pending_trace(
     struct db *d, const struct record_trace *t, struct err *e) MUST_CHECK;
 enum status db_pending_write(
     struct db *d, struct err *e) MUST_CHECK; /* before a commit */
+
+/* db_content.c */
+void db_content_init(struct db *d);
+void db_content_free(struct db *d);
+enum status db_content_write(
+    struct db *d, struct err *e) MUST_CHECK;             /* before a commit */
+void db_content_forget(struct db *d, bool is_committed); /* a transaction ended */
+/* The texts of a trace; absent ones: STR_NONE. Borrowed until db_content_done(). */
+enum status db_content_find(struct db *d, const uint8_t id[RECORD_ID_BYTES],
+    struct content *out, struct err *e) MUST_CHECK;
+void db_content_done(struct db *d);
+/* In a transaction: all texts of a person's traces. What stood in files is gone for good
+ * when it returns, whatever becomes of the transaction. */
+enum status db_content_erase(struct db *d, lz_str user, struct err *e) MUST_CHECK;
+/* In a transaction: at most so many of the oldest texts, and packs of them. */
+enum status db_content_prune(struct db *d, int64_t before_unix_ms, int64_t rows,
+    int64_t *count, struct err *e) MUST_CHECK;
+/* Between transactions: deletes the files of which nothing is left. */
+enum status db_content_sweep(struct db *d, struct err *e) MUST_CHECK;
+/* ST_NOT_FOUND with a sentence: a file lacks what rows name. */
+enum status db_content_check(struct db *d, struct err *e) MUST_CHECK;
+/* Texts in files become rows of `to`, a copy of the database. */
+enum status db_content_unpack(struct db *from, struct db *to, struct err *e) MUST_CHECK;
 
 /* db_apply.c: writes the charge and adds its cost to `set` (NULL: no budgets), unless the
  * attempt was charged before. */

@@ -234,9 +234,9 @@ check_header(const char *path, struct err *e)
 }
 
 /* Synchronous FULL, auto_vacuum and the page size must stand before the first table does.
- * A prompt and its answer are mostly 2 KB and more: of pages of 4 KB each holds one such
- * row, and is written with four system calls. Price: a commit of a few rows writes a
- * dozen pages, 200 KB instead of 50, at most ten times a second. */
+ * Of large pages a busy batch fills fewer, and each is written with four system calls.
+ * Price: a commit of a few rows writes a dozen pages, 200 KB instead of 50, at most ten
+ * times a second. */
 static enum status
 fill_new(struct db *d, struct err *e)
 {

@@ -162,8 +162,21 @@ static const char version_3[] =
 static const char version_4[] =
     "ALTER TABLE trace ADD COLUMN guardrails TEXT;"; /* JSON array */
 
+/* Prompts and answers stand in files, see db_content.c: a row is a run of them. */
+static const char version_5[] =
+    "CREATE TABLE content_pack ("
+    "  file INTEGER NOT NULL," /* its number */
+    "  offset INTEGER NOT NULL,"
+    "  bytes INTEGER NOT NULL,"
+    "  first_id BLOB NOT NULL," /* of its traces */
+    "  last_id BLOB NOT NULL,"
+    "  PRIMARY KEY (file, offset)"
+    ") STRICT, WITHOUT ROWID;"
+    "CREATE INDEX content_pack_last ON content_pack (last_id);";
+
 /* Step i brings version i to version i + 1. */
-static const char *const steps[] = { version_1, version_2, version_3, version_4 };
+static const char *const steps[] = { version_1, version_2, version_3, version_4,
+	version_5 };
 
 int
 db_schema_version(void)

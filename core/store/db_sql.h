@@ -139,6 +139,21 @@
 	X(TRACE_REMOVE, "DELETE FROM trace WHERE rowid = ?") \
 	X(TRACE_FORGET, \
 	    "UPDATE trace SET user = NULL, session = NULL, metadata = NULL WHERE user = ?") \
+	X(TRACE_OF, "SELECT id FROM trace WHERE user = ?") \
+	X(PACK_ADD, \
+	    "INSERT INTO content_pack (file, offset, bytes, first_id, last_id) " \
+	    "VALUES (?,?,?,?,?)") \
+	X(PACK_WITH, \
+	    "SELECT file, offset, bytes FROM content_pack WHERE last_id >= ?1 AND " \
+	    "last_id < ?2 AND first_id <= ?1 ORDER BY file DESC, offset DESC") \
+	X(PACK_EACH, "SELECT file, offset, bytes FROM content_pack ORDER BY file, offset") \
+	X(PACK_NEXT, "SELECT min(file) FROM content_pack WHERE file > ?") \
+	X(PACK_END, "SELECT max(offset + bytes) FROM content_pack WHERE file = ?") \
+	X(PACK_LOST, "DELETE FROM content_pack WHERE file = ? AND offset + bytes > ?") \
+	X(PACK_OLD, \
+	    "DELETE FROM content_pack WHERE (file, offset) IN (SELECT file, offset FROM " \
+	    "content_pack WHERE last_id < ? ORDER BY last_id LIMIT ?)") \
+	X(PACK_CLEAR, "DELETE FROM content_pack") \
 	X(CONTENT_PUT, \
 	    "INSERT INTO content (trace_id, at_unix_ms, request, answer, candidates) " \
 	    "VALUES (?,?,?,?,?) ON CONFLICT DO UPDATE SET request = excluded.request, " \

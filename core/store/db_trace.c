@@ -1,4 +1,4 @@
-/* db_trace.c - traces and their content: listing and showing.
+/* db_trace.c - traces: listing and showing.
  *
  * A list is ordered by the time a request came, which ids begin with and their index
  * gives; a tail is ordered by when rows were written, which the rowid gives. Other
@@ -14,24 +14,6 @@ enum {
 	LIST_ROWS = 50,
 	QUERY_BYTES = 4096
 };
-
-/* ---- content ---- */
-
-enum status
-db_content_put(struct db *d, const uint8_t id[RECORD_ID_BYTES], int64_t at_unix_ms,
-    lz_str request, lz_str answer, lz_str candidates, struct err *e)
-{
-	struct db_cursor c = { db_statement(d, DB_CONTENT_PUT, e), 0 };
-
-	if (c.s == NULL)
-		return ST_NOMEM;
-	db_bind_id(&c, id);
-	db_bind_int(&c, at_unix_ms);
-	db_bind_str(&c, request);
-	db_bind_str(&c, answer);
-	db_bind_str(&c, candidates);
-	return db_run(d, c.s, "write content", e);
-}
 
 /* ---- reading rows ---- */
 
@@ -323,27 +305,6 @@ find_one(struct db *d, lz_str hex, struct db_cursor *c, struct err *e)
 	return st;
 }
 
-/* What a trace has kept of its texts; absent when nothing. The statement stays on the
- * row. */
-static enum status
-find_content(struct db *d, const uint8_t id[RECORD_ID_BYTES], sqlite3_stmt *s,
-    lz_str out[3], struct err *e)
-{
-	struct db_cursor c = { s, 0 };
-	enum status st;
-
-	for (int i = 0; i < 3; i++)
-		out[i] = STR_NONE;
-	db_bind_id(&c, id);
-	st = db_next(d, s, "read content", e);
-	if (st == ST_NOT_FOUND)
-		return ST_OK;
-	c.at = 0;
-	for (int i = 0; st == ST_OK && i < 3; i++)
-		out[i] = db_read_str(&c);
-	return st;
-}
-
 enum status
 db_trace_show(struct db *d, lz_str id_hex,
     void (*fn)(void *arg, const struct db_trace *t, lz_str request, lz_str answer,
@@ -351,21 +312,20 @@ db_trace_show(struct db *d, lz_str id_hex,
     void *arg, struct err *e)
 {
 	struct db_cursor c = { db_statement(d, DB_TRACE_BETWEEN, e), 0 };
-	sqlite3_stmt *content = db_statement(d, DB_CONTENT_GET, e);
 	struct db_trace one;
-	lz_str text[3];
+	struct content text;
 	enum status st;
 
-	if (c.s == NULL || content == NULL)
+	if (c.s == NULL)
 		return ST_NOMEM;
 	st = find_one(d, id_hex, &c, e);
 	if (st == ST_OK && !read_trace(c.s, &one))
 		st = damaged(d, e);
 	if (st == ST_OK)
-		st = find_content(d, one.t.trace_id, content, text, e);
+		st = db_content_find(d, one.t.trace_id, &text, e);
 	if (st == ST_OK)
-		fn(arg, &one, text[0], text[1], text[2]);
-	(void)sqlite3_reset(content);
+		fn(arg, &one, text.request, text.answer, text.candidates);
+	db_content_done(d);
 	(void)sqlite3_reset(c.s);
 	return st;
 }

@@ -428,6 +428,7 @@ static enum status
 open_and_recover(struct storage *s, struct err *e)
 {
 	char path[PATH_BYTES];
+	enum status st;
 
 	if (datadir_file(s->o.data, "latenza.db", path, sizeof(path)) != ST_OK ||
 	    datadir_file(s->o.data, "spool", s->spool_dir, sizeof(s->spool_dir)) != ST_OK)
@@ -435,7 +436,8 @@ open_and_recover(struct storage *s, struct err *e)
 	s->db = db_open(path, DB_CREATE, e);
 	if (s->db == NULL)
 		return ST_INVALID;
-	return recover_spool(s->db, s->spool_dir, s->o.uncertain, e);
+	st = db_content_recover(s->db, e);
+	return st == ST_OK ? recover_spool(s->db, s->spool_dir, s->o.uncertain, e) : st;
 }
 
 struct storage *

@@ -30,6 +30,7 @@ enum {
 static struct datadir dir;
 /* Quick, so that the tests are; what costs are measured with is what a gateway has. */
 static unsigned sync_ms = 5, batch_ms = 2;
+static size_t queue_bytes = 1 << 20;
 
 static struct storage *
 open_storage(struct err *e)
@@ -39,7 +40,7 @@ open_storage(struct err *e)
 		.sync_ms = sync_ms,
 		.batch_ms = batch_ms,
 		.uncertain = DB_UNCERTAIN_INPUT,
-		.content_queue_bytes = 1 << 20,
+		.content_queue_bytes = queue_bytes,
 	};
 	enum status st = datadir_open(in_dir("data"), DATADIR_SERVE, &dir, e);
 
@@ -830,6 +831,18 @@ work_turn(struct spool *s, struct life *lives, uint32_t *seed)
 	}
 }
 
+/* Some of them have a pack of their own. */
+static void
+offer_text(struct storage *s, uint32_t *seed)
+{
+	static char text[100000];
+	struct record_trace t = make_trace(dice(seed, 1000), 1, 0);
+
+	memset(text, 'q', sizeof(text));
+	(void)storage_offer_content(s, t.trace_id, t.at_unix_ms,
+	    lz_strn(text, dice(seed, 50) == 0 ? sizeof(text) : 2000), STR_NONE, STR_NONE);
+}
+
 static _Noreturn void
 live_until_killed(uint32_t seed)
 {
@@ -845,6 +858,8 @@ live_until_killed(uint32_t seed)
 	for (;;) {
 		for (unsigned w = 0; w < WORKERS; w++)
 			work_turn(h.spool[w], lives[w], &seed);
+		if (dice(&seed, 4) == 0)
+			offer_text(h.storage, &seed);
 		if (dice(&seed, 8) == 0)
 			(void)nanosleep(&rest, NULL);
 	}
@@ -877,6 +892,48 @@ kill_after(pid_t pid, uint32_t us)
 		assert_int_equal(WEXITSTATUS(status), 0);
 }
 
+static int64_t
+bytes_in(const char *path)
+{
+	char name[1024];
+	struct dirent *entry;
+	struct stat st;
+	int64_t sum = 0;
+	DIR *d = opendir(path);
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		(void)snprintf(name, sizeof(name), "%s/%s", path, entry->d_name);
+		if (stat(name, &st) == 0 && S_ISREG(st.st_mode))
+			sum += st.st_size;
+	}
+	if (d != NULL)
+		assert_int_equal(closedir(d), 0);
+	return sum;
+}
+
+/* Rows and files of content say the same: no text is lost, none is unknown. */
+static void
+judge_content(struct db *d)
+{
+	const char *path = in_dir("data/latenza.db");
+	struct db_check check;
+	sqlite3_stmt *row;
+	sqlite3 *sql;
+	struct err e;
+
+	assert_int_equal(db_check(d, &check, &e), ST_OK);
+	assert_string_equal(check.first_problem, "");
+	assert_int_equal(sqlite3_open(path, &sql), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(
+			     sql, "SELECT sum(bytes) FROM content_pack", -1, &row, NULL),
+	    SQLITE_OK);
+	assert_int_equal(sqlite3_step(row), SQLITE_ROW);
+	assert_int_equal(
+	    sqlite3_column_int64(row, 0), bytes_in(in_dir("data/latenza.db-content")));
+	assert_int_equal(sqlite3_finalize(row), SQLITE_OK);
+	assert_int_equal(sqlite3_close(sql), SQLITE_OK);
+}
+
 static void
 recover_and_judge(struct verdict *v)
 {
@@ -885,6 +942,7 @@ recover_and_judge(struct verdict *v)
 
 	assert_non_null(s);
 	judge(storage_db(s), v);
+	judge_content(storage_db(s));
 	storage_stop(s);
 	datadir_close(&dir);
 }
@@ -966,8 +1024,9 @@ cpu_us(int who)
 
 /* `late`: how many requests a reservation is ahead of its settlement. */
 static void
-measure(const char *what, unsigned count, unsigned late)
+measure(const char *what, unsigned count, unsigned late, bool has_content)
 {
+	static char prompt[1024], answer[800];
 	int64_t worker_us, all_us;
 	struct db_check check;
 	struct house h;
@@ -986,6 +1045,10 @@ measure(const char *what, unsigned count, unsigned late)
 		if (i >= late) {
 			assert_int_equal(spool_settle(h.spool[0], &c), ST_OK);
 			assert_int_equal(spool_trace(h.spool[0], &t), ST_OK);
+			if (has_content)
+				assert_true(storage_offer_content(h.storage, t.trace_id,
+				    t.at_unix_ms, lz_strn(prompt, sizeof(prompt)),
+				    lz_strn(answer, sizeof(answer)), STR_NONE));
 		}
 		/* a loop turn that carries eight requests */
 		if (i % 8 == 7)
@@ -1019,7 +1082,21 @@ cost_of_a_short_request(void **state)
 		skip();
 	sync_ms = 50;
 	batch_ms = 100;
-	measure("settled in the batch of its reservation", count, 0);
+	measure("settled in the batch of its reservation", count, 0, false);
+}
+
+static void
+cost_of_content(void **state)
+{
+	unsigned count = from_environment("LATENZA_BENCH", 0);
+
+	(void)state;
+	if (count == 0)
+		skip();
+	sync_ms = 50;
+	batch_ms = 100;
+	queue_bytes = 32 << 20;
+	measure("the same with 1,824 bytes of content", count, 0, true);
 }
 
 static void
@@ -1030,7 +1107,7 @@ cost_of_a_long_request(void **state)
 	(void)state;
 	if (count == 0)
 		skip();
-	measure("settled in a later batch", count, 5000);
+	measure("settled in a later batch", count, 5000, false);
 }
 
 #define TEST(name)                                                                       \
@@ -1062,6 +1139,7 @@ main(void)
 		TEST(recovery_sets_aside_what_is_never_accepted),
 		TEST(kill_9_at_any_instant_loses_nothing_and_charges_nothing_twice),
 		TEST(cost_of_a_short_request),
+		TEST(cost_of_content),
 		TEST(cost_of_a_long_request),
 	};
 
