@@ -125,6 +125,10 @@ void from_slug(const char *text, const char *more, char out[FROM_NAME]);
 
 /* ---- from_parts.c: sections ---- */
 const struct from_vendor *from_vendor(const struct from_vendor *table, const char *name);
+/* Says that `text` is left out, since no plugin is for that vendor, and what to do. v:
+ * NULL: nobody knows it. */
+void from_say_nobody(struct from *f, const json_t *object, const char *member,
+    const char *where, const char *text, const char *vendor, const struct from_vendor *v);
 /* The name of a provider that is like this object; added as `name`, `name-2`, ... when
  * there is none. object: taken. The name is the tree's. */
 const char *from_provider(struct from *f, const char *name, json_t *object);

@@ -486,8 +486,8 @@ static const struct from_member module_members[] = {
 	{ "telemetry", "has no twin: nothing is sent to anybody" },
 	{ "enable_json_schema_validation", "has no twin; check answers where they are "
 					   "used" },
-	{ "guardrails",
-	    "do not exist in this release; check prompts in the application" },
+	{ "guardrails", "were not converted; those of here stand under guardrails: and "
+			"are named by organizations and keys" },
 	{ "mcp_aliases", "has no twin: MCP is not served" },
 	{ NULL, NULL },
 };
@@ -552,8 +552,8 @@ static const struct from_member sections[] = {
 	    "was not copied: set these variables in the gateway's environment" },
 	{ "include", "was not followed; put what those files say into one and convert "
 		     "that" },
-	{ "guardrails",
-	    "do not exist in this release; check prompts in the application" },
+	{ "guardrails", "were not converted; those of here stand under guardrails: and "
+			"are named by organizations and keys" },
 	{ "mcp_servers", "has no twin: MCP is not served" },
 	{ "mcp_tools", "has no twin: MCP is not served" },
 	{ "search_tools", "has no twin: such tools are called by the application" },

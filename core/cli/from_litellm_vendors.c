@@ -122,25 +122,6 @@ static const struct {
 
 /* ---- the vendor of an entry ---- */
 
-/* Who has no plugin may still have a door that one of ours goes through. */
-static void
-say_left_out(struct litellm_entry *e, const char *vendor)
-{
-	const char *text = json_string_value(json_object_get(e->params, "model"));
-	const char *instead = e->vendor != NULL ? e->vendor->instead : NULL;
-
-	if (instead != NULL)
-		from_say(e->l->f, FROM_NO_TWIN, e->params, "model", e->where,
-		    "\"%s\" is left out: no plugin here is for %s; its address for "
-		    "OpenAI's dialect is %s: write a provider with plugin: compatible",
-		    text, vendor, instead);
-	else
-		from_say(e->l->f, FROM_NO_TWIN, e->params, "model", e->where,
-		    "\"%s\" is left out: no plugin here speaks to %s; put a server that "
-		    "speaks OpenAI's dialect before it, as plugin: compatible",
-		    text, *vendor != '\0' ? vendor : "whom it names");
-}
-
 /* Splits VENDOR/MODEL. */
 bool
 litellm_find_vendor(struct litellm_entry *e)
@@ -172,7 +153,8 @@ litellm_find_vendor(struct litellm_entry *e)
 	(void)snprintf(e->model, sizeof(e->model), "%s", text);
 	if (e->vendor != NULL && (e->vendor->plugin != NULL || e->vendor->preset != NULL))
 		return true;
-	say_left_out(e, name);
+	from_say_nobody(f, e->params, "model", e->where,
+	    json_string_value(json_object_get(e->params, "model")), name, e->vendor);
 	return false;
 }
 

@@ -27,6 +27,23 @@ from_vendor(const struct from_vendor *table, const char *name)
 	return NULL;
 }
 
+/* Who has no plugin may still have a door that one of ours goes through. */
+void
+from_say_nobody(struct from *f, const json_t *object, const char *member,
+    const char *where, const char *text, const char *vendor, const struct from_vendor *v)
+{
+	if (v != NULL && v->instead != NULL)
+		from_say(f, FROM_NO_TWIN, object, member, where,
+		    "\"%s\" is left out: no plugin here is for %s; its address for "
+		    "OpenAI's dialect is %s: write a provider with plugin: compatible",
+		    text, vendor, v->instead);
+	else
+		from_say(f, FROM_NO_TWIN, object, member, where,
+		    "\"%s\" is left out: no plugin here speaks to %s; put a server that "
+		    "speaks OpenAI's dialect before it, as plugin: compatible",
+		    text, *vendor != '\0' ? vendor : "whom it names");
+}
+
 /* ---- providers ---- */
 
 static bool

@@ -21,9 +21,11 @@ enum {
 
 /* ---- members ---- */
 
-#define GUARDRAIL "do not exist in this release; check prompts in the application"
-#define HOOK      "has no twin in this release; do it in the application"
-#define CACHE     "has no twin: answers are not cached; cache them in the application"
+#define GUARDRAIL                                                                        \
+	"were not converted; those of here stand under guardrails: and are named by "    \
+	"organizations and keys"
+#define HOOK  "has no twin in this release; do it in the application"
+#define CACHE "has no twin: answers are not cached; cache them in the application"
 #define STATUS                                                                           \
 	"has no twin: which failures go to the next is the gateway's rule: 408, 429, "   \
 	"5xx, timeouts and broken connections"

@@ -42,12 +42,15 @@ static const struct from_vendor vendors[] = {
 	{ .name = "bedrock" },
 	{ .name = "sagemaker" },
 	{ .name = "vertex-ai" },
-	{ .name = "cohere" },
+	{ .name = "cohere", .instead = "https://api.cohere.ai/compatibility/v1" },
 	{ .name = "anyscale" },
 	{ .name = "palm" },
-	{ .name = "huggingface" },
+	{ .name = "huggingface",
+	    .instead = "https://router.huggingface.co/v1, or a dedicated endpoint's "
+		       "address with /v1 behind it" },
 	{ .name = "replicate" },
-	{ .name = "workers-ai" },
+	{ .name = "workers-ai",
+	    .instead = "https://api.cloudflare.com/client/v4/accounts/ACCOUNT/ai/v1" },
 	{ .name = "stability-ai" },
 	{ .name = "ai21" },
 	{ .name = "reka-ai" },
@@ -55,11 +58,12 @@ static const struct from_vendor vendors[] = {
 	{ .name = "voyage" },
 	{ .name = "jina" },
 	{ .name = "nomic" },
-	{ .name = "dashscope" },
-	{ .name = "github" },
+	{ .name = "dashscope",
+	    .instead = "https://dashscope.aliyuncs.com/compatible-mode/v1" },
+	{ .name = "github", .instead = "https://models.github.ai/inference" },
 	{ .name = "predibase" },
 	{ .name = "zhipu" },
-	{ .name = "novita-ai" },
+	{ .name = "novita-ai", .instead = "https://api.novita.ai/openai" },
 	{ .name = NULL },
 };
 /* An address of one's own, or one that no preset knows. */
@@ -154,12 +158,13 @@ find_vendor(struct target *t)
 	struct from *f = t->w->f;
 	const char *given = portkey_text(f, t->node, "provider", t->where);
 	const char *key = portkey_text(f, t->node, "virtual_key", t->where);
+	bool is_named = given != NULL && *given != '@';
 
 	if (given != NULL && *given == '@')
 		split_model(t, given);
 	if (key != NULL)
 		(void)snprintf(t->credential, sizeof(t->credential), "%s", key);
-	if (given != NULL && *given != '@')
+	if (is_named)
 		t->vendor = from_vendor(vendors, given);
 	else if (t->credential[0] != '\0')
 		t->vendor = vendor_of_credential(t);
@@ -174,16 +179,15 @@ find_vendor(struct target *t)
 	}
 	if (t->vendor != NULL && (t->vendor->plugin != NULL || t->vendor->preset != NULL))
 		return true;
-	from_say(f, FROM_NO_TWIN, t->node,
-	    given != NULL && *given != '@' ? "provider" : NULL, t->where,
-	    t->vendor != NULL || (given != NULL && *given != '@')
-		? "is left out: no plugin here speaks to \"%s\"; put a server that "
-		  "speaks "
-		  "OpenAI's dialect before it, as plugin: compatible"
-		: "is left out: the virtual key \"%s\" does not say whose it is; give "
-		  "Portkey's list of virtual keys as --keys FILE",
-	    t->vendor != NULL ? t->vendor->name
-			      : (given != NULL && *given != '@' ? given : t->credential));
+	if (t->vendor != NULL || is_named)
+		from_say_nobody(f, t->node, is_named ? "provider" : NULL, t->where,
+		    is_named ? given : t->credential,
+		    t->vendor != NULL ? t->vendor->name : given, t->vendor);
+	else
+		from_say(f, FROM_NO_TWIN, t->node, NULL, t->where,
+		    "is left out: the virtual key \"%s\" does not say whose it is; give "
+		    "Portkey's list of virtual keys as --keys FILE",
+		    t->credential);
 	return false;
 }
 
