@@ -221,6 +221,14 @@ kept(struct guarded *g, lz_str raw)
 	return copy;
 }
 
+/* Some providers say it with every piece. */
+static void
+keep(struct guarded *g, lz_str *to, lz_str raw)
+{
+	if (!str_eq(*to, raw))
+		*to = kept(g, raw);
+}
+
 static void
 grow_function(struct guarded *g, struct growing *t, lz_str function)
 {
@@ -233,7 +241,7 @@ grow_function(struct guarded *g, struct growing *t, lz_str function)
 				g->has_failed |= !add_decoded(&t->text, &m);
 		} else if (jscan_key_is(m.key, "name") && m.type == JSCAN_STRING &&
 			   m.value.len > 2) {
-			t->name = kept(g, m.value);
+			keep(g, &t->name, m.value);
 		}
 	}
 }
@@ -259,16 +267,16 @@ grow_call(struct guarded *g, unsigned choice, lz_str call)
 			continue;
 		if (jscan_key_is(m.key, "id") && m.type == JSCAN_STRING &&
 		    m.value.len > 2)
-			t->id = kept(g, m.value);
+			keep(g, &t->id, m.value);
 		else if (jscan_key_is(m.key, "type") && m.type == JSCAN_STRING)
-			t->type = kept(g, m.value);
+			keep(g, &t->type, m.value);
 		else if (m.type == JSCAN_OBJECT && (jscan_key_is(m.key, "function") ||
 						       jscan_key_is(m.key, "custom"))) {
 			t->inner = jscan_key_is(m.key, "custom") ? STR_LIT("custom")
 								 : STR_LIT("function");
 			grow_function(g, t, m.value);
 		} else if (jscan_key_is(m.key, "extra_content") && m.type == JSCAN_OBJECT)
-			t->extra = kept(g, m.value);
+			keep(g, &t->extra, m.value);
 	}
 }
 

@@ -413,7 +413,7 @@ pass_chunk(struct call *c, lz_str data)
 	if (k.usage.ptr != NULL && chunk_usage(k.usage, &c->a->usage))
 		c->a->has_usage = true;
 	if (k.is_usage_only) { /* it leaves with [DONE], if the caller asked */
-		if (r->wants_usage_chunk) {
+		if (r->wants_usage_chunk && c->guarded == NULL) {
 			c->usage_chunk = arena_copy(r->arena, data);
 			make_one_line(
 			    (char *)(uintptr_t)c->usage_chunk.ptr, c->usage_chunk.len);
@@ -523,7 +523,8 @@ stream_has_content(struct call *c)
 static bool
 check_what_came(struct call *c)
 {
-	if (c->guarded == NULL || c->is_checking)
+	/* Before there is something to see another attempt may still take its place. */
+	if (c->guarded == NULL || c->is_checking || c->a->delivered_events == 0)
 		return true;
 	switch (guarded_run(c, false)) {
 	case GUARD_WAITS:
@@ -541,9 +542,12 @@ check_what_came(struct call *c)
 void
 stream_checked(struct call *c)
 {
-	enum guard_run ran = guarded_run(c, false);
+	enum guard_run ran;
 	enum step s;
 
+	if (c->is_over && !c->is_concluding)
+		return;
+	ran = guarded_run(c, false);
 	c->is_checking = ran == GUARD_WAITS;
 	if (c->is_checking)
 		return;
@@ -655,6 +659,8 @@ stream_emit(struct call *c, const json_t *emitted)
 	if (c->is_over || !is_taken(c))
 		return false;
 	stream_begin(c);
+	if (c->is_over)
+		return false;
 	j = shape_chunk(c, json_deep_copy(emitted));
 	buf_init(&text, SSE_EVENT_BYTES);
 	if (json_ran_dry())

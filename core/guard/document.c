@@ -58,7 +58,7 @@ static const char *const no_texts[] = { "role", "type", "id", "tool_call_id", "c
 	"model", "object", "created", "index", "finish_reason", "native_finish_reason",
 	"logprobs", "usage", "system_fingerprint", "service_tier", "url", "image_url",
 	"detail", "format", "media_type", "mime_type", "data", "file_id", "file_data",
-	"filename", "b64_json", "signature", "thought_signature", "thoughtSignature",
+	"b64_json", "signature", "thought_signature", "thoughtSignature",
 	"encrypted_content", "redacted_thinking", "voice", "stream_options",
 	"tool_choice", "reasoning_effort", "verbosity", "modalities", "user",
 	"safety_identifier", "prompt_cache_key", "prompt_cache_retention",
@@ -152,31 +152,42 @@ take_string(struct walk *w, const struct place *p, lz_str raw, struct container 
 	w->is_dry |= !add_segment(w, t, raw, in);
 }
 
-/* One more part of a text that others began. */
+/* A text that grows part by part: `begun` is its place in the list, -1: there is none. */
+struct joining {
+	ptrdiff_t begun;
+	struct buf text;
+};
+
 static void
-take_part(struct walk *w, const struct place *p, lz_str raw, ptrdiff_t *begun)
+take_part(struct walk *w, const struct place *p, lz_str raw, struct joining *j)
 {
 	struct text *t;
-	lz_str more;
 
 	if (raw.len <= 2)
 		return;
-	if (*begun < 0) {
-		*begun = (ptrdiff_t)w->d->texts.count;
-		take_string(w, p, raw, NULL);
-		if ((size_t)*begun == w->d->texts.count)
-			*begun = -1;
-		return;
+	if (j->begun < 0) {
+		j->begun = (ptrdiff_t)w->d->texts.count;
+		if (new_text(w, p) == NULL)
+			return;
 	}
-	t = &w->d->texts.item[*begun];
-	more = decoded(w, raw);
-	more = arena_join(w->d->texts.arena, t->shown.text, more);
-	if (more.ptr == NULL) {
-		w->is_dry = true;
-		return;
+	t = &w->d->texts.item[j->begun];
+	buf_add_str(&j->text, decoded(w, raw));
+	t->shown.text.len = j->text.len; /* where the segment ends */
+	w->is_dry |= j->text.failed || !add_segment(w, t, raw, NULL);
+}
+
+static void
+end_parts(struct walk *w, struct joining *j)
+{
+	struct text *t = j->begun >= 0 ? &w->d->texts.item[j->begun] : NULL;
+
+	if (t != NULL && !w->is_dry) {
+		t->shown.text = j->text.len > 0
+				    ? arena_copy(w->d->texts.arena, buf_str(&j->text))
+				    : STR_LIT("");
+		w->is_dry |= t->shown.text.ptr == NULL;
 	}
-	t->shown.text = more;
-	w->is_dry |= !add_segment(w, t, raw, NULL);
+	buf_free(&j->text);
 }
 
 /* ---- everything that nobody knows ---- */
@@ -299,7 +310,7 @@ take_calls(struct walk *w, const struct place *p, lz_str list)
 static void
 take_content(struct walk *w, const struct place *p, lz_str content)
 {
-	ptrdiff_t begun = -1;
+	struct joining j = { -1, { 0 } };
 	struct jscan_member m;
 	lz_str part, rest;
 
@@ -307,20 +318,22 @@ take_content(struct walk *w, const struct place *p, lz_str content)
 		take_value(w, p, content, NULL);
 		return;
 	}
+	buf_init(&j.text, SIZE_MAX);
 	while (jscan_next_item(&content, &part)) {
 		if (part.ptr[0] == '"') {
-			take_part(w, p, part, &begun);
+			take_part(w, p, part, &j);
 			continue;
 		}
 		rest = part;
 		while (part.ptr[0] == '{' && jscan_next(&rest, &m)) {
 			if (m.type == JSCAN_STRING && (jscan_key_is(m.key, "text") ||
 							  jscan_key_is(m.key, "refusal")))
-				take_part(w, p, m.value, &begun);
+				take_part(w, p, m.value, &j);
 			else if (!is_no_text(m.key))
 				take_value(w, p, m.value, NULL);
 		}
 	}
+	end_parts(w, &j);
 }
 
 static lz_str
@@ -506,16 +519,13 @@ document_read(struct document *d, enum document_kind kind, lz_str bytes, struct 
 {
 	static void (*const readers[])(
 	    struct walk *) = { read_chat, read_embeddings, read_answer, read_delta };
-	struct walk *w = arena_alloc(a, sizeof(*w));
+	struct walk w = { .d = d };
 	uint32_t choice = d->choice;
 
 	*d = (struct document){ .kind = kind, .bytes = bytes, .choice = choice };
 	d->texts.arena = a;
-	if (w == NULL)
-		return ST_NOMEM;
-	w->d = d;
-	readers[kind](w);
-	return w->is_dry ? ST_NOMEM : ST_OK;
+	readers[kind](&w);
+	return w.is_dry ? ST_NOMEM : ST_OK;
 }
 
 /* ---- changed ---- */

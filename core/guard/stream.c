@@ -18,7 +18,8 @@
 
 enum {
 	CHANNELS = 512, /* members of deltas, of all choices */
-	PIECES = 4096,
+	PIECES = 4096,  /* that wait */
+	PIECE_BYTES = 64 << 10,
 	HELD_BYTES = 64 << 10, /* what one guardrail may keep back of one channel */
 	ROUND_BYTES = 64 << 20,
 	KEPT_BYTES = 64 << 20,
@@ -46,6 +47,7 @@ struct channel {
 
 struct piece {
 	struct piece *next;
+	struct arena *arena; /* its document's */
 	unsigned choice;
 	enum guard_place place;
 	size_t stage; /* whose turn it is */
@@ -97,6 +99,13 @@ set_stages(struct guard_stream *s)
 	return s->stage != NULL;
 }
 
+static void
+piece_free(struct piece *p)
+{
+	arena_free(p->arena);
+	mem_free(p);
+}
+
 struct guard_stream *
 guard_stream_new(struct request *r, const struct guard_stream_ops *ops, void *arg)
 {
@@ -130,6 +139,10 @@ guard_stream_free(struct guard_stream *s)
 		for (size_t k = 0; k <= s->stages; k++)
 			buf_free(&s->channel[i].window[k].text);
 		mem_free(s->channel[i].window);
+	}
+	for (struct piece *p = s->piece, *next; p != NULL; p = next) {
+		next = p->next;
+		piece_free(p);
 	}
 	mem_free(s->channel);
 	mem_free(s->stage);
@@ -193,15 +206,19 @@ guard_stream_piece(
 
 	if (s->piece_count == PIECES)
 		return false;
-	p = arena_alloc(s->kept, sizeof(*p));
-	object = arena_copy(s->kept, object);
-	if (p == NULL || object.ptr == NULL)
+	p = mem_zalloc(sizeof(*p));
+	if (p == NULL)
 		return false;
 	p->choice = choice;
 	p->place = place;
 	p->document.choice = choice;
-	if (document_read(&p->document, DOCUMENT_DELTA, object, s->kept) != ST_OK)
+	p->arena = arena_new(ARENA_TIMES * object.len + PIECE_BYTES);
+	object = p->arena != NULL ? arena_copy(p->arena, object) : STR_NONE;
+	if (object.ptr == NULL ||
+	    document_read(&p->document, DOCUMENT_DELTA, object, p->arena) != ST_OK) {
+		piece_free(p);
 		return false;
+	}
 	*s->last_piece = p;
 	s->last_piece = &p->next;
 	s->piece_count++;
@@ -657,6 +674,7 @@ deliver(struct guard_stream *s)
 		if (*link == NULL)
 			s->last_piece = link;
 		s->piece_count--;
+		piece_free(p);
 	}
 }
 
