@@ -121,6 +121,7 @@ void catalogue_print_credentials(const json_t *list, const char *provider);
 int plugin_list_run(struct cli *c);
 int plugin_info_run(struct cli *c);
 int plugin_check_run(struct cli *c);
+int plugin_new_run(struct cli *c);
 int plugin_run_run(struct cli *c);
 int config_show_run(struct cli *c);
 int config_schema_run(struct cli *c);

@@ -43,6 +43,11 @@ static const struct cli_option check_options[] = {
 	    "open this plugin too; may be repeated" },
 	END,
 };
+static const struct cli_option plugin_new_options[] = {
+	{ "kind", 'k', OPTION_TEXT, "KIND", "guardrail, router, provider or sink" },
+	{ "build", 0, OPTION_TEXT, "TOOL", "make or autotools; make" },
+	END,
+};
 static const struct cli_option plugin_run_options[] = {
 	{ "text", 't', OPTION_TEXT, "TEXT", "what it is to see; `-`: standard input" },
 	{ "kind", 0, OPTION_TEXT, "KIND", "guardrail or provider, where it offers both" },
@@ -288,6 +293,9 @@ static const struct cli_command rows[] = {
 	    "Try a plugin's file in a process of its own",
 	    "Exit code 3: nothing is wrong, but something is to be looked at.", none,
 	    plugin_check_run },
+	{ "plugin new", "NAME", 1, 1, "Write a plugin that works, and its test",
+	    "Into a new folder NAME. It builds against the installed SDK.",
+	    plugin_new_options, plugin_new_run },
 	{ "plugin run", "NAME|PATH", 1, 1, "Show what a component makes of a text",
 	    "In a process of its own, without a gateway and without the network.",
 	    plugin_run_options, plugin_run_run },

@@ -120,7 +120,6 @@ trial_begin(struct testhost *h, uint32_t phase, uint32_t deadline_ms)
 
 	if (c == NULL)
 		abort();
-	trial_region_watch();
 	c->h = h;
 	c->visit.now = &c->scratch;
 	c->thread = pthread_self();

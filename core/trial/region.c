@@ -16,8 +16,8 @@
 #include "base/mem.h"
 
 enum {
-	CHUNK_BYTES = 64 << 10,
-	RETIRED = 512, /* chunks that stay unreadable */
+	CHUNK_BYTES = 16 << 10,
+	RETIRED = 256, /* chunks of a kind that stay unreadable */
 	ALIGN = 16,
 	NO_NUL = 0xa5 /* what stands behind a text */
 };
@@ -25,15 +25,17 @@ enum {
 struct chunk {
 	struct chunk *next;
 	char *pages;
-	size_t len, used;
+	size_t len, used; /* len: without the guard */
+	bool is_guarded;
 };
 
-/* Ring of what is over. */
-static struct {
-	char *pages;
-	size_t len;
-} retired[RETIRED];
-static size_t retired_next;
+/* What is over, oldest at `next`. Most calls take the two usual kinds of chunk, whose
+ * pages are taken again once their time is over; all others are given back. */
+struct ring {
+	struct chunk chunk[RETIRED];
+	unsigned next;
+};
+static struct ring usual[2], others;
 
 static size_t
 page_bytes(void)
@@ -45,24 +47,60 @@ page_bytes(void)
 	return bytes;
 }
 
+static struct ring *
+ring_of(size_t len, bool is_guarded)
+{
+	if (is_guarded)
+		return len == page_bytes() ? &usual[1] : &others;
+	return len == CHUNK_BYTES ? &usual[0] : &others;
+}
+
+/* false: there is none whose time is over. */
+static bool
+take_again(struct chunk *k)
+{
+	struct ring *r = ring_of(k->len, k->is_guarded);
+	struct chunk *old = &r->chunk[r->next];
+
+	if (r == &others || old->pages == NULL ||
+	    mprotect(old->pages, old->len, PROT_READ | PROT_WRITE) != 0)
+		return false;
+	k->pages = old->pages;
+	memset(k->pages + old->len - old->used, 0, old->is_guarded ? old->used : 0);
+	memset(k->pages, 0, old->is_guarded ? 0 : old->used);
+	old->pages = NULL;
+	return true;
+}
+
+static bool
+map(struct chunk *k)
+{
+	size_t guard = k->is_guarded ? page_bytes() : 0;
+
+	k->pages = mmap(NULL, k->len + guard, PROT_READ | PROT_WRITE,
+	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	if (k->pages == MAP_FAILED)
+		return false;
+	if (guard > 0)
+		(void)mprotect(k->pages + k->len, guard, PROT_NONE);
+	return true;
+}
+
 /* At least n bytes of whole pages; guarded: the page behind them cannot be read. */
 static struct chunk *
 chunk_new(struct region *g, size_t n, bool is_guarded)
 {
-	size_t page = page_bytes(), len = (n + page - 1) / page * page;
+	size_t page = page_bytes();
 	struct chunk *k = mem_zalloc(sizeof(*k));
 
 	if (k == NULL)
 		return NULL;
-	k->len = len + (is_guarded ? page : 0);
-	k->pages = mmap(
-	    NULL, k->len, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	if (k->pages == MAP_FAILED) {
+	k->len = (n + page - 1) / page * page;
+	k->is_guarded = is_guarded;
+	if (!take_again(k) && !map(k)) {
 		mem_free(k);
 		return NULL;
 	}
-	if (is_guarded)
-		(void)mprotect(k->pages + len, page, PROT_NONE);
 	k->next = g->chunk;
 	g->chunk = k;
 	return k;
@@ -75,6 +113,8 @@ trial_region_alloc(struct region *g, size_t n)
 	struct chunk *k = g->chunk;
 	void *p;
 
+	while (k != NULL && k->is_guarded)
+		k = k->next;
 	if (n > VISIT_MEMORY_BYTES || g->used + need > VISIT_MEMORY_BYTES)
 		return NULL;
 	if (k == NULL || k->len - k->used < need)
@@ -98,8 +138,8 @@ trial_region_show(struct region *g, lz_str s)
 	k = chunk_new(g, s.len, true);
 	if (k == NULL)
 		abort();
-	k->used = k->len;
-	end = k->pages + k->len - page_bytes();
+	k->used = s.len;
+	end = k->pages + k->len;
 	memcpy(end - s.len, s.ptr, s.len);
 	return lz_strn(end - s.len, s.len);
 }
@@ -121,16 +161,16 @@ trial_region_copy(struct region *g, lz_str s)
 }
 
 static void
-retire(char *pages, size_t len)
+retire(const struct chunk *k)
 {
-	if (retired[retired_next].pages != NULL)
-		(void)munmap(retired[retired_next].pages, retired[retired_next].len);
-	retired[retired_next].pages = pages;
-	retired[retired_next].len = len;
-	retired_next = (retired_next + 1) % RETIRED;
-	/* The pages go back to the system; only their addresses stay taken. */
-	(void)madvise(pages, len, MADV_DONTNEED);
-	(void)mprotect(pages, len, PROT_NONE);
+	struct ring *r = ring_of(k->len, k->is_guarded);
+	struct chunk *old = &r->chunk[r->next];
+
+	if (old->pages != NULL)
+		(void)munmap(old->pages, old->len + (old->is_guarded ? page_bytes() : 0));
+	*old = *k;
+	r->next = (r->next + 1) % RETIRED;
+	(void)mprotect(k->pages, k->len, PROT_NONE);
 }
 
 void
@@ -140,7 +180,7 @@ trial_region_retire(struct region *g)
 
 	for (; k != NULL; k = next) {
 		next = k->next;
-		retire(k->pages, k->len);
+		retire(k);
 		mem_free(k);
 	}
 	*g = (struct region){ 0 };
@@ -151,13 +191,19 @@ trial_region_retire(struct region *g)
 static struct sigaction before;
 
 static bool
-is_retired(const char *p)
+is_in(const struct ring *r, const char *p)
 {
 	for (size_t i = 0; i < RETIRED; i++)
-		if (retired[i].pages != NULL && p >= retired[i].pages &&
-		    p < retired[i].pages + retired[i].len)
+		if (r->chunk[i].pages != NULL && p >= r->chunk[i].pages &&
+		    p < r->chunk[i].pages + r->chunk[i].len)
 			return true;
 	return false;
+}
+
+static bool
+is_retired(const char *p)
+{
+	return is_in(&usual[0], p) || is_in(&usual[1], p) || is_in(&others, p);
 }
 
 static void

@@ -240,6 +240,7 @@ host_new(void)
 	struct testhost *h;
 
 	start();
+	trial_region_watch();
 	h = mem_zalloc(sizeof(*h));
 	if (h == NULL)
 		abort();

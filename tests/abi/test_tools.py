@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import pathlib
+import shutil
 import subprocess
 
 import pytest
@@ -103,3 +104,121 @@ def test_check_tells_failures_warnings_and_passes_apart(run, tmp_path):
         assert any(line.startswith(mark) for line in done.stdout.splitlines())
         lines = json.loads(run("plugin", "check", tmp_path / f"{case}.so", "-o", "json").stdout)
         assert all(line["ok"] for line in lines) == (code != 1) and any(line["warning"] for line in lines) == (code == 3)
+
+
+# ---- plugin new ----
+
+@pytest.fixture(scope="module")
+def sdk(tmp_path_factory):
+    """The SDK installed into a folder of its own, and how one builds against it."""
+    prefix = tmp_path_factory.mktemp("sdk") / "prefix"
+    done = subprocess.run(["make", "-s", "install", f"prefix={prefix}"], cwd=os.environ["LATENZA_BUILD"], capture_output=True,
+                          text=True)
+    assert done.returncode == 0, done.stderr
+    env = {**os.environ, "PKG_CONFIG": "pkg-config --define-prefix", "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
+           "ACLOCAL_PATH": str(prefix / "share/aclocal"), "LATENZA": str(prefix / "bin/latenza"),
+           "CFLAGS": "-O1 -g -Wall -Wextra -Wconversion -Werror"}
+    if shutil.which("pkg-config") is None:
+        pytest.skip("pkg-config is not installed")
+
+    def sdk(*command, cwd):
+        return subprocess.run([str(c) for c in command], cwd=cwd, env=env, capture_output=True, text=True, timeout=300)
+    sdk.latenza = prefix / "bin/latenza"
+    return sdk
+
+
+KINDS = ["guardrail", "provider", "router", "sink"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_new_plugin_builds_and_its_tests_pass_at_once(sdk, tmp_path, kind):
+    done = sdk(sdk.latenza, "plugin", "new", f"my-{kind}", "--kind", kind, cwd=tmp_path)
+    assert done.returncode == 0 and f"my-{kind}" in done.stdout, done.stderr
+    folder = tmp_path / f"my-{kind}"
+    assert {p.name for p in folder.iterdir()} == {f"my-{kind}.c", f"test_my-{kind}.c", "Makefile", "README.md", ".gitignore"}
+    for goal in ("all", "check", "inspect"):
+        done = sdk("make", "-s", goal, cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+    shown = json.loads(sdk(sdk.latenza, "plugin", "info", f"./my-{kind}.so", "-o", "json", cwd=folder).stdout)
+    assert [(c["kind"], c["name"], c["plugin"]) for c in shown] == [(kind, f"my-{kind}", f"my-{kind}")]
+    done = sdk("make", "-s", "install", f"DESTDIR={tmp_path}/root", cwd=folder)
+    assert done.returncode == 0 and list(tmp_path.glob(f"root/**/latenza/plugins/my-{kind}.so")), done.stderr
+    assert sdk("make", "-s", "clean", cwd=folder).returncode == 0 and not list(folder.glob("*.so"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_test_of_a_new_plugin_can_fail(sdk, tmp_path, kind):
+    sdk(sdk.latenza, "plugin", "new", "mine", "--kind", kind, cwd=tmp_path)
+    source = tmp_path / "mine/mine.c"
+    text = source.read_text()
+    broken = {"guardrail": ("***", "*"), "provider": ("output_tokens", "tokens"), "router": ("!= far", "== far"),
+              "sink": ("lz->json_text(c, lz->body(c))", 'lz_strz("nothing")')}[kind]
+    assert broken[0] in text
+    source.write_text(text.replace(*broken))
+    done = sdk("make", "-s", "check", cwd=tmp_path / "mine")
+    assert done.returncode != 0 and "Assertion" in done.stderr
+
+
+@pytest.mark.skipif(shutil.which("autoreconf") is None, reason="autoconf is not installed")
+def test_a_new_plugin_builds_with_autotools_and_latenza_m4(sdk, tmp_path):
+    done = sdk(sdk.latenza, "plugin", "new", "auto-guard", "--kind", "guardrail", "--build", "autotools", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / "auto-guard"
+    for command in (["autoreconf", "-i"], ["./configure", "-q"], ["make", "-s", "check"],
+                    ["make", "-s", "install", f"DESTDIR={tmp_path}/root"],
+                    [sdk.latenza, "plugin", "check", ".libs/auto-guard.so"]):
+        done = sdk(*command, cwd=folder)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert [p.name for p in tmp_path.glob("root/**/latenza/plugins/*")] == ["auto-guard.so"]
+
+
+@pytest.mark.skipif(shutil.which("autoreconf") is None, reason="autoconf is not installed")
+def test_latenza_m4_says_what_is_missing(sdk, tmp_path):
+    sdk(sdk.latenza, "plugin", "new", "x", "--kind", "sink", "--build", "autotools", cwd=tmp_path)
+    assert sdk("autoreconf", "-i", cwd=tmp_path / "x").returncode == 0
+    done = sdk("env", "PKG_CONFIG_PATH=/nowhere", "PKG_CONFIG_LIBDIR=/nowhere", "./configure", "-q", cwd=tmp_path / "x")
+    assert done.returncode != 0 and "does not find latenza" in done.stderr
+
+
+@pytest.mark.parametrize("args, code, words", [
+    (["x"], 2, "--kind: is missing"),
+    (["x", "--kind", "site"], 2, '"site" is not guardrail, router, provider or sink'),
+    (["../x", "--kind", "sink"], 2, "is no name"),
+    (["X", "--kind", "sink"], 2, "is no name"),
+    (["", "--kind", "sink"], 2, "is no name"),
+    (["x" * 41, "--kind", "sink"], 2, "is no name"),
+    (["x", "--kind", "sink", "--build", "cmake"], 2, "make or autotools"),
+    (["there", "--kind", "sink"], 1, "is there already"),
+    (["link", "--kind", "sink"], 1, "is there already"),
+])
+def test_new_answers_nonsense_with_a_sentence_and_writes_nothing(run, tmp_path, args, code, words):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link").symlink_to("nowhere")
+    done = run("plugin", "new", *args, cwd=tmp_path)
+    assert done.returncode == code, done.stdout + done.stderr
+    assert words in done.stderr
+    assert {p.name for p in tmp_path.iterdir()} == {"there", "link"} and not list((tmp_path / "there").iterdir())
+
+
+def test_new_leaves_nothing_behind_where_nothing_may_be_written(run, tmp_path):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    tmp_path.chmod(0o500)
+    assert run("plugin", "new", "x", "--kind", "sink", cwd=tmp_path).returncode == 1
+    tmp_path.chmod(0o700)
+    assert not list(tmp_path.iterdir())
+
+
+# ---- the examples ----
+
+@pytest.mark.parametrize("test", sorted((TOP / "examples/plugins").glob("test_*.c")), ids=lambda p: p.stem)
+def test_an_example_passes_its_own_test_against_the_installed_sdk(sdk, tmp_path, test):
+    source = test.with_name(test.name.removeprefix("test_"))
+    done = sdk("sh", "-c", "cc -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -Wpedantic -Werror -o x "
+               f"{test} {source} $($PKG_CONFIG --cflags --libs latenza-testhost) && ./x", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("name, lines", [("wordlist", 60), ("vendor", 80)])
+def test_the_examples_are_short(name, lines):
+    assert len((TOP / f"examples/plugins/{name}.c").read_text().splitlines()) < lines

@@ -12,7 +12,7 @@ format=$(command -v clang-format-14 || command -v clang-format) || {
 	exit 77
 }
 bad=0
-for file in $(find core plugins tests examples -name '*.[ch]' ! -name models_data.c | sort); do
+for file in $(find core plugins tests examples -name '*.[ch]' ! -name '*_data.c' | sort); do
 	"$format" --dry-run -Werror "$file" >/dev/null 2>&1 || {
 		echo "$file: $format -i would change it"
 		bad=1

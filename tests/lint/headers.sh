@@ -15,7 +15,7 @@ for file in $(find core -name '*.h'); do
 		complain "$file: its guard must be $guard"
 	fi
 done
-for file in $(find core plugins sdk tests examples -name '*.[ch]' ! -name models_data.c); do
+for file in $(find core plugins sdk tests examples -name '*.[ch]' ! -name '*_data.c'); do
 	case $(head -1 "$file") in
 	"/* ${file##*/} - "*) ;;
 	"/* latenza/${file##*/} - "*) ;;

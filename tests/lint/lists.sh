@@ -10,7 +10,7 @@ listed() { # file list: is the file, as %D%/..., in the list?
 		bad=1
 	}
 }
-for file in $(find core -name '*.[ch]' ! -name models_data.c) $(find core -name 'README.md'); do
+for file in $(find core -name '*.[ch]' ! -name '*_data.c') $(find core -name 'README.md'); do
 	listed "$file" core/core.am
 done
 for file in $(find plugins -name '*.[ch]'); do

@@ -5,7 +5,7 @@
 # SPDX-License-Identifier: MIT
 set -eu
 cd "${srcdir:-.}"
-found=$(find core -name '*.[ch]' ! -path 'core/request/fault.*' ! -path 'core/net/*' ! -name models_data.c \
+found=$(find core -name '*.[ch]' ! -path 'core/request/fault.*' ! -path 'core/net/*' ! -name '*_data.c' \
 	-exec grep -HnE '(exchange_(reply|begin)|[^a-z_]reply) *\(.*[^0-9a-zA-Z_.][45][0-9][0-9][^0-9a-zA-Z_.]|(fault|answer)_status *=[^=]*[^0-9a-zA-Z_.][45][0-9][0-9][^0-9]' {} + ||
 	true)
 [ -z "$found" ] || {
