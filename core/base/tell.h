@@ -27,7 +27,8 @@
 	X(KEY_EXPIRING, "key.expiring", LOG_LEVEL_WARN)                                  \
 	X(PRICE_MISSING, "price.missing", LOG_LEVEL_WARN)                                \
 	X(RECORD_REFUSED, "storage.record_refused", LOG_LEVEL_ERROR)                     \
-	X(CONFIG_REJECTED, "config.rejected", LOG_LEVEL_ERROR)
+	X(CONFIG_REJECTED, "config.rejected", LOG_LEVEL_ERROR)                           \
+	X(POLICY_DISABLED, "policy.disabled", LOG_LEVEL_ERROR)
 
 enum tell {
 #define TELL_ID(id, name, level) TELL_##id,

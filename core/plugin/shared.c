@@ -92,7 +92,7 @@ shared_add(lz_str key, int64_t by, uint32_t ttl_s)
 	b = bunch_of(key);
 	(void)pthread_mutex_lock(&b->lock);
 	c = find(b, key, now);
-	if (c == NULL)
+	if (c == NULL && by != 0) /* adding nothing is looking */
 		c = add(b, key, ttl_s, now);
 	if (c != NULL && !__builtin_add_overflow(c->value, by, &value))
 		c->value = value;

@@ -1,0 +1,87 @@
+/* script.h - a Lua script as a component: loaded, checked, and then called like a
+ * plugin's.
+ *
+ * The engine talks to the gateway through the SDK's host table only, so a script has
+ * exactly the powers of a plugin. What a script may cost is counted in steps (of the
+ * virtual machine, and of our functions by the work they do), not in time, so that the
+ * same script stops at the same place on every machine.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef LUA_SCRIPT_H
+#define LUA_SCRIPT_H
+
+#include "base/crypto.h"
+#include "base/status.h"
+#include "base/str.h"
+
+enum {
+	/* What a 2-core development machine does in a millisecond: see the README. */
+	SCRIPT_STEPS_PER_MS = 100000,
+	SCRIPT_SOURCE_BYTES = 256 << 10, /* of one file */
+	SCRIPT_TREE_BYTES = 1 << 20,     /* of a script with its modules */
+	SCRIPT_MODULES = 64,
+	SCRIPT_GRANTS = 64,
+	SCRIPT_NAME_BYTES = 60,
+	SCRIPT_STOPS = 5,           /* as many stops ... */
+	SCRIPT_STOPS_WITHIN_S = 60, /* ... within so long switch a script off */
+	SCRIPT_SLOT_BYTES = 64 << 10
+};
+
+struct script_limits {
+	uint64_t slice_steps;   /* until neighbours are served */
+	uint64_t visit_steps;   /* until the script is stopped */
+	uint64_t pattern_steps; /* of one call of string.find() and its like; longer texts
+				   get more */
+	uint32_t wall_ms;       /* of a visit, waiting included */
+	uint32_t
+	    watchdog_ms; /* processor time of a slice that no count explains; 0: none */
+	size_t memory_bytes; /* of a state: one worker's of one script */
+	size_t string_bytes; /* of one string */
+	size_t reply_bytes;  /* of one callout's answer */
+	uint32_t callouts;   /* per visit */
+};
+
+extern const struct script_limits script_limits_usual, script_limits_most;
+
+struct script_module {
+	lz_str name; /* as require() gets it: a-z, A-Z, 0-9, _ */
+	lz_str text;
+};
+
+struct script_source {
+	const char *file; /* "canary.lua": what messages begin with */
+	lz_str text;
+	const struct script_module *module; /* siblings that require() finds */
+	size_t module_count;
+	const lz_str
+	    *http; /* URL prefixes that the script may call: "https://host/path" */
+	size_t http_count;
+	const struct script_limits *limits; /* NULL: script_limits_usual */
+};
+
+struct script;
+
+/* Compiles, runs the top level under the limits, checks what it returns. Everything is
+ * copied. owned: one reference. NULL: e says FILE:LINE and what would be right. [main] */
+struct script *script_load(const struct script_source *q, struct err *e) MUST_CHECK;
+void script_ref(struct script *s); /* [any] */
+/* The last one frees it. No visit of it may be under way. NULL is fine. [main] */
+void script_unref(struct script *s);
+
+/* Its name, kind, options and functions. Lives as long as the script. [any] */
+const lz_component *script_component(const struct script *s);
+/* Of the source, its modules, its grants and limits: equal digests behave equally. */
+const uint8_t *script_digest(const struct script *s);
+const char *script_file(const struct script *s);
+
+/* Whoever allocated an instance (zeroed, of instance_size) calls this before it writes
+ * the options and calls init(), which takes a reference that fini() gives back. host:
+ * kept; the table that this component calls. [main] */
+void script_seat(struct script *s, void *instance, const lz_host *host);
+
+/* Was it switched off after SCRIPT_STOPS stops? Every visit fails at once then, until a
+ * new version is loaded. [any] */
+bool script_is_off(const struct script *s);
+
+#endif
