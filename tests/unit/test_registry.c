@@ -154,11 +154,11 @@ what_we_ship_and_show_passes_plugin_check_and_exports_one_symbol(void **state)
 		"plugins/compatible/compatible.c",
 		"plugins/echo/echo.c plugins/echo/embed.c", "plugins/cheapest/cheapest.c",
 		"plugins/fastest/fastest.c", "plugins/balanced/balanced.c",
-		"plugins/patterns/*.c", "plugins/quality/quality.c",
-		"examples/plugins/provider.c", "examples/plugins/router.c",
-		"examples/plugins/guardrail.c", "examples/plugins/sink.c",
-		"examples/plugins/site.c", "examples/plugins/wordlist.c",
-		"examples/plugins/vendor.c" };
+		"plugins/injection/*.c", "plugins/patterns/*.c",
+		"plugins/quality/quality.c", "examples/plugins/provider.c",
+		"examples/plugins/router.c", "examples/plugins/guardrail.c",
+		"examples/plugins/sink.c", "examples/plugins/site.c",
+		"examples/plugins/wordlist.c", "examples/plugins/vendor.c" };
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
