@@ -95,8 +95,10 @@ wrong_with_edit(const struct trial *c, const struct edit *e)
 {
 	const lz_text *t = &c->texts[e->text];
 
-	if (e->from > e->to || e->to > t->text.len)
+	if (e->to > t->text.len)
 		return "lies outside of the text";
+	if (e->from > e->to)
+		return "ends before it begins";
 	if (e->from < t->seen)
 		return "lies in what is out already";
 	if (!trial_at_character(t->text, e->from) || !trial_at_character(t->text, e->to))
@@ -109,8 +111,7 @@ wrong_with_edit(const struct trial *c, const struct edit *e)
 	for (size_t i = 0; i < c->h->said.edit_count; i++) {
 		const struct edit *o = &c->h->said.edits[i];
 
-		if (o->text == e->text && o->is_reveal == e->is_reveal &&
-		    e->from < o->to && o->from < e->to)
+		if (o->text == e->text && e->from < o->to && o->from < e->to)
 			return "overlaps another";
 	}
 	return NULL;
@@ -127,7 +128,13 @@ add_edit(struct trial *c, struct edit e, const char *function)
 		trial_problem(c->h, "%s(): there is no text %zu", function, e.text);
 		return LZ_E_INVALID;
 	}
-	wrong = wrong_with_edit(c, &e);
+	/* What was found inside of one character comes from nowhere else. */
+	if (e.from == e.to)
+		return LZ_E_INVALID;
+	wrong = c->edit != NULL ? "comes beside edit()"
+		: e.is_reveal && c->request.phase != LZ_RESPONSE
+		    ? "is for the caller of an answer"
+		    : wrong_with_edit(c, &e);
 	if (wrong != NULL) {
 		trial_problem(c->h, "%s(%zu, %zu, %zu): the edit %s", function, e.text,
 		    e.from, e.to, wrong);
@@ -175,6 +182,13 @@ edit_order(const void *a, const void *b)
 	return x->from < y->from ? -1 : x->from > y->from;
 }
 
+static void
+sort_edits(struct said *s)
+{
+	if (s->edit_count > 1)
+		qsort(s->edits, s->edit_count, sizeof(*s->edits), edit_order);
+}
+
 /* The bytes [from, to) of text i with its edits, and reveals if they are wanted. */
 static void
 add_edited(
@@ -216,7 +230,7 @@ take_texts(struct trial *c)
 	struct said *s = &c->h->said;
 	size_t n = 0;
 
-	qsort(s->edits, s->edit_count, sizeof(*s->edits), edit_order);
+	sort_edits(s);
 	for (size_t i = 0; i < c->text_count; i++) {
 		LIST_ADD(s->texts, s->result.text_count, edited(c, i, false));
 		LIST_ADD(s->revealed, n, edited(c, i, true));
@@ -392,7 +406,7 @@ release(struct growth *g, struct trial *c, size_t arrived)
 	const lz_text *t = &c->texts[0];
 	size_t hold, held;
 
-	qsort(s->edits, s->edit_count, sizeof(*s->edits), edit_order);
+	sort_edits(s);
 	hold = hold_point(c);
 	add_edited(c, 0, t->seen, hold, false, &g->out);
 	add_edited(c, 0, t->seen, hold, true, &g->seen);

@@ -28,6 +28,10 @@ listed_words_are_masked_however_they_are_written(void)
 	r = testhost_prompt(h, "bl\xe2\x80\x8bue blu\xd0\xb5");
 	assert(is(r->texts[0], "*** ***"));
 	testhost_free(h);
+	/* One character that stands for a.m.: there is no part of it to be masked. */
+	h = testhost_new(NULL, "wordlist", "{\"words\":[\"a\"]}");
+	assert(testhost_prompt(h, "at 9 \xe3\x8f\x82")->verdict == LZ_BLOCK);
+	testhost_free(h);
 }
 
 static void

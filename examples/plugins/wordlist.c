@@ -4,6 +4,7 @@
 #include <latenza/plugin.h>
 #include <strings.h>
 
+#define STARS lz_strz("***")
 struct wordlist {
 	lz_list words;
 	int32_t block;
@@ -31,8 +32,7 @@ check(void *self, lz_call *c)
 		for (size_t at = 0, to = 0; at < s.len; at = ++to) {
 			size_t from = lz->origin(c, i, at);
 
-			while (
-			    to < s.len && (isalnum(s.ptr[to] & 255) || s.ptr[to] & 128))
+			while (to < s.len && (s.ptr[to] & 128 || isalnum(s.ptr[to])))
 				to++;
 			/* What ends the text so far may be half a word: it stays back. */
 			if (to == s.len && !t->final && lz->hold(c, i, from) == LZ_OK)
@@ -40,9 +40,9 @@ check(void *self, lz_call *c)
 			if (from < t->seen || !is_listed(w, s.ptr + at, to - at))
 				continue;
 			lz->reason(c, lz_strz("word.listed"), lz_strz("a listed word"));
-			if (w->block)
-				return LZ_BLOCK;
-			lz->replace(c, i, from, lz->origin(c, i, to), lz_strz("***"));
+			if (w->block ||
+			    lz->replace(c, i, from, lz->origin(c, i, to), STARS) < 0)
+				return LZ_BLOCK; /* also what cannot be masked */
 		}
 	}
 	return LZ_OK;

@@ -7,6 +7,10 @@
 
 #include <fcntl.h>
 #include <malloc.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <sys/wait.h>
 
 #include "base/crypto.h"
 #include "base/json.h"
@@ -177,6 +181,84 @@ a_pinned_hash_must_be_the_files(void **state)
 	assert_int_equal(
 	    registry_open(lz_strz(path), lz_strz("abc"), false, false, &e), ST_INVALID);
 	assert_non_null(strstr(e.text, "is not 64 hexadecimal digits"));
+}
+
+/* Puts one file and the other in its place, over and over. */
+struct swap {
+	const char *good, *bad, *path;
+	_Atomic bool is_over;
+};
+
+static void *
+swap_files(void *arg)
+{
+	struct swap *s = arg;
+	char next[PATH_MAX];
+
+	(void)snprintf(next, sizeof(next), "%.4000s.next", s->path);
+	for (unsigned i = 0; !s->is_over; i++) {
+		(void)unlink(next); /* of the same file as path, rename() leaves it */
+		if (link(i % 2 == 0 ? s->bad : s->good, next) != 0 ||
+		    rename(next, s->path) != 0)
+			abort();
+	}
+	return NULL;
+}
+
+/* In a child, because what was opened stays. 0: the good one was opened; 1: refused for
+ * its hash; else something ran that was not checked. */
+static int
+open_while_swapped(struct swap *s, const char *hex)
+{
+	struct err e = { "" };
+	pthread_t thread;
+	enum status st;
+
+	if (pthread_create(&thread, NULL, swap_files, s) != 0)
+		return 3;
+	st = registry_open(lz_strz(s->path), lz_strz(hex), false, false, &e);
+	s->is_over = true;
+	(void)pthread_join(thread, NULL);
+	if (st == ST_OK)
+		return 0;
+	if (strstr(e.text, "its sha256 is") != NULL)
+		return 1;
+	(void)fprintf(stderr, "%s\n", e.text);
+	return 2;
+}
+
+static void
+what_runs_is_what_was_checked_whoever_swaps_the_file_meanwhile(void **state)
+{
+	struct swap s = { .path = fixture_path("swapped.so") };
+	char good[PATH_MAX], bad[PATH_MAX], hex[2 * CRYPTO_HASH_BYTES + 1];
+	uint8_t hash[CRYPTO_HASH_BYTES];
+	unsigned how[3] = { 0 };
+	size_t n;
+	char *p;
+
+	(void)state;
+	(void)snprintf(good, sizeof(good), "%s", hostile("UNKNOWN_KIND"));
+	(void)snprintf(bad, sizeof(bad), "%s", hostile("CRASHING_CONSTRUCTOR"));
+	s.good = good;
+	s.bad = bad;
+	p = read_file(good, &n);
+	crypto_sha256(lz_strn(p, n), hash);
+	crypto_hex(hash, sizeof(hash), hex);
+	free(p);
+	assert_int_equal(link(good, s.path), 0);
+	for (int i = 0; i < 40; i++) {
+		int status = 0;
+		pid_t pid = fork();
+
+		if (pid == 0)
+			_exit(open_while_swapped(&s, hex));
+		assert_int_equal(waitpid(pid, &status, 0), pid);
+		assert_true(WIFEXITED(status));
+		assert_in_range(WEXITSTATUS(status), 0, 1);
+		how[WEXITSTATUS(status)]++;
+	}
+	print_message("opened %u times, refused %u times\n", how[0], how[1]);
 }
 
 /* ---- plugins that are wrong ---- */
@@ -398,6 +480,8 @@ main(void)
 		cmocka_unit_test(
 		    a_truncated_or_foreign_elf_is_refused_before_it_is_mapped),
 		cmocka_unit_test(a_pinned_hash_must_be_the_files),
+		cmocka_unit_test(
+		    what_runs_is_what_was_checked_whoever_swaps_the_file_meanwhile),
 		cmocka_unit_test(each_wrong_plugin_has_its_own_sentence),
 		cmocka_unit_test(a_plugin_that_crashes_or_hangs_does_so_in_a_child),
 		cmocka_unit_test(check_says_one_line_per_check),

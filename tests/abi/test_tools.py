@@ -222,3 +222,23 @@ def test_an_example_passes_its_own_test_against_the_installed_sdk(sdk, tmp_path,
 @pytest.mark.parametrize("name, lines", [("wordlist", 60), ("vendor", 80)])
 def test_the_examples_are_short(name, lines):
     assert len((TOP / f"examples/plugins/{name}.c").read_text().splitlines()) < lines
+
+
+# ---- the stall meter ----
+
+def test_a_plugin_that_holds_its_worker_is_counted_and_named_in_the_log(make_gateway, provider, tmp_path):
+    out = tmp_path / "stalling.so"
+    subprocess.run([*os.environ.get("CC", "cc").split(), "-std=c11", "-D_DEFAULT_SOURCE", "-fPIC", "-shared", "-fvisibility=hidden",
+                    f"-I{TOP / 'sdk'}", "-o", out, TOP / "tests/abi/stalling.c"], check=True)
+    gateway = make_gateway(args=["--plugin", out], provider=provider)
+    key = gateway.key()
+    stalls = 'latenza_plugin_stalls_total{plugin="test.stalling"}'
+    assert gateway.metrics()[stalls] == 0
+    for _ in range(3):
+        assert gateway.chat(key, headers={"x-latenza-strategy": "stalling"})[0] == 200
+    metrics = gateway.metrics()
+    assert metrics[stalls] == 3
+    assert metrics['latenza_plugin_stall_seconds_total{plugin="test.stalling"}'] >= 0.15
+    told = gateway.events("plugin.stall")  # once a minute
+    assert [(line["plugin"], line["component"]) for line in told] == [("test.stalling", "stalling")]
+    assert int(told[0]["ms"]) >= 50
