@@ -189,6 +189,7 @@ reserve(struct request *r)
 /* ---- from row to row ---- */
 
 static void end(struct request *r);
+static void move(struct request *r, enum step s);
 
 static void
 flushed(void *arg, enum status st)
