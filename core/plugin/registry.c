@@ -33,7 +33,7 @@ enum {
 /* What opens when the file names no plugins. */
 static const char *const shipped[] = { "openai", "anthropic", "google", "mistral",
 	"compatible", "echo", "cheapest", "fastest", "balanced", "quality", "injection",
-	"patterns", "pii", "secrets" };
+	"limits", "patterns", "pii", "secrets" };
 
 /* Start-up state: the directories; [main]: the list, newest last. */
 static const char *const *dirs;

@@ -43,9 +43,10 @@ text_start(const struct work *w, const struct side *s, size_t at)
 	return at < s->f.len ? lz->origin(w->c, w->i, at) : w->t->text.len;
 }
 
-/* A character of the text may be several of the normalised form: it goes as a whole. */
+/* Behind the character of the text that byte at - 1 of the form is of: it may be several
+ * of the form, and goes as a whole. */
 static size_t
-text_end(const struct work *w, const struct side *s, size_t at)
+character_end(const struct work *w, const struct side *s, size_t at)
 {
 	size_t last;
 
@@ -54,7 +55,7 @@ text_end(const struct work *w, const struct side *s, size_t at)
 	last = text_start(w, s, at - 1);
 	while (at < s->f.len && text_start(w, s, at) == last)
 		at++;
-	return text_start(w, s, at);
+	return at;
 }
 
 /* The first byte of the form that comes of text at or behind `at`. */
@@ -93,17 +94,24 @@ side_open(struct work *w, lz_str s, int is_plain)
 static void
 side_look(const struct work *w, struct side *s)
 {
+	size_t end;
+
 	s->verdict = s->at < s->limit
 			 ? w->rules->next(w->job, &s->f, s->at, s->limit, &s->m)
 			 : SCAN_NO;
 	if (s->verdict == SCAN_NO)
 		return;
+	s->from = text_start(w, s, s->m.from);
+	s->to = (size_t)-1;
+	if (s->verdict == SCAN_OPEN)
+		return;
+	end = character_end(w, s, s->m.to);
 	/* Where a character that nobody sees comes next, it goes with the one before it.
 	 */
-	if (s->is_plain && s->verdict == SCAN_YES && scan_is_open(&s->f, s->m.to))
+	if (s->is_plain && scan_is_open(&s->f, end))
 		s->verdict = SCAN_OPEN;
-	s->from = text_start(w, s, s->m.from);
-	s->to = s->verdict == SCAN_YES ? text_end(w, s, s->m.to) : (size_t)-1;
+	else
+		s->to = text_start(w, s, end);
 }
 
 /* What stands before `to` is now what went out: the bytes up to `from`, then `with`. */

@@ -37,6 +37,21 @@ is_value_start(unsigned char c, unsigned char before)
 	return is_behind[before] && c > ' ' && c < 0x80 && !is_no_value[c];
 }
 
+/* Behind a word and a blank a value stands only if the word is `is`, `bearer` or `basic`:
+ * most of a text ends here. */
+static int
+is_mere_word(const struct scan_form *f, size_t at)
+{
+	unsigned char last = scan_before(f, at, 2), other;
+
+	if (scan_before(f, at, 1) != ' ' || !scan_is(last, SCAN_ALNUM))
+		return 0;
+	other = scan_lower(scan_before(f, at, 3));
+	last = scan_lower(last);
+	return !((other == 'i' && (last == 's' || last == 'c')) ||
+		 (other == 'e' && last == 'r'));
+}
+
 /* What has a form of its own. */
 static enum scan_verdict
 ask_form(const struct look *l, const struct scan_form *f, size_t at, unsigned char before,
@@ -69,7 +84,7 @@ ask(const struct look *l, const struct scan_form *f, size_t at, unsigned char be
 	m->kind = URL_PASSWORD;
 	if (before == ':' && wants(l, URL_PASSWORD))
 		v = url_password_find(f, at, &m->to);
-	if (v != SCAN_NO || !wants(l, GENERIC))
+	if (v != SCAN_NO || !wants(l, GENERIC) || is_mere_word(f, at))
 		return v;
 	m->kind = GENERIC;
 	return generic_find(l, f, at, &m->to);
@@ -81,12 +96,16 @@ secrets_next(const void *look, const struct scan_form *f, size_t from, size_t li
 {
 	const struct look *l = look;
 	unsigned char before = from < limit ? scan_before(f, from, 1) : 0;
+	unsigned class = scan_class[before], last;
 
 	for (size_t at = from; at < limit; before = f->s[at++]) {
 		enum scan_verdict v;
 
-		/* Inside of a word nothing begins. */
-		if (scan_is(before, SCAN_ALNUM) && scan_is(f->s[at], SCAN_ALNUM))
+		last = class;
+		class = scan_class[f->s[at]];
+		/* Inside of a word nothing begins, and nothing begins with a blank. */
+		if (((class & SCAN_ALNUM) != 0 && (last & SCAN_ALNUM) != 0) ||
+		    f->s[at] == ' ')
 			continue;
 		v = ask(l, f, at, before, m);
 		if (v != SCAN_NO)

@@ -149,3 +149,45 @@ def test_escapes_of_json_hide_nothing(guarded, provider):
     body = '{"model":"fake-1","messages":[{"role":"user","content":"%s"}]}' % escaped
     assert gateway.request("POST", "/v1/chat/completions", body, key)[0] == 200
     assert provider.last()["body"]["messages"][0]["content"] == "[CARD_1]"
+
+
+# ---- limits ----
+
+def tool(name):
+    return {"type": "function", "function": {"name": name, "parameters": {}}}
+
+
+def test_a_limit_refuses_with_its_code_and_a_sentence(guarded, provider):
+    gateway, key = guarded(limits={"max_messages": 1, "tools_denied": ["rm*"], "parameters": {"temperature": {"max": 1}}})
+    messages = [{"role": "user", "content": "x"}]
+    for more, code, word in (({"messages": messages * 2}, "limits.messages", "2 messages"), ({"tools": [tool("rm_all")]}, "limits.tool", "'rm_all'"),
+                             ({"temperature": 1.5}, "limits.bounds", "'temperature'")):
+        status, head, raw = ask(gateway, key, **more)
+        assert status == 400 and word in json.loads(raw)["error"]["message"]
+        assert gateway.trace(head["x-request-id"])["guardrails"][0]["codes"] == [code]
+    assert provider.calls() == 0
+    assert ask(gateway, key, temperature=1, tools=[tool("ls")])[0] == 200
+
+
+@pytest.mark.parametrize("size", [10, 70_000])
+def test_what_asks_for_more_can_be_changed(guarded, provider, size):
+    gateway, key = guarded(limits={"excess": "change", "tools": ["get_*"], "parameters_denied": ["logprobs"], "max_output_tokens": 50,
+                                   "parameters": {"temperature": {"max": 1}, "n": {"max": 1}}})
+    messages = [{"role": "user", "content": "x" * size}]
+    choice = {"type": "function", "function": {"name": "rm"}}
+    asked = {"messages": messages, "temperature": 1.5, "n": 1, "logprobs": True, "top_p": 0.5, "max_tokens": 60, "tools": [tool("rm"), tool("get_x")],
+             "tool_choice": choice}
+    assert ask(gateway, key, **asked)[0] == 200
+    sent = provider.last()["body"]
+    assert sent == {"model": "fake-1", "messages": messages, "temperature": 1, "n": 1, "top_p": 0.5, "max_tokens": 50, "tools": [tool("get_x")]}
+    assert ask(gateway, key, **asked | {"tools": [tool("rm")], "parallel_tool_calls": True})[0] == 200
+    assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(provider.last()["body"])
+    assert ask(gateway, key, **asked | {"tools": [tool("get_x")], "tool_choice": "auto"})[0] == 200
+    assert provider.last()["body"]["tool_choice"] == "auto"
+
+
+def test_a_request_within_its_limits_goes_byte_for_byte(guarded, provider):
+    gateway, key = guarded(limits={"excess": "change", "tools": ["get_*"], "max_prompt_tokens": 1000})
+    body = '{ "model":"fake-1",  "messages":[{"role":"user","content":"\\u00e9"}], "temperature": 1.0, "tools":[], "seed":9007199254740993 }'
+    assert gateway.request("POST", "/v1/chat/completions", body, key)[0] == 200
+    assert provider.requests[-1]["raw"].decode() == body

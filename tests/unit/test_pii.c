@@ -312,6 +312,12 @@ other_digits_and_what_nobody_sees_hide_nothing(void **state)
 	struct testhost *h = guard_open("pii", NULL);
 
 	(void)state;
+	/* A match that ends inside of what one character became. */
+	assert_cuts(h,
+	    "at ::\xe2\x80\xae"
+	    "1111\xe2\x80\xac\xe2\x80\x8b",
+	    NULL, 50);
+	testhost_begin(h);
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		assert_becomes(h, rows[i].text, rows[i].wanted);
 		testhost_begin(h);
