@@ -317,13 +317,14 @@ gateway_stop(struct gateway *g)
 		return;
 	loop_timer_cancel(g->loop, &g->drain_timer);
 	workers_stop(g);
+	pool_free(
+	    g->pool); /* what it was doing comes home to loops that are still there */
 	workers_free(g);
 	storage_stop(g->storage);
 	for (unsigned i = 0; i < g->worker_count; i++)
 		spool_close(g->spools[i]);
 	keys_free(g->keys);
 	ledger_free(g->ledger);
-	pool_free(g->pool);
 	for (unsigned i = 0; i < g->worker_count; i++)
 		loop_free(g->loops[i]);
 	config_unref(g->config);

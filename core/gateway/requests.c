@@ -105,18 +105,17 @@ requests_done(struct request *r)
 		free_request(r);
 }
 
-/* A plugin's work came home after the request was over. */
-static void
-released(struct request *r)
+void
+requests_let_go(struct request *r)
 {
-	if (r->is_done)
+	if (r->is_done && r->holds == 0)
 		free_request(r);
 }
 
 void
 requests_start(void)
 {
-	visit_on_release(released);
+	visit_on_release(requests_let_go);
 }
 
 /* ---- what needs no body ---- */

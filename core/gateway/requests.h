@@ -14,9 +14,11 @@ extern const struct server_ops requests_ops;
  */
 struct request *requests_make(
     struct worker *w, struct exchange *x, const struct moment *began);
-/* The answer is out and the trace offered: frees the request, as soon as no plugin's work
- * refers to it any more. */
+/* The answer is out and the trace offered: frees the request, as soon as no work
+ * elsewhere refers to it any more. */
 void requests_done(struct request *r);
+/* Such work came home after the request was over. */
+void requests_let_go(struct request *r);
 void requests_start(void); /* [start] */
 
 #endif

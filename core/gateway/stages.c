@@ -4,6 +4,8 @@
  * of another room over struct request; it returns what comes next, and this file alone
  * moves the request from row to row:
  *
+ *   request scan        the body's JSON, in one pass; a large one's off the loop
+ *           read        what it says
  *   key     admit       rate, concurrency, budget spent, tokens, allowlist
  *   policy  guardrails  which hold; they see the request, and may change or refuse it
  *           again       the allowlist, for who was sent to another model
@@ -48,6 +50,7 @@ static enum step explain(struct request *r);
 static enum step reserve(struct request *r);
 
 const struct stage stages_call[] = {
+	{ "scan", request_scan, NULL },
 	{ "read", read_body, NULL },
 	{ "admit", admit, NULL },
 	{ "guardrails", guardrails, NULL },
@@ -237,7 +240,7 @@ begin_stream(struct request *r)
 }
 
 const struct request_ops stages_ops = { move, attempts_over, attempts_answers,
-	begin_stream, key_top_up, key_budget };
+	begin_stream, key_top_up, key_budget, requests_let_go };
 
 void
 stages_start(struct request *r)

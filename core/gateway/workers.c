@@ -284,6 +284,7 @@ workers_free(struct gateway *g)
 
 		server_free(w->server);
 		upstream_free(w->upstream);
+		loop_run_posted(w->loop); /* the pool's */
 		if (w->spool != NULL && spool_flush(w->spool) != ST_OK)
 			log_error("spool.unwritten", "worker=%u", i);
 		config_unref(w->config);

@@ -471,6 +471,13 @@ loop_new(struct err *e)
 }
 
 void
+loop_run_posted(struct loop *l)
+{
+	if (l != NULL)
+		run_tasks(l);
+}
+
+void
 loop_free(struct loop *l)
 {
 	if (l == NULL)

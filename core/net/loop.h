@@ -18,6 +18,8 @@ typedef void loop_fn(void *arg);
 /* Before the first loop: libevent allocates through base/mem.h. [start] */
 void loop_start(void);
 struct loop *loop_new(struct err *e); /* owned: loop_free() */
+/* After loop_run(): runs what loop_post() holds, for who must not be gone by then. */
+void loop_run_posted(struct loop *l);
 /* After loop_run(); runs what loop_post() and loop_later() still hold. */
 void loop_free(struct loop *l);
 /* Until loop_stop(). The calling thread becomes the loop's own. */

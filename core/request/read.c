@@ -450,9 +450,14 @@ read_begin(struct request *r)
 
 	r->max_tokens = -1;
 	r->choices = 1;
-	if (jscan_object(buf_str(&r->body), &r->scan, &e) != ST_OK)
+	if (!r->is_scanned) {
+		r->scan_status = jscan_object(buf_str(&r->body), &r->scan, &e);
+		r->scan_why = e.text;
+	}
+	r->is_scanned = false; /* a body that is changed is scanned anew */
+	if (r->scan_status != ST_OK)
 		return request_fail(r, FAULT_BAD_REQUEST, NULL,
-		    "the request body is not valid: %s", e.text);
+		    "the request body is not valid: %s", r->scan_why);
 	return read_model(r);
 }
 

@@ -79,6 +79,8 @@ struct request_ops {
 	/* The budget of `scope` (LZ_OF_KEY ..., REQUEST_ANY_BUDGET) that has the least
 	 * left, or the least unspent; out->scope says whose it is. false: none set. */
 	bool (*budget)(struct request *r, uint32_t scope, lz_budget *out);
+	/* Work of a request that is over came home: frees it, if nobody else holds it. */
+	void (*let_go)(struct request *r);
 };
 
 /* Why a candidate is out; the trace and the refusal are made from it. */
@@ -284,9 +286,13 @@ struct request {
 	struct loop_timer timer; /* the stage at hand's */
 	struct loop_later later;
 	unsigned
-	    holds; /* who still needs the struct (plugin calls that come home later) */
+	    holds; /* who still needs the struct (work elsewhere that comes home later) */
 	bool is_finished; /* its end has begun: settled, traced */
 	bool is_done;     /* answered: freed when holds is 0 */
+
+	bool is_scanned; /* by the pool; the next reading takes what it found */
+	enum status scan_status;
+	const char *scan_why; /* the sentence, when it was refused */
 
 	/* Large, and filled as far as their counts say: not cleared with the rest. */
 	struct attempt attempt[REQUEST_ATTEMPTS];
@@ -303,6 +309,9 @@ void request_go_on(struct request *r, enum step s);
 /* Model names go into URLs of some providers: no controls, no dot segments, no empty
  * segments. */
 bool request_model_is_sane(lz_str name);
+/* Has a large body scanned off the loop: STEP_WAIT, or STEP_NEXT when the reading is to
+ * scan it (scan.c). */
+enum step request_scan(struct request *r);
 /* Reads head and body: model, stream, limits, capabilities, metadata, user ... (read.c).
  * STEP_NEXT or STEP_FAULT. */
 enum step request_read(struct request *r);

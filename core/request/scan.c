@@ -1,0 +1,72 @@
+/* scan.c - a large body is scanned by a pool thread, so that nobody else's request waits
+ * for it on the loop.
+ *
+ * A megabyte of brackets, numbers or nulls takes 2 to 3 ms. The job reads the request's
+ * body, which stays as it is while the job holds the request, and writes what is its own.
+ * A client that leaves meanwhile ends the request as ever; the job then comes home to one
+ * that is over, and lets go of it.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "request/request.h"
+
+enum {
+	INLINE_BYTES = 256 * 1024 /* below, the way to the pool and back costs more */
+};
+
+struct scanning {
+	struct pool_job job;
+	struct request *r;
+	lz_str body;
+	struct jscan scan;
+	enum status st;
+	struct err why;
+};
+
+static void
+work(void *arg)
+{
+	struct scanning *s = arg;
+
+	s->st = jscan_object(s->body, &s->scan, &s->why);
+}
+
+static void
+came_home(void *arg)
+{
+	struct scanning *s = arg;
+	struct request *r = s->r;
+
+	must(r->holds > 0);
+	r->holds--;
+	if (r->is_finished) {
+		r->ops->let_go(r);
+		return;
+	}
+	r->scan = s->scan;
+	r->scan_status = s->st;
+	r->scan_why = s->why.text;
+	r->is_scanned = true;
+	r->ops->go_on(r, STEP_NEXT);
+}
+
+enum step
+request_scan(struct request *r)
+{
+	struct scanning *s;
+
+	if (r->body.len <= INLINE_BYTES || r->worker->pool == NULL)
+		return STEP_NEXT;
+	s = arena_room(r->arena, sizeof *s);
+	if (s == NULL)
+		return STEP_NEXT;
+	s->r = r;
+	s->body = buf_str(&r->body);
+	s->job = (struct pool_job){
+		.work = work, .home = came_home, .arg = s, .loop = r->worker->loop
+	};
+	if (pool_run(r->worker->pool, &s->job) != ST_OK)
+		return STEP_NEXT;
+	r->holds++;
+	return STEP_WAIT;
+}
