@@ -121,6 +121,50 @@ def test_a_plugin_sees_which_key_asks_and_the_keys_own_metadata(make_gateway, co
     assert seen["seen-team"] == "billing" and seen["seen-forged"] == "(absent)"
 
 
+TEXTS = ["blue", "a blue moon, a ruby", "bl\u200bue and RUB\u0443 and blu e", "no colour at all", "blueblue rubyblue blue",
+         "\u2167 \uff42\uff4c\uff55\uff45 \u00e9toile ruby\u0301 end", "ru", "ruby"]
+
+
+def streamed(gateway, key):
+    """What the caller received, and whether it was blocked."""
+    status, _, raw = gateway.request("POST", "/v1/chat/completions",
+                                     {"model": "fake-1", "stream": True, "messages": [{"role": "user", "content": "Go"}]}, key)
+    if status != 200:
+        return "", True
+    events = [json.loads(e.removeprefix("data: ")) for e in raw.decode().split("\n\n") if e.startswith("data: {")]
+    choices = [c for e in events for c in e.get("choices", [])]
+    return "".join(c["delta"].get("content") or "" for c in choices), "content_filter" in [c["finish_reason"] for c in choices]
+
+
+@pytest.mark.parametrize("block", [False, True])
+def test_the_word_list_does_in_the_gateway_what_the_fake_host_shows(build, make_gateway, compile_plugin, provider, block):
+    plugin = compile_plugin(TOP / "examples/plugins/wordlist.c", "-D_DEFAULT_SOURCE")
+    gateway = make_gateway(args=["--plugin", plugin], provider=provider,
+                           config={"guardrails": {"words": {"use": "wordlist", "words": ["blue", "ruby"], "block": block,
+                                                            "default_on": True}}})
+    key = gateway.key()
+
+    def shown(text, *more):
+        done = subprocess.run([build / "latenza", "plugin", "run", plugin, "-O", "words=blue,ruby", "-O", f"block={str(block).lower()}",
+                               "--text", text, *more, "-o", "json"], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    for text in TEXTS:
+        fake = shown(text)
+        status = gateway.chat(key, text=text)[0]
+        assert status == (400 if fake["verdict"] == "block" else 200), text
+        if status == 200:
+            assert provider.last()["body"]["messages"][0]["content"] == fake["texts"][0]
+        for step in (1, 3, 100):
+            fake = shown(text, "--stream-every", str(step))
+            provider.script(times=1, chunks=[text[i:i + step] for i in range(0, len(text), step)])
+            got, is_blocked = streamed(gateway, key)
+            assert is_blocked == (fake["verdict"] == "block"), (text, step)
+            # how much is out before a block depends on the cuts, which are between characters here
+            assert got == fake["texts"][0] or (block and text.startswith(got) and len(got) < len(text)), (text, step)
+
+
 @pytest.mark.parametrize("kind", sorted(WITHOUT_HOST))
 def test_a_kind_without_a_host_yet_is_refused_by_check_with_a_sentence(build, compile_plugin, tmp_path, kind):
     plugin = compile_plugin(TOP / f"examples/plugins/{kind}.c")
