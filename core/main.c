@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "cli/cli.h"
 #include "config/part.h"
+#include "gateway/scripts.h"
 #include "net/loop.h"
 #include "net/upstream.h"
 #include "plugin/registry.h"
@@ -56,6 +57,7 @@ main(int argc, char **argv)
 	loop_start();
 	fault_start();
 	registry_start(registry_default_dirs(argc > 0 ? argv[0] : NULL));
+	scripts_start();
 	if (db_start(&e) != ST_OK || upstream_start(&e) != ST_OK) {
 		fprintf(stderr, "latenza: %s\n", e.text);
 		return CLI_FAILED;

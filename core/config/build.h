@@ -102,6 +102,16 @@ json_t *routers_shown(const struct config *c); /* NULL: the file has none */
 bool routers_check(struct build *b, const char *where, const json_t *object,
     const char *member, lz_str name);
 
+/* ---- policies.c; before routers_read() and guardrails_read() ---- */
+void policies_read(struct build *b, const json_t *root);
+void policies_free(struct config *c);
+/* The script's component of that kind and name ("lua:canary"). NULL: there is none; near:
+ * the nearest, or absent. */
+const struct part_info *policies_find(
+    const struct config *c, const char *kind, lz_str name, lz_str *near);
+json_t *policies_schema(void);
+json_t *policies_shown(const struct config *c); /* NULL: the file has none */
+
 /* ---- guardrails.c; before organizations_read() ---- */
 void guardrails_read(struct build *b, const json_t *root);
 json_t *guardrails_schema(void);

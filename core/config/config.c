@@ -42,6 +42,7 @@ config_free(struct config *c)
 		part_unref(c->router[i]);
 	for (size_t i = 0; i < c->guardrail_count; i++)
 		part_unref(c->guardrail[i].part);
+	policies_free(c);
 	json_decref(c->tree);
 	json_decref(c->keep);
 	mem_free(c->path);
@@ -190,6 +191,7 @@ build_parts(struct build *b, const json_t *root)
 	if (!plugins_open(b, root))
 		return; /* whatever else is wrong would be told of plugins that are not
 			   there */
+	policies_read(b, root);
 	routers_read(b, root);
 	guardrails_read(b, root);
 	providers_read(b, providers);

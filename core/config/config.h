@@ -152,6 +152,8 @@ struct config_profile { /* an organisation or an assistant, declared in the file
 
 struct config {
 	atomic_uint refs;
+	struct policy *policy; /* scripts: config/policy.h */
+	size_t policy_count;
 	struct arena *memory;
 	json_t *tree; /* the file as JSON, secrets as written (env:… stays a reference) */
 	char *path;   /* NULL: built-in */

@@ -237,8 +237,9 @@ guardrails_shown(const struct config *c)
 
 	json_object_foreach((json_t *)(uintptr_t)written, name, value)
 	{
+		lz_str near;
 		const struct part_info *info =
-		    part_get_ops()->find("guardrail", json_get_str(value, "use"), NULL);
+		    instance_component(c, "guardrail", json_get_str(value, "use"), &near);
 		json_t *one = options_shown(rows, ROWS, sizeof(*rows), value);
 		json_t *own = info != NULL
 				  ? options_shown(info->options, info->option_count,

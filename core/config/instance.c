@@ -11,28 +11,36 @@ enum {
 };
 
 const struct part_info *
-instance_find(struct build *b, const char *kind, const char *where, const json_t *object)
+instance_component(const struct config *c, const char *kind, lz_str use, lz_str *near)
 {
 	const struct part_ops *ops = part_get_ops();
+
+	*near = STR_NONE;
+	if (str_starts(use, "lua:"))
+		return policies_find(c, kind, use, near);
+	return ops != NULL ? ops->find(kind, use, near) : NULL;
+}
+
+const struct part_info *
+instance_find(struct build *b, const char *kind, const char *where, const json_t *object)
+{
 	lz_str use = json_get_str(object, "use"), near = STR_NONE;
 	const struct part_info *info = NULL;
 
 	if (use.ptr == NULL)
 		build_wrong(b, where, object,
 		    json_object_get(object, "use") != NULL ? "use" : NULL,
-		    "%s; write use: NAME, a %s of the plugins",
+		    "%s; write use: NAME, a %s of the plugins, or lua:NAME of a script",
 		    json_object_get(object, "use") != NULL ? "is not a name"
 							   : "use is missing",
 		    kind);
-	else if (str_starts(use, "lua:"))
-		build_wrong(b, where, object, "use",
-		    "this release does not have scripts yet; name a %s of the "
-		    "plugins",
-		    kind);
-	else if (ops == NULL || (info = ops->find(kind, use, &near)) == NULL)
+	else if ((info = instance_component(b->c, kind, use, &near)) == NULL)
 		build_wrong(b, where, object, "use",
 		    near.ptr != NULL ? "there is no %s \"%.*s\"; did you mean \"%.*s\"?"
-				     : "there is no %s \"%.*s\" among the plugins%.*s",
+		    : str_starts(use, "lua:")
+			? "there is no %s \"%.*s\" among the scripts that policies "
+			  "names%.*s"
+			: "there is no %s \"%.*s\" among the plugins%.*s",
 		    kind, STR_ARG(str_cut(use, 0, 100)), STR_ARG(near));
 	return info;
 }

@@ -19,6 +19,10 @@ struct instance {
 	uint8_t digest[CRYPTO_HASH_BYTES]; /* of the options as used */
 };
 
+/* The component of that name, a plugin's or ("lua:NAME") a script's. NULL: there is none;
+ * near: the nearest name, or absent. */
+const struct part_info *instance_component(
+    const struct config *c, const char *kind, lz_str use, lz_str *near);
 /* The component that `use` of the object names; NULL: told. kind: "router". */
 const struct part_info *instance_find(
     struct build *b, const char *kind, const char *where, const json_t *object);

@@ -257,8 +257,9 @@ routers_shown(const struct config *c)
 
 	json_object_foreach((json_t *)(uintptr_t)written, name, value)
 	{
-		lz_str use = json_get_str(value, "use");
-		const struct part_info *info = part_get_ops()->find("router", use, NULL);
+		lz_str use = json_get_str(value, "use"), near;
+		const struct part_info *info =
+		    instance_component(c, "router", use, &near);
 		json_t *one = info != NULL
 				  ? options_shown(info->options, info->option_count,
 					info->option_size, value)

@@ -13,6 +13,7 @@ config_schema(void)
 	(void)json_object_set_new(properties, "providers", providers_schema());
 	(void)json_object_set_new(properties, "models", names_schema());
 	(void)json_object_set_new(properties, "routers", routers_schema());
+	(void)json_object_set_new(properties, "policies", policies_schema());
 	(void)json_object_set_new(properties, "guardrails", guardrails_schema());
 	(void)json_object_set_new(properties, "organizations", organizations_schema());
 	(void)json_object_set_new(properties, "keys", keys_file_schema());
@@ -55,10 +56,13 @@ config_shown(const struct config *c)
 {
 	json_t *out = sections_shown(c->tree), *organizations = organizations_shown(c);
 	json_t *routers = routers_shown(c), *guardrails = guardrails_shown(c);
+	json_t *policies = policies_shown(c);
 
 	show_decided(c, out);
 	(void)json_object_set_new(out, "providers", providers_shown(c));
 	(void)json_object_set_new(out, "models", names_shown(c));
+	if (policies != NULL)
+		(void)json_object_set_new(out, "policies", policies);
 	if (routers != NULL)
 		(void)json_object_set_new(out, "routers", routers);
 	if (guardrails != NULL)

@@ -219,7 +219,6 @@ static const struct {
 	const char *name, *instead;
 } later[] = {
 	{ "tls", "let a proxy in front end TLS" },
-	{ "policies", "leave it out" },
 	{ "sinks", "leave it out" },
 };
 
@@ -244,10 +243,10 @@ refuse_later(struct build *b, const json_t *root)
 static void
 read_top(struct build *b, const json_t *root, struct top *out)
 {
-	const char *others[SECTIONS + LATER + 7] = { "providers", "models", "routers",
-		"guardrails", "organizations", "keys" };
+	const char *others[SECTIONS + LATER + 8] = { "providers", "models", "routers",
+		"guardrails", "policies", "organizations", "keys" };
 	struct options_context c = build_context(b, NULL);
-	size_t n = 6;
+	size_t n = 7;
 
 	for (size_t i = 0; i < SECTIONS; i++)
 		others[n++] = sections[i].name;

@@ -60,6 +60,7 @@ struct fake {
 	lz_reply reply;
 	bool has_finished;
 	int32_t result;
+	size_t turns; /* callbacks, in all of the visit */
 };
 
 static _Thread_local struct fake *at_hand; /* for services that carry no call */
@@ -447,6 +448,7 @@ deliver(struct fake *f)
 
 	f->reply_fn = NULL;
 	f->call_fn = NULL;
+	f->turns++;
 	if (reply_fn != NULL)
 		reply_fn(fake_call(f), &f->reply, f->ud);
 	else
@@ -718,6 +720,7 @@ begin(struct fake *f, const json_t *d, struct err *e)
 	(void)json_array_append(f->keep, (json_t *)(uintptr_t)d);
 	f->document = d;
 	f->slot = NULL;
+	f->turns = 0;
 	f->change_count = 0;
 	f->output_limit = -1;
 	f->code = f->message = STR_NONE;
@@ -909,9 +912,9 @@ tell_texts(struct fake *f, json_t *result, const struct buf *streamed)
 static json_t *
 tell(struct fake *f, int32_t verdict, const struct buf *streamed, size_t checks)
 {
-	json_t *result = json_pack("{s:s, s:O, s:O, s:O, s:I}", "verdict",
+	json_t *result = json_pack("{s:s, s:O, s:O, s:O, s:I, s:I}", "verdict",
 	    verdict_name(verdict), "tags", f->tags, "calls", f->calls, "order", f->order,
-	    "checks", (json_int_t)checks);
+	    "checks", (json_int_t)checks, "turns", (json_int_t)f->turns);
 	size_t logged = json_array_size(f->log);
 
 	if (verdict > LZ_OK && f->code.ptr != NULL)

@@ -18,7 +18,8 @@
  * "block", "flag", "use_model", or "error" with `error` code, message     of the verdict
  *   text, texts       as they go on; of a stream: all that left
  *   order             of targets: [ "provider/model" ]
- *   tags, output_limit, body, calls: [{ method, url, body }], log: [], checks
+ *   tags, output_limit, body, calls: [{ method, url, body }], log: [],
+ *   checks, turns    calls of check(), and callbacks that it waited for
  *
  * SPDX-License-Identifier: MIT
  */

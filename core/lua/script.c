@@ -395,7 +395,7 @@ read_name(lua_State *L, struct script *s)
 		(void)luaL_error(L,
 		    "name is \"%s\"; a-z, 0-9, - and _ make one, of at most %d", name.ptr,
 		    SCRIPT_NAME_BYTES);
-	s->component.name = arena_join(s->memory, lz_strz("lua:"), name).ptr;
+	s->component.name = arena_copy(s->memory, name).ptr;
 	summary = field_text(L, "summary", false);
 	if (summary.ptr == NULL)
 		summary = arena_printf(s->memory, "a %s written in Lua: %s",

@@ -11,6 +11,7 @@
 #ifndef LUA_SCRIPT_H
 #define LUA_SCRIPT_H
 
+#include "base/buf.h"
 #include "base/crypto.h"
 #include "base/status.h"
 #include "base/str.h"
@@ -65,6 +66,12 @@ struct script;
 /* Compiles, runs the top level under the limits, checks what it returns. Everything is
  * copied. owned: one reference. NULL: e says FILE:LINE and what would be right. [main] */
 struct script *script_load(const struct script_source *q, struct err *e) MUST_CHECK;
+/* Reads a file whole into an empty buffer; a sentence if it cannot. */
+typedef enum status script_read_fn(const char *path, struct buf *text, struct err *e);
+/* The same from a file, with those of its neighbours that it requires by a name in
+ * quotes. like: grants and limits. [main] */
+struct script *script_open(const char *path, script_read_fn *read,
+    const struct script_source *like, struct err *e) MUST_CHECK;
 void script_ref(struct script *s); /* [any] */
 /* The last one frees it. No visit of it may be under way. NULL is fine. [main] */
 void script_unref(struct script *s);

@@ -37,7 +37,8 @@ enum {
 struct component {
 	struct part_info info; /* first: part_info.component is the struct itself */
 	struct plugin *plugin;
-	lz_component self; /* as the plugin gave it, cut or filled up to our size */
+	struct offered *offered; /* NULL: of a file */
+	lz_component self;       /* as the plugin gave it, cut or filled up to our size */
 	union {
 		lz_provider provider;
 		lz_router router;
@@ -82,11 +83,20 @@ enum status file_check(const struct open_request *q, int *fd, struct err *e) MUS
 /* Runs open_plugin() in a child with a time limit. ST_OK: it lived and agreed. (probe.c)
  */
 enum status probe_plugin(const struct open_request *q, struct err *e) MUST_CHECK;
+/* The same checks of a component that was handed over; out is filled in. */
+enum status open_component(const lz_component *given, struct plugin *p,
+    struct component *out, struct err *e) MUST_CHECK;
 /* A fixed text of a plugin: there, not empty, not too long, UTF-8 without control
  * characters. */
 bool plugin_text_is_sane(const char *s, size_t max);
 bool plugin_name_is_sane(const char *s); /* letters, digits and . _ -; at most 64 */
 struct plugin *registry_plugins(void);
+void registry_add(struct plugin *p); /* taken: it stays */
+/* An instance of an offered component begins; and it was made, or it ended. (offered.c)
+ */
+void offered_seat(struct offered *o, void *instance);
+void offered_ref(struct offered *o);
+void offered_unref(struct offered *o);
 /* Makes and destroys an instance, without the registry's order. (registry.c) */
 struct part *part_make(const struct part_info *info, const char *name,
     const json_t *options, const char *where, struct err *e);

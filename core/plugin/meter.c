@@ -79,7 +79,7 @@ full_name(char *out, const char *plugin, int32_t kind, const char *name)
 	(void)snprintf(out, NAME_BYTES, "latenza_plugin_%s_%s%s", plugin, name,
 	    is_counter ? "_total" : "");
 	for (char *p = out; *p != '\0'; p++)
-		if (*p == '.' || *p == '-')
+		if (*p == '.' || *p == '-' || *p == ':')
 			*p = '_';
 }
 

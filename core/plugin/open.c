@@ -205,8 +205,8 @@ describe(struct component *c, const struct kind *k, struct plugin *p)
 		.name = c->self.name,
 		.summary = c->self.summary,
 		.plugin = p->name,
-		.version = p->self->version,
-		.license = p->self->license,
+		.version = p->self != NULL ? p->self->version : NULL,
+		.license = p->self != NULL ? p->self->license : NULL,
 		.file = p->path,
 		.options = c->self.options,
 		.option_count = c->self.option_count,
@@ -255,11 +255,23 @@ check_component(const struct open_request *q, struct component *c, const struct 
 		return ST_INVALID;
 	}
 	describe(c, k, p);
-	if (is_taken(q->opened, c, &why))
+	if (q != NULL && is_taken(q->opened, c, &why))
 		return err_fail(e, ST_EXISTS,
 		    "%s '%s' is offered by the plugin '%s' already", k->name,
 		    c->self.name, why);
 	return ST_OK;
+}
+
+enum status
+open_component(
+    const lz_component *given, struct plugin *p, struct component *out, struct err *e)
+{
+	const struct kind *k = find_kind(given->kind);
+
+	*out = (struct component){ .self = *given };
+	if (k == NULL)
+		return err_fail(e, ST_INVALID, "'%s' is no kind", given->kind);
+	return check_component(NULL, out, k, p, e);
 }
 
 static enum status

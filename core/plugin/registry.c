@@ -45,6 +45,14 @@ registry_plugins(void)
 	return plugins;
 }
 
+void
+registry_add(struct plugin *p)
+{
+	p->next = NULL;
+	*last_plugin = p;
+	last_plugin = &p->next;
+}
+
 /* ---- where they are ---- */
 
 static void
@@ -231,9 +239,7 @@ registry_open(lz_str name_or_path, lz_str sha256, bool strict, bool is_named_by_
 	st = open_plugin(&q, &p, e);
 	if (st != ST_OK)
 		return st;
-	p->next = NULL;
-	*last_plugin = p;
-	last_plugin = &p->next;
+	registry_add(p);
 	log_debug("plugin.open", "plugin=%s version=%s file=\"%s\"", p->name,
 	    p->self->version, p->path);
 	return ST_OK;
@@ -444,12 +450,16 @@ part_make(const struct part_info *info, const char *name, const json_t *options,
 	m = p->own;
 	context.memory = m->memory;
 	context.keep = m->keep;
+	if (c->offered != NULL)
+		offered_seat(c->offered, p->instance);
 	if (options_apply(info->options, info->option_count, info->option_size, options,
 		p->instance, &context, e) != ST_OK ||
 	    run_init(c, p->instance, where, e) != ST_OK) {
 		free_part(p);
 		return NULL;
 	}
+	if (c->offered != NULL)
+		offered_ref(c->offered);
 	return p;
 }
 
@@ -465,6 +475,8 @@ part_destroy(struct part *p)
 		host_leave(before);
 	}
 	free_part(p);
+	if (c->offered != NULL)
+		offered_unref(c->offered);
 }
 
 static const struct part_ops ops = { open_list, find, at, part_make, part_destroy };

@@ -21,6 +21,25 @@ const char *const *registry_default_dirs(const char *argv0);
  * owner and mode only warn. ST_OK: opened (or was open). [main] */
 enum status registry_open(lz_str name_or_path, lz_str sha256, bool strict,
     bool is_named_by_person, struct err *e) MUST_CHECK;
+/* A component that is no plugin's file: a script. It is one plugin by name, in logs,
+ * metrics and the stall meter. */
+struct offer {
+	const lz_component *component; /* kept until release() */
+	/* "lua:canary": also the name by which it is used. These are copied. */
+	const char *name, *version, *license, *file;
+	void *origin;
+	/* An instance (zeroed) is about to get its options and init(). [main] */
+	void (*seat)(void *origin, void *instance, const lz_host *host);
+	/* Neither anybody who asked for it nor an instance refers to it any more. [main]
+	 */
+	void (*release)(void *origin);
+};
+/* owned: one reference, registry_offer_unref(). It is in no list: who has it uses it.
+ * NULL: its tables are refused, e; origin is still the caller's. [main] */
+const struct part_info *registry_offer(const struct offer *o, struct err *e) MUST_CHECK;
+void registry_offer_ref(const struct part_info *info);   /* [main] */
+void registry_offer_unref(const struct part_info *info); /* [main] */
+void *registry_origin(const struct part_info *info);     /* of an offered one */
 /* The file behind a name or a path: absolute, not resolved itself. [main] */
 enum status registry_path(
     lz_str name_or_path, char *out, size_t n, struct err *e) MUST_CHECK;

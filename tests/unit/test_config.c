@@ -281,7 +281,7 @@ nonsense_is_named_with_its_line(void **state)
 		{ "guardrails: {a: {use: 5}}", "guardrails.a.use: is not a name" },
 		{ "guardrails: {a: {use: nobody}}",
 		    "guardrails.a.use: there is no guardrail \"nobody\"" },
-		{ "policies: []", "policies: this release does not have it yet" },
+		{ "policies: {}", "policies: is not a list of at most 200 scripts" },
 		{ "sinks: {}", "sinks: this release does not have it yet" },
 		/* providers */
 		{ "providers: []", "providers: is not a map of providers" },

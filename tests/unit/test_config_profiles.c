@@ -250,7 +250,9 @@ nonsense_in_routers_is_named(void **state)
 		{ "routers: {x: {use: openai}}\n",
 		    "routers.x.use: there is no router \"openai\" among the plugins" },
 		{ "routers: {x: {use: 'lua:canary'}}\n",
-		    "routers.x.use: this release does not have scripts yet" },
+		    "routers.x.use: there is no router \"lua:canary\" among the scripts "
+		    "that "
+		    "policies names" },
 		{ "routers: {x: {use: weighted, depth: 99}}\n",
 		    "routers.x.depth: 99 is out of range" },
 		{ "routers: {x: {use: weighted, deepth: 1}}\n",
