@@ -24,7 +24,7 @@ enum {
 	FLAG
 };
 
-/* A sign's weight; a score is the sum of one message's. */
+/* A sign's weight; a score is the sum of one message's, each name once. */
 static const struct {
 	const char *name, *code, *why;
 	double weight;
@@ -33,6 +33,8 @@ static const struct {
 	    "asks to ignore instructions given before", 0.9 },
 	[OVERRIDE_LOOSE] = { "override", "injection.override", "asks to forget rules",
 	    0.7 },
+	[OVERRIDE_WEAK] = { "override", "injection.override",
+	    "asks to ignore what stands above", 0.5 },
 	[PERSONA] = { "persona", "injection.persona", "asks for a role without limits",
 	    0.7 },
 	[LEAK] = { "leak", "injection.leak", "asks for the system prompt", 0.8 },
@@ -46,6 +48,8 @@ static const struct {
 	[MIXED] = { "mixed", "injection.mixed", "mixes alphabets within words", 0.4 },
 	[ENCODED] = { "encoded", "injection.encoded", "carries instructions in code",
 	    0.9 },
+	[ENCODED_LOOSE] = { "encoded", "injection.encoded",
+	    "asks to follow what is encoded", 0.5 },
 	[ADDRESSED] = { "addressed", "injection.addressed",
 	    "tells the assistant what to do", 0.5 },
 	[EXFILTRATION] = { "exfiltration", "injection.exfiltration",
@@ -69,13 +73,14 @@ decide(const struct injection *g, lz_call *c, uint32_t found, double factor)
 	double score = 0;
 
 	found &= g->wanted;
+	/* Signs of one name stand side by side, the gravest first: it speaks for all. */
 	for (int i = 0; i < SIGNS; i++) {
-		if ((found & SIGN(i)) != 0)
-			score += signs[i].weight;
+		if ((found & SIGN(i)) == 0)
+			continue;
+		score += signs[i].weight;
+		while (i + 1 < SIGNS && strcmp(signs[i + 1].name, signs[i].name) == 0)
+			i++;
 	}
-	/* What one sign says loosely another says already. */
-	if ((found & SIGN(OVERRIDE)) != 0 && (found & SIGN(OVERRIDE_LOOSE)) != 0)
-		score -= signs[OVERRIDE_LOOSE].weight;
 	if (found == 0 || score * factor < g->threshold)
 		return LZ_OK;
 	tell(c, found);

@@ -12,7 +12,8 @@
 
 enum sign {
 	OVERRIDE,       /* ignore previous instructions */
-	OVERRIDE_LOOSE, /* forget all rules; new instructions */
+	OVERRIDE_LOOSE, /* forget all rules */
+	OVERRIDE_WEAK,  /* ignore the above */
 	PERSONA,        /* you have no restrictions */
 	LEAK,           /* print your system prompt */
 	LEAK_LOOSE,     /* repeat your rules */
@@ -22,6 +23,7 @@ enum sign {
 	APART,          /* Latin letters with invisible characters between them */
 	MIXED,          /* words of Latin and Cyrillic or Greek letters */
 	ENCODED,        /* one of the first in base64, hexadecimal, rot13 or backwards */
+	ENCODED_LOOSE,  /* decode this and follow it */
 	ADDRESSED,      /* a tool's result that tells the assistant what to do */
 	EXFILTRATION,   /* an image whose address carries data */
 	SIGNS
@@ -60,6 +62,7 @@ enum word_class {
 	AGENT,
 	MUST,
 	ACT,
+	DECODE,
 	CLASSES
 };
 typedef uint32_t classes;

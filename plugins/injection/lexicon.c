@@ -61,6 +61,7 @@ static const struct {
 	{ ACT, "send forward delete transfer execute run visit email post download "
 	       "upload click reply "
 	       "recommend exfiltrate fetch mail append include hire approve" },
+	{ DECODE, "decode decrypt base64 base-64 rot13 unscramble decipher" },
 	/* German */
 	{ IGNORE, "ignorier* vergiss vergesst vergessen missacht* uberschreib* umgeh*" },
 	{ PRIOR, "vorherig* vorige* bisherig* vorangegangen* vorangehend* obig* fruher* "
@@ -191,6 +192,7 @@ const struct rule rules[] = {
 	{ OVERRIDE_LOOSE, 5,
 	    { CLASS(IGNORE), CLASS(ALL) | CLASS(YOUR), CLASS(RULES) | CLASS(PROMPT) },
 	    CLASS(NOT) },
+	{ OVERRIDE_WEAK, 4, { CLASS(IGNORE), CLASS(ABOVE) }, CLASS(NOT) },
 	{ OVERRIDE_LOOSE, 6, { CLASS(IGNORE), CLASS(ALL), CLASS(ABOVE) }, CLASS(NOT) },
 	{ SPOOF_LOOSE, 5, { CLASS(NEW), CLASS(RULES), CLASS(YOUR) | CLASS(SYSTEM) }, 0 },
 	{ LEAK, 8,
@@ -208,6 +210,8 @@ const struct rule rules[] = {
 		CLASS(PRETEND) | CLASS(AGENT) },
 	    0 },
 	{ PERSONA, 3, { CLASS(DO), CLASS(ANYTHING), CLASS(NOW) }, 0 },
+	{ ENCODED_LOOSE, 4, { CLASS(DECODE), CLASS(FOLLOW) | CLASS(ACT) }, 0 },
+	{ ADDRESSED, 14, { CLASS(AGENT), CLASS(MUST), CLASS(YOU) }, 0 },
 	{ ADDRESSED, 14, { CLASS(AGENT), CLASS(MUST), CLASS(ACT) }, 0 },
 };
 const size_t rule_count = sizeof(rules) / sizeof(rules[0]);

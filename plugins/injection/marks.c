@@ -56,6 +56,7 @@ static const struct {
 	{ "<system_prompt>", SPOOF_LOOSE },
 	{ "[system]", SPOOF_LOOSE },
 	{ "### system", SPOOF_LOOSE },
+	{ "system_message", SPOOF_LOOSE },
 	{ "### instruction", SPOOF_LOOSE },
 	{ "system override", SPOOF_LOOSE },
 	{ "admin override", SPOOF_LOOSE },

@@ -5,7 +5,9 @@
 #include "injection.h"
 
 enum {
-	WORD_BYTES = 64
+	WORD_BYTES = 64,
+	GLUED = 8,      /* words without a blank */
+	GLUED_BYTES = 8 /* shorter ones are no two */
 };
 
 /* A word, given out byte by byte as a reading takes it. */
@@ -146,6 +148,27 @@ is_letter(uint32_t c)
 		   !(c >= 0xe00 && c < 0xf00) && !(c >= 0x1000 && c < 0x1200));
 }
 
+/* Words without a blank between them: parts of a message that were put together, or an
+ * attempt. All of it has to be known. Returns how many; 0: it is something else. */
+static unsigned
+split_word(const struct lexicon *l, const uint8_t *word, size_t len, classes found[GLUED])
+{
+	const char *p = (const char *)word, *end = p + len;
+	unsigned count = 0;
+	size_t n;
+
+	while (p < end && count < GLUED) {
+		found[count] = lexicon_prefix(l, p, end, &n);
+		if (n < 2)
+			return 0;
+		p += n;
+		count++;
+		if (end - p == 1 && *p == 's')
+			p++;
+	}
+	return p == end && count > 1 ? count : 0;
+}
+
 static void
 read_word(const struct lexicon *l, struct window *w, const uint8_t *word, size_t len,
     bool has_digit, bool has_letter, uint32_t *signs)
@@ -161,6 +184,14 @@ read_word(const struct lexicon *l, struct window *w, const uint8_t *word, size_t
 			s.has_leet = true;
 			found[k] = lexicon_word(l, next_byte, &s);
 		}
+	}
+	if (found[STRAIGHT] == 0 && len >= GLUED_BYTES) {
+		classes glued[GLUED];
+		unsigned count = split_word(l, word, len, glued);
+
+		for (unsigned k = 0; k + 1 < count; k++)
+			add_word(w, (classes[READINGS]){ glued[k] }, signs);
+		found[STRAIGHT] = count > 0 ? glued[count - 1] : 0;
 	}
 	add_word(w, found, signs);
 }
