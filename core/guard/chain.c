@@ -236,7 +236,7 @@ note(struct guards *all, struct guard *g, uint32_t phase, enum decision d)
 static lz_str
 last_message(const struct guard *g)
 {
-	const struct visit_reason *said;
+	const struct visit_reason *said = NULL; /* gcc 12 with LTO asks for it */
 	size_t n = g->visit != NULL ? visit_reasons(g->visit, &said) : 0;
 
 	while (n-- > 0)
