@@ -71,6 +71,15 @@ static const struct command_arg user_args[] = {
 static const struct command_arg explain_args[] = { { "key", JSON_STRING, true },
 	{ "body", JSON_OBJECT, true }, { "strategy", JSON_STRING, false },
 	{ NULL, JSON_NULL, false } };
+static const struct command_arg guard_test_args[] = {
+	{ "names", JSON_ARRAY, false }, /* of strings; absent: all that hold */
+	{ "key", JSON_STRING, false },
+	{ "body", JSON_OBJECT, false }, /* or: */
+	{ "text", JSON_STRING, false },
+	{ "phase", JSON_STRING, false },         /* "request", "response" */
+	{ "stream_every", JSON_INTEGER, false }, /* bytes */
+	{ NULL, JSON_NULL, false },
+};
 static const struct command_arg model_args[] = {
 	{ "model", JSON_STRING, true },
 	{ NULL, JSON_NULL, false },
@@ -81,45 +90,53 @@ static const struct command_arg backup_args[] = {
 };
 
 /* name, needs the database, changes something, arguments, what runs, what adds live
- * figures, what is checked without the database */
+ * figures, what is checked without the database; what a running gateway starts instead */
 static const struct command rows[] = {
-	{ "key.create", true, true, create_args, key_create, NULL, key_check },
-	{ "key.import", true, true, import_args, key_import, NULL, key_check_import },
-	{ "key.list", true, false, no_args, key_list, NULL, NULL },
-	{ "key.show", true, false, id_args, key_show, key_add_live, NULL },
-	{ "key.roll", true, true, roll_args, key_roll, NULL, NULL },
-	{ "key.disable", true, true, disable_args, key_disable, NULL, NULL },
-	{ "key.rm", true, true, id_args, key_remove, NULL, NULL },
-	{ "org.create", true, true, profile_args, profile_create, NULL,
-	    profile_precheck },
-	{ "org.set", true, true, profile_args, profile_set, NULL, profile_precheck },
-	{ "org.list", true, false, no_args, profile_list, NULL, NULL },
-	{ "org.show", true, false, id_args, profile_show, NULL, NULL },
-	{ "org.disable", true, true, disable_args, profile_disable, NULL, NULL },
-	{ "org.rm", true, true, id_args, profile_remove, NULL, NULL },
-	{ "assistant.create", true, true, profile_args, profile_create, NULL,
-	    profile_precheck },
-	{ "assistant.set", true, true, profile_args, profile_set, NULL,
-	    profile_precheck },
-	{ "assistant.list", true, false, no_args, profile_list, NULL, NULL },
-	{ "assistant.show", true, false, id_args, profile_show, NULL, NULL },
-	{ "assistant.disable", true, true, disable_args, profile_disable, NULL, NULL },
-	{ "assistant.rm", true, true, id_args, profile_remove, NULL, NULL },
-	{ "budget.list", true, false, budget_args, budget_list, budget_add_live, NULL },
-	{ "traces.list", true, false, trace_args, trace_list, NULL, NULL },
-	{ "traces.show", true, false, id_args, trace_show, NULL, NULL },
-	{ "traces.erase", true, true, user_args, trace_erase, NULL, NULL },
-	{ "model.list", false, false, no_args, model_list, NULL, NULL },
-	{ "model.show", false, false, model_args, model_show, NULL, NULL },
-	{ "route.explain", false, false, explain_args, route_explain, NULL, NULL },
-	{ "provider.list", false, false, no_args, provider_list, provider_add_live,
+	{ "key.create", true, true, create_args, key_create, NULL, key_check, NULL },
+	{ "key.import", true, true, import_args, key_import, NULL, key_check_import,
 	    NULL },
-	{ "config.show", false, false, no_args, config_show_used, NULL, NULL },
-	{ "config.diff", false, false, no_args, config_changes, NULL, NULL },
-	{ "reload", false, true, no_args, care_reload, NULL, NULL },
-	{ "status", false, false, no_args, care_status, NULL, NULL },
-	{ "db.backup", true, true, backup_args, care_backup, NULL, NULL },
-	{ "db.check", true, false, no_args, care_check, NULL, NULL },
+	{ "key.list", true, false, no_args, key_list, NULL, NULL, NULL },
+	{ "key.show", true, false, id_args, key_show, key_add_live, NULL, NULL },
+	{ "key.roll", true, true, roll_args, key_roll, NULL, NULL, NULL },
+	{ "key.disable", true, true, disable_args, key_disable, NULL, NULL, NULL },
+	{ "key.rm", true, true, id_args, key_remove, NULL, NULL, NULL },
+	{ "org.create", true, true, profile_args, profile_create, NULL, profile_precheck,
+	    NULL },
+	{ "org.set", true, true, profile_args, profile_set, NULL, profile_precheck,
+	    NULL },
+	{ "org.list", true, false, no_args, profile_list, NULL, NULL, NULL },
+	{ "org.show", true, false, id_args, profile_show, NULL, NULL, NULL },
+	{ "org.disable", true, true, disable_args, profile_disable, NULL, NULL, NULL },
+	{ "org.rm", true, true, id_args, profile_remove, NULL, NULL, NULL },
+	{ "assistant.create", true, true, profile_args, profile_create, NULL,
+	    profile_precheck, NULL },
+	{ "assistant.set", true, true, profile_args, profile_set, NULL, profile_precheck,
+	    NULL },
+	{ "assistant.list", true, false, no_args, profile_list, NULL, NULL, NULL },
+	{ "assistant.show", true, false, id_args, profile_show, NULL, NULL, NULL },
+	{ "assistant.disable", true, true, disable_args, profile_disable, NULL, NULL,
+	    NULL },
+	{ "assistant.rm", true, true, id_args, profile_remove, NULL, NULL, NULL },
+	{ "budget.list", true, false, budget_args, budget_list, budget_add_live, NULL,
+	    NULL },
+	{ "traces.list", true, false, trace_args, trace_list, NULL, NULL, NULL },
+	{ "traces.show", true, false, id_args, trace_show, NULL, NULL, NULL },
+	{ "traces.erase", true, true, user_args, trace_erase, NULL, NULL, NULL },
+	{ "model.list", false, false, no_args, model_list, NULL, NULL, NULL },
+	{ "model.show", false, false, model_args, model_show, NULL, NULL, NULL },
+	{ "route.explain", false, false, explain_args, gateway_wanted, NULL, NULL,
+	    route_explain },
+	{ "guardrail.list", true, false, no_args, guardrail_list, NULL, NULL, NULL },
+	{ "guardrail.test", false, false, guard_test_args, gateway_wanted, NULL,
+	    guardrail_check_test, guardrail_test },
+	{ "provider.list", false, false, no_args, provider_list, provider_add_live, NULL,
+	    NULL },
+	{ "config.show", false, false, no_args, config_show_used, NULL, NULL, NULL },
+	{ "config.diff", false, false, no_args, config_changes, NULL, NULL, NULL },
+	{ "reload", false, true, no_args, care_reload, NULL, NULL, NULL },
+	{ "status", false, false, no_args, care_status, NULL, NULL, NULL },
+	{ "db.backup", true, true, backup_args, care_backup, NULL, NULL, NULL },
+	{ "db.check", true, false, no_args, care_check, NULL, NULL, NULL },
 };
 
 const struct command *
@@ -155,6 +172,8 @@ type_name(json_type type)
 		return "an integer";
 	case JSON_OBJECT:
 		return "an object";
+	case JSON_ARRAY:
+		return "a list";
 	default:
 		return "true or false";
 	}

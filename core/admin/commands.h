@@ -15,6 +15,11 @@
 #include "store/datadir.h"
 #include "store/db.h"
 
+/* What came of a command that took its time; result is owned by who hears it, NULL unless
+ * st is ST_OK. [main] */
+typedef void command_heard_fn(
+    void *arg, enum status st, json_t *result, const struct err *e);
+
 /* What a running gateway offers to commands. All [main]. */
 struct command_gateway {
 	void *arg;
@@ -35,10 +40,12 @@ struct command_gateway {
 	json_t *(*provider_live)(void *arg);
 	json_t *(*credential_live)(void *arg); /* of every provider's keys */
 	json_t *(*status)(void *arg);
-	/* Who would serve this body under this key? strategy: absent, the key's. The
-	 * table is owned. */
-	enum status (*explain)(void *arg, lz_str key, const json_t *body, lz_str strategy,
-	    json_t **table, struct err *e);
+	/* What the rows of the same names ask, with their arguments. They are answered
+	 * later, or at once from inside. */
+	void (*explain)(
+	    void *arg, const json_t *args, command_heard_fn *heard, void *heard_arg);
+	void (*guard_test)(
+	    void *arg, const json_t *args, command_heard_fn *heard, void *heard_arg);
 };
 
 enum {
@@ -86,6 +93,10 @@ struct command {
 	/* Refuses what run() would whatever the database holds. May be NULL. */
 	enum status (*precheck)(
 	    struct command_context *c, const json_t *args, struct err *e);
+	/* In a running gateway, instead of run(): what takes its time, after precheck().
+	 * May be NULL. */
+	void (*start)(const struct command_gateway *g, const json_t *args,
+	    command_heard_fn *heard, void *arg);
 };
 
 const struct command *command_find(lz_str name); /* NULL: there is none */

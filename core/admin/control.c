@@ -42,7 +42,7 @@ struct control {
 /* One command on its way. */
 struct job {
 	const struct command *row;
-	const json_t *args;
+	json_t *args;
 	struct command_context c;
 	struct arena *memory; /* of what changed */
 	struct db_key changed;
@@ -69,6 +69,12 @@ is_change(const struct job *j)
 {
 	return j->c.changed_key[0] != '\0' || j->c.changed_profile[0] != '\0';
 }
+
+/* A row that a running gateway starts, and answers when it is over. */
+struct later {
+	struct exchange *x; /* NULL: who asked has left */
+	json_t *args;
+};
 
 static enum status
 read_back(struct job *j, struct db *db)
@@ -205,6 +211,44 @@ find_row(const struct exchange *x, struct err *e)
 }
 
 static void
+on_heard(void *arg, enum status st, json_t *result, const struct err *e)
+{
+	struct later *l = arg;
+
+	(void)json_ran_dry(); /* what others did meanwhile */
+	if (l->x != NULL) {
+		l->x->user = NULL;
+		answer(l->x, st, e, result, STR_LIT(lost));
+	}
+	json_decref(result);
+	json_decref(l->args);
+	mem_free(l);
+}
+
+/* Takes j->args. */
+static void
+start(struct control *c, struct job *j, struct exchange *x)
+{
+	struct later *l = mem_zalloc(sizeof(*l));
+
+	j->c = (struct command_context){ .data = c->o.data,
+		.config = c->o.config(c->o.arg),
+		.gateway = c->o.gateway };
+	j->st = l == NULL ? err_fail(&j->e, ST_NOMEM, "%s: out of memory", j->row->name)
+			  : command_precheck(&j->c, j->row, j->args, &j->e);
+	if (j->st != ST_OK) {
+		answer(x, j->st, &j->e, NULL, STR_LIT(lost));
+		json_decref(j->args);
+		mem_free(l);
+		return;
+	}
+	l->x = x;
+	l->args = j->args;
+	x->user = l;
+	j->row->start(c->o.gateway, j->args, on_heard, l);
+}
+
+static void
 on_request(void *arg, struct exchange *x)
 {
 	struct job j = { .st = ST_OK };
@@ -223,6 +267,10 @@ on_request(void *arg, struct exchange *x)
 		return;
 	}
 	j.args = args;
+	if (j.row->start != NULL) {
+		start(arg, &j, x);
+		return;
+	}
 	run(arg, &j);
 	answer(x, j.st, &j.e, j.result, what_if_lost(&j));
 	json_decref(j.result);
@@ -232,9 +280,11 @@ on_request(void *arg, struct exchange *x)
 static void
 on_gone(void *arg, struct exchange *x)
 {
-	/* Commands are answered inside on_request(); nothing waits for anybody. */
+	struct later *l = x->user;
+
 	(void)arg;
-	(void)x;
+	if (l != NULL)
+		l->x = NULL;
 }
 
 /* ---- the socket ---- */

@@ -1,5 +1,6 @@
-/* route.c - who would serve a request, asked of a running gateway: breakers, averages and
- * budgets are what they are there.
+/* route.c - what only a running gateway can answer: who would serve a request, where
+ * breakers, averages and budgets are what they are there; and what guardrails make of a
+ * text.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -8,21 +9,20 @@
 #include "base/json.h"
 
 enum status
-route_explain(
+gateway_wanted(
     struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	json_t *table = NULL;
-	enum status st;
+	(void)args;
+	(void)result;
+	return err_fail(e, ST_NOT_FOUND,
+	    "no gateway serves %s, and only one that runs can answer this; start it with "
+	    "`latenza serve`",
+	    c->data->path);
+}
 
-	if (c->gateway == NULL)
-		return err_fail(e, ST_NOT_FOUND,
-		    "no gateway serves %s, and only one that runs knows who is well; "
-		    "start it with `latenza serve`",
-		    c->data->path);
-	st = c->gateway->explain(c->gateway->arg, json_get_str(args, "key"),
-	    json_object_get(args, "body"), json_get_str(args, "strategy"), &table, e);
-	if (st == ST_OK)
-		json_object_update(result, table);
-	json_decref(table);
-	return st;
+void
+route_explain(const struct command_gateway *g, const json_t *args,
+    command_heard_fn *heard, void *arg)
+{
+	g->explain(g->arg, args, heard, arg);
 }

@@ -37,8 +37,15 @@ command_fn trace_list, trace_show, trace_erase;
 /* catalogue.c: models, providers, configuration */
 command_fn model_list, model_show, provider_list, config_show_used, config_changes;
 void provider_add_live(const struct command_gateway *g, json_t *result);
-/* route.c */
-command_fn route_explain;
+/* route.c, guardrail.c: they are answered by a running gateway. */
+typedef void command_start_fn(const struct command_gateway *g, const json_t *args,
+    command_heard_fn *heard, void *arg);
+command_start_fn route_explain, guardrail_test;
+command_fn gateway_wanted; /* says that none runs */
+/* guardrail.c */
+command_fn guardrail_list;
+enum status guardrail_check_test(
+    struct command_context *c, const json_t *args, struct err *e);
 /* care.c */
 command_fn care_reload, care_status, care_backup, care_check;
 

@@ -113,6 +113,8 @@ int traces_erase_run(struct cli *c);
 int model_list_run(struct cli *c);
 int model_show_run(struct cli *c);
 int route_explain_run(struct cli *c);
+int guardrail_list_run(struct cli *c);
+int guardrail_test_run(struct cli *c);
 int provider_list_run(struct cli *c);
 int provider_test_run(struct cli *c);
 /* What provider.list says of keys, as a table. provider: its keys; NULL: everybody's that

@@ -180,6 +180,18 @@ static const struct cli_option explain_options[] = {
 	    "the whole request, as the application sends it" },
 	END,
 };
+static const struct cli_option guard_test_options[] = {
+	{ "text", 't', OPTION_TEXT, "TEXT", "what is to be judged; `-`: standard input" },
+	{ "text-file", 0, OPTION_TEXT, "FILE", "the same from a file" },
+	{ "body", 0, OPTION_TEXT, "FILE",
+	    "a whole request, or with --phase response a whole answer, as JSON" },
+	{ "key", 'k', OPTION_TEXT, "ID",
+	    "as if under this key; without names, all that hold for it" },
+	{ "phase", 0, OPTION_TEXT, "PHASE", "request or response; request" },
+	{ "stream-every", 0, OPTION_INTEGER, "BYTES",
+	    "an answer that arrives in pieces of so many bytes" },
+	END,
+};
 static const struct cli_option test_options[] = {
 	{ "model", 'm', OPTION_TEXT, "MODEL",
 	    "call this model; the provider's cheapest" },
@@ -281,6 +293,20 @@ static const struct cli_command rows[] = {
 	    none, model_list_run },
 	{ "model show", "MODEL", 1, 1, "Show where a model name leads, with prices", NULL,
 	    none, model_show_run },
+	{ "guardrail list", "", 0, 0, "List guardrails: what each does, and for whom",
+	    NULL, none, guardrail_list_run },
+	{ "guardrail test", "[NAME...]", 0, CLI_OPERANDS,
+	    "Show what guardrails make of a text",
+	    "They are asked as for a client, by the running gateway or by one that is "
+	    "started\n"
+	    "for it; no provider is called, and no trace is left. Without names: all "
+	    "that are\n"
+	    "default_on, or with --key all that hold for the key. Exit code 1: what came "
+	    "was\n"
+	    "blocked, or a guardrail failed.\n"
+	    "  latenza guardrail test --text 'mail jane@example.org'\n"
+	    "  latenza guardrail test pii --stream-every 1 --text-file answer.txt",
+	    guard_test_options, guardrail_test_run },
 	{ "provider list", "", 0, 0, "List providers and their health", NULL, none,
 	    provider_list_run },
 	{ "provider test", "NAME", 1, 1, "Send one real request through a provider", NULL,

@@ -82,13 +82,17 @@ static void
 print_table(const json_t *result)
 {
 	const json_t *refused = json_object_get(result, "refused");
+	bool is_rerouted = json_is_string(json_object_get(result, "model_asked"));
 	char strategy[100];
 
-	printf("%s by %s, about %lld tokens of prompt\n", out_text(result, "model"),
+	printf("%s%s%s by %s, about %lld tokens of prompt\n", out_text(result, "model"),
+	    is_rerouted ? " instead of " : "",
+	    is_rerouted ? out_text(result, "model_asked") : "",
 	    json_is_string(json_object_get(result, "strategy"))
 		? out_safe(out_text(result, "strategy"), 60, strategy, sizeof(strategy))
 		: "the order of the file",
 	    (long long)json_get_int(result, "prompt_tokens", 0));
+	trace_view_guardrails(result);
 	trace_view_candidates(result);
 	if (json_is_object(refused))
 		printf("\nRefused: %lld %s: %s\n",

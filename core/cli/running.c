@@ -15,8 +15,7 @@
 
 enum {
 	DRAIN_MS = 30000,
-	ERRORS_BYTES = 1 << 20,
-	EXPLAIN_BYTES = 1 << 20
+	ERRORS_BYTES = 1 << 20
 };
 
 /* ---- what commands ask for ---- */
@@ -92,33 +91,31 @@ key_changed(void *arg, lz_str id, const struct db_key *k, struct err *e)
 	return gateway_key_changed(r->gateway, id, k, e);
 }
 
-static enum status
-explain(void *arg, lz_str key, const json_t *body, lz_str strategy, json_t **table,
-    struct err *e)
+static void
+explain(void *arg, const json_t *args, command_heard_fn *heard, void *heard_arg)
 {
 	struct running *r = arg;
-	bool is_embeddings = json_object_get(body, "input") != NULL;
-	struct buf text, answer;
-	enum status st;
 
-	buf_init(&text, EXPLAIN_BYTES);
-	buf_init(&answer, EXPLAIN_BYTES);
-	if (json_print(body, &text))
-		st = gateway_explain(r->gateway,
-		    &(struct gateway_question){ .key = key,
-			.body = buf_str(&text),
-			.strategy = strategy,
-			.kind = is_embeddings ? REQUEST_EMBEDDINGS : REQUEST_CHAT },
-		    &answer, e);
-	else
-		st = err_fail(e, ST_LIMIT, "body: is larger than 1 MiB");
-	if (st == ST_OK) {
-		*table = json_parse(buf_str(&answer), e);
-		st = *table != NULL ? ST_OK : ST_NOMEM;
-	}
-	buf_free(&answer);
-	buf_free(&text);
-	return st;
+	gateway_explain(r->gateway,
+	    &(struct gateway_question){ .key = json_get_str(args, "key"),
+		.strategy = json_get_str(args, "strategy"),
+		.body = json_object_get(args, "body") },
+	    heard, heard_arg);
+}
+
+static void
+guard_test(void *arg, const json_t *args, command_heard_fn *heard, void *heard_arg)
+{
+	struct running *r = arg;
+
+	gateway_guard_test(r->gateway,
+	    &(struct gateway_guard_question){ .key = json_get_str(args, "key"),
+		.names = json_object_get(args, "names"),
+		.body = json_object_get(args, "body"),
+		.text = json_get_str(args, "text"),
+		.is_answer = str_is(json_get_str(args, "phase"), "response"),
+		.stream_every = json_get_int(args, "stream_every", 0) },
+	    heard, heard_arg);
 }
 
 static enum status
@@ -227,7 +224,8 @@ open_control(struct running *r, struct err *e)
 		.provider_live = live_providers,
 		.credential_live = live_credentials,
 		.status = live_status,
-		.explain = explain };
+		.explain = explain,
+		.guard_test = guard_test };
 	r->control = control_open(&(struct control_options){ .loop = r->loop,
 				      .data = gateway_datadir(r->gateway),
 				      .keyring = gateway_keyring(r->gateway),

@@ -171,6 +171,50 @@ view_time(const json_t *t)
 	}
 }
 
+/* ---- guardrails ---- */
+
+static void
+view_verdict(const json_t *v)
+{
+	const char *verdict = out_text(v, "verdict");
+	bool is_bad = strcmp(verdict, "block") == 0 || strcmp(verdict, "error") == 0;
+	const json_t *codes = json_object_get(v, "codes"), *code;
+	char line[300] = "", ms[40], safe[300];
+	enum out_style style = OUT_YELLOW;
+	size_t i, len = 0;
+
+	json_array_foreach(codes, i, code)
+	{
+		len += (size_t)snprintf(line + len, sizeof(line) - len, "%s%s",
+		    i > 0 ? ", " : "", json_string_value(code));
+		if (len >= sizeof(line))
+			break;
+	}
+	if (strcmp(verdict, "pass") == 0)
+		style = OUT_GREEN;
+	else if (is_bad)
+		style = OUT_RED;
+	printf("  %-24.60s %-9s %s%-8s%s %12s  %s%s%s%s\n", out_text(v, "guardrail"),
+	    out_text(v, "phase"), out_on(style), verdict, out_on(OUT_PLAIN),
+	    out_ms(out_real(v, "ms"), ms), out_on(OUT_DIM),
+	    strcmp(out_text(v, "mode"), "monitor") == 0 ? "(monitor) " : "",
+	    out_safe(line, 200, safe, sizeof(safe)), out_on(OUT_PLAIN));
+}
+
+void
+trace_view_guardrails(const json_t *t)
+{
+	const json_t *list = json_object_get(t, "guardrails"), *v;
+	char count[40];
+	size_t i;
+
+	if (json_array_size(list) == 0)
+		return;
+	snprintf(count, sizeof(count), "%zu", json_array_size(list));
+	heading("What guardrails said", count);
+	json_array_foreach(list, i, v) view_verdict(v);
+}
+
 /* ---- candidates ---- */
 
 static void
@@ -375,6 +419,7 @@ trace_view(const json_t *trace, bool with_content)
 {
 	view_head(trace);
 	view_time(trace);
+	trace_view_guardrails(trace);
 	trace_view_candidates(trace);
 	view_money(trace);
 	view_content(trace, with_content);

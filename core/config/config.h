@@ -240,6 +240,9 @@ void config_reap(void);
 bool config_find(const char *given, char *out, size_t n);
 /* NULL: there is none of that name. [any] */
 const struct guardrail *config_guardrail(const struct config *c, lz_str name);
+/* What it effectively does, as members of `out`: guardrail, component, plugin, on,
+ * on_error, mode, deadline_ms, stream (null: it does not look at answers), default_on. */
+void config_guardrail_facts(const struct guardrail *g, json_t *out);
 /* JSON Schema of the whole file, with the options of the plugins that are open; owned. */
 json_t *config_schema(void);
 /* As used: defaults filled in, secrets as references or "***"; owned. */

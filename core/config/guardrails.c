@@ -199,6 +199,39 @@ guardrails_check_names(struct build *b, const char *where, const json_t *object,
 
 /* ---- told to others ---- */
 
+static json_t *
+phases_shown(uint32_t phases)
+{
+	json_t *list = json_array();
+
+	if ((phases & LZ_REQUEST) != 0)
+		(void)json_array_append_new(list, json_string("request"));
+	if ((phases & LZ_RESPONSE) != 0)
+		(void)json_array_append_new(list, json_string("response"));
+	return list;
+}
+
+void
+config_guardrail_facts(const struct guardrail *g, json_t *out)
+{
+	static const char *const streams[] = { "pieces", "hold", "after" };
+	bool has_answers = (g->phases & LZ_RESPONSE) != 0;
+
+	(void)json_object_set_new(out, "guardrail", json_string(g->name.ptr));
+	(void)json_object_set_new(out, "component", json_string(g->info->name));
+	(void)json_object_set_new(out, "plugin", json_string(g->info->plugin));
+	(void)json_object_set_new(out, "on", phases_shown(g->phases));
+	(void)json_object_set_new(
+	    out, "on_error", json_string(g->is_open ? "open" : "closed"));
+	(void)json_object_set_new(
+	    out, "mode", json_string(g->is_monitor ? "monitor" : "enforce"));
+	(void)json_object_set_new(
+	    out, "deadline_ms", json_integer((json_int_t)g->deadline_ms));
+	(void)json_object_set_new(
+	    out, "stream", has_answers ? json_string(streams[g->stream]) : json_null());
+	(void)json_object_set_new(out, "default_on", json_boolean(g->is_default));
+}
+
 json_t *
 guardrails_schema(void)
 {

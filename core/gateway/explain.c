@@ -1,111 +1,93 @@
-/* explain.c - carries a command's request to a worker and waits for its table.
+/* explain.c - a command's question: who would serve this request, and why not the others.
  *
- * [main] waits as it does for the storage thread: a router answers at once or is cut
- * after 200 ms.
+ * The request crosses the stages up to "explain", as the dry run of a client does.
  *
  * SPDX-License-Identifier: MIT
  */
-#include "gateway/explain.h"
-
-#include <pthread.h>
-#include <string.h>
-#include "gateway/requests.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "gateway/asked.h"
 #include "gateway/routes.h"
-#include "gateway/stages.h"
-#include "gateway/whole.h"
-#include "key/stage.h"
 
 struct explanation {
-	struct loop_task task;
-	struct worker *worker;
-	const struct gateway_question *asked;
-	struct key *key; /* a reference, taken by the request */
-	struct buf *table;
-	struct err *e;
-	enum status st;
-	pthread_mutex_t lock;
-	pthread_cond_t over;
-	bool is_over;
+	struct asked asked; /* first */
+	struct buf body;
+	char *strategy; /* NULL: the key's */
+	enum request_kind kind;
 };
 
-static void
-tell(struct explanation *x, enum status st)
+static struct explanation *
+explanation_of(struct asked *a)
 {
-	pthread_mutex_lock(&x->lock);
-	x->st = st;
-	x->is_over = true;
-	pthread_cond_signal(&x->over);
-	pthread_mutex_unlock(&x->lock);
+	return (struct explanation *)(void *)a;
 }
 
-void
-explanation_begins(struct request *r)
+static void
+begin(struct asked *a, struct request *r)
 {
+	struct explanation *x = explanation_of(a);
+
+	r->route = routes_of_kind(x->kind);
+	r->kind = x->kind;
+	r->body = x->body; /* moved */
+	buf_init(&x->body, 0);
+}
+
+static void
+read_as_header(struct asked *a, struct request *r)
+{
+	const char *strategy = explanation_of(a)->strategy;
+
 	r->is_dry_run = true;
-	r->strategy_asked = r->explanation->asked->strategy;
-}
-
-void
-explanation_ends(struct request *r)
-{
-	struct explanation *x = r->explanation;
-
-	if (r->fault == FAULT_NONE) {
-		buf_add_str(x->table, buf_str(&r->answer));
-		tell(x, x->table->failed ? ST_NOMEM : ST_OK);
-		return;
-	}
-	err_fail(x->e, ST_INVALID, "%.*s", STR_ARG(r->fault_message));
-	tell(x, ST_INVALID);
+	r->strategy_asked = strategy != NULL ? lz_strz(strategy) : STR_NONE;
 }
 
 static void
-begin(void *arg)
+end(struct asked *a, struct request *r)
 {
-	struct explanation *x = arg;
-	struct request *r = requests_make(x->worker, NULL, loop_now(x->worker->loop));
-
-	if (r == NULL) {
-		key_unref(x->key);
-		tell(x, err_fail(x->e, ST_NOMEM, "out of memory"));
+	if (r->fault != FAULT_NONE) {
+		a->st = err_fail(&a->e, ST_INVALID, "%.*s", STR_ARG(r->fault_message));
 		return;
 	}
-	r->explanation = x;
-	r->route = routes_of_kind(x->asked->kind);
-	r->kind = x->asked->kind;
-	if (key_take(r, x->key) != STEP_NEXT) {
-		key_unref(x->key);
-		stages_end(r);
-		return;
-	}
-	buf_init(&r->body, x->asked->body.len + 1);
-	buf_add_str(&r->body, x->asked->body);
-	stages_start(r);
+	a->result = json_parse(buf_str(&r->answer), &a->e);
+	a->st = a->result != NULL ? ST_OK : ST_NOMEM;
 }
 
-enum status
-gateway_explain(struct gateway *g, const struct gateway_question *asked,
-    struct buf *table, struct err *e)
+static void
+forget(struct asked *a)
 {
-	struct explanation x = { .worker = &g->worker[0],
-		.asked = asked,
-		.table = table,
-		.e = e,
-		.lock = PTHREAD_MUTEX_INITIALIZER,
-		.over = PTHREAD_COND_INITIALIZER };
+	struct explanation *x = explanation_of(a);
 
-	/* Only its count changes. */
-	x.key = (struct key *)(uintptr_t)keys_get(g->keys, asked->key);
-	if (x.key == NULL)
-		return err_fail(
-		    e, ST_NOT_FOUND, "key \"%.*s\": there is none", STR_ARG(asked->key));
-	key_ref(x.key);
-	loop_post(x.worker->loop, &x.task, begin, &x);
-	pthread_mutex_lock(&x.lock);
-	while (!x.is_over)
-		pthread_cond_wait(&x.over, &x.lock);
-	pthread_mutex_unlock(&x.lock);
-	pthread_cond_destroy(&x.over);
-	pthread_mutex_destroy(&x.lock);
-	return x.st;
+	buf_free(&x->body);
+	mem_free(x->strategy);
+	mem_free(x);
+}
+
+void
+gateway_explain(struct gateway *g, const struct gateway_question *q,
+    gateway_heard_fn *heard, void *arg)
+{
+	static const struct asked_ops ops = { begin, read_as_header, end, forget };
+	struct explanation *x = mem_zalloc(sizeof(*x));
+	struct err e;
+
+	if (x == NULL) {
+		heard(arg, err_fail(&e, ST_NOMEM, "out of memory"), NULL, &e);
+		return;
+	}
+	x->asked.ops = &ops;
+	x->asked.heard = heard;
+	x->asked.arg = arg;
+	x->kind =
+	    json_object_get(q->body, "input") != NULL ? REQUEST_EMBEDDINGS : REQUEST_CHAT;
+	buf_init(&x->body, GATEWAY_QUESTION_BYTES);
+	if (q->strategy.ptr != NULL)
+		x->strategy = mem_dup(q->strategy.ptr, q->strategy.len);
+	if (!json_print(q->body, &x->body))
+		asked_fail(&x->asked,
+		    err_fail(&x->asked.e, ST_LIMIT, "body: is larger than 1 MiB"));
+	else if (q->strategy.ptr != NULL && x->strategy == NULL)
+		asked_fail(&x->asked, err_fail(&x->asked.e, ST_NOMEM, "out of memory"));
+	else
+		asked_start(g, q->key, &x->asked);
 }

@@ -36,16 +36,40 @@ struct storage *gateway_storage(struct gateway *g);
 struct keys *gateway_keys(struct gateway *g);
 struct ledger *gateway_ledger(struct gateway *g);
 bool gateway_is_ready(struct gateway *g, struct err *why);
+/* What came of a question; result is owned by who hears it, NULL unless st is ST_OK.
+ * Once, also from inside the call that asked. Where the gateway ends before: after
+ * gateway_stop(), from loop_free(). [main] */
+typedef void gateway_heard_fn(
+    void *arg, enum status st, json_t *result, const struct err *e);
+enum {
+	GATEWAY_QUESTION_BYTES = 1 << 20 /* of a body */
+};
 /* What a command asks: who would serve this body under this key? */
 struct gateway_question {
-	lz_str key, body, strategy; /* strategy absent: the key's */
-	enum request_kind kind;
+	lz_str key, strategy; /* strategy absent: the key's */
+	const json_t *body;
 };
-/* The table as JSON (policy/policy.h) into `table`. ST_NOT_FOUND: no such key.
- * ST_INVALID: the request would be refused before there are candidates; e says why.
- * [main] */
-enum status gateway_explain(struct gateway *g, const struct gateway_question *asked,
-    struct buf *table, struct err *e) MUST_CHECK;
+/* The table (policy/policy.h). ST_NOT_FOUND: no such key. ST_INVALID: the request would
+ * be refused before there are candidates; e says why. [main] */
+void gateway_explain(struct gateway *g, const struct gateway_question *q,
+    gateway_heard_fn *heard, void *arg);
+/* What do guardrails make of a text? */
+struct gateway_guard_question {
+	lz_str key;          /* whose request it would be; absent: nobody's */
+	const json_t *names; /* of guardrails, to be asked in this order; NULL: all that
+				hold for the key */
+	/* A request for chat or embeddings, or an answer: exactly one of body and text.
+	 */
+	const json_t *body;
+	lz_str text;
+	bool is_answer;
+	int64_t stream_every; /* bytes of a text that come at a time; 0: it is whole */
+};
+/* {"phase", "outcome", "verdicts": [...], "text" or "body": as it would go on, ...}:
+ * gateway/README.md. ST_NOT_FOUND: no such key, no such guardrail, or none at all.
+ * ST_INVALID: they do not look at that, or it is nothing that could be asked. [main] */
+void gateway_guard_test(struct gateway *g, const struct gateway_guard_question *q,
+    gateway_heard_fn *heard, void *arg);
 enum status gateway_key_changed(
     struct gateway *g, lz_str id, const struct db_key *k, struct err *e) MUST_CHECK;
 enum status gateway_profile_changed(

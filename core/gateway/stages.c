@@ -28,8 +28,8 @@
 #include "base/metric.h"
 #include "call/call.h"
 #include "gateway/answer.h"
+#include "gateway/asked.h"
 #include "gateway/attempts.h"
-#include "gateway/explain.h"
 #include "gateway/gateway.h"
 #include "gateway/requests.h"
 #include "guard/guard.h"
@@ -74,8 +74,8 @@ read_body(struct request *r)
 	enum step s =
 	    r->kind == REQUEST_EMBEDDINGS ? request_read_embeddings(r) : request_read(r);
 
-	if (r->explanation != NULL)
-		explanation_begins(r);
+	if (r->asked != NULL)
+		asked_read(r);
 	return s;
 }
 
@@ -106,10 +106,11 @@ guardrails(struct request *r)
 	return s == STEP_NEXT ? guard_request(r) : s;
 }
 
+/* A dry run goes on to the table, which says that the name may not be used. */
 static enum step
 again(struct request *r)
 {
-	return guard_has_rerouted(r) ? key_check_model(r) : STEP_NEXT;
+	return guard_has_rerouted(r) && !r->is_dry_run ? key_check_model(r) : STEP_NEXT;
 }
 
 static enum step
@@ -143,6 +144,14 @@ explain(struct request *r)
 	r->fault_status = 0;
 	answer_json(r, 200, &table);
 	return r->fault == FAULT_NONE ? STEP_DONE : STEP_FAULT;
+}
+
+/* What a guardrail refused has no candidates, and the table of a dry run says why. */
+static void
+explain_refusal(struct request *r)
+{
+	if (r->is_dry_run && r->refused_by.ptr != NULL && r->fault != FAULT_NONE)
+		(void)explain(r);
 }
 
 static bool
@@ -224,6 +233,9 @@ move(struct request *r, enum step s)
 		case STEP_WAIT:
 			return;
 		case STEP_FAULT:
+			explain_refusal(r);
+			end(r);
+			return;
 		case STEP_DONE:
 			end(r);
 			return;
@@ -334,8 +346,8 @@ end(struct request *r)
 		request_drop_attempt(&r->attempt[i]); /* one that never came to be sent */
 		key_settle(r, &r->attempt[i]);
 	}
-	if (r->explanation != NULL) {
-		explanation_ends(r);
+	if (r->asked != NULL) {
+		asked_ends(r);
 		requests_done(r);
 		return;
 	}

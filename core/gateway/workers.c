@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/metric.h"
 #include "call/call.h"
+#include "gateway/asked.h"
 #include "gateway/requests.h"
 #include "gateway/whole.h"
 
@@ -259,6 +260,7 @@ end_worker(void *arg)
 {
 	struct worker *w = arg;
 
+	asked_cut_all(w);
 	server_free(w->server);
 	w->server = NULL;
 	loop_want_flush(w->loop);

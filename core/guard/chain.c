@@ -84,6 +84,21 @@ add_named(struct guards *all, const struct guard_names *names)
 	return STEP_NEXT;
 }
 
+/* NULL: out of memory. */
+static struct guards *
+make(struct request *r, size_t count)
+{
+	struct guards *all = arena_alloc(r->arena, sizeof(*all));
+
+	if (all != NULL)
+		all->guard = arena_alloc(r->arena, count * sizeof(*all->guard));
+	r->verdict = arena_alloc(r->arena, 2 * count * sizeof(*r->verdict));
+	if (all == NULL || all->guard == NULL || r->verdict == NULL)
+		return NULL;
+	all->r = r;
+	return all;
+}
+
 enum step
 guard_choose(struct request *r, const struct guard_names *lists, size_t n)
 {
@@ -93,13 +108,9 @@ guard_choose(struct request *r, const struct guard_names *lists, size_t n)
 
 	if (count == 0)
 		return STEP_NEXT;
-	all = arena_alloc(r->arena, sizeof(*all));
-	if (all != NULL)
-		all->guard = arena_alloc(r->arena, count * sizeof(*all->guard));
-	r->verdict = arena_alloc(r->arena, 2 * count * sizeof(*r->verdict));
-	if (all == NULL || all->guard == NULL || r->verdict == NULL)
+	all = make(r, count);
+	if (all == NULL)
 		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
-	all->r = r;
 	for (size_t i = 0; i < r->config->guardrail_count; i++)
 		if (r->config->guardrail[i].is_default)
 			add(all, &r->config->guardrail[i]);
@@ -108,6 +119,35 @@ guard_choose(struct request *r, const struct guard_names *lists, size_t n)
 	if (s == STEP_NEXT)
 		r->guards = all;
 	return s;
+}
+
+enum step
+guard_choose_only(struct request *r, const struct guard_names *names)
+{
+	struct guards *all = make(r, names->count);
+	enum step s;
+
+	if (all == NULL)
+		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
+	s = add_named(all, names);
+	if (s == STEP_NEXT)
+		r->guards = all;
+	return s;
+}
+
+void
+guard_watch(struct request *r, const struct guard_watch *w)
+{
+	r->guards->watch = w;
+}
+
+bool
+guard_looks_at(const struct request *r, uint32_t phase)
+{
+	for (size_t i = 0; r->guards != NULL && i < r->guards->count; i++)
+		if ((r->guards->guard[i].row->phases & phase) != 0)
+			return true;
+	return false;
 }
 
 bool
@@ -208,6 +248,61 @@ weight(const char *what)
 	return i;
 }
 
+static void
+tell_reasons(
+    const struct guards *all, const struct guard_verdict *v, const struct visit *visit)
+{
+	const struct visit_reason *said;
+	size_t n = visit != NULL ? visit_reasons(visit, &said) : 0;
+
+	for (size_t i = 0; all->watch != NULL && i < n; i++)
+		all->watch->said(all->watch->arg, v, said[i].code, said[i].message);
+}
+
+void
+chain_tell_edits(struct guards *all, struct guard *g, const struct text *t, size_t end)
+{
+	const struct guard_watch *w = all->watch;
+	const struct guard_verdict *v;
+
+	if (t->edits.count == 0)
+		return;
+	v = verdict_of(all, g, all->check.phase);
+	for (size_t i = 0; i < t->edits.count; i++) {
+		const struct text_edit *edit = &t->edits.item[i];
+
+		if (edit->from < end)
+			w->edited(w->arg, v, str_cut(t->shown.text, edit->from, edit->to),
+			    edit->with, edit->is_reveal);
+	}
+}
+
+void
+chain_tell_tree(struct guards *all, struct guard *g)
+{
+	const struct guard_watch *w = all->watch;
+
+	w->edited(
+	    w->arg, verdict_of(all, g, all->check.phase), STR_NONE, STR_NONE, false);
+}
+
+/* What a command tries counts for nobody. */
+static void
+publish(const struct request *r, const struct guard_verdict *v, enum decision d)
+{
+	if (r->asked != NULL)
+		return;
+	metric_add_label(METRIC_GUARDRAIL_VERDICTS, d, 1);
+	if (d == DECIDED_BLOCK || d == DECIDED_FLAG || d == DECIDED_ERROR)
+		tell(d == DECIDED_FLAG    ? TELL_GUARDRAIL_FLAGGED
+		     : d == DECIDED_BLOCK ? TELL_GUARDRAIL_BLOCKED
+					  : TELL_GUARDRAIL_FAILED,
+		    "request=%s guardrail=%.*s phase=%s mode=%s codes=\"%.*s\"",
+		    r->id_hex, STR_ARG(v->guardrail),
+		    v->is_answer ? "response" : "request",
+		    v->is_monitor ? "monitor" : "enforce", STR_ARG(v->codes));
+}
+
 /* A stream is judged many times: the gravest counts. */
 static void
 note(struct guards *all, struct guard *g, uint32_t phase, enum decision d)
@@ -220,17 +315,9 @@ note(struct guards *all, struct guard *g, uint32_t phase, enum decision d)
 	add_codes(all->r, v, g->visit);
 	if (weight(v->what) < d)
 		v->what = decisions[d];
-	if (v->checks > 1 && d == DECIDED_PASS)
-		return;
-	metric_add_label(METRIC_GUARDRAIL_VERDICTS, d, 1);
-	if (d == DECIDED_BLOCK || d == DECIDED_FLAG || d == DECIDED_ERROR)
-		tell(d == DECIDED_FLAG    ? TELL_GUARDRAIL_FLAGGED
-		     : d == DECIDED_BLOCK ? TELL_GUARDRAIL_BLOCKED
-					  : TELL_GUARDRAIL_FAILED,
-		    "request=%s guardrail=%.*s phase=%s mode=%s codes=\"%.*s\"",
-		    all->r->id_hex, STR_ARG(v->guardrail),
-		    v->is_answer ? "response" : "request",
-		    v->is_monitor ? "monitor" : "enforce", STR_ARG(v->codes));
+	tell_reasons(all, v, g->visit);
+	if (v->checks == 1 || d != DECIDED_PASS)
+		publish(all->r, v, d);
 }
 
 static lz_str
@@ -263,6 +350,9 @@ enum ruling
 chain_failed(struct guards *all, struct guard *g, uint32_t phase, const char *why)
 {
 	note(all, g, phase, DECIDED_ERROR);
+	if (all->watch != NULL)
+		all->watch->said(
+		    all->watch->arg, verdict_of(all, g, phase), STR_NONE, lz_strz(why));
 	if (g->row->is_monitor || g->row->is_open)
 		return RULED_IGNORE;
 	request_fail(all->r, FAULT_POLICY, NULL, "the guardrail '%.*s' %s",

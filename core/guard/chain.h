@@ -27,7 +27,8 @@ struct guards {
 	struct request *r;
 	struct guard *guard; /* in the order of requests */
 	size_t count;
-	bool has_answers; /* one of them looks at answers */
+	const struct guard_watch *watch; /* NULL: nobody */
+	bool has_answers;                /* one of them looks at answers */
 	bool is_rerouted;
 	/* the check under way */
 	struct visit_check check;
@@ -57,6 +58,11 @@ enum ruling {
 int32_t chain_ask(struct guards *all, struct guard *g, uint32_t phase,
     const struct buf *document, struct texts *(*texts)(void *arg), void *texts_arg,
     visit_done_fn *done, void *done_arg);
+/* Tells who watches (somebody does) of the edits of a text that begin before `end`. */
+void chain_tell_edits(
+    struct guards *all, struct guard *g, const struct text *t, size_t end);
+/* ... that it edited the document as a tree. */
+void chain_tell_tree(struct guards *all, struct guard *g);
 /* Notes the verdict, tells, and says what comes of it. edits: it asked for some. */
 enum ruling chain_rule(struct guards *all, struct guard *g, int32_t result, bool edits);
 /* The guardrail failed in a way of ours. */

@@ -25,6 +25,23 @@ struct guard_names {
 void guard_start(void);
 /* Sets r->guards, NULL where none holds. STEP_NEXT, STEP_FAULT. */
 enum step guard_choose(struct request *r, const struct guard_names *lists, size_t n);
+/* The same of these alone, whatever else would hold: for who tries them. */
+enum step guard_choose_only(struct request *r, const struct guard_names *names);
+/* Does one of them look at requests, or at answers? phase: LZ_REQUEST, LZ_RESPONSE. */
+bool guard_looks_at(const struct request *r, uint32_t phase);
+/* Who wants to hear more of each check than the verdict that is left of it. */
+struct guard_watch {
+	/* A reason that was given; also why it failed, without a code. */
+	void (*said)(
+	    void *arg, const struct guard_verdict *v, lz_str code, lz_str message);
+	/* An edit that was asked for and that no later check asks for again; the
+	 * document's as a tree: both absent. is_reveal: for the client alone. */
+	void (*edited)(void *arg, const struct guard_verdict *v, lz_str was, lz_str is,
+	    bool is_reveal);
+	void *arg;
+};
+/* After they were chosen; w is borrowed as long as r. */
+void guard_watch(struct request *r, const struct guard_watch *w);
 /* Asks them of the request. STEP_NEXT: r is as they left it, read anew where they
  * changed it; STEP_WAIT: ops->go_on() follows; STEP_FAULT. */
 enum step guard_request(struct request *r);

@@ -556,6 +556,36 @@ stage_holds_too_much(const struct guard_stream *s)
 	return false;
 }
 
+/* How far the window goes on when the guardrail has had its say. */
+static size_t
+settles_at(const struct window *w, const struct guard *g)
+{
+	const lz_guardrail *table = visit_guardrail_table(g->row->part);
+	struct text t = *w->shown;
+
+	if (t.shown.final)
+		return SIZE_MAX;
+	if (only_watches(g))
+		t.edits.count = 0;
+	return release_of(w, &t, table->overlap);
+}
+
+/* Those that lie in what goes on now; the others are asked for again. */
+static void
+tell_edits(const struct guard_stream *s, struct guard *g)
+{
+	for (size_t i = 0; i < s->channel_count; i++) {
+		const struct window *w = &s->channel[i].window[s->at];
+
+		if (w->shown != NULL)
+			chain_tell_edits(s->all, g, w->shown, settles_at(w, g));
+	}
+	for (const struct piece *p = s->piece; p != NULL; p = p->next)
+		for (size_t i = 0; p->is_shown && i < p->document.texts.count; i++)
+			chain_tell_edits(
+			    s->all, g, &s->texts.item[p->first + i], SIZE_MAX);
+}
+
 static void came_home(void *arg, int32_t result);
 
 /* false: r->fault is set. */
@@ -563,8 +593,11 @@ static bool
 rule(struct guard_stream *s, int32_t result)
 {
 	struct guard *g = s->stage[s->at];
-	enum ruling ruling = chain_rule(s->all, g, result, has_edits(s));
+	enum ruling ruling;
 
+	if (result >= LZ_OK && s->all->watch != NULL)
+		tell_edits(s, g);
+	ruling = chain_rule(s->all, g, result, has_edits(s));
 	if (ruling == RULED_PASS && stage_holds_too_much(s)) {
 		ruling = chain_failed(s->all, g, LZ_RESPONSE, "held back too much");
 		if (ruling != RULED_REFUSE)

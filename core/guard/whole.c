@@ -136,6 +136,17 @@ take_edits(struct guards *all)
 	return show_changed(all, &new);
 }
 
+static void
+tell_edits(struct guards *all, struct guard *g, const json_t *tree)
+{
+	const struct texts *texts = &all->document.texts;
+
+	for (size_t i = 0; all->has_document && i < texts->count; i++)
+		chain_tell_edits(all, g, &texts->item[i], SIZE_MAX);
+	if (tree != NULL)
+		chain_tell_tree(all, g);
+}
+
 static bool
 has_edits(const struct guards *all)
 {
@@ -178,6 +189,8 @@ rule(struct guards *all, int32_t result)
 
 	if (is_unreadable(all, g))
 		return RULED_REFUSE;
+	if (result >= LZ_OK && all->watch != NULL)
+		tell_edits(all, g, tree);
 	ruling = chain_rule(all, g, result, edits || tree != NULL);
 	if (ruling == RULED_PASS && tree != NULL && !take_tree(all, tree))
 		ruling = chain_failed(

@@ -166,7 +166,7 @@ key_admit(struct request *r)
 	};
 	enum step s = STEP_NEXT;
 
-	if (r->explanation != NULL)
+	if (r->asked != NULL)
 		return check_output(r);
 	for (size_t i = 0; s == STEP_NEXT && i < sizeof(checks) / sizeof(checks[0]); i++)
 		s = checks[i](r);

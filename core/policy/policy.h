@@ -33,8 +33,9 @@ void policy_cancel(struct request *r); /* the request ends while the router thin
  * list is its last element, {"excluded","more"}. */
 void policy_table(const struct request *r, struct buf *out);
 /* The same as the answer of a dry run: {"object":"latenza.route","model","strategy",
- * "prompt_tokens","candidates","refused"}; refused: the fault that a real request would
- * have met, or null. */
+ * "prompt_tokens","candidates","guardrails","refused"}; with "model_asked" where a
+ * guardrail chose another model; refused: the fault that a real request would have met,
+ * with the "guardrail" that refused it, or null. */
 void policy_explain(const struct request *r, struct buf *out);
 
 #endif

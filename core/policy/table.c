@@ -5,6 +5,7 @@
  */
 #include <math.h>
 #include "policy/policy.h"
+#include "trace/trace.h"
 
 /* Nine decimals are more than a reader wants; printf's way of finding them costs as much
  * as the rest of the row. */
@@ -73,6 +74,10 @@ add_refusal(const struct request *r, struct buf *out)
 		buf_add_z(out, "null");
 	buf_add_z(out, ",\"message\":");
 	buf_add_json(out, r->fault_message);
+	if (r->refused_by.ptr != NULL) {
+		buf_add_z(out, ",\"guardrail\":");
+		buf_add_json(out, r->refused_by);
+	}
 	buf_add_char(out, '}');
 }
 
@@ -81,6 +86,10 @@ policy_explain(const struct request *r, struct buf *out)
 {
 	buf_add_z(out, "{\"object\":\"latenza.route\",\"model\":");
 	buf_add_json(out, r->model);
+	if (r->model_asked.ptr != NULL) {
+		buf_add_z(out, ",\"model_asked\":");
+		buf_add_json(out, r->model_asked);
+	}
 	buf_add_z(out, ",\"strategy\":");
 	if (r->strategy.ptr != NULL)
 		buf_add_json(out, r->strategy);
@@ -90,6 +99,8 @@ policy_explain(const struct request *r, struct buf *out)
 	buf_add_int(out, r->prompt_tokens);
 	buf_add_z(out, ",\"candidates\":");
 	policy_table(r, out);
+	buf_add_z(out, ",\"guardrails\":");
+	trace_verdicts(r, out);
 	buf_add_z(out, ",\"refused\":");
 	if (r->fault != FAULT_NONE)
 		add_refusal(r, out);

@@ -53,12 +53,12 @@ struct request_kind_row {
 	const char *input; /* the member that is the prompt */
 };
 
-struct key;         /* key/keys.h */
-struct key_terms;   /* key/terms.h */
-struct route;       /* gateway/routes.h */
-struct visit;       /* plugin/visit.h */
-struct explanation; /* gateway/explain.h */
-struct guards;      /* guard/chain.h */
+struct key;       /* key/keys.h */
+struct key_terms; /* key/terms.h */
+struct route;     /* gateway/routes.h */
+struct visit;     /* plugin/visit.h */
+struct asked;     /* gateway/asked.h */
+struct guards;    /* guard/chain.h */
 struct request;
 struct attempt;
 
@@ -280,7 +280,7 @@ struct request {
 	int fault_status;       /* instead of the row's; 0: the row's */
 	unsigned retry_after_s; /* instead of the row's; 0: the row's */
 
-	struct explanation *explanation; /* asked by a command, not by a client */
+	struct asked *asked; /* by a command, not by a client */
 
 	struct loop_wait wait;
 	struct loop_timer timer; /* the stage at hand's */

@@ -15,6 +15,7 @@
 #include "store/storage.h"
 
 struct gateway; /* gateway/gateway.h: the whole */
+struct asked;   /* gateway/asked.h */
 
 struct worker {
 	unsigned number;
@@ -33,6 +34,7 @@ struct worker {
 	uint64_t id_state;             /* of request ids */
 	struct arena *spare_arena[32]; /* kept for the next requests */
 	unsigned spare_count;
+	struct asked *asked; /* commands' requests that are under way */
 };
 
 #endif

@@ -134,7 +134,7 @@ add_verdict(struct buf *b, const struct guard_verdict *v)
 	lz_str codes = v->codes;
 	const char *comma = "";
 
-	buf_add_z(b, b->len > 1 ? ",{\"guardrail\":" : "{\"guardrail\":");
+	buf_add_z(b, "{\"guardrail\":");
 	buf_add_json(b, v->guardrail);
 	buf_addf(b, ",\"phase\":\"%s\",\"verdict\":\"%s\",\"codes\":[",
 	    v->is_answer ? "response" : "request", v->what);
@@ -152,6 +152,18 @@ add_verdict(struct buf *b, const struct guard_verdict *v)
 	buf_add_char(b, '}');
 }
 
+void
+trace_verdicts(const struct request *r, struct buf *out)
+{
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < r->verdict_count; i++) {
+		if (i > 0)
+			buf_add_char(out, ',');
+		add_verdict(out, &r->verdict[i]);
+	}
+	buf_add_char(out, ']');
+}
+
 static lz_str
 verdict_list(struct request *r)
 {
@@ -159,10 +171,7 @@ verdict_list(struct request *r)
 	lz_str copy = STR_NONE;
 
 	buf_init(&b, VERDICT_LIST_BYTES);
-	buf_add_char(&b, '[');
-	for (size_t i = 0; i < r->verdict_count; i++)
-		add_verdict(&b, &r->verdict[i]);
-	buf_add_char(&b, ']');
+	trace_verdicts(r, &b);
 	if (!b.failed)
 		copy = arena_copy(r->arena, buf_str(&b));
 	buf_free(&b);
