@@ -80,6 +80,7 @@ struct said {
 
 struct testhost {
 	struct testhost *next; /* of all that live */
+	void *library;         /* never closed: threads of its own may run */
 	const lz_plugin *plugin;
 	lz_component component;
 	union {

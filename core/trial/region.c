@@ -78,6 +78,7 @@ map(struct chunk *k)
 	size_t guard = k->is_guarded ? page_bytes() : 0;
 
 	k->pages = mmap(NULL, k->len + guard, PROT_READ | PROT_WRITE,
+	    /* cppcheck-suppress invalidFunctionArg ; 2.10 knows no -1 for nothing */
 	    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (k->pages == MAP_FAILED)
 		return false;

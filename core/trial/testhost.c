@@ -87,13 +87,12 @@ testhost_on_problem(void (*fn)(void *arg, const char *sentence), void *arg)
 typedef const lz_plugin *entry_fn(const lz_host *host);
 
 static entry_fn *
-find_entry(const char *file, struct err *e)
+find_entry(struct testhost *h, const char *file, struct err *e)
 {
 	union {
 		void *object;
 		entry_fn *function;
 	} symbol;
-	void *handle;
 
 	if (file == NULL) {
 		if (latenza_plugin_v0 == NULL)
@@ -102,12 +101,12 @@ find_entry(const char *file, struct err *e)
 			    "name its file");
 		return latenza_plugin_v0;
 	}
-	handle = dlopen(file, RTLD_NOW | RTLD_LOCAL);
-	if (handle == NULL) {
+	h->library = dlopen(file, RTLD_NOW | RTLD_LOCAL);
+	if (h->library == NULL) {
 		(void)err_fail(e, ST_INVALID, "%s", dlerror());
 		return NULL;
 	}
-	symbol.object = dlsym(handle, "latenza_plugin_v0");
+	symbol.object = dlsym(h->library, "latenza_plugin_v0");
 	if (symbol.object == NULL)
 		(void)err_fail(e, ST_INVALID,
 		    "%s: exports no latenza_plugin_v0; end a source with LZ_PLUGIN()",
@@ -116,9 +115,9 @@ find_entry(const char *file, struct err *e)
 }
 
 static const lz_plugin *
-enter(const char *file, struct err *e)
+enter(struct testhost *h, const char *file, struct err *e)
 {
-	entry_fn *entry = find_entry(file, e);
+	entry_fn *entry = find_entry(h, file, e);
 	const lz_plugin *p;
 
 	if (entry == NULL)
@@ -272,7 +271,7 @@ trial_new(const char *file, const char *kind, const char *component,
 	struct testhost *h = host_new();
 
 	trial_is_now(h);
-	h->plugin = enter(file, e);
+	h->plugin = enter(h, file, e);
 	if (h->plugin == NULL || !take_component(h, kind, component, e))
 		goto failed;
 	take_table(h);
