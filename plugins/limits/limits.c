@@ -13,8 +13,19 @@
 #include <stdio.h>
 
 enum {
-	SENTENCE_MAX = 300
+	SENTENCE_MAX = 300, /* longer than any sentence with a name */
+	NAME_MAX = 100
 };
+
+int
+shown(lz_str name)
+{
+	size_t n = name.len < NAME_MAX ? name.len : NAME_MAX;
+
+	while (n > 0 && n < name.len && ((unsigned char)name.ptr[n] & 0xc0) == 0x80)
+		n--;
+	return (int)n;
+}
 
 int32_t
 refuse(lz_call *c, const char *code, const char *format, ...)
@@ -30,9 +41,6 @@ refuse(lz_call *c, const char *code, const char *format, ...)
 		n = 0;
 	if ((size_t)n >= sizeof(text))
 		n = sizeof(text) - 1;
-	/* A name that was cut stays UTF-8. */
-	while (n > 0 && n == sizeof(text) - 1 && ((unsigned char)text[n - 1] & 0x80) != 0)
-		n--;
 	lz->reason(c, lz_strz(code), lz_strn(text, (size_t)n));
 	return LZ_BLOCK;
 }
@@ -132,8 +140,7 @@ check_model(const struct job *j)
 	if (is_listed(&j->g->models_denied, model) ||
 	    (j->g->models.count > 0 && !is_listed(&j->g->models, model)))
 		return refuse(j->c, "limits.model",
-		    "The model '%.*s' is not allowed here.",
-		    (int)(model.len < 100 ? model.len : 100), model.ptr);
+		    "The model '%.*s' is not allowed here.", shown(model), model.ptr);
 	return LZ_OK;
 }
 

@@ -40,6 +40,8 @@ struct job {
 	lz_json *edit;
 };
 
+/* How much of a name a sentence has: whole characters, 100 bytes at most. */
+int shown(lz_str name);
 /* Says why and gives LZ_BLOCK. */
 int32_t refuse(lz_call *c, const char *code, const char *format, ...)
     __attribute__((format(printf, 3, 4)));

@@ -31,8 +31,7 @@ check_denied(struct job *j)
 			continue;
 		if (j->g->excess == REFUSE)
 			return refuse(j->c, "limits.parameter",
-			    "'%.*s' is not allowed here.",
-			    (int)(name.len < 100 ? name.len : 100), name.ptr);
+			    "'%.*s' is not allowed here.", shown(name), name.ptr);
 		if (job_edit(j) == NULL ||
 		    lz->json_set(j->c, j->edit, name, NULL) != LZ_OK)
 			return LZ_E_NOMEM;
@@ -43,15 +42,16 @@ check_denied(struct job *j)
 static const lz_json *
 member(const lz_json *object, lz_str wanted)
 {
-	lz_str name;
+	size_t i = 0, n = lz->json_len(object);
 
-	for (size_t i = 0, n = lz->json_len(object); i < n; i++) {
-		const lz_json *value = lz->json_item(object, i, &name);
+	for (; i < n; i++) {
+		lz_str name;
 
+		(void)lz->json_item(object, i, &name);
 		if (name.len == wanted.len && memcmp(name.ptr, wanted.ptr, name.len) == 0)
-			return value;
+			break;
 	}
-	return NULL;
+	return i < n ? lz->json_item(object, i, NULL) : NULL;
 }
 
 /* A whole number stays one. */
@@ -74,7 +74,7 @@ check_bound(struct job *j, const struct bound *b)
 		return LZ_OK;
 	if (type != LZ_INT && type != LZ_REAL)
 		return refuse(j->c, "limits.bounds", "'%.*s' must be a number.",
-		    (int)b->name.len, b->name.ptr);
+		    shown(b->name), b->name.ptr);
 	wanted = b->has_min && v < b->min   ? b->min
 		 : b->has_max && v > b->max ? b->max
 					    : v;
@@ -82,7 +82,7 @@ check_bound(struct job *j, const struct bound *b)
 		return LZ_OK;
 	if (j->g->excess == REFUSE)
 		return refuse(j->c, "limits.bounds",
-		    "'%.*s' is %.15g; %.15g is the %s allowed.", (int)b->name.len,
+		    "'%.*s' is %.15g; %.15g is the %s allowed.", shown(b->name),
 		    b->name.ptr, v, wanted, v < wanted ? "least" : "most");
 	if (job_edit(j) == NULL ||
 	    lz->json_set(j->c, j->edit, b->name, number(j->c, wanted)) != LZ_OK)
@@ -106,8 +106,7 @@ check_parameters(struct job *j)
 static int
 wrong(char *err, size_t err_len, lz_str name, const char *why)
 {
-	(void)snprintf(err, err_len, "parameters.%.*s: %s",
-	    (int)(name.len < 60 ? name.len : 60), name.ptr, why);
+	(void)snprintf(err, err_len, "parameters.%.*s: %s", shown(name), name.ptr, why);
 	return 0;
 }
 

@@ -37,7 +37,7 @@ static int32_t
 refuse_tool(struct job *j, lz_str name)
 {
 	return refuse(j->c, "limits.tool", "The tool '%.*s' is not allowed here.",
-	    (int)(name.len < 100 ? name.len : 100), name.ptr);
+	    shown(name), name.ptr);
 }
 
 /* The array without what is not allowed; 0 if it has nothing of that kind. */

@@ -25,7 +25,7 @@ static size_t
 length_of(unsigned char a, unsigned char b)
 {
 	for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++)
-		if (lengths[i][0] == a && lengths[i][1] == b)
+		if (lengths[i][0] == (char)a && lengths[i][1] == (char)b)
 			return (size_t)(lengths[i][2] - '0') * 10 +
 			       (size_t)(lengths[i][3] - '0');
 	return 0;

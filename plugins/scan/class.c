@@ -18,9 +18,9 @@
 	    ((c) >= 0xc3 && (c) <= 0xdf))
 #define IS_START(c) ((c) == '(' || (c) == ':' || (c) == '[')
 #define C(c)                                                                             \
-	(IS_DIGIT(c) ? SCAN_DIGIT : 0) | (IS_LETTER(c) ? SCAN_LETTER : 0) |              \
+	((IS_DIGIT(c) ? SCAN_DIGIT : 0) | (IS_LETTER(c) ? SCAN_LETTER : 0) |             \
 	    (IS_HEX(c) ? SCAN_HEX : 0) | (IS_WORD(c) ? SCAN_WORD : 0) |                  \
-	    (IS_TAIL(c) ? SCAN_TAIL : 0) | (IS_START(c) ? SCAN_START : 0)
+	    (IS_TAIL(c) ? SCAN_TAIL : 0) | (IS_START(c) ? SCAN_START : 0))
 #define C4(c)  C(c), C((c) + 1), C((c) + 2), C((c) + 3)
 #define C16(c) C4(c), C4((c) + 4), C4((c) + 8), C4((c) + 12)
 #define C64(c) C16(c), C16((c) + 16), C16((c) + 32), C16((c) + 48)

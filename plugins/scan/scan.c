@@ -118,7 +118,7 @@ side_look(const struct work *w, struct side *s)
 static void
 form_edit(struct scan_form *f, size_t from, size_t to, lz_str with)
 {
-	unsigned char b[SCAN_BEHIND];
+	unsigned char b[SCAN_BEHIND] = { 0 };
 	size_t n = 0, k = with.len < SCAN_BEHIND ? with.len : SCAN_BEHIND;
 
 	while (n + k < SCAN_BEHIND && scan_before(f, from, n + 1) != 0)

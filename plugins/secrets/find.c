@@ -54,8 +54,8 @@ is_mere_word(const struct scan_form *f, size_t at)
 
 /* What has a form of its own. */
 static enum scan_verdict
-ask_form(const struct look *l, const struct scan_form *f, size_t at, unsigned char before,
-    struct scan_match *m)
+ask_form(const struct look *l, struct pass *pass, const struct scan_form *f, size_t at,
+    unsigned char before, struct scan_match *m)
 {
 	unsigned char c = f->s[at];
 	enum scan_verdict v = SCAN_NO;
@@ -68,15 +68,15 @@ ask_form(const struct look *l, const struct scan_form *f, size_t at, unsigned ch
 		return SCAN_NO;
 	m->kind = JWT;
 	if (c == 'e' && wants(l, JWT))
-		v = jwt_find(l, f, at, &m->to);
+		v = jwt_find(l, pass, f, at, &m->to);
 	return v == SCAN_NO && wants(l, VENDOR) ? vendor_find(l, f, at, m) : v;
 }
 
 static enum scan_verdict
-ask(const struct look *l, const struct scan_form *f, size_t at, unsigned char before,
-    struct scan_match *m)
+ask(const struct look *l, struct pass *pass, const struct scan_form *f, size_t at,
+    unsigned char before, struct scan_match *m)
 {
-	enum scan_verdict v = ask_form(l, f, at, before, m);
+	enum scan_verdict v = ask_form(l, pass, f, at, before, m);
 
 	m->from = at;
 	if (v != SCAN_NO || !is_value_start(f->s[at], before))
@@ -87,7 +87,7 @@ ask(const struct look *l, const struct scan_form *f, size_t at, unsigned char be
 	if (v != SCAN_NO || !wants(l, GENERIC) || is_mere_word(f, at))
 		return v;
 	m->kind = GENERIC;
-	return generic_find(l, f, at, &m->to);
+	return generic_find(l, pass, f, at, &m->to);
 }
 
 enum scan_verdict
@@ -97,6 +97,7 @@ secrets_next(const void *look, const struct scan_form *f, size_t from, size_t li
 	const struct look *l = look;
 	unsigned char before = from < limit ? scan_before(f, from, 1) : 0;
 	unsigned class = scan_class[before], last;
+	struct pass pass = { { 0, 0 }, { 0, 0 } };
 
 	for (size_t at = from; at < limit; before = f->s[at++]) {
 		enum scan_verdict v;
@@ -107,7 +108,7 @@ secrets_next(const void *look, const struct scan_form *f, size_t from, size_t li
 		if (((class & SCAN_ALNUM) != 0 && (last & SCAN_ALNUM) != 0) ||
 		    f->s[at] == ' ')
 			continue;
-		v = ask(l, f, at, before, m);
+		v = ask(l, &pass, f, at, before, m);
 		if (v != SCAN_NO)
 			return v;
 	}

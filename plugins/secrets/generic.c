@@ -8,7 +8,8 @@
 enum {
 	PASSWORD_MAX = 256,
 	USER_MAX = 48,
-	WORD_MAX = 40
+	WORD_MAX = 40,
+	SAMPLE_MAX = 256 /* bytes that say how random a value is */
 };
 
 /* ---- entropy ---- */
@@ -151,9 +152,9 @@ is_announced(const struct scan_form *f, size_t at)
 
 /* Behind the value at `at`. quote: it ends with that one; 0: it has none. */
 static size_t
-value_end(const struct scan_form *f, size_t at, unsigned char quote)
+value_end(struct known *k, const struct scan_form *f, size_t at, unsigned char quote)
 {
-	size_t p = at;
+	size_t p = quote == 0 ? known_from(k, at) : at;
 
 	for (; p - at < SECRET_MAX && p < f->len; p++) {
 		unsigned char c = f->s[p];
@@ -163,6 +164,8 @@ value_end(const struct scan_form *f, size_t at, unsigned char quote)
 		if (quote == 0 && (is_quote(c) || strchr(",;<>(){}[]", c) != NULL))
 			break;
 	}
+	if (quote == 0)
+		known_set(k, at, p);
 	return p;
 }
 
@@ -177,16 +180,17 @@ has_letter_and_digit(const unsigned char *s, size_t n)
 }
 
 enum scan_verdict
-generic_find(const struct look *l, const struct scan_form *f, size_t at, size_t *to)
+generic_find(const struct look *l, struct pass *pass, const struct scan_form *f,
+    size_t at, size_t *to)
 {
 	unsigned char quote = scan_before(f, at, 1), next;
-	size_t p;
+	size_t p, n;
 
 	/* ${NAME}, <name>, {{ name }} stand for a secret and are none. */
 	if (!is_announced(f, at) || strchr("$<{%*", f->s[at]) != NULL)
 		return SCAN_NO;
 	quote = is_quote(quote) ? quote : 0;
-	p = value_end(f, at, quote);
+	p = value_end(&pass->value, f, at, quote);
 	if (p - at < SECRET_MAX && scan_is_open(f, p))
 		return SCAN_OPEN;
 	next = scan_at(f, p);
@@ -196,9 +200,10 @@ generic_find(const struct look *l, const struct scan_form *f, size_t at, size_t 
 	while (quote == 0 && p > at && strchr(".:?", f->s[p - 1]) != NULL)
 		p--;
 	*to = p;
-	if ((int64_t)(p - at) < l->min_length || !has_letter_and_digit(f->s + at, p - at))
+	n = p - at < SAMPLE_MAX ? p - at : SAMPLE_MAX;
+	if ((int64_t)(p - at) < l->min_length || !has_letter_and_digit(f->s + at, n))
 		return SCAN_NO;
-	return entropy_of(f->s + at, p - at) >= l->entropy ? SCAN_YES : SCAN_NO;
+	return entropy_of(f->s + at, n) >= l->entropy ? SCAN_YES : SCAN_NO;
 }
 
 /* ---- scheme://user:password@host ---- */

@@ -132,8 +132,21 @@ is_head(const struct look *l, const unsigned char *s, size_t n)
 	return lz->json_at(lz->json_parse(l->c, lz_strn(text, n)), "/alg") != NULL;
 }
 
+/* Behind a part. The first one is read once, however many starts are in it. */
+static size_t
+part_end(struct known *k, const struct scan_form *f, size_t at, size_t p, int is_first)
+{
+	size_t from = is_first ? known_from(k, at) : p;
+
+	p = span(f, from, "A_-", SECRET_MAX - (from - at));
+	if (is_first)
+		known_set(k, at, p);
+	return p;
+}
+
 enum scan_verdict
-jwt_find(const struct look *l, const struct scan_form *f, size_t at, size_t *to)
+jwt_find(const struct look *l, struct pass *pass, const struct scan_form *f, size_t at,
+    size_t *to)
 {
 	enum scan_verdict v = stands_at(f, at, "eyJ");
 	size_t p = at, head = 0;
@@ -144,7 +157,7 @@ jwt_find(const struct look *l, const struct scan_form *f, size_t at, size_t *to)
 	for (;;) {
 		size_t from = p;
 
-		p = span(f, p, "A_-", SECRET_MAX - (p - at));
+		p = part_end(&pass->token, f, at, p, parts == 0);
 		if (p - at < SECRET_MAX && scan_is_open(f, p))
 			return SCAN_OPEN;
 		/* The third part may be empty: a token without a signature. */

@@ -48,16 +48,38 @@ struct look {
 enum scan_verdict secrets_next(const void *look, const struct scan_form *f, size_t from,
     size_t limit, struct scan_match *m);
 
+/* How far runs of bytes are known to go, so that many starts in one run do not each read
+ * it to its end. Of one call of secrets_next(). */
+struct known {
+	size_t from, to;
+};
+struct pass {
+	struct known token, value;
+};
+/* Where to go on reading at `at`. */
+static inline size_t
+known_from(const struct known *k, size_t at)
+{
+	return at >= k->from && at < k->to ? k->to : at;
+}
+static inline void
+known_set(struct known *k, size_t at, size_t to)
+{
+	if (at < k->from || at >= k->to)
+		k->from = at;
+	k->to = to;
+}
+
 /* Each: does one begin at `at`? */
 enum scan_verdict pem_find(const struct scan_form *f, size_t at, size_t *to);
-enum scan_verdict jwt_find(
-    const struct look *l, const struct scan_form *f, size_t at, size_t *to);
+enum scan_verdict jwt_find(const struct look *l, struct pass *pass,
+    const struct scan_form *f, size_t at, size_t *to);
 /* m->kind: KINDS + the row, or VENDOR for the one that is no row. */
 enum scan_verdict vendor_find(
     const struct look *l, const struct scan_form *f, size_t at, struct scan_match *m);
 enum scan_verdict url_password_find(const struct scan_form *f, size_t at, size_t *to);
-enum scan_verdict generic_find(
-    const struct look *l, const struct scan_form *f, size_t at, size_t *to);
+enum scan_verdict generic_find(const struct look *l, struct pass *pass,
+    const struct scan_form *f, size_t at, size_t *to);
 
 /* Behind the characters of the alphabet at `at`, max at most. */
 size_t span(const struct scan_form *f, size_t at, const char *alphabet, size_t max);

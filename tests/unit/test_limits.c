@@ -68,6 +68,14 @@ models_are_listed_with_stars(void **state)
 		testhost_request(h)->model = lz_strz(rows[i].model);
 		assert_int_equal(judge(h, "{}", "x")->verdict, rows[i].verdict);
 	}
+	/* A name that is cut is cut between characters. */
+	testhost_request(h)->model = lz_strz(
+	    "0123456789012345678901234567890123456789012345678901234567890123456789"
+	    "01234567890123456789012345678\xc3\xa9xyz");
+	assert_refused(judge(h, "{}", "x"), "limits.model",
+	    "The model "
+	    "'0123456789012345678901234567890123456789012345678901234567890123456789"
+	    "01234567890123456789012345678' is not allowed here.");
 	testhost_request(h)->model = lz_strz("claude");
 	assert_refused(judge(h, "{}", "x"), "limits.model",
 	    "The model 'claude' is not allowed here.");
