@@ -51,7 +51,7 @@ PYTEST_SECONDS = {"abi": 600, "lua": 600, "e2e": 1200, "faults": 1800, "bench": 
 PYTEST_CASE_SECONDS = 300
 # How many times as long that may be where a tool slows the programs down, and what they leave out there.
 PATIENCE = {"sanitize": 6, "coverage": 3, "threads": 10, "valgrind": 10}
-UNIT_SHORT = {"LATENZA_PLAY_COUNT": "200", "LATENZA_POWER_STEP": "5"}
+UNIT_SHORT = {"LATENZA_PLAY_COUNT": "200", "LATENZA_POWER_STEP": "5", "LATENZA_CUTS_STEP": "20"}
 SLOWEST = 8  # of each suite are named
 
 

@@ -69,7 +69,7 @@ fr_nir_find(struct start *s, size_t *to)
 {
 	unsigned char c[NIR_LENGTH];
 	int is_open;
-	size_t n = symbols_read(s->f, s->at, NIR_LENGTH, " -.", c, to, &is_open);
+	size_t n = symbols_read(s->f, s->at, NIR_LENGTH, " -", c, to, &is_open);
 	enum scan_verdict v;
 
 	if (!is_nir_so_far(c, n))

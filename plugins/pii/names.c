@@ -180,6 +180,8 @@ tag_at(const struct scan_form *f, size_t at, size_t *to, int *is_open)
 		const char *t = kinds[k].tag;
 		size_t p = at;
 
+		if (t == NULL)
+			continue;
 		while (*t != 0 && scan_at(f, p) == (unsigned char)*t)
 			t++, p++;
 		*is_open |= scan_is_open(f, p);

@@ -18,6 +18,7 @@ enum {
 const struct kind kinds[KINDS] = {
 	[EMAIL] = { "email", "EMAIL", "pii.email", "an e-mail address", email_find,
 	    AT_DIGIT | AT_LETTER | AT_WIDE | CONTINUED },
+	[UUID] = { NULL, NULL, NULL, NULL, uuid_find, AT_DIGIT | AT_LETTER | CONTINUED },
 	[IBAN] = { "iban", "IBAN", "pii.iban", "an IBAN", iban_find, AT_LETTER },
 	[IT_CF] = { "it_cf", "IT_CF", "pii.it_cf", "an Italian codice fiscale",
 	    it_cf_find, AT_LETTER },
@@ -172,7 +173,7 @@ found(void *job, lz_call *c, const struct scan_form *f, const struct scan_match 
 
 	if (m->kind == PLACEHOLDER)
 		return reveal(j, f, m, with);
-	if (is_allowed(g, m->kind, value))
+	if (kinds[m->kind].option == NULL || is_allowed(g, m->kind, value))
 		return SCAN_LEAVE;
 	lz->observe(g->found, 1);
 	lz->reason(c, lz_strz(kinds[m->kind].code), lz_strz(kinds[m->kind].message));
@@ -199,6 +200,15 @@ check(void *self, lz_call *c)
 
 /* ---- the component ---- */
 
+static int
+is_wanted(const struct pii *g, const char *option)
+{
+	for (size_t i = 0; option != NULL && i < g->kinds.count; i++)
+		if (lz_eq(g->kinds.items[i], option))
+			return 1;
+	return option == NULL || g->kinds.count == 0;
+}
+
 static int32_t
 init(void *self, char *err, size_t err_len)
 {
@@ -212,11 +222,8 @@ init(void *self, char *err, size_t err_len)
 		return LZ_E_INVALID;
 	}
 	for (unsigned k = 0; k < KINDS; k++)
-		for (size_t i = 0; i < g->kinds.count; i++)
-			if (lz_eq(g->kinds.items[i], kinds[k].option))
-				g->wanted |= 1u << k;
-	if (g->kinds.count == 0)
-		g->wanted = (1u << KINDS) - 1;
+		if (is_wanted(g, kinds[k].option))
+			g->wanted |= 1u << k;
 	g->found = lz->metric(LZ_COUNTER, "found", "Personal data found");
 	return LZ_OK;
 }

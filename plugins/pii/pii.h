@@ -9,6 +9,7 @@
 
 enum kind_id {
 	EMAIL,
+	UUID, /* nobody's data: left alone as a whole */
 	IBAN,
 	IT_CF,
 	FR_NIR,
@@ -60,7 +61,7 @@ struct start {
 typedef enum scan_verdict find_fn(struct start *s, size_t *to);
 
 struct kind {
-	const char *option; /* as `kinds` names it */
+	const char *option; /* as `kinds` names it; NULL: always looked for, and left */
 	const char *tag;    /* in placeholders */
 	const char *code, *message;
 	find_fn *find;
@@ -68,7 +69,7 @@ struct kind {
 };
 extern const struct kind kinds[KINDS];
 
-find_fn email_find, iban_find, card_find, ipv4_find, ipv6_find, phone_find;
+find_fn email_find, uuid_find, iban_find, card_find, ipv4_find, ipv6_find, phone_find;
 find_fn it_cf_find, fr_nir_find, es_nie_find, es_dni_find, uk_nino_find, de_tax_id_find;
 find_fn us_ssn_find, uk_nhs_find;
 

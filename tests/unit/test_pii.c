@@ -264,6 +264,9 @@ ordinary_texts_pass(void **state)
 {
 	static const char *const texts[] = {
 		"550e8400-e29b-41d4-a716-446655440000",
+		/* By chance the beginning is a card, an IBAN. */
+		"41111111-1111-4008-a716-446655440000, "
+		"{be784300-7547-4034-a716-446655440000}",
 		"da39a3ee5e6b4b0d3255bfef95601890afd80709",
 		"d41d8cd98f00b204e9800998ecf8427e",
 		"2024-10-12T10:30:00.123456Z",
