@@ -4,10 +4,13 @@
  */
 #include "pii.h"
 
+/* A few bytes: quicker than strchr(). */
 static int
 is_one_of(unsigned char c, const char *set)
 {
-	return c != 0 && strchr(set, c) != NULL;
+	while (*set != 0 && (unsigned char)*set != c)
+		set++;
+	return *set != 0;
 }
 
 /* Where the next digit is, behind at most `most` separators; `at` itself if there is

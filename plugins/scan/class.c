@@ -35,19 +35,26 @@ begins_with(const unsigned char *p, const unsigned char *end, const char *word)
 	return *word == 0;
 }
 
+size_t
+scan_behind(const struct scan_form *f, size_t at, size_t want, unsigned char *out)
+{
+	size_t here = at - f->floor < want ? at - f->floor : want;
+	size_t there = f->behind_len < want - here ? f->behind_len : want - here;
+
+	memcpy(out, f->behind + f->behind_len - there, there);
+	memcpy(out + there, f->s + at - here, here);
+	return there + here;
+}
+
 int
 scan_has_word(
     const struct scan_form *f, size_t at, size_t reach, const char *const *words)
 {
-	unsigned char b[SCAN_BEHIND], before = 0;
-	size_t n = 0;
+	unsigned char b[SCAN_BEHIND] = { 0 }, before = 0;
+	size_t n = scan_behind(f, at, reach, b);
 
-	while (n < reach && n < SCAN_BEHIND && scan_before(f, at, n + 1) != 0)
-		n++;
-	for (size_t k = 0; k < n; k++)
-		b[k] = scan_before(f, at, n - k);
 	for (size_t k = 0; k < n; before = b[k++]) {
-		if (!scan_is(b[k], SCAN_ALNUM) || scan_is(before, SCAN_ALNUM))
+		if (!scan_is(b[k], SCAN_LETTER) || scan_is(before, SCAN_ALNUM))
 			continue;
 		for (const char *const *w = words; *w != NULL; w++)
 			if (scan_lower(b[k]) == (unsigned char)**w &&

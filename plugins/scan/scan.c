@@ -119,12 +119,9 @@ static void
 form_edit(struct scan_form *f, size_t from, size_t to, lz_str with)
 {
 	unsigned char b[SCAN_BEHIND] = { 0 };
-	size_t n = 0, k = with.len < SCAN_BEHIND ? with.len : SCAN_BEHIND;
+	size_t k = with.len < SCAN_BEHIND ? with.len : SCAN_BEHIND;
+	size_t n = scan_behind(f, from, SCAN_BEHIND - k, b);
 
-	while (n + k < SCAN_BEHIND && scan_before(f, from, n + 1) != 0)
-		n++;
-	for (size_t j = 0; j < n; j++)
-		b[j] = scan_before(f, from, n - j);
 	if (k > 0)
 		memcpy(b + n, with.ptr + with.len - k, k);
 	memcpy(f->behind, b, n + k);

@@ -76,6 +76,8 @@ scan_before(const struct scan_form *f, size_t at, size_t n)
 	return n <= f->behind_len ? f->behind[f->behind_len - n] : 0;
 }
 
+/* The `want` bytes that went out before `at`, SCAN_BEHIND at most, or fewer: how many. */
+size_t scan_behind(const struct scan_form *f, size_t at, size_t want, unsigned char *out);
 /* Does one of the words begin in the reach bytes before at, where a word begins? words:
  * in lower case, up to a NULL; the case of the text does not matter. */
 int scan_has_word(
