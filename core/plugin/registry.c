@@ -32,8 +32,8 @@ enum {
 
 /* What opens when the file names no plugins. */
 static const char *const shipped[] = { "openai", "anthropic", "google", "mistral",
-	"compatible", "echo", "cheapest", "fastest", "balanced", "quality", "injection",
-	"limits", "patterns", "pii", "secrets" };
+	"compatible", "echo", "cheapest", "fastest", "balanced", "quality", "hook",
+	"injection", "limits", "moderation", "patterns", "pii", "schema", "secrets" };
 
 /* Start-up state: the directories; [main]: the list, newest last. */
 static const char *const *dirs;
@@ -471,6 +471,7 @@ part_destroy(struct part *p)
 	if (c->self.fini != NULL) {
 		const struct plugin *before = host_enter(c->plugin);
 
+		value_forget();
 		c->self.fini(p->instance);
 		host_leave(before);
 	}

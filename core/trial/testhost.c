@@ -210,6 +210,7 @@ init(struct testhost *h, struct err *e)
 
 	if (h->component.init == NULL)
 		return true;
+	value_forget();
 	result = h->component.init(h->self, said, sizeof(said));
 	if (result == LZ_OK)
 		return true;
