@@ -431,6 +431,8 @@ check_text(struct scan *s, const lz_text *t)
 	size_t at = t->seen, bytes = STEP_BYTES, limit;
 	struct found m;
 
+	if (t->text.len == 0)
+		return LZ_OK;
 	s->is_final = t->final;
 	set_forms(s, t);
 	while (at < t->text.len) {
