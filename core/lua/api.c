@@ -190,6 +190,24 @@ const struct api_row api_rows[] = {
 	CALL("latenza.log", "info", "text: string -- no prompts, no secrets", "",
 	    api_log_info, "At most 60 lines a minute; more are counted."),
 	CALL("latenza.log", "warn", "text: string", "", api_log_warn, "Likewise."),
+
+	/* ---- NAME_test.lua ---- */
+	CALL("latenza.test", "case", "name: string\nrun: fun()", "", api_test_case,
+	    "Tests only (NAME_test.lua): one case. It fails by an error."),
+	CALL("latenza.test", "equal", "got: any\nwanted: any", "", api_test_equal,
+	    "Fails if they differ; tables by what is in them."),
+	CALL("latenza.test", "guardrail",
+	    "name: string\n"
+	    "shown: table? -- text or texts, phase, options, stream_every, body, "
+	    "headers, metadata, user, model, budgets, http, now, ...",
+	    "table", api_test_guardrail,
+	    "One visit of a guardrail: verdict, code, message, error, text, texts, tags, "
+	    "body, calls, log."),
+	CALL("latenza.test", "router",
+	    "name: string\nshown: table? -- targets, and the same", "table",
+	    api_test_router,
+	    "One visit of a router: verdict, order (\"provider/model\"), output_limit, "
+	    "tags, calls."),
 };
 const size_t api_row_count = sizeof(api_rows) / sizeof(api_rows[0]);
 
@@ -218,14 +236,17 @@ add_group(lua_State *L, const char *group, const char *name)
 void
 api_open(lua_State *L, int env)
 {
-	static const char *const groups[] = { "http", "shared", "json", "log" };
+	static const char *const groups[] = { "http", "shared", "json", "log", "test" };
+	size_t count = sizeof(groups) / sizeof(groups[0]);
 
+	if (!state_of(L)->script->is_test)
+		count--; /* the last is for tests */
 	proxy_open_request(L);
 	proxy_open_texts(L);
 	proxy_open_body(L);
 	proxy_open_targets(L);
 	add_group(L, "latenza", "latenza");
-	for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
+	for (size_t i = 0; i < count; i++) {
 		char group[40];
 
 		(void)snprintf(group, sizeof(group), "latenza.%s", groups[i]);

@@ -361,7 +361,9 @@ budget_explain(struct run *r, lua_State *co, int status)
 		strncat(r->why, stopped, sizeof(r->why) - strlen(r->why) - 1);
 		return;
 	}
-	if (text.ptr == NULL)
+	if (s->is_test && text.ptr != NULL)
+		strncat(r->why, text.ptr + place, sizeof(r->why) - strlen(r->why) - 1);
+	else if (text.ptr == NULL)
 		(void)snprintf(r->why, sizeof(r->why),
 		    "%s: the script raised a %s; raise a text", s->file,
 		    luaL_typename(co, -1));

@@ -22,7 +22,7 @@ static const struct {
 	{ "Target", "a model at a provider" },
 };
 static const char *const groups[] = { "latenza", "latenza.http", "latenza.shared",
-	"latenza.json", "latenza.log" };
+	"latenza.json", "latenza.test", "latenza.log" };
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
@@ -130,8 +130,9 @@ docs_stub(struct buf *b)
 			if (is_of(&api_rows[i], classes[c].name))
 				stub_field(b, &api_rows[i]);
 	}
-	buf_add_z(b, "\nlatenza = { http = {}, shared = {}, json = {}, log = {} }\n"
-		     "---@type any  what null is\nlatenza.json.null = nil\n");
+	buf_add_z(b,
+	    "\nlatenza = { http = {}, shared = {}, json = {}, log = {}, test = {} }\n"
+	    "---@type any  what null is\nlatenza.json.null = nil\n");
 	for (size_t g = 0; g < COUNT(groups); g++)
 		for (size_t i = 0; i < api_row_count; i++)
 			if (is_of(&api_rows[i], groups[g]))

@@ -41,6 +41,7 @@ json_t *fake_visit(
     struct fake *f, struct script *s, const json_t *document, struct err *e) MUST_CHECK;
 /* The call and the table of visits that fake_visit() makes; for scripts that test. */
 lz_call *fake_call(struct fake *f);
+void fake_take(lz_call *c, json_t *j); /* taken: lives as long as the host */
 const lz_host *fake_host(struct fake *f);
 
 #endif

@@ -51,6 +51,7 @@ struct script {
 		lz_router router;
 	} table;
 	bool is_router;
+	bool is_test;       /* it has latenza.test, and returns nothing */
 	bool holds_overlap; /* the script says how much: it counts beside replace() */
 	struct counter {
 		const char *name;
@@ -72,6 +73,9 @@ struct instance {
 	const lz_host *lz;
 	uint64_t id; /* never twice in a process: states remember options by it */
 };
+
+/* A test: compiled only. owned. (script.c) */
+struct script *script_load_test(const struct script_source *q, struct err *e);
 
 /* ---- a state: one thread's Lua of one script ---- */
 
@@ -287,6 +291,10 @@ struct api_row {
 extern const struct api_row api_rows[];
 extern const size_t api_row_count;
 
+int api_test_case(lua_State *L);
+int api_test_equal(lua_State *L);
+int api_test_guardrail(lua_State *L);
+int api_test_router(lua_State *L);
 int api_pass(lua_State *L);
 int api_block(lua_State *L);
 int api_flag(lua_State *L);

@@ -17,6 +17,11 @@
 enum {
 	ESCAPE = '%'
 };
+enum {
+	MEMO_UNKNOWN,
+	MEMO_YES,
+	MEMO_NO
+};
 
 static const char *go(struct match *m, const char *s, const char *p);
 
@@ -179,6 +184,17 @@ is_one_here(struct match *m, const char *s, const char *p, const char *end)
 	return !at_end(m, s) && is_one(m, s, p, end);
 }
 
+/* The same of the leading item, whose answers are remembered. */
+static bool
+is_first(struct match *m, const char *s)
+{
+	unsigned char *memo = &m->memo[(unsigned char)*s];
+
+	if (*memo == MEMO_UNKNOWN)
+		*memo = is_one(m, s, m->first, m->first_end) ? MEMO_YES : MEMO_NO;
+	return *memo == MEMO_YES;
+}
+
 /* ---- repeated items ---- */
 
 static const char *
@@ -186,8 +202,13 @@ as_many_as_possible(struct match *m, const char *s, const char *p, const char *e
 {
 	ptrdiff_t n = 0;
 
-	while (is_one_here(m, s + n, p, end))
-		n++;
+	if (p == m->first)
+		while (s + n < m->text_end && is_first(m, s + n))
+			n++;
+	else
+		while (s + n < m->text_end && is_one(m, s + n, p, end))
+			n++;
+	(void)at_end(m, s + n);
 	if (!count(m, (size_t)n))
 		return NULL;
 	for (; n >= 0; n--) {
@@ -441,21 +462,28 @@ has_back_reference(lz_str pattern)
 }
 
 static void
-look_at_first(struct match *m)
+look_at_first(struct match *m, lz_str pattern)
 {
 	const char *p = m->pattern, *end;
+	char suffix;
 
 	while (p < m->pattern_end && *p == '(')
 		p++;
 	if (p == m->pattern_end || *p == ')' || *p == '$' ||
-	    (*p == ESCAPE && p + 1 < m->pattern_end && strchr("bf", p[1]) != NULL))
+	    (*p == ESCAPE && p + 1 < m->pattern_end &&
+		(p[1] == 'b' || p[1] == 'f' || isdigit((unsigned char)p[1]))))
 		return;
 	end = item_end(m, p);
 	m->error[0] = '\0'; /* it is said when it is met */
-	if (end != NULL && end < m->pattern_end && strchr("*+-", *end) != NULL) {
-		m->first = p;
-		m->repeats = *end;
-	}
+	if (end == NULL)
+		return;
+	suffix = end < m->pattern_end ? *end : '\0';
+	m->first = p;
+	m->first_end = end;
+	m->is_needed = suffix != '*' && suffix != '?' && suffix != '-';
+	m->is_run = (suffix == '*' || suffix == '+' || suffix == '-') &&
+		    !has_back_reference(pattern);
+	memset(m->memo, MEMO_UNKNOWN, sizeof(m->memo));
 }
 
 void
@@ -474,11 +502,10 @@ match_begin(struct match *m, lz_str text, lz_str pattern)
 	m->end = NULL;
 	m->error[0] = '\0';
 	m->depth = 0;
-	m->repeats = 0;
-	m->first = NULL;
+	m->first = m->first_end = NULL;
+	m->is_needed = m->is_run = false;
 	m->touched_end = false;
-	if (!has_back_reference(pattern))
-		look_at_first(m);
+	look_at_first(m, pattern);
 }
 
 enum match_answer
@@ -488,6 +515,10 @@ match_at(struct match *m, const char *at)
 
 	m->captures = 0;
 	m->touched_end = false;
+	if (m->is_needed && (at_end(m, at) || !is_first(m, at))) {
+		m->steps++;
+		return m->is_open && m->touched_end ? MATCH_UNDECIDED : MATCH_NO;
+	}
 	found = go(m, at, m->pattern);
 	if (has_failed(m))
 		return MATCH_FAILED;
@@ -500,17 +531,21 @@ match_at(struct match *m, const char *at)
 const char *
 match_next(struct match *m, const char *at)
 {
-	const char *end = at + 1;
+	const char *end = at;
 
-	if (m->first == NULL || at == m->text_end)
-		return end;
+	if (at == m->text_end)
+		return at + 1;
 	/* The attempt at `at` tried the rest of the pattern at every place that an
 	 * attempt inside this run would. */
-	for (end = at; end < m->text_end; end++)
-		if (!is_one(m, end, m->first, item_end(m, m->first)))
-			break;
+	while (m->is_run && end < m->text_end && is_first(m, end))
+		end++;
+	if (end == at)
+		end++;
+	/* And where the leading item is not, nothing begins. */
+	while (m->is_needed && end < m->text_end && !is_first(m, end))
+		end++;
 	m->steps += (uint64_t)(end - at);
-	return end > at ? end : at + 1;
+	return end;
 }
 
 const char *

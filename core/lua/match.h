@@ -53,9 +53,10 @@ struct match {
 	/* match.c's own */
 	bool touched_end;
 	int depth;
-	char repeats;      /* the leading item's * + or -, where a failed attempt tells of
-			      others */
-	const char *first; /* that item */
+	const char *first, *first_end; /* the leading item, if it is one character's */
+	bool is_needed;                /* no match begins with another character */
+	bool is_run;             /* it is repeated: a failed attempt tells of others */
+	unsigned char memo[256]; /* is the character one of `first`? MEMO_* */
 };
 
 /* text, pattern: borrowed as long as m is used. [any] */

@@ -605,6 +605,25 @@ script_load(const struct script_source *q, struct err *e)
 	return NULL;
 }
 
+struct script *
+script_load_test(const struct script_source *q, struct err *e)
+{
+	struct script *s;
+
+	if (check_sizes(q, e) != ST_OK)
+		return NULL;
+	s = script_new(q);
+	if (s == NULL) {
+		(void)err_fail(e, ST_NOMEM, "%s: out of memory", q->file);
+		return NULL;
+	}
+	s->is_test = true;
+	if (compile_all(s, q, e) == ST_OK)
+		return s;
+	script_unref(s);
+	return NULL;
+}
+
 void
 script_ref(struct script *s)
 {

@@ -181,6 +181,11 @@ check_may_call(lua_State *L, struct run *r, const char *what, lz_str url)
 {
 	char why[200];
 
+	if (r->state->script->is_test)
+		(void)luaL_error(L,
+		    "%s: a test calls nobody; http = { [URL] = { status =, body = } } "
+		    "answers the script",
+		    what);
 	if (!lua_isyieldable(L))
 		(void)luaL_error(L,
 		    "%s cannot be called inside a metamethod or an iterator of a "

@@ -49,11 +49,11 @@ strings_search(lua_State *L, struct match *m, const char **at, bool *must_yield)
 			budget_charge(L, 1 + (m->steps - charged) / MATCH_STEPS);
 			return is;
 		}
-		if (m->steps - charged >= CHARGE_AFTER) {
-			budget_charge(L, (m->steps - charged) / MATCH_STEPS);
-			charged = m->steps;
-		}
 		*at = match_next(m, *at);
+		if (m->steps - charged < CHARGE_AFTER)
+			continue;
+		budget_charge(L, (m->steps - charged) / MATCH_STEPS);
+		charged = m->steps;
 		*must_yield = budget_must_yield(L);
 		if (*must_yield)
 			return MATCH_NO;
@@ -235,6 +235,7 @@ gmatch_go(lua_State *L, int status, lua_KContext ctx)
 		m.is_anchored = false;
 		m.pattern--;
 		m.first = NULL;
+		m.is_needed = m.is_run = false;
 	}
 	strings_limit(L, &m, text.len);
 	for (at = text.ptr + w->at; w->at <= text.len; at = text.ptr + w->at) {

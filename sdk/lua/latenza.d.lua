@@ -80,7 +80,7 @@
 ---@field error_rate number  0..1
 ---@field load number  0 idle .. 1 full
 
-latenza = { http = {}, shared = {}, json = {}, log = {} }
+latenza = { http = {}, shared = {}, json = {}, log = {}, test = {} }
 ---@type any  what null is
 latenza.json.null = nil
 
@@ -179,6 +179,28 @@ function latenza.json.encode(value) end
 ---@param list table?
 ---@return table
 function latenza.json.array(list) end
+
+---Tests only (NAME_test.lua): one case. It fails by an error.
+---@param name string
+---@param run fun()
+function latenza.test.case(name, run) end
+
+---Fails if they differ; tables by what is in them.
+---@param got any
+---@param wanted any
+function latenza.test.equal(got, wanted) end
+
+---One visit of a guardrail: verdict, code, message, error, text, texts, tags, body, calls, log.
+---@param name string
+---@param shown table?  text or texts, phase, options, stream_every, body, headers, metadata, user, model, budgets, http, now, ...
+---@return table
+function latenza.test.guardrail(name, shown) end
+
+---One visit of a router: verdict, order ("provider/model"), output_limit, tags, calls.
+---@param name string
+---@param shown table?  targets, and the same
+---@return table
+function latenza.test.router(name, shown) end
 
 ---At most 60 lines a minute; more are counted.
 ---@param text string  no prompts, no secrets

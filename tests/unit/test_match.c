@@ -132,8 +132,8 @@ what_is_decided_of_an_open_text_no_longer_text_changes(void **state)
 			continue;
 		decided += held > 0;
 		if (after.len < before.len ||
-		    memcmp(before.ptr, after.ptr != NULL ? after.ptr : "", before.len) !=
-			0)
+		    memcmp(before.ptr != NULL ? before.ptr : "",
+			after.ptr != NULL ? after.ptr : "", before.len) != 0)
 			fail_msg(
 			    "\"%.*s\" of \"%.*s\" cut at %zu: \"%.*s\", whole \"%.*s\"",
 			    STR_ARG(p), STR_ARG(t), cut, STR_ARG(buf_str(&before)),

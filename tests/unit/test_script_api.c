@@ -379,6 +379,101 @@ neighbours_are_served_between_two_slices(void **state)
 	script_unref(s);
 }
 
+/* ---- tests beside scripts ---- */
+
+struct heard {
+	char text[2000];
+};
+
+static void
+hear(void *arg, const char *name, const char *why)
+{
+	struct heard *h = arg;
+	size_t n = strlen(h->text);
+
+	(void)snprintf(
+	    h->text + n, sizeof(h->text) - n, "%s: %s\n", name, why != NULL ? why : "ok");
+}
+
+static enum status
+run_cases(const char *source, struct heard *h, unsigned *failed, struct err *e)
+{
+	struct script_source q = { .file = "redact_test.lua", .text = lz_strz(source) };
+	struct script *s[2] = { fixture_load(redact),
+		fixture_load(PICK("return { targets:of('b') }")) };
+	enum status st;
+
+	h->text[0] = '\0';
+	value_forget();
+	st = script_test(&q, s, 2, fixture_host(), hear, h, failed, e);
+	script_unref(s[0]);
+	script_unref(s[1]);
+	return st;
+}
+
+static void
+cases_of_a_test_run_in_the_same_sandbox(void **state)
+{
+	static const char source[] =
+	    "local t = latenza.test\n"
+	    "t.case('addresses keep their identity', function()\n"
+	    "  local out = t.guardrail('redact', { text = 'a@x.org, b@y.org, a@x.org' "
+	    "})\n"
+	    "  t.equal(out.text, '[EMAIL_1], [EMAIL_2], [EMAIL_1]')\n"
+	    "end)\n"
+	    "t.case('a stream is the whole text', function()\n"
+	    "  local text = 'anna@mail.example.com pays with 4111 1111 1111 1111.'\n"
+	    "  local whole = t.guardrail('redact', { text = text, phase = 'response' "
+	    "}).text\n"
+	    "  for every = 1, 9 do\n"
+	    "    t.equal(t.guardrail('redact', { text = text, phase = 'response', "
+	    "stream_every = every }).text, whole)\n"
+	    "  end\n"
+	    "end)\n"
+	    "t.case('a router', function()\n"
+	    "  local out = t.router('test', { targets = { { provider = 'p', model = 'a' "
+	    "}, { provider = 'p', model = 'b' } } })\n"
+	    "  t.equal(out.order, { 'p/b' })\n"
+	    "end)\n"
+	    "t.case('this fails', function() t.equal({ a = 1 }, { a = 2 }) end)\n"
+	    "t.case('this never ends', function() while true do end end)\n"
+	    "t.case('no such script', function() t.guardrail('none', {}) end)\n"
+	    "t.case('a typing mistake', function() t.guardrail('redact', { txet = 'x' }) "
+	    "end)\n"
+	    "t.case('no network', function() latenza.http.get('https://x.org/') end)\n"
+	    "t.case('no way out', function() return os.execute('x') end)\n";
+	struct err e = { "" };
+	struct heard h;
+	unsigned failed = 0;
+
+	(void)state;
+	assert_int_equal(run_cases(source, &h, &failed, &e), ST_OK);
+	assert_string_equal(h.text,
+	    "addresses keep their identity: ok\n"
+	    "a stream is the whole text: ok\n"
+	    "a router: ok\n"
+	    "this fails: redact_test.lua:17: got {\"a\":1}, wanted {\"a\":2}\n"
+	    "this never ends: redact_test.lua:18: the script takes too long: its budget "
+	    "of steps is spent\n"
+	    "no such script: redact_test.lua:19: there is no guardrail 'none' among the "
+	    "scripts that are tested\n"
+	    "a typing mistake: redact_test.lua:20: there is no 'txet'; did you mean "
+	    "'text'?\n"
+	    "no network: redact_test.lua:21: latenza.http.get: a test calls nobody; http "
+	    "= { [URL] = { status =, body = } } "
+	    "answers the script\n"
+	    "no way out: redact_test.lua:22: 'os' is not declared; write: local os\n");
+	assert_int_equal(failed, 6);
+	assert_int_equal(run_cases("return 1", &h, &failed, &e), ST_INVALID);
+	assert_non_null(strstr(e.text, "redact_test.lua: has no case"));
+	assert_int_equal(
+	    run_cases("local t = latenza.test\nt.case(", &h, &failed, &e), ST_INVALID);
+	assert_non_null(strstr(e.text, "redact_test.lua:2:"));
+	/* A policy has no tests in it. */
+	assert_fails(CHECK("return latenza.test.case"),
+	    "attempt to index a nil value (field 'test')");
+}
+
 /* ---- the files ---- */
 
 static void
@@ -435,6 +530,7 @@ main(void)
 		cmocka_unit_test(a_script_calls_what_is_granted_and_nothing_else),
 		cmocka_unit_test(small_services),
 		cmocka_unit_test(neighbours_are_served_between_two_slices),
+		cmocka_unit_test(cases_of_a_test_run_in_the_same_sandbox),
 		cmocka_unit_test(the_files_under_sdk_are_those_of_the_table),
 	};
 
