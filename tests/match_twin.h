@@ -137,4 +137,58 @@ twin_open_text(lz_str text, lz_str pattern, bool is_open, struct buf *out, size_
 	}
 }
 
+/* ---- random patterns and texts ---- */
+
+enum {
+	TWIN_PATTERN_MAX = 256,
+	TWIN_TEXT_MAX = 24
+};
+
+static uint64_t twin_seed = 88172645463325252u;
+
+static inline unsigned
+twin_below(unsigned n)
+{
+	twin_seed ^= twin_seed << 13;
+	twin_seed ^= twin_seed >> 7;
+	twin_seed ^= twin_seed << 17;
+	return (unsigned)(twin_seed >> 33) % n;
+}
+
+/* Pieces of patterns, right and wrong ones. */
+static const char *const twin_pieces[] = { "a", "b", "c", ".", "%a", "%d", "%s", "%w",
+	"%x", "%p", "%l", "%u", "%c", "%g", "%z", "%Z", "%A", "%D", "%S", "%W", "%%",
+	"%.", "[ab]", "[^a]", "[a-c]", "[%w_]", "[%a-]", "[]]", "[^]]", "[a-]", "[%]]",
+	"(", ")", "()", "(a)", "(%a+)", "%1", "%2", "*", "+", "-", "?", "$", "^", "%bab",
+	"%b()", "%f[%w]", "%f[^a]", "%f", "[", "]", "%", "[%", "%0", "%b", "%bx", "1",
+	" ", "\xc3", "(.-)", "a*", "b+", ".-", ".*", "[ab]*", "%d+", "%a-", "[%d -]+" };
+
+static inline size_t
+twin_pattern(char out[256])
+{
+	size_t n = 0;
+
+	for (unsigned i = twin_below(6); n < 200; i--) {
+		const char *piece =
+		    twin_pieces[twin_below(sizeof(twin_pieces) / sizeof(twin_pieces[0]))];
+
+		memcpy(out + n, piece, strlen(piece));
+		n += strlen(piece);
+		if (i == 0)
+			break;
+	}
+	return n;
+}
+
+static inline size_t
+twin_text(char out[TWIN_TEXT_MAX])
+{
+	static const char letters[] = "aabbcc11  AB.()-_x\xc3\xa9";
+	size_t n = twin_below(TWIN_TEXT_MAX);
+
+	for (size_t i = 0; i < n; i++)
+		out[i] = letters[twin_below(sizeof(letters))]; /* its NUL too */
+	return n;
+}
+
 #endif

@@ -98,6 +98,9 @@ is_of_class(int c, int class)
 	case 'x':
 		is = isxdigit(c);
 		break;
+	case 'z': /* of Lua 5.1; the stock library still has it */
+		is = c == 0;
+		break;
 	default:
 		return class == c;
 	}
@@ -469,6 +472,8 @@ look_at_first(struct match *m, lz_str pattern)
 
 	while (p < m->pattern_end && *p == '(')
 		p++;
+	if (p - m->pattern > MATCH_CAPTURES) /* is said wherever it is tried */
+		return;
 	if (p == m->pattern_end || *p == ')' || *p == '$' ||
 	    (*p == ESCAPE && p + 1 < m->pattern_end &&
 		(p[1] == 'b' || p[1] == 'f' || isdigit((unsigned char)p[1]))))

@@ -17,57 +17,10 @@
 enum {
 	PAIRS = 10000,
 	PAIRS_FULL = 1000000,
-	TEXT_MAX = 24,
 	OUT_BYTES = 4096
 };
 
 static lua_State *L;
-static uint64_t seed;
-
-static unsigned
-below(unsigned n)
-{
-	seed ^= seed << 13;
-	seed ^= seed >> 7;
-	seed ^= seed << 17;
-	return (unsigned)(seed >> 33) % n;
-}
-
-/* Pieces of patterns, right and wrong ones. */
-static const char *const pieces[] = { "a", "b", "c", ".", "%a", "%d", "%s", "%w", "%x",
-	"%p", "%l", "%u", "%c", "%g", "%A", "%D", "%S", "%W", "%%", "%.", "[ab]", "[^a]",
-	"[a-c]", "[%w_]", "[%a-]", "[]]", "[^]]", "[a-]", "[%]]", "(", ")", "()", "(a)",
-	"(%a+)", "%1", "%2", "*", "+", "-", "?", "$", "^", "%bab", "%b()", "%f[%w]",
-	"%f[^a]", "%f", "[", "]", "%", "[%", "%0", "%b", "%bx", "1", " ", "\xc3", "(.-)",
-	"a*", "b+", ".-", ".*", "[ab]*", "%d+", "%a-", "[%d -]+" };
-
-static size_t
-random_pattern(char out[256])
-{
-	size_t n = 0;
-
-	for (unsigned i = below(6); n < 200; i--) {
-		const char *piece = pieces[below(sizeof(pieces) / sizeof(pieces[0]))];
-
-		memcpy(out + n, piece, strlen(piece));
-		n += strlen(piece);
-		if (i == 0)
-			break;
-	}
-	return n;
-}
-
-static size_t
-random_text(char out[TEXT_MAX])
-{
-	static const char letters[] = "aabbcc11  AB.()-_x\xc3\xa9";
-	size_t n = below(TEXT_MAX);
-
-	for (size_t i = 0; i < n; i++)
-		out[i] = letters[below(sizeof(letters))]; /* its NUL too */
-	return n;
-}
-
 static unsigned
 rounds(void)
 {
@@ -80,15 +33,15 @@ static void
 answers_are_those_of_the_stock_library(void **state)
 {
 	struct buf ours, stock;
-	char pattern[256], text[TEXT_MAX];
+	char pattern[256], text[TWIN_TEXT_MAX];
 	unsigned compared = 0;
 
 	(void)state;
 	buf_init(&ours, OUT_BYTES);
 	buf_init(&stock, OUT_BYTES);
 	for (unsigned i = 0; i < rounds(); i++) {
-		lz_str p = lz_strn(pattern, random_pattern(pattern)),
-		       t = lz_strn(text, random_text(text));
+		lz_str p = lz_strn(pattern, twin_pattern(pattern)),
+		       t = lz_strn(text, twin_text(text));
 
 		buf_reset(&ours);
 		buf_reset(&stock);
@@ -114,16 +67,16 @@ static void
 what_is_decided_of_an_open_text_no_longer_text_changes(void **state)
 {
 	struct buf before, after;
-	char pattern[256], text[TEXT_MAX];
+	char pattern[256], text[TWIN_TEXT_MAX];
 	unsigned decided = 0;
 
 	(void)state;
 	buf_init(&before, OUT_BYTES);
 	buf_init(&after, OUT_BYTES);
 	for (unsigned i = 0; i < rounds(); i++) {
-		lz_str p = lz_strn(pattern, random_pattern(pattern)),
-		       t = lz_strn(text, random_text(text));
-		size_t cut = below((unsigned)t.len + 1), held, end;
+		lz_str p = lz_strn(pattern, twin_pattern(pattern)),
+		       t = lz_strn(text, twin_text(text));
+		size_t cut = twin_below((unsigned)t.len + 1), held, end;
 
 		buf_reset(&before);
 		buf_reset(&after);
@@ -187,8 +140,8 @@ open_twin(void **state)
 	const char *given = getenv("LATENZA_SEED");
 
 	(void)state;
-	seed = given != NULL && *given != '\0' ? strtoull(given, NULL, 10)
-					       : 88172645463325252u;
+	twin_seed = given != NULL && *given != '\0' ? strtoull(given, NULL, 10)
+						    : 88172645463325252u;
 	L = twin_open();
 	return L != NULL ? 0 : -1;
 }

@@ -8,6 +8,7 @@
 #include "script_fixture.h"
 
 #include "lua/docs.h"
+#include "match_twin.h"
 
 /* ---- streams ---- */
 
@@ -172,6 +173,113 @@ nothing_of_a_blocked_word_leaves_a_stream(void **state)
 		assert_null(strstr(fixture_member(told, "text"), "f"));
 		json_decref(told);
 	}
+}
+
+/* ---- string.gsub() and gmatch() beside the stock ones ---- */
+
+/* Both run this: all ways of replacing, and what gmatch and match find. */
+static const char all_ways[] =
+    "local function all(s, p)\n"
+    "  local out = {}\n"
+    "  local function try(f, ...)\n"
+    "    local r = { pcall(f, ...) }\n"
+    "    for i, v in ipairs(r) do out[#out + 1] = tostring(v) end\n"
+    "  end\n"
+    "  try(string.gsub, s, p, '<%0>') try(string.gsub, s, p, '%1%%', 2)\n"
+    "  try(string.gsub, s, p, function(a, b) if a ~= '' then return a .. tostring(b) end "
+    "end)\n"
+    "  try(string.gsub, s, p, { a = 'A', b = false }) try(string.match, s, p) "
+    "try(string.find, s, p, -3)\n"
+    "  try(function() for a, b in string.gmatch(s, p) do out[#out + 1] = a .. ':' .. "
+    "tostring(b) end end)\n"
+    "  local bytes = {}\n"
+    "  for i, text in ipairs(out) do bytes[i] = text:gsub('[^ -~]', function(c) return "
+    "'\\\\' .. c:byte() end) end\n"
+    "  return table.concat(bytes, '|')\n"
+    "end\n";
+
+static json_t *
+random_pairs(size_t n)
+{
+	json_t *pairs = json_array();
+	char pattern[TWIN_PATTERN_MAX], text[TWIN_TEXT_MAX];
+
+	while (json_array_size(pairs) < n) {
+		lz_str p = lz_strn(pattern, twin_pattern(pattern)),
+		       t = lz_strn(text, twin_text(text));
+		struct buf out;
+		bool is_short;
+
+		buf_init(&out, 1 << 16);
+		is_short = twin_ours(t, p, &out);
+		buf_free(&out);
+		/* What JSON can carry, and the stock library ends. */
+		if (is_short && str_is_utf8(p) && str_is_utf8(t) && str_find(t, '\0') < 0)
+			(void)json_array_append_new(
+			    pairs, json_pack("{s:s%, s:s%}", "p", p.ptr, p.len, "t",
+				       t.ptr, t.len));
+	}
+	return pairs;
+}
+
+/* "test.lua:9: " and its like differ, and so does a function's name. */
+static const char *
+stock_answer(lua_State *L, const json_t *pair)
+{
+	lua_settop(L, 1);
+	lua_pushvalue(L, 1);
+	lua_pushstring(L, json_string_value(json_object_get(pair, "t")));
+	lua_pushstring(L, json_string_value(json_object_get(pair, "p")));
+	assert_int_equal(lua_pcall(L, 2, 1, 0), LUA_OK);
+	return lua_tostring(L, -1);
+}
+
+static void
+replacing_is_that_of_the_stock_library(void **state)
+{
+	enum {
+		AT_ONCE = 20,
+		TIMES = 100
+	};
+	char source[3000];
+	lua_State *L = twin_open();
+	struct script *s;
+
+	(void)state;
+	(void)snprintf(source, sizeof(source), "%s%s", all_ways,
+	    CHECK("req.body.out = latenza.json.array()\n"
+		  "for i, pair in ipairs(req.body.pairs) do req.body.out[i] = "
+		  "all(pair.t, pair.p) end\n"
+		  "return latenza.pass()"));
+	s = fixture_load(source);
+	(void)snprintf(source, sizeof(source), "%sreturn all", all_ways);
+	assert_int_equal(luaL_loadbuffer(L, source, strlen(source), "@test.lua"), LUA_OK);
+	assert_int_equal(lua_pcall(L, 0, 1, 0), LUA_OK);
+	for (int i = 0; i < TIMES; i++) {
+		json_t *pairs = random_pairs(AT_ONCE), *told, *pair;
+		size_t k;
+
+		told = visit_document(
+		    s, json_pack("{s:{s:o, s:[]}}", "body", "pairs", pairs, "out"));
+		if (strcmp(fixture_member(told, "verdict"), "pass") != 0)
+			fail_msg("%s", fixture_member(told, "error"));
+		pairs = json_object_get(json_object_get(told, "body"), "pairs");
+		json_array_foreach(pairs, k, pair)
+		{
+			const char *ours = json_string_value(json_array_get(
+			    json_object_get(json_object_get(told, "body"), "out"), k));
+			const char *stock = stock_answer(L, pair);
+
+			if (ours == NULL || strcmp(ours, stock) != 0)
+				fail_msg("\"%s\" of \"%s\":\n%s\nstock:\n%s",
+				    json_string_value(json_object_get(pair, "p")),
+				    json_string_value(json_object_get(pair, "t")),
+				    ours != NULL ? ours : "(none)", stock);
+		}
+		json_decref(told);
+	}
+	script_unref(s);
+	lua_close(L);
 }
 
 /* ---- routers ---- */
@@ -525,6 +633,7 @@ main(void)
 		cmocka_unit_test(a_stream_cut_anywhere_is_the_whole_text),
 		cmocka_unit_test(what_was_replaced_is_not_looked_at_again),
 		cmocka_unit_test(nothing_of_a_blocked_word_leaves_a_stream),
+		cmocka_unit_test(replacing_is_that_of_the_stock_library),
 		cmocka_unit_test(a_router_puts_targets_in_order),
 		cmocka_unit_test(json_comes_through_without_loss),
 		cmocka_unit_test(a_script_calls_what_is_granted_and_nothing_else),
