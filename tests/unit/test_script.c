@@ -405,6 +405,33 @@ bombs_are_stopped_whatever_they_are_hidden_in(void **state)
 	log_set_level(LOG_LEVEL_INFO);
 }
 
+/* Comparing long strings is one instruction each: no count tells what it costs. */
+static void
+the_watchdog_ends_what_steps_do_not_explain(void **state)
+{
+	static const char source[] =
+	    CHECK("local a, b = ('x'):rep(1e6), ('x'):rep(1e6 - 1) .. 'x'\n"
+		  "while a == b do end return latenza.pass()");
+	struct script_limits limits = script_limits_usual;
+	int64_t before = clock_mono_us();
+	struct err e = { "" };
+	struct script *s;
+	json_t *told;
+
+	(void)state;
+	limits.visit_steps *=
+	    1000; /* the watchdog's slices are as large: they are spent first */
+	limits.slice_steps *= 1000;
+	limits.wall_ms = 3600000;
+	s = fixture_load_with(source, &limits, NULL, &e);
+	assert_non_null(s);
+	told = fixture_visit(s, "{}");
+	assert_non_null(strstr(fixture_member(told, "error"), "takes too long"));
+	assert_true(clock_mono_us() - before < INT64_C(60000000));
+	json_decref(told);
+	script_unref(s);
+}
+
 /* What a script that was stopped leaves behind: nothing. */
 static void
 after_memory_ran_out_the_script_goes_on_in_a_new_state(void **state)
@@ -476,6 +503,7 @@ main(void)
 		cmocka_unit_test(metatables_are_as_they_were_when_they_were_set),
 		cmocka_unit_test(a_handle_of_another_request_is_of_no_use),
 		cmocka_unit_test(bombs_are_stopped_whatever_they_are_hidden_in),
+		cmocka_unit_test(the_watchdog_ends_what_steps_do_not_explain),
 		cmocka_unit_test(after_memory_ran_out_the_script_goes_on_in_a_new_state),
 		cmocka_unit_test(five_stops_within_a_minute_switch_a_script_off),
 		cmocka_unit_test(the_same_script_takes_the_same_steps),
