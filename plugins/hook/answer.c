@@ -145,10 +145,10 @@ take_edit(lz_call *c, const lz_json *edit, struct cursor *at)
 	if ((size_t)index != at->index)
 		*at = (struct cursor){ (size_t)index, 0, 0 };
 	text = lz->text(c, at->index)->text;
-	if (from < at->character || to < from)
-		return wrong(c,
-		    "an edit of the hook begins before the last one ends, or ends "
-		    "before it begins");
+	if (from < at->character)
+		return wrong(c, "an edit of the hook begins before the last one ends");
+	if (to <= from)
+		return wrong(c, "an edit of the hook takes nothing away");
 	if (!go_to(at, text, from))
 		return wrong(c, "an edit of the hook begins behind its text");
 	from_byte = at->byte;

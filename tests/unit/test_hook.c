@@ -183,7 +183,7 @@ verdicts_are_done(void **state)
 		"{\"index\":0,\"from\":0,\"to\":1,\"with\":\"A\"},"
 		"{\"index\":0,\"from\":2,\"to\":4,\"with\":\"\"},"
 		"{\"index\":0,\"from\":6,\"to\":9,\"with\":\"xyz\u00e9\"},"
-		"{\"index\":1,\"from\":6,\"to\":6,\"with\":\"!\"}]}");
+		"{\"index\":1,\"from\":5,\"to\":6,\"with\":\"d!\"}]}");
 	assert_true(r->verdict == LZ_OK && testhost_found(r, "m"));
 	assert_text(r->texts[0], "A c xyz\u00e9");
 	assert_text(r->texts[1], "second!");
@@ -222,6 +222,7 @@ anything_else_is_an_error(void **state)
 		EDITS("{\"index\":-1,\"from\":0,\"to\":1,\"with\":\"\"}"),
 		EDITS("{\"index\":0,\"from\":-1,\"to\":1,\"with\":\"\"}"),
 		EDITS("{\"index\":0,\"from\":2,\"to\":1,\"with\":\"\"}"),
+		EDITS("{\"index\":0,\"from\":2,\"to\":2,\"with\":\"x\"}"),
 		EDITS("{\"index\":0,\"from\":0,\"to\":10,\"with\":\"\"}"),
 		EDITS("{\"index\":0,\"from\":10,\"to\":10,\"with\":\"\"}"),
 		EDITS("{\"index\":0,\"from\":9223372036854775807,\"to\":"
@@ -265,7 +266,7 @@ sizes_are_bounded(void **state)
 	n = (size_t)sprintf(answer, "{\"verdict\":\"mask\",\"edits\":[");
 	for (int i = 0; i <= 10000; i++)
 		n += (size_t)sprintf(answer + n,
-		    "%s{\"index\":0,\"from\":0,\"to\":0,\"with\":\"\"}",
+		    "%s{\"index\":0,\"from\":0,\"to\":1,\"with\":\"\"}",
 		    i > 0 ? "," : "");
 	(void)sprintf(answer + n, "]}");
 	assert_int_equal(ask(answer)->verdict, LZ_E_FAIL);
