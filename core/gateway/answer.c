@@ -105,6 +105,17 @@ add_route(struct fields *h)
 		add(h, "x-latenza-dropped", a->dropped);
 }
 
+/* Request and answer came to the same: once is enough. */
+static bool
+was_said(const struct request *r, size_t i)
+{
+	for (size_t k = 0; k < i; k++)
+		if (str_eq(r->verdict[k].guardrail, r->verdict[i].guardrail) &&
+		    r->verdict[k].what == r->verdict[i].what)
+			return true;
+	return false;
+}
+
 /* "pii-mask=mask, injection=flag": who found something, on the request or on the answer
  * as far as it was seen. */
 static lz_str
@@ -118,7 +129,7 @@ verdicts(const struct request *r, bool is_json)
 	for (size_t i = 0; i < r->verdict_count; i++) {
 		const struct guard_verdict *v = &r->verdict[i];
 
-		if (strcmp(v->what, "pass") == 0)
+		if (strcmp(v->what, "pass") == 0 || was_said(r, i))
 			continue;
 		buf_add_z(&b, n++ > 0 ? (is_json ? "," : ", ") : "");
 		buf_addf(&b, is_json ? "\"%.*s=%s\"" : "%.*s=%s", STR_ARG(v->guardrail),
