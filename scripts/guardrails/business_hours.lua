@@ -7,6 +7,7 @@ local names = { "mon", "tue", "wed", "thu", "fri", "sat", "sun" }
 
 local function minutes_of(text)
   local hours, minutes = text:match("^(%d%d):(%d%d)$")
+  if not hours then error("business-hours: from and to are written HH:MM") end
   return tonumber(hours) * 60 + tonumber(minutes)
 end
 
@@ -32,8 +33,8 @@ return {
   summary = "Refuses requests, or sends them to another model, outside of business hours",
   on = { "request" },
   options = {
-    from = { type = "string", pattern = "^%d%d:%d%d$", default = "08:00", help = "the first minute, as HH:MM" },
-    to = { type = "string", pattern = "^%d%d:%d%d$", default = "18:00", help = "the minute after the last" },
+    from = { type = "string", default = "08:00", help = "the first minute, as HH:MM" },
+    to = { type = "string", default = "18:00", help = "the minute after the last" },
     days = { type = "array", items = { type = "string", enum = names }, default = { "mon", "tue", "wed", "thu", "fri" },
       help = "days that are open" },
     utc_offset_minutes = { type = "integer", minimum = -720, maximum = 840, default = 0, help = "120 is UTC+2" },
