@@ -56,6 +56,8 @@ static const struct command_arg trace_args[] = {
 	{ "session", JSON_STRING, false },
 	{ "code", JSON_STRING, false },
 	{ "metadata", JSON_STRING, false }, /* "name=value" */
+	{ "guardrail", JSON_STRING, false },
+	{ "verdict", JSON_STRING, false }, /* "block"; with guardrail: that one's */
 	{ "since_unix_ms", JSON_INTEGER, false },
 	{ "until_unix_ms", JSON_INTEGER, false },
 	{ "after", JSON_INTEGER, false }, /* the last row already seen */

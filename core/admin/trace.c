@@ -4,8 +4,11 @@
  */
 #include "admin/rows.h"
 
+#include <stdio.h>
+
 #include "base/crypto.h"
 #include "base/json.h"
+#include "guard/guard.h"
 
 static const struct {
 	uint32_t flag;
@@ -141,6 +144,26 @@ read_metadata(const json_t *args, struct db_trace_filter *f, struct err *e)
 	return ST_OK;
 }
 
+static enum status
+check_verdict(lz_str verdict, struct err *e)
+{
+	char list[200] = "";
+	size_t n, len = 0;
+	const char *const *names = guard_verdicts(&n);
+
+	for (size_t i = 0; i < n; i++) {
+		if (verdict.ptr == NULL || str_is(verdict, names[i]))
+			return ST_OK;
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s",
+		    i == 0       ? ""
+		    : i == n - 1 ? " or "
+				 : ", ",
+		    names[i]);
+	}
+	return err_fail(e, ST_INVALID, "verdict: must be %s, got \"%.*s\"", list,
+	    STR_ARG(str_cut(verdict, 0, 60)));
+}
+
 /* "acme/support" names the organisation, too. */
 static enum status
 split_assistant(struct db_trace_filter *f, struct err *e)
@@ -170,6 +193,8 @@ trace_list(struct command_context *c, const json_t *args, json_t *result, struct
 		.user = json_get_str(args, "user"),
 		.session = json_get_str(args, "session"),
 		.code = json_get_str(args, "code"),
+		.guardrail = json_get_str(args, "guardrail"),
+		.verdict = json_get_str(args, "verdict"),
 		.since_unix_ms = json_get_int(args, "since_unix_ms", 0),
 		.until_unix_ms = json_get_int(args, "until_unix_ms", 0),
 		.after_rowid = json_get_int(args, "after", 0),
@@ -182,6 +207,8 @@ trace_list(struct command_context *c, const json_t *args, json_t *result, struct
 	st = read_limit(args, &f.limit, e);
 	if (st == ST_OK)
 		st = read_metadata(args, &f, e);
+	if (st == ST_OK)
+		st = check_verdict(f.verdict, e);
 	if (st == ST_OK)
 		st = split_assistant(&f, e);
 	return st == ST_OK ? db_trace_each(c->db, &f, list_one, list, e) : st;

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "cli/backend.h"
+#include "cli/guardrail.h"
 #include "cli/out.h"
 #include "cli/serve.h"
 
@@ -38,6 +39,150 @@ warnings_of(const struct config *c)
 	return list;
 }
 
+/* ---- guardrails ---- */
+
+static void
+note_names(json_t *row, const char *place, lz_str who, const struct key_settings *s)
+{
+	json_t *list = json_object_get(row, place);
+
+	for (size_t i = 0; i < s->guardrail_count; i++)
+		if (str_is(s->guardrail[i], out_text(row, "guardrail")))
+			(void)json_array_append_new(list, json_stringn(who.ptr, who.len));
+}
+
+static void
+note_profile(json_t *row, const struct config_profile *p)
+{
+	char name[2 * KEY_PROFILE_BYTES + 2];
+
+	if (p->assistant.ptr == NULL) {
+		note_names(row, "organizations", p->organization, &p->settings);
+		return;
+	}
+	(void)snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(p->organization),
+	    STR_ARG(p->assistant));
+	note_names(row, "assistants", lz_strz(name), &p->settings);
+}
+
+/* As `guardrail list` says it, of the file alone. */
+static json_t *
+guardrails_of(const struct config *c)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; c != NULL && i < c->guardrail_count; i++) {
+		json_t *row = json_object();
+
+		config_guardrail_facts(&c->guardrail[i], row);
+		(void)json_object_set_new(row, "organizations", json_array());
+		(void)json_object_set_new(row, "assistants", json_array());
+		(void)json_object_set_new(row, "keys", json_array());
+		for (size_t k = 0; k < c->profile_count; k++)
+			note_profile(row, &c->profile[k]);
+		for (size_t k = 0; k < c->key_count; k++)
+			note_names(row, "keys", c->key[k].id, &c->key[k].settings);
+		(void)json_array_append_new(list, row);
+	}
+	return list;
+}
+
+static bool
+is_named(const json_t *row, const char *place)
+{
+	return json_array_size(json_object_get(row, place)) > 0;
+}
+
+static bool
+says(const json_t *object, const char *member, const char *text)
+{
+	return strcmp(out_text(object, member), text) == 0;
+}
+
+/* own: its options as used. */
+static void
+warn_of(const char *path, const json_t *row, const json_t *own, json_t *warnings)
+{
+	const char *name = out_text(row, "guardrail");
+
+	if (!json_is_true(json_object_get(row, "default_on")) &&
+	    !is_named(row, "organizations") && !is_named(row, "assistants") &&
+	    !is_named(row, "keys"))
+		(void)json_array_append_new(warnings,
+		    json_sprintf(
+			"%s: guardrails.%s: nobody in this file names it, and it is not "
+			"default_on; it holds for those alone that are made by command "
+			"and name it",
+			path, name));
+	if (says(row, "mode", "monitor") && is_named(row, "organizations"))
+		(void)json_array_append_new(warnings,
+		    json_sprintf(
+			"%s: guardrails.%s: mode: monitor, and organization %s names it; "
+			"its verdicts are recorded, and nothing comes of them",
+			path, name,
+			json_string_value(
+			    json_array_get(json_object_get(row, "organizations"), 0))));
+	if (says(row, "on_error", "open") && says(row, "mode", "enforce") &&
+	    says(own, "action", "block"))
+		(void)json_array_append_new(warnings,
+		    json_sprintf(
+			"%s: guardrails.%s: on_error: open, and action: block; what it "
+			"should stop passes whenever it fails or takes too long",
+			path, name));
+}
+
+static void
+warn_of_guardrails(
+    const char *path, const struct config *c, const json_t *list, json_t *warnings)
+{
+	json_t *shown = json_array_size(list) > 0 ? config_shown(c) : NULL;
+	const json_t *row;
+	size_t i;
+
+	json_array_foreach(list, i, row) warn_of(path, row,
+	    json_object_get(
+		json_object_get(shown, "guardrails"), out_text(row, "guardrail")),
+	    warnings);
+	json_decref(shown);
+}
+
+static const char *
+stream_words(const json_t *row)
+{
+	if (says(row, "stream", "pieces"))
+		return "piece by piece";
+	return says(row, "stream", "hold") ? "held back until it was checked"
+					   : "checked when they are out";
+}
+
+static void
+print_guardrail(const json_t *row)
+{
+	bool has_answers = json_is_string(json_object_get(row, "stream"));
+	const json_t *on = json_object_get(row, "on");
+	struct buf holders;
+	char ms[40];
+
+	buf_init(&holders, 1 << 20);
+	guardrail_holders(row, &holders);
+	printf("guardrail %s: %s, on %s%s%s; when it fails or waits over %s: %s",
+	    out_text(row, "guardrail"), out_text(row, "component"),
+	    json_string_value(json_array_get(on, 0)),
+	    json_array_size(on) > 1 ? " and " : "",
+	    json_array_size(on) > 1 ? json_string_value(json_array_get(on, 1)) : "",
+	    out_ms(out_real(row, "deadline_ms"), ms),
+	    says(row, "on_error", "open") || says(row, "mode", "monitor") ? "goes on"
+									  : "refuses");
+	if (has_answers)
+		printf("; streams: %s", stream_words(row));
+	if (says(row, "mode", "monitor"))
+		printf("; monitors only: nothing comes of what it says");
+	printf("; for: %.*s\n", (int)holders.len, holders.ptr);
+	buf_free(&holders);
+}
+
+/* ---- the report ---- */
+
 static void
 print_list(const json_t *list, enum out_style style, const char *what)
 {
@@ -52,12 +197,17 @@ static void
 print_report(
     const struct cli *c, const char *path, const struct config *config, json_t *report)
 {
+	const json_t *row;
+	size_t i;
+
 	if (c->wants_json) {
 		out_json(report);
 		return;
 	}
 	print_list(json_object_get(report, "errors"), OUT_RED, "");
 	print_list(json_object_get(report, "warnings"), OUT_YELLOW, "warning: ");
+	json_array_foreach(json_object_get(report, "guardrails"), i, row)
+	    print_guardrail(row);
 	if (config != NULL)
 		printf("%s is right: %zu providers, %zu models, %zu keys.\n", path,
 		    config->provider_count, config->target_count, config->key_count);
@@ -69,7 +219,7 @@ check_run(struct cli *c)
 	const char *given = c->operand_count > 0 ? c->operand[0] : cli_text(c, "config");
 	struct part_want plugins[SERVE_PLUGINS];
 	struct config *config;
-	json_t *report = json_object();
+	json_t *report = json_object(), *warnings, *guardrails;
 	char path[4096];
 	struct buf errors;
 	struct err e = { "" };
@@ -90,11 +240,16 @@ check_run(struct cli *c)
 		buf_add_z(&errors, e.text);
 	json_object_set_new(report, "file", json_string(path));
 	json_object_set_new(report, "errors", lines_of(buf_str(&errors)));
-	json_object_set_new(report, "warnings", warnings_of(config));
+	warnings = warnings_of(config);
+	guardrails = guardrails_of(config);
+	warn_of_guardrails(path, config, guardrails, warnings);
+	json_object_set_new(report, "warnings", warnings);
+	json_object_set_new(report, "guardrails", guardrails);
 	print_report(c, path, config, report);
 	if (config == NULL)
 		code = CLI_CONFIG;
-	else if (cli_has(c, "strict") && config->warning_count > 0)
+	else if (cli_has(c, "strict") &&
+		 json_array_size(json_object_get(report, "warnings")) > 0)
 		code = CLI_WARNED;
 	if (config != NULL)
 		config_unref(config);

@@ -79,6 +79,8 @@ static const struct cli_option plugin_run_options[] = {
 		    "the models it may use; a name may end in `*`" },                    \
 	    { "routing-strategy", 0, OPTION_TEXT, "NAME",                                \
 		    "cheapest, fastest, balanced, quality, …" },                         \
+	    { "guardrails", 0, OPTION_LIST, "NAME,…",                                    \
+		    "these hold too, beside those that hold anyway" },                   \
 	{                                                                                \
 		"log-content", 0, OPTION_TEXT, "full|meta|off",                          \
 		    "what traces keep of prompts and answers"                            \
@@ -141,6 +143,9 @@ static const struct cli_option disable_options[] = {
 	    { "session", 0, OPTION_TEXT, "ID", "of this session" },                      \
 	    { "code", 0, OPTION_TEXT, "CODE", "that ended with this error code" },       \
 	    { "metadata", 0, OPTION_TEXT, "NAME=VALUE", "with this in the metadata" },   \
+	    { "guardrail", 0, OPTION_TEXT, "NAME", "that this guardrail looked at" },    \
+	    { "verdict", 0, OPTION_TEXT, "VERDICT",                                      \
+		    "that it (or a guardrail) said this of: block, mask, ..." },         \
 	    { "since", 0, OPTION_DURATION, "TIME", "of the last 30m, 24h, 7d" },         \
 	{                                                                                \
 		"errors", 0, OPTION_SWITCH, NULL, "that failed"                          \

@@ -26,6 +26,7 @@ static const struct {
 	{ "budget-alert-pct", "budget_alert_pct" },
 	{ "model-allowlist", "model_allowlist" },
 	{ "routing-strategy", "routing_strategy" },
+	{ "guardrails", "guardrails" },
 	{ "expires-at", "expires_at" },
 	{ "allowed-ips", "allowed_ips" },
 	{ "log-content", "log_content" },

@@ -25,7 +25,8 @@ static json_t *
 filter(const struct cli *c)
 {
 	static const char *const texts[] = { "key", "organization", "assistant", "model",
-		"provider", "user", "session", "code", "metadata" };
+		"provider", "user", "session", "code", "metadata", "guardrail",
+		"verdict" };
 	json_t *args = json_object();
 
 	for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
@@ -100,10 +101,30 @@ traces_list_run(struct cli *c)
 
 /* ---- tail ---- */
 
+/* " words=block", " pii=mask(monitor)": of guardrails that had something to say. */
+static void
+verdicts_of(const json_t *trace, char *out, size_t n)
+{
+	const json_t *v;
+	size_t i, len = 0;
+
+	*out = '\0';
+	json_array_foreach(json_object_get(trace, "guardrails"), i, v)
+	{
+		const char *verdict = out_text(v, "verdict");
+		bool is_monitor = strcmp(out_text(v, "mode"), "monitor") == 0;
+
+		if (strcmp(verdict, "pass") == 0 || len >= n)
+			continue;
+		len += (size_t)snprintf(out + len, n - len, " %s=%s%s",
+		    out_text(v, "guardrail"), verdict, is_monitor ? "(monitor)" : "");
+	}
+}
+
 static void
 print_line(const struct cli *c, const json_t *trace)
 {
-	char money[40], ms[40], line[400], safe[400];
+	char money[40], ms[40], line[800], safe[800], verdicts[300];
 	int64_t status = json_get_int(trace, "status", 0);
 	const char *code = out_text(trace, "code");
 
@@ -111,14 +132,15 @@ print_line(const struct cli *c, const json_t *trace)
 		out_json_line(stdout, trace);
 		return;
 	}
-	snprintf(line, sizeof(line), "%s %s -> %s/%s %s %s%s%s", out_text(trace, "id"),
+	verdicts_of(trace, verdicts, sizeof(verdicts));
+	snprintf(line, sizeof(line), "%s %s -> %s/%s %s %s%s%s%s", out_text(trace, "id"),
 	    out_text(trace, "key"), out_text(trace, "provider"), out_text(trace, "model"),
 	    out_money(out_nano(trace, "cost_nano_eur"), money),
 	    out_ms(out_real(trace, "total_ms"), ms), *code == '-' ? "" : " ",
-	    *code == '-' ? "" : code);
+	    *code == '-' ? "" : code, verdicts);
 	printf("%.19s %s%lld%s %s\n", out_text(trace, "at"),
 	    out_on(status < 300 ? OUT_GREEN : OUT_RED), (long long)status,
-	    out_on(OUT_PLAIN), out_safe(line, 300, safe, sizeof(safe)));
+	    out_on(OUT_PLAIN), out_safe(line, 600, safe, sizeof(safe)));
 }
 
 /* Prints a page of traces and moves *after behind it. */

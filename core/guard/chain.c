@@ -34,6 +34,13 @@ guard_start(void)
 	metric_label_names(METRIC_GUARDRAIL_VERDICTS, decisions, DECISIONS);
 }
 
+const char *const *
+guard_verdicts(size_t *count)
+{
+	*count = DECISIONS;
+	return decisions;
+}
+
 /* ---- which of them hold ---- */
 
 static bool

@@ -23,6 +23,8 @@ struct guard_names {
 
 /* Registers the labels of latenza_guardrail_verdicts_total. [start] */
 void guard_start(void);
+/* The verdicts that there are: "pass", "flag", ... [any] */
+const char *const *guard_verdicts(size_t *count);
 /* Sets r->guards, NULL where none holds. STEP_NEXT, STEP_FAULT. */
 enum step guard_choose(struct request *r, const struct guard_names *lists, size_t n);
 /* The same of these alone, whatever else would hold: for who tries them. */

@@ -125,7 +125,8 @@ enum status db_content_put(struct db *d, const uint8_t id[RECORD_ID_BYTES],
     struct err *e) MUST_CHECK;
 struct db_trace_filter {
 	lz_str key, organization, assistant, model, provider, user, session, code,
-	    metadata_key, metadata_value;     /* absent: any */
+	    metadata_key, metadata_value; /* absent: any */
+	lz_str guardrail, verdict; /* of one guardrail's one verdict; absent: any */
 	int64_t since_unix_ms, until_unix_ms; /* 0: open */
 	int64_t after_rowid; /* only rows written later than this one; for tail */
 	int64_t limit;       /* 0: 50 */

@@ -137,6 +137,26 @@ struct text_filter {
 	" AND CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' "            \
 	"ELSE CAST(j.value AS TEXT) END = ?"
 
+/* One verdict that is of that guardrail, and is that one. */
+#define VERDICT_HAS                                                                      \
+	" AND CASE WHEN json_valid(guardrails) THEN EXISTS (SELECT 1 FROM "              \
+	"json_each(guardrails) v WHERE true"
+#define VERDICT_OF " AND json_extract(guardrails, v.fullkey || '.guardrail') = ?"
+#define VERDICT_IS " AND json_extract(guardrails, v.fullkey || '.verdict') = ?"
+
+static void
+write_verdict_query(struct buf *q, const struct db_trace_filter *f)
+{
+	if (f->guardrail.ptr == NULL && f->verdict.ptr == NULL)
+		return;
+	buf_add_z(q, VERDICT_HAS);
+	if (f->guardrail.ptr != NULL)
+		buf_add_z(q, VERDICT_OF);
+	if (f->verdict.ptr != NULL)
+		buf_add_z(q, VERDICT_IS);
+	buf_add_z(q, ") ELSE false END");
+}
+
 static void
 write_query(struct buf *q, const struct db_trace_filter *f,
     const struct text_filter *text, size_t n)
@@ -160,6 +180,7 @@ write_query(struct buf *q, const struct db_trace_filter *f,
 			buf_add_z(q, METADATA_VALUE);
 		buf_add_z(q, ") ELSE false END");
 	}
+	write_verdict_query(q, f);
 	if (f->errors_only)
 		buf_add_z(q, " AND (status >= 400 OR code IS NOT NULL)");
 	if (f->after_rowid == 0)
@@ -191,6 +212,10 @@ bind_query(sqlite3_stmt *s, const struct db_trace_filter *f,
 		if (f->metadata_value.ptr != NULL)
 			db_bind_str(&c, f->metadata_value);
 	}
+	if (f->guardrail.ptr != NULL)
+		db_bind_str(&c, f->guardrail);
+	if (f->verdict.ptr != NULL)
+		db_bind_str(&c, f->verdict);
 	db_bind_int(&c, f->limit > 0 ? f->limit : LIST_ROWS);
 }
 

@@ -152,16 +152,26 @@ add_verdict(struct buf *b, const struct guard_verdict *v)
 	buf_add_char(b, '}');
 }
 
+static void
+add_verdicts(const struct request *r, struct buf *out, bool with_passes)
+{
+	const char *comma = "";
+
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < r->verdict_count; i++) {
+		if (!with_passes && strcmp(r->verdict[i].what, "pass") == 0)
+			continue;
+		buf_add_z(out, comma);
+		add_verdict(out, &r->verdict[i]);
+		comma = ",";
+	}
+	buf_add_char(out, ']');
+}
+
 void
 trace_verdicts(const struct request *r, struct buf *out)
 {
-	buf_add_char(out, '[');
-	for (size_t i = 0; i < r->verdict_count; i++) {
-		if (i > 0)
-			buf_add_char(out, ',');
-		add_verdict(out, &r->verdict[i]);
-	}
-	buf_add_char(out, ']');
+	add_verdicts(r, out, true);
 }
 
 static lz_str
@@ -171,7 +181,12 @@ verdict_list(struct request *r)
 	lz_str copy = STR_NONE;
 
 	buf_init(&b, VERDICT_LIST_BYTES);
-	trace_verdicts(r, &b);
+	add_verdicts(r, &b, true);
+	if (b.failed) { /* very many: those that had something to say */
+		buf_free(&b);
+		buf_init(&b, VERDICT_LIST_BYTES);
+		add_verdicts(r, &b, false);
+	}
 	if (!b.failed)
 		copy = arena_copy(r->arena, buf_str(&b));
 	buf_free(&b);

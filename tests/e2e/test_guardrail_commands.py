@@ -11,6 +11,7 @@ import pathlib
 import subprocess
 
 import pytest
+from harness.gateway import Failed
 
 SOURCE = pathlib.Path(__file__).parents[1] / "harness/guard_plugin.c"
 SDK = pathlib.Path(__file__).parents[2] / "sdk"
@@ -267,6 +268,11 @@ def test_the_list_says_what_each_does_and_for_whom(guarded):
     assert rows["nobodys"]["stream"] is None
     shown = gateway.run("guardrail", "list").stdout
     assert "everything" in shown and "organization acme, key k" in shown and "nobody" in shown
+    gateway.run("org", "create", "other", "--guardrails", "every,nobodys")
+    assert gateway.json("guardrail", "list")[3]["organizations"] == ["other"]
+    gateway.run("org", "set", "other", "--unset", "guardrails")
+    with pytest.raises(Failed, match="nonsense"):
+        gateway.run("key", "create", "--name", "x", "--guardrails", "nonsense")
     gateway.stop()
     assert {row["guardrail"]: row for row in gateway.json("guardrail", "list")} == rows, "the same without a gateway"
     config = gateway.config["guardrails"]
@@ -347,3 +353,74 @@ def test_a_slow_guardrail_holds_up_nobody_else_who_explains(guarded):
         assert json.loads(waits.communicate(timeout=60)[0])["guardrails"][0]["verdict"] == "mask"
     finally:
         waits.kill()
+
+
+# ---- check ----
+
+def test_check_says_what_each_guardrail_does(guarded):
+    gateway = guarded({"organizations": {"acme": {"guardrails": ["organ"], "assistants": {"bot": {"guardrails": ["mine"]}}}},
+                       "keys": {"k": {"secret_sha256": "0" * 64, "guardrails": ["mine"]}}},
+                      every={"default_on": True}, organ={"mode": "monitor", "stream": "after"},
+                      mine={"use": "whole", "deadline_ms": "50ms", "on_error": "open", "action": "block"}, nobodys={"on": ["request"]})
+    done = gateway.run("check")
+    lines = [line for line in done.stdout.splitlines() if line.startswith("guardrail ")]
+    assert lines == [
+        "guardrail every: word, on request and response; when it fails or waits over 2.00 s: refuses; streams: piece by piece; for: everything",
+        "guardrail organ: word, on request and response; when it fails or waits over 2.00 s: goes on; streams: checked when they are out; "
+        "monitors only: nothing comes of what it says; for: organization acme",
+        "guardrail mine: whole, on request and response; when it fails or waits over 50.0 ms: goes on; streams: held back until it was checked; "
+        "for: assistant acme/bot, key k",
+        "guardrail nobodys: word, on request; when it fails or waits over 2.00 s: refuses; for: nobody"]
+    warnings = [line for line in done.stderr.splitlines() if "guardrails." in line]
+    assert len(warnings) == 3
+    assert "guardrails.organ: mode: monitor, and organization acme names it" in warnings[0]
+    assert "guardrails.mine: on_error: open, and action: block" in warnings[1]
+    assert "guardrails.nobodys: nobody in this file names it" in warnings[2]
+    report = gateway.json("check", "--offline")
+    assert [(g["guardrail"], g["organizations"], g["assistants"], g["keys"]) for g in report["guardrails"]] == [
+        ("every", [], [], []), ("organ", ["acme"], [], []), ("mine", [], ["acme/bot"], ["k"]), ("nobodys", [], [], [])]
+    assert len([w for w in report["warnings"] if "guardrails." in w]) == 3
+    assert gateway.run("check", "--strict", check=False).returncode == 3
+    gateway.change_config(guardrails={"every": gateway.config["guardrails"]["every"]}, organizations={}, keys={})
+    assert not [w for w in gateway.json("check")["warnings"] if "guardrails." in w]
+    gateway.change_config(guardrails={"every": {"use": "nothing-of-ours"}})
+    report = json.loads(gateway.run("check", "-o", "json", check=False).stdout)
+    assert report["errors"] and report["guardrails"] == []
+
+
+# ---- traces ----
+
+def test_traces_are_found_by_what_guardrails_said(guarded, provider):
+    gateway = guarded(mask={"word": "mask"}, no={"action": "block"}, watch={"action": "block", "mode": "monitor", "word": "watch"})
+    key = gateway.key("k", guardrails=["mask", "no", "watch"])
+    other = gateway.key("other")
+    ids = {text: gateway.chat(key, text=text)[1]["x-request-id"] for text in ("fine", "mask", WORD, "watch")}
+    gateway.chat(other)
+
+    def found(*words):
+        return {t["id"] for t in gateway.traces(*words)}
+    assert found("--guardrail", "mask") == set(ids.values()) and len(found()) == 5
+    assert found("--verdict", "block") == {ids[WORD], ids["watch"]}
+    assert found("--guardrail", "no", "--verdict", "block") == {ids[WORD]}
+    assert found("--guardrail", "mask", "--verdict", "mask") == {ids["mask"]}
+    assert found("--guardrail", "nobody") == set() and found("--guardrail", "' OR 1 --") == set()
+    exported = gateway.run("traces", "export", "--verdict", "mask").stdout.splitlines()
+    assert [json.loads(line)["id"] for line in exported] == [ids["mask"]]
+    for nonsense in ("blocked", "", "BLOCK"):
+        done = gateway.run("traces", "list", "--verdict", nonsense, check=False)
+        assert done.returncode == 1 and "verdict: must be pass, flag, mask, block, reroute, again or error" in done.stderr
+    shown = gateway.run("traces", "show", ids[WORD]).stdout
+    assert "What guardrails said" in shown and "test.word" in shown and "block" in shown
+    lines = [line.split() for line in gateway.run("traces", "show", ids["watch"]).stdout.splitlines() if line.startswith("  watch ")]
+    assert [line[:3] for line in lines] == [["watch", "request", "block"], ["watch", "response", "block"]] and "(monitor)" in lines[0]
+    assert "What guardrails said" not in gateway.run("traces", "show", gateway.traces("--key", "other")[0]["id"]).stdout
+    tail = subprocess.Popen([gateway.program, "traces", "tail", "--since", "1h", "-c", gateway.config_path], env=gateway.env, text=True,
+                            stdout=subprocess.PIPE)
+    try:
+        lines = [tail.stdout.readline() for _ in range(5)]
+    finally:
+        tail.kill()
+        tail.wait()
+    by = {text: next(line.rstrip() for line in lines if id in line) for text, id in ids.items()}
+    assert by["fine"].endswith("ms") and by["mask"].endswith(" mask=mask")
+    assert by[WORD].endswith("content_policy_violation no=block") and " watch=block(monitor)" in by["watch"]

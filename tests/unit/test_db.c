@@ -966,6 +966,18 @@ a_key_that_is_none_is_refused(void **state)
 
 /* ---- traces ---- */
 
+static lz_str
+write_verdicts(unsigned i)
+{
+	static const char *const lists[] = { NULL, "no json",
+		"[\"pii\",{\"guardrail\":1,\"verdict\":[]},null]",
+		"[{\"guardrail\":\"pii\",\"verdict\":\"mask\"},"
+		"{\"guardrail\":\"words\",\"verdict\":\"pass\"}]",
+		"[{\"guardrail\":\"words\",\"verdict\":\"block\"}]", "{}" };
+
+	return i < 6 && lists[i] != NULL ? lz_strz(lists[i]) : STR_NONE;
+}
+
 static void
 write_traces(unsigned count)
 {
@@ -982,6 +994,7 @@ write_traces(unsigned count)
 		r.trace.metadata = i == 6   ? STR_NONE
 				   : i == 7 ? STR_LIT("no json")
 					    : r.trace.metadata;
+		r.trace.guardrails = write_verdicts(i);
 		apply(&r);
 	}
 	commit();
@@ -1037,6 +1050,16 @@ traces_are_listed_newest_first_and_by_every_filter(void **state)
 	assert_lists(FILTER(.errors_only = true), "5 4 ");
 	assert_lists(FILTER(.since_unix_ms = t0 + 2, .until_unix_ms = t0 + 4), "3 2 ");
 	assert_lists(FILTER(.after_rowid = 5, .oldest_first = true), "5 6 7 ");
+	assert_lists(FILTER(.guardrail = STR_LIT("words")), "4 3 ");
+	assert_lists(FILTER(.verdict = STR_LIT("mask")), "3 ");
+	assert_lists(
+	    FILTER(.guardrail = STR_LIT("words"), .verdict = STR_LIT("block")), "4 ");
+	assert_lists(
+	    FILTER(.guardrail = STR_LIT("words"), .verdict = STR_LIT("mask")), "");
+	assert_lists(
+	    FILTER(.guardrail = STR_LIT("words"), .after_rowid = 1,
+		.metadata_key = STR_LIT("team"), .oldest_first = true, .limit = 1),
+	    "3 ");
 	assert_lists(FILTER(.metadata_key = STR_LIT("team"), .limit = 2), "5 4 ");
 	assert_lists(FILTER(.metadata_key = STR_LIT("team"),
 			 .metadata_value = STR_LIT("search"), .limit = 1),
