@@ -147,6 +147,8 @@ json_t *shape_usage(const struct record_usage *u); /* OpenAI's usage object; own
 void stream_begin(struct call *c);
 /* c->out holds something for the client to see. */
 void stream_has_content(struct call *c);
+/* ... and is more than should wait for the rest. */
+void stream_flush(struct call *c);
 /* A guardrail that was waited for has spoken. From an event. */
 void stream_checked(struct call *c);
 void stream_data(struct call *c, lz_str bytes);

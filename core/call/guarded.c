@@ -16,7 +16,8 @@
 enum {
 	CALLS = 128, /* tool calls of all choices */
 	ARGUMENT_BYTES = 4 << 20,
-	MEMBERS = 8,
+	EVENT_BYTES = 32 << 10, /* of text in one chunk */
+	FLUSH_BYTES = 256 << 10,
 	PIECE_BYTES = 8 << 20,
 	PLACES = CALL_CHOICES
 };
@@ -80,12 +81,12 @@ close_choice(struct guarded *g, lz_str finish)
 }
 
 static void
-keep_for_trace(struct call *c, unsigned choice, const char *member, lz_str text)
+keep_for_trace(struct call *c, unsigned choice, lz_str member, lz_str text)
 {
 	struct request *r = c->r;
 	size_t at = r->answer_text.len;
 
-	if (choice != 0 || strcmp(member, "content") != 0 ||
+	if (choice != 0 || !str_is(member, "content") ||
 	    r->log_content != LOG_CONTENT_FULL || r->answer_text.failed)
 		return;
 	buf_add_json(&r->answer_text, text);
@@ -97,18 +98,40 @@ keep_for_trace(struct call *c, unsigned choice, const char *member, lz_str text)
 	r->answer_text.len -= 2;
 }
 
+/* What was held for long leaves in chunks that clients read. */
+static size_t
+event_bytes(lz_str text)
+{
+	size_t n = EVENT_BYTES;
+
+	if (text.len <= n)
+		return text.len;
+	while (!text_is_edge(text, n))
+		n--;
+	return n;
+}
+
 static void
-on_text(void *arg, unsigned choice, const char *member, lz_str text, lz_str for_trace)
+on_text(void *arg, unsigned choice, lz_str member, lz_str text, lz_str for_trace)
 {
 	struct guarded *g = arg;
 	struct buf *out = &g->call->out;
 
 	keep_for_trace(g->call, choice, member, for_trace);
-	open_choice(g, choice);
-	buf_addf(out, "\"%s\":", member);
-	buf_add_json(out, text);
-	close_choice(g, STR_LIT("null"));
-	stream_has_content(g->call);
+	while (text.len > 0) {
+		size_t n = event_bytes(text);
+
+		open_choice(g, choice);
+		buf_add_char(out, '"');
+		buf_add_str(out, member);
+		buf_add_z(out, "\":");
+		buf_add_json(out, str_cut(text, 0, n));
+		close_choice(g, STR_LIT("null"));
+		stream_has_content(g->call);
+		if (out->len > FLUSH_BYTES)
+			stream_flush(g->call);
+		text = str_cut(text, n, text.len);
+	}
 }
 
 static lz_str
@@ -360,30 +383,22 @@ complete_calls(struct guarded *g, int64_t choice)
 
 /* ---- in: chunks ---- */
 
-static const struct {
-	const char *name;
-	uint32_t kind;
-} channels[] = { { "content", LZ_PROSE }, { "refusal", LZ_PROSE },
-	{ "reasoning_content", LZ_REASONING }, { "reasoning", LZ_REASONING } };
-
+/* Content, a refusal, reasoning under any name: what is a string may go on in the next
+ * delta. */
 static bool
 take_text(struct guarded *g, unsigned choice, const struct jscan_member *m)
 {
 	struct buf text;
 
-	for (unsigned i = 0; i < sizeof(channels) / sizeof(channels[0]); i++) {
-		if (!jscan_key_is(m->key, channels[i].name) || m->type != JSCAN_STRING)
-			continue;
-		buf_init(&text, SSE_EVENT_BYTES);
-		if (m->value.len > 2 &&
-		    (!add_decoded(&text, m) ||
-			!guard_stream_text(g->stream, choice, channels[i].name,
-			    channels[i].kind, buf_str(&text))))
-			g->has_failed = true;
-		buf_free(&text);
-		return true;
-	}
-	return false;
+	if (m->type != JSCAN_STRING || !guard_stream_is_text(m->key))
+		return false;
+	buf_init(&text, SSE_EVENT_BYTES);
+	if (m->value.len > 2 &&
+	    (!add_decoded(&text, m) ||
+		!guard_stream_text(g->stream, choice, m->key, buf_str(&text))))
+		g->has_failed = true;
+	buf_free(&text);
+	return true;
 }
 
 static void
@@ -440,6 +455,7 @@ take_delta(struct guarded *g, unsigned choice, lz_str delta)
 		} else if (jscan_key_is(m.key, "function_call") &&
 			   m.type == JSCAN_OBJECT) {
 			legacy = growing_of(g, choice, 0, true);
+			g->has_failed |= legacy == NULL;
 			if (legacy != NULL)
 				grow_function(g, legacy, m.value);
 		} else {
@@ -584,9 +600,14 @@ guarded_run(struct call *c, bool is_end)
 		return GUARD_REFUSED;
 	}
 	ran = guard_stream_run(g->stream, is_end);
-	if (ran == GUARD_RAN)
-		put_finishes(g);
-	return ran;
+	if (ran != GUARD_RAN)
+		return ran;
+	put_finishes(g);
+	if (!c->out.failed)
+		return GUARD_RAN;
+	request_fail(c->r, FAULT_OVERLOADED, NULL, "out of memory");
+	buf_reset(&c->out);
+	return GUARD_REFUSED;
 }
 
 /* What had not ended ends here, for the reason that everybody knows. */

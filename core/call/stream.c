@@ -518,6 +518,12 @@ stream_has_content(struct call *c)
 	begin(c);
 }
 
+void
+stream_flush(struct call *c)
+{
+	flush(c);
+}
+
 /* What came is shown to the guardrails, and what they let through goes out. false: the
  * stream is over. */
 static bool

@@ -6,6 +6,7 @@
 
 #include <stdio.h>
 
+#include "base/mem.h"
 #include "base/metric.h"
 #include "base/tell.h"
 
@@ -179,18 +180,75 @@ chain_ask(struct guards *all, struct guard *g, uint32_t phase, const struct buf 
 	struct request *r = all->r;
 	int32_t result;
 
+	/* First: what its failing comes to is looked up by it. */
+	all->check = (struct visit_check){ phase, document, texts, texts_arg,
+		g->row->deadline_ms };
+	all->asked_us = clock_mono_us();
 	if (g->visit == NULL)
 		g->visit = visit_guardrail(r, g->row->part);
 	if (g->visit == NULL)
 		return LZ_E_NOMEM;
-	all->check = (struct visit_check){ phase, document, texts, texts_arg,
-		g->row->deadline_ms };
-	all->asked_us = clock_mono_us();
 	all->asked = g;
 	result = visit_check(g->visit, &all->check, done, done_arg);
 	if (result != LZ_PENDING)
 		all->asked = NULL;
 	return result;
+}
+
+void
+chain_abandon(struct guards *all)
+{
+	if (all->asked == NULL)
+		return;
+	visit_abandon(all->asked->visit);
+	all->asked = NULL;
+}
+
+/* ---- what it was shown ---- */
+
+struct showing *
+chain_show(size_t max_bytes)
+{
+	struct showing *s = mem_zalloc(sizeof(*s));
+
+	if (s == NULL)
+		return NULL;
+	s->arena = arena_new(max_bytes);
+	if (s->arena != NULL)
+		return s;
+	mem_free(s);
+	return NULL;
+}
+
+bool
+chain_is_looked_at(const struct guards *all)
+{
+	if (all->has_left_work)
+		return true;
+	for (size_t i = 0; i < all->count; i++)
+		if (all->guard[i].visit != NULL && visit_has_work(all->guard[i].visit))
+			return true;
+	return false;
+}
+
+static void
+forget(struct showing *s)
+{
+	arena_free(s->arena);
+	mem_free(s);
+}
+
+void
+chain_unshow(struct guards *all, struct showing *s)
+{
+	if (s == NULL)
+		return;
+	if (!chain_is_looked_at(all)) {
+		forget(s);
+		return;
+	}
+	s->next = all->looked_at;
+	all->looked_at = s;
 }
 
 /* ---- its verdict ---- */
@@ -460,6 +518,16 @@ chain_rule(struct guards *all, struct guard *g, int32_t result, bool edits)
 
 /* ---- over ---- */
 
+static void
+end_visit(struct guards *all, struct guard *g)
+{
+	if (g->visit == NULL)
+		return;
+	all->has_left_work |= visit_has_work(g->visit);
+	visit_end_all(g->visit);
+	g->visit = NULL;
+}
+
 void
 guard_cancel(struct request *r)
 {
@@ -467,8 +535,7 @@ guard_cancel(struct request *r)
 
 	if (all == NULL || all->asked == NULL)
 		return;
-	visit_end_all(all->asked->visit);
-	all->asked->visit = NULL;
+	end_visit(all, all->asked);
 	all->asked = NULL;
 }
 
@@ -479,9 +546,38 @@ guard_end(struct request *r)
 
 	if (all == NULL)
 		return;
-	for (size_t i = 0; i < all->count; i++) {
-		visit_end_all(all->guard[i].visit);
-		all->guard[i].visit = NULL;
-	}
+	for (size_t i = 0; i < all->count; i++)
+		end_visit(all, &all->guard[i]);
 	all->asked = NULL;
+}
+
+static void
+free_all(struct retired *old)
+{
+	while (old != NULL) {
+		struct retired *next = old->next;
+
+		buf_free(&old->bytes);
+		mem_free(old);
+		old = next;
+	}
+}
+
+void
+guard_free(struct request *r)
+{
+	struct guards *all = r->guards;
+
+	if (all == NULL)
+		return;
+	if (all->showing != NULL)
+		forget(all->showing);
+	for (struct showing *s = all->looked_at, *next; s != NULL; s = next) {
+		next = s->next;
+		forget(s);
+	}
+	if (all->has_shown)
+		buf_free(&all->shown);
+	free_all(all->retired);
+	free_all(all->spare);
 }

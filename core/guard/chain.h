@@ -10,6 +10,13 @@
 #include "guard/guard.h"
 #include "plugin/visit.h"
 
+/* Memory of texts that are shown. A plugin's pool thread may still look at them when
+ * their check is over: then it stays until the request ends. */
+struct showing {
+	struct arena *arena;
+	struct showing *next;
+};
+
 /* A document that was replaced, and that a plugin's pool thread may still look at. */
 struct retired {
 	struct buf bytes;
@@ -35,7 +42,7 @@ struct guards {
 	int64_t asked_us;
 	struct guard *asked; /* NULL: none */
 	/* a request, or a whole answer, under way */
-	struct arena *arena; /* of the document; NULL: none yet */
+	struct showing *showing; /* of the document; NULL: none yet */
 	struct document document;
 	bool has_document, is_dry;
 	const struct buf *bytes; /* of it; what raw() and body() show */
@@ -43,6 +50,8 @@ struct guards {
 	bool has_shown;
 	size_t done; /* guardrails that have been asked */
 	struct retired *retired, *spare;
+	struct showing *looked_at; /* perhaps */
+	bool has_left_work;        /* a visit that ended left some in the pool */
 };
 
 /* What comes of a check. */
@@ -63,6 +72,13 @@ void chain_tell_edits(
     struct guards *all, struct guard *g, const struct text *t, size_t end);
 /* ... that it edited the document as a tree. */
 void chain_tell_tree(struct guards *all, struct guard *g);
+/* Nobody waits for the check under way any more; who was asked may be asked again. */
+void chain_abandon(struct guards *all);
+/* Memory for texts; NULL: there is none. chain_unshow() gives it back; NULL is fine. */
+struct showing *chain_show(size_t max_bytes);
+void chain_unshow(struct guards *all, struct showing *s);
+/* May a thread of the pool still look at what a check was shown? */
+bool chain_is_looked_at(const struct guards *all);
 /* Notes the verdict, tells, and says what comes of it. edits: it asked for some. */
 enum ruling chain_rule(struct guards *all, struct guard *g, int32_t result, bool edits);
 /* The guardrail failed in a way of ours. */

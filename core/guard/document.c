@@ -54,24 +54,72 @@ struct walk {
 
 /* ---- what is no text ---- */
 
-static const char *const no_texts[] = { "role", "type", "id", "tool_call_id", "call_id",
-	"model", "object", "created", "index", "finish_reason", "native_finish_reason",
-	"logprobs", "usage", "system_fingerprint", "service_tier", "url", "image_url",
-	"detail", "format", "media_type", "mime_type", "data", "file_id", "file_data",
-	"b64_json", "signature", "thought_signature", "thoughtSignature",
-	"encrypted_content", "redacted_thinking", "voice", "stream_options",
-	"tool_choice", "reasoning_effort", "verbosity", "modalities", "user",
-	"safety_identifier", "prompt_cache_key", "prompt_cache_retention",
-	"encoding_format", "cache_control", "provider", "$schema", "$ref", "strict",
-	"required", "additionalProperties" };
+struct word {
+	size_t len;
+	const char *text;
+};
+#define WORD(s)                                                                          \
+	{                                                                                \
+		sizeof(s) - 1, s                                                         \
+	}
+
+/* Names, ids, media: no text, as long as they look like it. */
+static const struct word no_texts[] = { WORD("role"), WORD("type"), WORD("id"),
+	WORD("tool_call_id"), WORD("call_id"), WORD("model"), WORD("object"),
+	WORD("created"), WORD("index"), WORD("finish_reason"),
+	WORD("native_finish_reason"), WORD("system_fingerprint"), WORD("service_tier"),
+	WORD("url"), WORD("image_url"), WORD("detail"), WORD("format"),
+	WORD("media_type"), WORD("mime_type"), WORD("data"), WORD("file_id"),
+	WORD("file_data"), WORD("b64_json"), WORD("signature"), WORD("thought_signature"),
+	WORD("thoughtSignature"), WORD("encrypted_content"), WORD("redacted_thinking"),
+	WORD("voice"), WORD("stream_options"), WORD("tool_choice"),
+	WORD("reasoning_effort"), WORD("verbosity"), WORD("modalities"), WORD("user"),
+	WORD("safety_identifier"), WORD("prompt_cache_key"),
+	WORD("prompt_cache_retention"), WORD("encoding_format"), WORD("cache_control"),
+	WORD("provider"), WORD("$schema"), WORD("$ref"), WORD("strict"), WORD("required"),
+	WORD("additionalProperties"), WORD("content_filter_results"),
+	WORD("prompt_filter_results") };
+/* No text, whatever is in it: it counts, or spells, what is judged elsewhere. */
+static const struct word counts[] = { WORD("logprobs"), WORD("usage") };
+static const struct word roles[] = { WORD("system"), WORD("developer"), WORD("user"),
+	WORD("assistant"), WORD("tool"), WORD("function"), WORD("model") };
+enum {
+	NAME_BYTES = 128 /* of a key, or the name of a tool; what is longer is a text */
+};
 
 static bool
-is_no_text(lz_str key)
+is_one_of(const struct word *words, size_t n, lz_str key)
 {
-	for (size_t i = 0; i < sizeof(no_texts) / sizeof(no_texts[0]); i++)
-		if (jscan_key_is(key, no_texts[i]))
+	bool is_plain = memchr(key.ptr, '\\', key.len) == NULL;
+
+	for (size_t i = 0; i < n; i++)
+		if (is_plain ? words[i].len == key.len &&
+				   memcmp(words[i].text, key.ptr, key.len) == 0
+			     : jscan_key_is(key, words[i].text))
 			return true;
 	return false;
+}
+#define IS_ONE_OF(words, key)                                                            \
+	is_one_of((words), sizeof(words) / sizeof((words)[0]), (key))
+
+/* Does a string, as written and without its quotes, look like a name, an id, a URL or
+ * base64? Then it has no blank, and nothing but ASCII. */
+static bool
+is_like_a_name(lz_str raw, size_t max)
+{
+	for (size_t i = 0; i < raw.len; i++) {
+		unsigned char c = (unsigned char)raw.ptr[i];
+
+		if (c <= ' ' || c >= 0x7f || (c == '\\' && raw.ptr[++i] != '/'))
+			return false;
+	}
+	return raw.len <= max;
+}
+
+static lz_str
+without_quotes(lz_str raw)
+{
+	return str_cut(raw, 1, raw.len - 1);
 }
 
 /* ---- strings become segments ---- */
@@ -192,38 +240,54 @@ end_parts(struct walk *w, struct joining *j)
 
 /* ---- everything that nobody knows ---- */
 
-static void take_value(
-    struct walk *w, const struct place *p, lz_str value, struct container *in);
+static void take_value(struct walk *w, const struct place *p, lz_str value);
 
+/* What should be no text is one where it does not look like it. */
 static void
-take_members(struct walk *w, const struct place *p, lz_str object, struct container *in)
-{
-	struct jscan_member m;
-
-	while (jscan_next(&object, &m))
-		if (in != NULL || !is_no_text(m.key))
-			take_value(w, p, m.value, in);
-}
-
-static void
-take_value(struct walk *w, const struct place *p, lz_str value, struct container *in)
+take_name(struct walk *w, const struct place *p, lz_str value, size_t max)
 {
 	lz_str item;
 
-	switch (value.ptr[0]) {
-	case '"':
-		take_string(w, p, value, in);
-		break;
-	case '{':
-		take_members(w, p, value, in);
-		break;
-	case '[':
+	if (value.ptr[0] == '"' && !is_like_a_name(without_quotes(value), max))
+		take_string(w, p, value, NULL);
+	else if (value.ptr[0] == '{')
+		take_value(w, p, value);
+	else if (value.ptr[0] == '[')
 		while (jscan_next_item(&value, &item))
-			take_value(w, p, item, in);
-		break;
-	default:
-		break;
-	}
+			take_name(w, p, item, max);
+}
+
+static void
+take_member(struct walk *w, const struct place *p, const struct jscan_member *m)
+{
+	if (!is_like_a_name(m->key, NAME_BYTES))
+		take_string(w, p, lz_strn(m->key.ptr - 1, m->key.len + 2), NULL);
+	if (w->d->kind >= DOCUMENT_ANSWER && m->type == JSCAN_OBJECT &&
+	    IS_ONE_OF(counts, m->key))
+		return;
+	if (jscan_key_is(m->key, "role") && m->type == JSCAN_STRING &&
+	    !IS_ONE_OF(roles, without_quotes(m->value)))
+		take_string(w, p, m->value, NULL);
+	else if (IS_ONE_OF(no_texts, m->key))
+		take_name(w, p, m->value, SIZE_MAX);
+	else
+		take_value(w, p, m->value);
+}
+
+static void
+take_value(struct walk *w, const struct place *p, lz_str value)
+{
+	struct jscan_member m;
+	lz_str item;
+
+	if (value.ptr[0] == '"')
+		take_string(w, p, value, NULL);
+	else if (value.ptr[0] == '{')
+		while (jscan_next(&value, &m))
+			take_member(w, p, &m);
+	else if (value.ptr[0] == '[')
+		while (jscan_next_item(&value, &item))
+			take_value(w, p, item);
 }
 
 /* ---- arguments: JSON inside a string ---- */
@@ -274,8 +338,10 @@ take_function(struct walk *w, const struct place *p, lz_str function, lz_str id)
 	while (jscan_next(&rest, &m)) {
 		if (jscan_key_is(m.key, "arguments") && m.type == JSCAN_STRING)
 			take_arguments(w, &its, m.value);
-		else if (!jscan_key_is(m.key, "name") && !is_no_text(m.key))
-			take_value(w, &its, m.value, NULL);
+		else if (jscan_key_is(m.key, "name"))
+			take_name(w, &its, m.value, NAME_BYTES);
+		else
+			take_member(w, &its, &m);
 	}
 }
 
@@ -285,21 +351,25 @@ take_calls(struct walk *w, const struct place *p, lz_str list)
 	struct jscan_member m;
 	lz_str call, id, rest;
 
-	if (list.ptr[0] != '[')
+	if (list.ptr[0] != '[') {
+		take_value(w, p, list);
 		return;
+	}
 	while (jscan_next_item(&list, &call)) {
-		if (call.ptr[0] != '{')
+		if (call.ptr[0] != '{') {
+			take_value(w, p, call);
 			continue;
+		}
 		id = jscan_inner(call, "id", &m) && m.type == JSCAN_STRING
 			 ? decoded(w, m.value)
 			 : STR_NONE;
 		rest = call;
 		while (jscan_next(&rest, &m)) {
-			if (m.type == JSCAN_OBJECT && !is_no_text(m.key) &&
+			if (m.type == JSCAN_OBJECT && !IS_ONE_OF(no_texts, m.key) &&
 			    !jscan_key_is(m.key, "extra_content"))
 				take_function(w, p, m.value, id);
-			else if (!is_no_text(m.key))
-				take_value(w, p, m.value, NULL);
+			else
+				take_member(w, p, &m);
 		}
 	}
 }
@@ -315,7 +385,7 @@ take_content(struct walk *w, const struct place *p, lz_str content)
 	lz_str part, rest;
 
 	if (content.ptr[0] != '[') {
-		take_value(w, p, content, NULL);
+		take_value(w, p, content);
 		return;
 	}
 	buf_init(&j.text, SIZE_MAX);
@@ -324,13 +394,15 @@ take_content(struct walk *w, const struct place *p, lz_str content)
 			take_part(w, p, part, &j);
 			continue;
 		}
+		if (part.ptr[0] != '{')
+			take_value(w, p, part);
 		rest = part;
 		while (part.ptr[0] == '{' && jscan_next(&rest, &m)) {
 			if (m.type == JSCAN_STRING && (jscan_key_is(m.key, "text") ||
 							  jscan_key_is(m.key, "refusal")))
 				take_part(w, p, m.value, &j);
-			else if (!is_no_text(m.key))
-				take_value(w, p, m.value, NULL);
+			else
+				take_member(w, p, &m);
 		}
 	}
 	end_parts(w, &j);
@@ -355,6 +427,13 @@ is_reasoning(lz_str key)
 	       jscan_key_is(key, "thinking_blocks");
 }
 
+bool
+document_is_text(lz_str key, uint32_t *kind)
+{
+	*kind = is_reasoning(key) ? LZ_REASONING : LZ_PROSE;
+	return is_like_a_name(key, NAME_BYTES) && !IS_ONE_OF(no_texts, key);
+}
+
 static void
 take_message(struct walk *w, const struct place *where, lz_str message)
 {
@@ -363,7 +442,7 @@ take_message(struct walk *w, const struct place *where, lz_str message)
 	struct jscan_member m, said[3];
 
 	if (message.ptr[0] != '{') {
-		take_value(w, where, message, NULL);
+		take_value(w, where, message);
 		return;
 	}
 	jscan_pick(message, names, 3, said);
@@ -386,9 +465,10 @@ take_message(struct walk *w, const struct place *where, lz_str message)
 			take_function(w, &p, m.value, STR_NONE);
 		else if (is_reasoning(m.key)) {
 			other.kind = LZ_REASONING;
-			take_value(w, &other, m.value, NULL);
-		} else if (!is_no_text(m.key))
-			take_value(w, &p, m.value, NULL);
+			take_value(w, &other, m.value);
+		} else {
+			take_member(w, &p, &m);
+		}
 	}
 }
 
@@ -398,8 +478,10 @@ take_messages(struct walk *w, lz_str list)
 	struct place p = { .kind = LZ_PROSE };
 	lz_str message;
 
-	if (list.ptr[0] != '[')
+	if (list.ptr[0] != '[') {
+		take_value(w, &p, list);
 		return;
+	}
 	for (; jscan_next_item(&list, &message); p.message++)
 		take_message(w, &p, message);
 }
@@ -415,8 +497,7 @@ take_beside(struct walk *w, const struct jscan_member *m)
 		.message = (uint32_t)TEXT_NO_MESSAGE,
 		.role = STR_LIT("system") };
 
-	if (!is_no_text(m->key))
-		take_value(w, &p, m->value, NULL);
+	take_member(w, &p, m);
 }
 
 static void
@@ -467,7 +548,7 @@ take_choice(struct walk *w, lz_str choice, struct place p)
 	int64_t index;
 
 	if (choice.ptr[0] != '{') {
-		take_value(w, &p, choice, NULL);
+		take_value(w, &p, choice);
 		return;
 	}
 	jscan_pick(choice, names, 2, said);
@@ -478,8 +559,8 @@ take_choice(struct walk *w, lz_str choice, struct place p)
 	while (jscan_next(&choice, &m)) {
 		if (jscan_key_is(m.key, "message") && m.type == JSCAN_OBJECT)
 			take_message(w, &p, m.value);
-		else if (!is_no_text(m.key))
-			take_value(w, &p, m.value, NULL);
+		else
+			take_member(w, &p, &m);
 	}
 }
 
@@ -493,8 +574,7 @@ read_answer(struct walk *w)
 	while (jscan_next(&rest, &m)) {
 		list = m.value;
 		if (!jscan_key_is(m.key, "choices") || m.type != JSCAN_ARRAY) {
-			if (!is_no_text(m.key))
-				take_value(w, &p, m.value, NULL);
+			take_member(w, &p, &m);
 			continue;
 		}
 		for (uint32_t i = 0; jscan_next_item(&list, &choice); i++) {
@@ -530,25 +610,27 @@ document_read(struct document *d, enum document_kind kind, lz_str bytes, struct 
 
 /* ---- changed ---- */
 
-/* Where a boundary of segments stands after the edits: inside one, behind what it put
- * there. */
-static size_t
-moved(const struct text_edits *edits, size_t at)
+/* Where the boundaries of segments stand after the edits: inside one, behind what it put
+ * there. Both rise, so that one walk is enough. */
+static void
+move_ends(struct text_source *s, const struct text_edits *edits)
 {
 	ptrdiff_t shift = 0;
+	size_t next = 0, to = 0; /* of the last edit that began before */
 
-	for (size_t i = 0; i < edits->count; i++) {
-		const struct text_edit *e = &edits->item[i];
+	for (size_t i = 0; i < s->count; i++) {
+		size_t at = s->item[i].end;
 
-		if (e->is_reveal)
-			continue;
-		if (e->from >= at)
-			break;
-		shift += (ptrdiff_t)e->with.len - (ptrdiff_t)(e->to - e->from);
-		if (e->to > at)
-			return (size_t)((ptrdiff_t)e->to + shift);
+		for (; next < edits->count && edits->item[next].from < at; next++) {
+			const struct text_edit *e = &edits->item[next];
+
+			if (e->is_reveal)
+				continue;
+			shift += (ptrdiff_t)e->with.len - (ptrdiff_t)(e->to - e->from);
+			to = e->to;
+		}
+		s->item[i].end = (size_t)((ptrdiff_t)(to > at ? to : at) + shift);
 	}
-	return (size_t)((ptrdiff_t)at + shift);
 }
 
 static enum status
@@ -559,8 +641,7 @@ apply(struct document *d, struct text *t)
 
 	if (new.ptr == NULL)
 		return ST_NOMEM;
-	for (size_t i = 0; i < t->source->count; i++)
-		t->source->item[i].end = moved(&t->edits, t->source->item[i].end);
+	move_ends(t->source, &t->edits);
 	t->shown.text = new;
 	t->marks = marks;
 	t->shown.plain = STR_NONE;
@@ -644,14 +725,19 @@ as_json(struct patches *all, lz_str text)
 static void
 patch_text(struct patches *all, const struct text *t)
 {
-	static const struct text_edits none = { NULL, 0, 0 };
-	const struct text_edits *marks = all->is_for_client ? &t->marks : &none;
+	struct text_edits marks = { NULL, 0, 0 };
 	size_t from = 0;
 
+	if (all->is_for_client)
+		marks = t->marks;
 	for (size_t i = 0; i < t->source->count; i++) {
 		const struct segment *s = &t->source->item[i];
 		lz_str text =
-		    text_revealed(all->arena, t->shown.text, marks, from, s->end);
+		    text_revealed(all->arena, t->shown.text, &marks, from, s->end);
+
+		/* Those that end before what follows are done. */
+		for (; marks.count > 0 && marks.item->to <= s->end; marks.count--)
+			marks.item++;
 
 		if (text.ptr == NULL)
 			all->is_dry = true;
@@ -673,6 +759,7 @@ by_place(const void *a, const void *b)
 	return (x->raw.ptr > y->raw.ptr) - (x->raw.ptr < y->raw.ptr);
 }
 
+/* Those of the container that lie one behind the other from the first on. */
 static void
 splice(lz_str bytes, const struct patch *item, size_t count,
     const struct container *inside, struct buf *out)
@@ -682,6 +769,8 @@ splice(lz_str bytes, const struct patch *item, size_t count,
 	for (size_t i = 0; i < count; i++) {
 		const struct patch *p = &item[i];
 
+		if (inside != NULL && p->container != inside)
+			break;
 		/* One choice's log probabilities are there for each of its texts. */
 		if (p->container != inside || p->raw.ptr < at)
 			continue;
@@ -692,23 +781,23 @@ splice(lz_str bytes, const struct patch *item, size_t count,
 	buf_add(out, at, (size_t)(end - at));
 }
 
-/* Containers whose segments changed are patches themselves. */
+/* Containers whose segments changed are patches themselves. In the order of places those
+ * of one container, which was decoded into a piece of memory, stand together. */
 static void
 patch_containers(struct patches *all)
 {
+	const struct container *before = NULL;
 	size_t inner = all->count;
 
 	for (size_t i = 0; i < inner; i++) {
-		struct container *c = all->item[i].container;
+		const struct container *c = all->item[i].container;
 		struct buf b;
-		bool is_known = c == NULL;
 
-		for (size_t k = inner; !is_known && k < all->count; k++)
-			is_known = all->item[k].raw.ptr == c->raw.ptr;
-		if (is_known)
+		if (c == before || c == NULL)
 			continue;
+		before = c;
 		buf_init(&b, SIZE_MAX);
-		splice(c->decoded, all->item, inner, c, &b);
+		splice(c->decoded, all->item + i, inner - i, c, &b);
 		all->is_dry |= b.failed;
 		add_patch(all, (struct patch){ c->raw, as_json(all, buf_str(&b)), NULL });
 		buf_free(&b);

@@ -46,6 +46,10 @@ bool document_is_changed(const struct document *d);
 enum status document_write(
     struct document *d, bool is_for_client, struct buf *out) MUST_CHECK;
 
+/* Is a string that is called so, in a message or a stream's delta, a text? Of which kind?
+ */
+bool document_is_text(lz_str key, uint32_t *kind);
+
 /* A chat request with two more messages: the answer's first choice as the assistant's,
  * `why` as the user's. false: one of them has no messages, or out of memory. */
 bool document_add_turns(lz_str request, lz_str answer, lz_str why, struct buf *out);

@@ -72,8 +72,8 @@ enum guard_place {
 };
 struct guard_stream_ops {
 	/* Text of a channel that may go out; for_trace: what of it others may see. */
-	void (*text)(void *arg, unsigned choice, const char *member, lz_str text,
-	    lz_str for_trace);
+	void (*text)(
+	    void *arg, unsigned choice, lz_str member, lz_str text, lz_str for_trace);
 	/* The members of a piece, as a JSON object. */
 	void (*piece)(void *arg, unsigned choice, enum guard_place place, lz_str object,
 	    lz_str for_trace);
@@ -84,10 +84,12 @@ struct guard_stream_ops {
 struct guard_stream *guard_stream_new(
     struct request *r, const struct guard_stream_ops *ops, void *arg);
 void guard_stream_free(struct guard_stream *s); /* cancels, too; NULL is fine */
-/* Text that came: of the delta's member ("content": static), which is of that kind.
- * false: out of memory, or more of it waits than may. */
-bool guard_stream_text(struct guard_stream *s, unsigned choice, const char *member,
-    uint32_t kind, lz_str text);
+/* Text that came, of the delta's member, whose name is as written. false: out of memory,
+ * or more of it waits than may. */
+bool guard_stream_text(
+    struct guard_stream *s, unsigned choice, lz_str member, lz_str text);
+/* Is a string of that name a text that may grow from delta to delta? */
+bool guard_stream_is_text(lz_str member);
 /* A whole object of members; scanned JSON, copied. false: likewise. */
 bool guard_stream_piece(
     struct guard_stream *s, unsigned choice, enum guard_place place, lz_str object);

@@ -8,7 +8,8 @@
  * result is that of the whole text wherever the stream was cut.
  *
  * One round shows everything that came since the last to all of them in turn. A round
- * may wait; what comes meanwhile is the next one's. The caller holds the provider up.
+ * may wait; what comes meanwhile is the next one's, and nothing that was shown changes.
+ * The caller holds the provider up.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -17,14 +18,16 @@
 #include "base/mem.h"
 
 enum {
-	CHANNELS = 512, /* members of deltas, of all choices */
-	PIECES = 4096,  /* that wait */
-	PIECE_BYTES = 64 << 10,
-	HELD_BYTES = 64 << 10, /* what one guardrail may keep back of one channel */
+	CHANNELS = 512,            /* members of deltas, of all choices */
+	PIECES = 4096,             /* that wait */
+	HELD_BYTES = 64 << 10,     /* what one guardrail may keep back of one channel */
+	INCOMING_BYTES = 16 << 20, /* of a channel in one round */
 	ROUND_BYTES = 64 << 20,
 	KEPT_BYTES = 64 << 20,
-	ARENA_TIMES = 12 /* of an answer: see whole.c */
+	ARENA_TIMES = 12, /* of an answer: see whole.c */
+	WINDOW_TIMES = 4  /* of it, too: what edits may make of a text */
 };
+static const char too_much[] = "held back too much";
 
 /* One guardrail's sight of one channel. */
 struct window {
@@ -40,14 +43,15 @@ struct window {
 
 struct channel {
 	unsigned choice;
-	const char *member;
+	lz_str member;
 	uint32_t kind;
+	struct buf incoming;   /* the next round's */
+	bool is_ending;        /* nothing comes behind it */
 	struct window *window; /* one for each guardrail, and the way out */
 };
 
 struct piece {
 	struct piece *next;
-	struct arena *arena; /* its document's */
 	unsigned choice;
 	enum guard_place place;
 	size_t stage; /* whose turn it is */
@@ -62,6 +66,7 @@ struct guard_stream {
 	void *arg;
 	size_t stages;        /* guardrails that look at answers */
 	struct guard **stage; /* in the order of answers */
+	bool *is_out;         /* it has failed on too much, and sees no more */
 	struct channel *channel;
 	size_t channel_count;
 	struct piece *piece, **last_piece;
@@ -71,8 +76,9 @@ struct guard_stream {
 	bool is_under_way, has_come;
 	enum guard_run came; /* what the check that was waited for came to */
 	struct texts texts;  /* of the check under way */
-	struct arena *round, *kept;
-	size_t max_bytes; /* of a channel that is held whole */
+	struct showing *round, *pieces;
+	struct arena *kept; /* of marks that wait; NULL: there was none yet */
+	size_t max_bytes;   /* of a channel that is held whole */
 };
 
 /* ---- made and ended ---- */
@@ -92,18 +98,32 @@ set_stages(struct guard_stream *s)
 {
 	struct guards *all = s->all;
 
-	s->stage = mem_zalloc(count_stages(all) * sizeof(struct guard *));
-	for (size_t i = all->count; s->stage != NULL && i-- > 0;)
+	size_t n = count_stages(all);
+
+	s->stage = mem_zalloc(n * sizeof(struct guard *));
+	s->is_out = mem_zalloc(n * sizeof(*s->is_out));
+	if (s->stage == NULL || s->is_out == NULL)
+		return false;
+	for (size_t i = all->count; i-- > 0;)
 		if ((all->guard[i].row->phases & LZ_RESPONSE) != 0)
 			s->stage[s->stages++] = &all->guard[i];
-	return s->stage != NULL;
+	return true;
 }
 
-static void
-piece_free(struct piece *p)
+/* Memory for a round. What a thread of the pool may still look at stays. */
+static bool
+begin_showing(struct guard_stream *s)
 {
-	arena_free(p->arena);
-	mem_free(p);
+	if (s->round != NULL && chain_is_looked_at(s->all)) {
+		chain_unshow(s->all, s->round);
+		chain_unshow(s->all, s->pieces);
+		s->round = NULL;
+	}
+	if (s->round == NULL)
+		s->round = chain_show(ROUND_BYTES + ARENA_TIMES * s->max_bytes);
+	else
+		arena_reset(s->round->arena);
+	return s->round != NULL;
 }
 
 struct guard_stream *
@@ -118,13 +138,10 @@ guard_stream_new(struct request *r, const struct guard_stream_ops *ops, void *ar
 	s->arg = arg;
 	s->last_piece = &s->piece;
 	s->max_bytes = (size_t)r->config->limits.answer_bytes;
-	s->round = arena_new(ROUND_BYTES + ARENA_TIMES * s->max_bytes);
-	s->kept = arena_new(KEPT_BYTES);
-	if (s->round == NULL || s->kept == NULL || !set_stages(s)) {
+	if (!set_stages(s)) {
 		guard_stream_free(s);
 		return NULL;
 	}
-	s->texts.arena = s->round;
 	return s;
 }
 
@@ -134,19 +151,21 @@ guard_stream_free(struct guard_stream *s)
 	if (s == NULL)
 		return;
 	if (s->is_under_way)
-		guard_cancel(s->all->r);
+		chain_abandon(s->all);
 	for (size_t i = 0; i < s->channel_count; i++) {
+		buf_free(&s->channel[i].incoming);
 		for (size_t k = 0; k <= s->stages; k++)
 			buf_free(&s->channel[i].window[k].text);
 		mem_free(s->channel[i].window);
 	}
 	for (struct piece *p = s->piece, *next; p != NULL; p = next) {
 		next = p->next;
-		piece_free(p);
+		mem_free(p);
 	}
 	mem_free(s->channel);
 	mem_free(s->stage);
-	arena_free(s->round);
+	mem_free(s->is_out);
+	chain_unshow(s->all, s->round);
 	arena_free(s->kept);
 	mem_free(s);
 }
@@ -154,9 +173,12 @@ guard_stream_free(struct guard_stream *s)
 /* ---- what comes ---- */
 
 static struct channel *
-add_channel(struct guard_stream *s, unsigned choice, const char *member, uint32_t kind)
+add_channel(struct guard_stream *s, unsigned choice, lz_str member)
 {
 	struct channel *more, *c;
+	uint32_t kind;
+
+	(void)document_is_text(member, &kind);
 
 	if (s->channel_count == CHANNELS)
 		return NULL;
@@ -165,37 +187,64 @@ add_channel(struct guard_stream *s, unsigned choice, const char *member, uint32_
 		return NULL;
 	s->channel = more;
 	c = &s->channel[s->channel_count];
-	*c = (struct channel){ choice, member, kind, NULL };
+	*c = (struct channel){ .choice = choice, .member = member, .kind = kind };
 	c->window = mem_zalloc((s->stages + 1) * sizeof(*c->window));
 	if (c->window == NULL)
 		return NULL;
+	buf_init(&c->incoming, INCOMING_BYTES);
 	for (size_t i = 0; i <= s->stages; i++)
-		buf_init(&c->window[i].text, s->max_bytes);
+		buf_init(
+		    &c->window[i].text, INCOMING_BYTES + WINDOW_TIMES * s->max_bytes);
 	s->channel_count++;
 	return c;
 }
 
 static struct channel *
-channel_of(struct guard_stream *s, unsigned choice, const char *member, uint32_t kind)
+channel_of(struct guard_stream *s, unsigned choice, lz_str member)
 {
 	for (size_t i = 0; i < s->channel_count; i++)
 		if (s->channel[i].choice == choice &&
-		    strcmp(s->channel[i].member, member) == 0)
+		    str_eq(s->channel[i].member, member))
 			return &s->channel[i];
-	return add_channel(s, choice, member, kind);
+	member = arena_copy(s->all->r->arena, member);
+	return member.ptr != NULL ? add_channel(s, choice, member) : NULL;
 }
 
 bool
-guard_stream_text(struct guard_stream *s, unsigned choice, const char *member,
-    uint32_t kind, lz_str text)
+guard_stream_is_text(lz_str member)
 {
-	struct channel *c = channel_of(s, choice, member, kind);
+	uint32_t kind;
+
+	return document_is_text(member, &kind);
+}
+
+bool
+guard_stream_text(struct guard_stream *s, unsigned choice, lz_str member, lz_str text)
+{
+	struct channel *c = channel_of(s, choice, member);
 
 	if (c == NULL)
 		return false;
-	buf_add_str(&c->window[0].text, text);
-	c->window[0].has_new = true;
-	return !c->window[0].text.failed;
+	buf_add_str(&c->incoming, text);
+	return !c->incoming.failed;
+}
+
+/* What came is this round's. */
+static bool
+take_in(struct guard_stream *s, bool is_end)
+{
+	for (size_t i = 0; i < s->channel_count; i++) {
+		struct channel *c = &s->channel[i];
+		struct window *w = &c->window[0];
+
+		buf_add_str(&w->text, buf_str(&c->incoming));
+		w->has_new |= c->incoming.len > 0;
+		w->is_final |= c->is_ending || is_end;
+		if (w->text.failed)
+			return false;
+		buf_reset(&c->incoming);
+	}
+	return true;
 }
 
 bool
@@ -212,13 +261,16 @@ guard_stream_piece(
 	p->choice = choice;
 	p->place = place;
 	p->document.choice = choice;
-	p->arena = arena_new(ARENA_TIMES * object.len + PIECE_BYTES);
-	object = p->arena != NULL ? arena_copy(p->arena, object) : STR_NONE;
-	if (object.ptr == NULL ||
-	    document_read(&p->document, DOCUMENT_DELTA, object, p->arena) != ST_OK) {
-		piece_free(p);
+	if (s->pieces == NULL)
+		s->pieces = chain_show(KEPT_BYTES + ARENA_TIMES * s->max_bytes);
+	object = s->pieces != NULL ? arena_copy(s->pieces->arena, object) : STR_NONE;
+	if (object.ptr == NULL || document_read(&p->document, DOCUMENT_DELTA, object,
+				      s->pieces->arena) != ST_OK) {
+		mem_free(p);
 		return false;
 	}
+	if (p->document.texts.count == 0)
+		p->stage = s->stages; /* nobody has anything to say of it */
 	*s->last_piece = p;
 	s->last_piece = &p->next;
 	s->piece_count++;
@@ -230,7 +282,7 @@ guard_stream_final(struct guard_stream *s, unsigned choice)
 {
 	for (size_t i = 0; i < s->channel_count; i++)
 		if (s->channel[i].choice == choice)
-			s->channel[i].window[0].is_final = true;
+			s->channel[i].is_ending = true;
 }
 
 bool
@@ -255,6 +307,10 @@ pass_on(struct guard_stream *s, struct window *to, lz_str text,
 {
 	size_t at = to->text.len;
 
+	if (marks->count > 0 && s->kept == NULL)
+		s->kept = arena_new(KEPT_BYTES);
+	if (marks->count > 0 && s->kept == NULL)
+		return false;
 	for (size_t i = 0; i < marks->count; i++) {
 		struct text_edit m = marks->item[i];
 
@@ -296,12 +352,22 @@ character_before(lz_str s, size_t at)
 	return at;
 }
 
+/* The last place up to `end` that lies inside none of them. */
+static size_t
+before_all(const struct text_edits *edits, size_t end)
+{
+	for (size_t i = edits->count; i-- > 0;)
+		if (edits->item[i].from < end && edits->item[i].to > end)
+			return edits->item[i].from;
+	return end;
+}
+
 /* As much of the window as may go on: up to what is held, and no edit, no mark and no
  * character in two. */
 static size_t
 release_of(const struct window *w, const struct text *t, uint32_t overlap)
 {
-	size_t len = w->text.len, end;
+	size_t len = w->text.len, end, before;
 
 	if (t->shown.final)
 		return len;
@@ -309,12 +375,10 @@ release_of(const struct window *w, const struct text *t, uint32_t overlap)
 	if (end > t->decided)
 		end = t->decided;
 	end = character_before(buf_str(&w->text), end);
-	for (size_t i = t->edits.count; i-- > 0;)
-		if (t->edits.item[i].from < end && t->edits.item[i].to > end)
-			end = t->edits.item[i].from;
-	for (size_t i = t->marks.count; i-- > 0;)
-		if (t->marks.item[i].from < end && t->marks.item[i].to > end)
-			end = t->marks.item[i].from;
+	do { /* an edit may begin inside of a mark, and the other way round */
+		before = end;
+		end = before_all(&t->marks, before_all(&t->edits, end));
+	} while (end != before);
 	return end > w->seen ? end : w->seen;
 }
 
@@ -396,9 +460,10 @@ show_window(struct guard_stream *s, const struct channel *c, struct window *w)
 	t->shown.role = STR_LIT("assistant");
 	t->shown.seen = (uint32_t)w->seen;
 	t->shown.final = w->is_final;
-	t->shown.text = w->text.len > 0 ? buf_str(&w->text) : STR_LIT("");
+	t->shown.text =
+	    w->text.len > 0 ? arena_copy(s->texts.arena, buf_str(&w->text)) : STR_LIT("");
 	t->marks = w->marks;
-	return true;
+	return t->shown.text.ptr != NULL;
 }
 
 static bool
@@ -429,7 +494,7 @@ show_stage(struct guard_stream *s)
 {
 	bool is_fine = true;
 
-	s->texts = (struct texts){ .arena = s->round };
+	s->texts = (struct texts){ .arena = s->round->arena };
 	for (size_t i = 0; i < s->channel_count; i++) {
 		struct channel *c = &s->channel[i];
 		struct window *w = &c->window[s->at];
@@ -479,7 +544,7 @@ settle_window(struct guard_stream *s, struct channel *c, struct window *w)
 	if (out.ptr == NULL ||
 	    (!watches && !pass_on(s, &c->window[s->at + 1], out, &marks)))
 		return false;
-	if (w->is_final) {
+	if (w->shown->shown.final) {
 		w->is_over = true;
 		c->window[s->at + 1].is_final = true;
 	}
@@ -588,6 +653,17 @@ tell_edits(const struct guard_stream *s, struct guard *g)
 
 static void came_home(void *arg, int32_t result);
 
+/* What a watcher would refuse has gone out. */
+static bool
+refuses(struct guard_stream *s, const struct guard *g, enum ruling ruling)
+{
+	if (ruling != RULED_REFUSE || !only_watches(g))
+		return ruling == RULED_REFUSE;
+	s->all->r->fault = FAULT_NONE;
+	s->all->r->refused_by = STR_NONE;
+	return false;
+}
+
 /* false: r->fault is set. */
 static bool
 rule(struct guard_stream *s, int32_t result)
@@ -598,24 +674,16 @@ rule(struct guard_stream *s, int32_t result)
 	if (result >= LZ_OK && s->all->watch != NULL)
 		tell_edits(s, g);
 	ruling = chain_rule(s->all, g, result, has_edits(s));
-	if (ruling == RULED_PASS && stage_holds_too_much(s)) {
-		ruling = chain_failed(s->all, g, LZ_RESPONSE, "held back too much");
+	if (ruling == RULED_IGNORE && !only_watches(g)) {
+		hold_nothing(s);
+	} else if (ruling != RULED_REFUSE && stage_holds_too_much(s)) {
+		ruling = chain_failed(s->all, g, LZ_RESPONSE, too_much);
 		if (ruling != RULED_REFUSE)
 			hold_nothing(s);
-	} else if (ruling == RULED_IGNORE) {
-		drop_edits(s);
-		if (!only_watches(g))
-			hold_nothing(s);
 	}
-	if (only_watches(g))
+	if (ruling == RULED_IGNORE || only_watches(g))
 		drop_edits(s);
-	if (ruling == RULED_REFUSE && only_watches(g)) {
-		/* Too late: it has gone out. */
-		s->all->r->fault = FAULT_NONE;
-		s->all->r->refused_by = STR_NONE;
-		ruling = RULED_IGNORE;
-	}
-	if (ruling == RULED_REFUSE)
+	if (refuses(s, g, ruling))
 		return false;
 	if (settle_stage(s))
 		return true;
@@ -643,7 +711,7 @@ let_through(struct guard_stream *s)
 				continue;
 			m.from -= from;
 			m.to -= from;
-			if (!text_edits_add(s->round, &marks, m))
+			if (!text_edits_add(s->round->arena, &marks, m))
 				return false;
 		}
 		if (new.len > 0 && !pass_on(s, &c->window[s->at + 1], new, &marks))
@@ -655,46 +723,99 @@ let_through(struct guard_stream *s)
 	return true;
 }
 
+/* ---- who has failed on too much ---- */
+
+/* All that it has not let through goes on, and it is not asked again. */
+static bool
+pass_by(struct guard_stream *s)
+{
+	if (!let_through(s))
+		return false;
+	for (size_t i = 0; i < s->channel_count; i++) {
+		struct window *w = &s->channel[i].window[s->at];
+
+		buf_reset(&w->text);
+		w->marks.count = 0;
+		w->seen = w->passed = 0;
+		w->has_new = false;
+		w->is_over = w->is_final;
+	}
+	for (struct piece *p = s->piece; p != NULL; p = p->next)
+		if (p->stage == s->at)
+			p->stage++;
+	return true;
+}
+
+/* Until the end nobody may wait for more than an answer may have. */
+static bool
+waits_for_too_much(const struct guard_stream *s)
+{
+	for (size_t i = 0; i < s->channel_count; i++)
+		if (s->channel[i].window[s->at].text.len > s->max_bytes)
+			return true;
+	return false;
+}
+
+/* false: r->fault is set. */
+static bool
+leave_out(struct guard_stream *s)
+{
+	struct guard *g = s->stage[s->at];
+
+	if (refuses(s, g, chain_failed(s->all, g, LZ_RESPONSE, too_much)))
+		return false;
+	s->is_out[s->at] = true;
+	return true;
+}
+
 /* ---- rounds ---- */
 
-static void
+static bool
 deliver_channel(struct guard_stream *s, struct channel *c)
 {
 	struct window *w = &c->window[s->stages];
 	lz_str text = buf_str(&w->text), shown;
 
 	if (w->text.len == 0)
-		return;
-	shown = text_revealed(s->round, text, &w->marks, 0, text.len);
-	if (shown.ptr != NULL)
-		s->ops->text(s->arg, c->choice, c->member, shown, text);
+		return true;
+	shown = text_revealed(s->round->arena, text, &w->marks, 0, text.len);
+	if (shown.ptr == NULL)
+		return false;
+	s->ops->text(s->arg, c->choice, c->member, shown, text);
 	buf_reset(&w->text);
 	w->marks.count = 0;
+	return true;
 }
 
-static void
+static bool
 deliver_piece(struct guard_stream *s, struct piece *p)
 {
 	struct buf client, trace;
+	bool is_fine = true;
 
-	buf_init(&client, s->max_bytes);
-	buf_init(&trace, s->max_bytes);
-	if (!document_is_changed(&p->document))
+	buf_init(&client, WINDOW_TIMES * s->max_bytes);
+	buf_init(&trace, WINDOW_TIMES * s->max_bytes);
+	if (!document_is_changed(&p->document)) {
 		s->ops->piece(
 		    s->arg, p->choice, p->place, p->document.bytes, p->document.bytes);
-	else if (document_write(&p->document, true, &client) == ST_OK &&
-		 document_write(&p->document, false, &trace) == ST_OK)
-		s->ops->piece(
-		    s->arg, p->choice, p->place, buf_str(&client), buf_str(&trace));
+	} else {
+		is_fine = document_write(&p->document, true, &client) == ST_OK &&
+			  document_write(&p->document, false, &trace) == ST_OK;
+		if (is_fine)
+			s->ops->piece(s->arg, p->choice, p->place, buf_str(&client),
+			    buf_str(&trace));
+	}
 	buf_free(&client);
 	buf_free(&trace);
+	return is_fine;
 }
 
-static void
+static bool
 deliver(struct guard_stream *s)
 {
 	for (size_t i = 0; i < s->channel_count; i++)
-		deliver_channel(s, &s->channel[i]);
+		if (!deliver_channel(s, &s->channel[i]))
+			return false;
 	for (struct piece **link = &s->piece; *link != NULL;) {
 		struct piece *p = *link;
 
@@ -702,13 +823,19 @@ deliver(struct guard_stream *s)
 			link = &p->next;
 			continue;
 		}
-		deliver_piece(s, p);
+		if (!deliver_piece(s, p))
+			return false;
 		*link = p->next;
 		if (*link == NULL)
 			s->last_piece = link;
 		s->piece_count--;
-		piece_free(p);
+		mem_free(p);
 	}
+	if (s->piece == NULL) {
+		chain_unshow(s->all, s->pieces);
+		s->pieces = NULL;
+	}
+	return true;
 }
 
 static enum guard_run
@@ -727,7 +854,12 @@ go(struct guard_stream *s)
 
 		if (only_watches(g) && !let_through(s))
 			return out_of_memory(s);
-		if (is_held_whole(g) && !s->is_end)
+		if (!s->is_out[s->at] && is_held_whole(g) && waits_for_too_much(s) &&
+		    !leave_out(s))
+			return GUARD_REFUSED;
+		if (s->is_out[s->at] && !pass_by(s))
+			return out_of_memory(s);
+		if (s->is_out[s->at] || (is_held_whole(g) && !s->is_end))
 			continue;
 		if (!show_stage(s))
 			return out_of_memory(s);
@@ -740,8 +872,7 @@ go(struct guard_stream *s)
 		if (!rule(s, result))
 			return GUARD_REFUSED;
 	}
-	deliver(s);
-	return GUARD_RAN;
+	return deliver(s) ? GUARD_RAN : out_of_memory(s);
 }
 
 static void
@@ -763,11 +894,10 @@ guard_stream_run(struct guard_stream *s, bool is_end)
 	if (s->is_under_way && !s->has_come)
 		return GUARD_WAITS;
 	if (!s->is_under_way) {
-		arena_reset(s->round);
 		s->at = 0;
 		s->is_end = is_end;
-		for (size_t i = 0; is_end && i < s->channel_count; i++)
-			s->channel[i].window[0].is_final = true;
+		if (!begin_showing(s) || !take_in(s, is_end))
+			return out_of_memory(s);
 	}
 	ran = s->has_come && s->came == GUARD_REFUSED ? GUARD_REFUSED : go(s);
 	s->is_under_way = ran == GUARD_WAITS;

@@ -37,10 +37,11 @@ make_texts(void *arg)
 		texts_begin_check(&all->document.texts);
 		return &all->document.texts;
 	}
-	if (all->arena == NULL)
-		all->arena = arena_new(ARENA_TIMES * all->bytes->len + ARENA_BYTES);
-	if (all->arena == NULL ||
-	    document_read(&all->document, kind, buf_str(all->bytes), all->arena) != ST_OK)
+	if (all->showing == NULL)
+		all->showing = chain_show(ARENA_TIMES * all->bytes->len + ARENA_BYTES);
+	if (all->showing == NULL ||
+	    document_read(
+		&all->document, kind, buf_str(all->bytes), all->showing->arena) != ST_OK)
 		return NULL;
 	all->has_document = true;
 	return &all->document.texts;
@@ -191,6 +192,12 @@ rule(struct guards *all, int32_t result)
 		return RULED_REFUSE;
 	if (result >= LZ_OK && all->watch != NULL)
 		tell_edits(all, g, tree);
+	/* What is done to them from here on, a thread of the pool does not see. */
+	if (all->has_document && g->visit != NULL && visit_has_work(g->visit) &&
+	    !texts_move(&all->document.texts)) {
+		request_fail(all->r, FAULT_OVERLOADED, NULL, "out of memory");
+		return RULED_REFUSE;
+	}
 	ruling = chain_rule(all, g, result, edits || tree != NULL);
 	if (ruling == RULED_PASS && tree != NULL && !take_tree(all, tree))
 		ruling = chain_failed(
@@ -232,8 +239,8 @@ go(struct guards *all, uint32_t phase, bool *waits)
 static void
 begin(struct guards *all, const struct buf *bytes)
 {
-	arena_free(all->arena);
-	all->arena = NULL;
+	chain_unshow(all, all->showing);
+	all->showing = NULL;
 	all->has_document = false;
 	all->has_shown = false;
 	all->bytes = bytes;
@@ -412,32 +419,4 @@ came_home(void *arg, int32_t result)
 	if (!waits)
 		request_go_on(all->r, phase == LZ_REQUEST ? request_ruled(all, ruling)
 							  : answer_ruled(all, ruling));
-}
-
-/* ---- over ---- */
-
-static void
-free_all(struct retired *old)
-{
-	while (old != NULL) {
-		struct retired *next = old->next;
-
-		buf_free(&old->bytes);
-		mem_free(old);
-		old = next;
-	}
-}
-
-void
-guard_free(struct request *r)
-{
-	struct guards *all = r->guards;
-
-	if (all == NULL)
-		return;
-	arena_free(all->arena);
-	if (all->has_shown)
-		buf_free(&all->shown);
-	free_all(all->retired);
-	free_all(all->spare);
 }

@@ -157,17 +157,23 @@ deliver_reply(struct op *o)
 	visit_leave(v);
 }
 
-/* The callback, once; o is gone when it returns. */
+/* The callback, once; o is gone when it returns. What a pool thread still had when its
+ * call was over may come home in the middle of the next one, which it has no say in. */
 static void
 deliver(struct op *o)
 {
+	struct visit *v = o->v;
+	bool was_closed = v->is_closed;
+
 	op_remove(o);
+	v->is_closed |= o->call != v->calls;
 	if (o->kind == OP_POST)
-		token_post_home(o->v);
+		token_post_home(v);
 	if (o->kind == OP_HTTP)
 		deliver_reply(o);
 	else
 		deliver_call(o);
+	v->is_closed = was_closed;
 	op_free(o);
 }
 

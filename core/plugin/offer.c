@@ -134,7 +134,8 @@ offer_edit(lz_call *c)
 	struct visit *v = visit_here(c);
 
 	/* A text is changed in one way or in the other, not in both at once. */
-	if (v == NULL || (v->attempt == NULL && v->check == NULL) || check_has_edits(v))
+	if (v == NULL || v->is_closed || (v->attempt == NULL && v->check == NULL) ||
+	    check_has_edits(v))
 		return NULL;
 	return (lz_json *)(void *)visit_edit(v);
 }
@@ -168,7 +169,7 @@ offer_reason(lz_call *c, lz_str code, lz_str message)
 {
 	struct visit *v = visit_here(c);
 
-	if (v == NULL || v->is_over)
+	if (v == NULL || v->is_over || v->is_closed)
 		return;
 	if (v->check != NULL) {
 		check_reason(v, code, message);
@@ -285,6 +286,8 @@ offer_limit_output(lz_call *c, int64_t tokens)
 
 	if (v == NULL || v->attempt != NULL || tokens < 1)
 		return LZ_E_INVALID;
+	if (v->is_closed || v->is_over)
+		return LZ_E_GONE;
 	if (v->output_limit < 0 || tokens < v->output_limit)
 		v->output_limit = tokens;
 	return LZ_OK;

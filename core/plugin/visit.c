@@ -147,6 +147,22 @@ visit_end_all(struct visit *v)
 		v->is_outliving = true;
 }
 
+void
+visit_abandon(struct visit *v)
+{
+	if (!v->is_pending)
+		return;
+	v->is_pending = false;
+	v->done = NULL;
+	close_call(v);
+}
+
+bool
+visit_has_work(const struct visit *v)
+{
+	return v->op != NULL;
+}
+
 static void
 deliver_done(struct visit *v)
 {

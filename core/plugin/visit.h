@@ -107,6 +107,13 @@ int64_t visit_output_limit(const struct visit *v);
 void visit_pause(struct visit *v);
 void visit_go_on(struct visit *v);
 
+/* Nobody waits for the check under way any more: it is closed, `done` does not run, and
+ * the visit may be asked again. Nothing, where none is. */
+void visit_abandon(struct visit *v);
+/* Does a thread of the pool still work for a call that is over? It may look at whatever
+ * that call was shown. */
+bool visit_has_work(const struct visit *v);
+
 /* Ends the visit: pending work is cancelled (its callbacks hear LZ_E_GONE, as a rule
  * before this returns), `done` does not run any more. NULL is fine. */
 void visit_end_all(struct visit *v);

@@ -40,6 +40,21 @@ texts_add(struct texts *t)
 	return new;
 }
 
+bool
+texts_move(struct texts *t)
+{
+	struct text *item;
+
+	if (t->count == 0)
+		return true;
+	item = arena_room(t->arena, t->room * sizeof(*item));
+	if (item == NULL)
+		return false;
+	memcpy(item, t->item, t->count * sizeof(*item));
+	t->item = item;
+	return true;
+}
+
 void
 texts_begin_check(struct texts *t)
 {
@@ -273,7 +288,9 @@ text_revealed(
 	for (size_t i = 0; i < marks->count; i++) {
 		const struct text_edit *m = &marks->item[i];
 
-		if (m->to <= from || m->from >= to)
+		if (m->from >= to)
+			break;
+		if (m->to <= from)
 			continue;
 		if (m->from >= at)
 			buf_add(&b, text.ptr + at, m->from - at);

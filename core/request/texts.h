@@ -55,6 +55,9 @@ enum {
 
 /* A new one at the end, zeroed but for its size; NULL: out of memory. */
 struct text *texts_add(struct texts *t);
+/* The list goes on elsewhere: what was shown of it stays as it is. false: out of memory.
+ */
+bool texts_move(struct texts *t);
 /* Forgets what was asked of them. */
 void texts_begin_check(struct texts *t);
 

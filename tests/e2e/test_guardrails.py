@@ -91,6 +91,16 @@ PLACES = [
     {"messages": [{"role": "user", "content": "x"}], "something_new": {"deep": [{"text_of_it": WORD}]}},
     {"messages": [{"role": "user", "content": "x", "something_new": WORD}]},
     {"messages": [{"role": "assistant", "content": "x", "reasoning_content": WORD}, {"role": "user", "content": "x"}]},
+    # What should be a name and does not look like one.
+    {"messages": [{"role": "user", "content": [{"type": "text", "text": "x"}, {"type": f"a {WORD}"}]}]},
+    {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"http://x/ and {WORD}"}}]}]},
+    {"messages": [{"role": "user", "content": "x"}, {"role": "assistant", "content": None, "tool_calls": [
+        {"id": "c1", "type": "function", "function": {"name": f"f {WORD}", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "c1", "content": "fine"}]},
+    {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {"name": "f", "parameters": {
+        "type": "object", "properties": {}, "additionalProperties": {"description": WORD}}}}]},
+    {"messages": [{"role": "user", "content": "x"}], "tools": [{"type": "function", "function": {"name": "f", "parameters": {
+        "type": "object", "properties": {f"the {WORD}": {"type": "string"}}}}}]},
 ]
 
 
@@ -107,6 +117,25 @@ def test_it_is_seen_wherever_it_stands(guarded, provider, place, action):
     assert status == 200, raw
     said = json.dumps(provider.last()["body"])
     assert WORD not in said and "\\u0074rel" not in said and "***" in said
+
+
+WRITTEN = [
+    r'{"role":"user","content":{"text":"kestrel"}}',
+    r'{"role":"user","content":["x kes",{"type":"text","text":"trel"}]}',
+    r'{"role":"kestrel","content":"x"}',
+    r'{"role":"user","c\u006fntent":"x kestrel"}',
+    r'{"role":"user","content":"fine","content":"x k\u0065strel"}',
+    r'{"role":"user","c\u006fntent":[{"type":"text","t\u0065xt":"x kes"},{"type":"text","text":"trel"}]}',
+    r'{"role":"user","content":"x"},{"role":"assistant","tool_calls":[{"id":"c","type":"function","functi\u006fn":{"name":"f","argum\u0065nts":"{\"a\":\"k\\u0065strel\"}"}}]},{"role":"tool","tool_call_id":"c","content":"x"}',
+]
+
+
+@pytest.mark.parametrize("written", range(len(WRITTEN)))
+def test_it_is_seen_however_it_is_written(guarded, provider, written):
+    gateway, key = guarded(g={"action": "block"})
+    status, _, raw = gateway.request("POST", "/v1/chat/completions", '{"model":"fake-1","messages":[' + WRITTEN[written] + "]}", key)
+    assert status == 400 and json.loads(raw)["error"]["code"] == "content_policy_violation"
+    assert provider.calls() == 0
 
 
 def test_what_stays_as_it_is_goes_byte_for_byte(guarded, provider):
@@ -365,6 +394,59 @@ def test_members_that_nobody_knows_are_seen_too(guarded, provider):
     status, _, events, done = stream(gateway, key)
     said = json.dumps(events)
     assert done and WORD not in said and said.count("***") == 3 and "http://x" in said
+
+
+def test_a_text_of_any_name_may_go_on_in_the_next_delta(guarded, provider):
+    gateway, key = guarded(g={"on": ["response"]})
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}
+    delta = lambda d, f=None: chunk | {"choices": [{"index": 0, "delta": d, "finish_reason": f}]}  # noqa: E731
+    provider.script(events=[delta({"role": "assistant", "musing": "a kes"}), delta({"musing": "trel b"}), delta({"content": "c"}), delta({}, "stop"), "[DONE]"])
+    status, _, events, done = stream(gateway, key)
+    assert done and text_of(events, "musing") == "a *** b" and text_of(events) == "c"
+
+
+@pytest.mark.parametrize("model", ["echo-1", "echo-slow"])
+@pytest.mark.parametrize("use", ["word", "whole"])
+def test_what_comes_while_one_thinks_is_not_lost(make_gateway, plugin, use, model):
+    """echo says all of it at once, however long the guardrail takes; slowly, it is held up."""
+    gateway = make_gateway(config={
+        "plugins": ["echo", "balanced", str(plugin)], "plugin_files": "warn",
+        "providers": {"echo": {"plugin": "echo", "test": True, "first_token": "1ms", "next_token": "1ms"}},
+        "guardrails": {"g": {"use": use, "word": WORD, "default_on": True, "on": ["response"], "delay_ms": 5}}})
+    key = gateway.key("k", test=True)
+    text = " ".join(f"{i} {WORD}" for i in range(1000 if model == "echo-1" else 40))
+    status, _, events, done = stream(gateway, key, model=model, messages=[{"role": "user", "content": text}])
+    assert done, events
+    assert text_of(events).endswith(text.replace(WORD, "***")) and finishes(events) == ["stop"]
+
+
+def test_a_long_answer_that_was_held_leaves_whole(guarded, provider):
+    gateway, key = guarded(g={"use": "whole", "on": ["response"]})
+    piece = "\"quoted\"\n" * 1000
+    provider.script(chunks=[piece] * 350)
+    status, _, events, done = stream(gateway, key)
+    assert done and text_of(events) == piece * 350 and finishes(events) == ["stop"]
+
+
+@pytest.mark.parametrize("how", ["closed", "open", "monitor", "after"])
+def test_more_than_may_be_held_whole_is_on_errors(guarded, provider, how):
+    more = {"on_error": how} if how in ("closed", "open") else {"mode": "monitor"} if how == "monitor" else {"stream": "after"}
+    gateway, key = guarded({"limits": {"answer_bytes": "64KiB"}}, g={"use": "whole", "on": ["response"], **more})
+    provider.script(chunks=["x" * 10000] * 9 + [WORD, "y" * 10000])
+    status, _, events, done = stream(gateway, key)
+    if how == "closed":
+        assert status == 500 and events["error"]["code"] == "policy_error"
+    else:
+        assert done and text_of(events) == "x" * 90000 + WORD + "y" * 10000
+
+
+def test_a_watcher_that_holds_takes_nothing_with_it(guarded, provider):
+    gateway, key = guarded({"limits": {"answer_bytes": "128KiB"}}, g={"on": ["response"], "action": "hold", "mode": "monitor"})
+    provider.script(chunks=["start ", WORD] + ["x" * 1000] * 300)
+    status, head, events, done = stream(gateway, key)
+    assert done, events
+    assert text_of(events) == "start " + WORD + "x" * 300000
+    assert gateway.trace(head["x-request-id"])["guardrails"][0]["verdict"] == "error"
 
 
 def test_what_is_held_is_bounded(guarded, provider):
