@@ -90,7 +90,7 @@ begin(struct asked *a, struct request *r)
 /* ---- an answer that grows ---- */
 
 static void
-on_text(void *arg, unsigned choice, const char *member, lz_str text, lz_str for_trace)
+on_text(void *arg, unsigned choice, lz_str member, lz_str text, lz_str for_trace)
 {
 	struct guard_test *t = arg;
 
@@ -125,7 +125,7 @@ feed(struct guard_test *t)
 		end++;
 	piece = str_cut(text, t->at, end);
 	t->at = end;
-	if (!guard_stream_text(t->stream, 0, "content", LZ_PROSE, piece))
+	if (!guard_stream_text(t->stream, 0, STR_LIT("content"), piece))
 		return false;
 	t->is_end = end == text.len;
 	if (t->is_end)
