@@ -68,12 +68,13 @@ static int32_t
 vet(lz_call *c, const lz_json *schema, const char *where)
 {
 	char why[WHY_BYTES];
-	struct compiled *s = schema_compile(schema, false, why, sizeof(why));
+	struct compiled *s;
+	int32_t rc = schema_compile(schema, false, &s, why, sizeof(why));
 
-	if (s == NULL)
+	if (rc == LZ_E_INVALID)
 		return refuse(c, "schema.unusable", where, why);
 	schema_free(s);
-	return LZ_OK;
+	return rc;
 }
 
 static int32_t
@@ -84,13 +85,15 @@ remember_schema(lz_call *c, struct promise *p, const lz_json *body)
 	const lz_json *schema = lz->json_at(body, "/response_format/json_schema/schema");
 	int32_t rc;
 
-	if (lz_eq(type, "json_object"))
+	if (schema == NULL) /* others write it here, with either type */
+		schema = lz->json_at(body, "/response_format/schema");
+	if (lz_eq(type, "json_object") && schema == NULL)
 		schema = lz->json_parse(c, lz_strz("{\"type\":\"object\"}"));
-	else if (!lz_eq(type, "json_schema"))
+	else if (!lz_eq(type, "json_schema") && !lz_eq(type, "json_object"))
 		return LZ_OK;
 	else if (schema == NULL) /* any JSON will do */
 		schema = lz->json_of_bool(c, 1);
-	rc = vet(c, schema, "response_format.json_schema.schema");
+	rc = vet(c, schema, "the schema of response_format");
 	if (rc != LZ_OK)
 		return rc;
 	p->schema = keep_text(c, lz->json_text(c, schema));
@@ -270,9 +273,8 @@ judge_call(const struct guard *g, lz_call *c, const lz_json *tools,
 		    "the arguments of '%.*s' are not JSON", shown, name.ptr);
 		return LZ_BLOCK;
 	}
-	s = schema_compile(parameters, false, why, sizeof(why));
-	if (s == NULL)
-		return LZ_E_FAIL; /* it was fine when the request came */
+	if (schema_compile(parameters, false, &s, why, sizeof(why)) != LZ_OK)
+		return LZ_E_NOMEM; /* it was fine when the request came */
 	rc = schema_validate(s, c, value, g->max_steps, why);
 	schema_free(s);
 	(void)snprintf(f->why, sizeof(f->why), "the arguments of '%.*s': %.*s", shown,
@@ -463,12 +465,9 @@ check_answer(const struct guard *g, lz_call *c)
 			    "response]"));
 		return LZ_E_FAIL;
 	}
-	if (p->schema.ptr != NULL) {
-		of_request =
-		    schema_compile(lz->json_parse(c, p->schema), false, why, sizeof(why));
-		if (of_request == NULL)
-			return LZ_E_NOMEM;
-	}
+	if (p->schema.ptr != NULL && schema_compile(lz->json_parse(c, p->schema), false,
+					 &of_request, why, sizeof(why)) != LZ_OK)
+		return LZ_E_NOMEM; /* it was fine when the request came */
 	rc = judge(g, c, p, g->compiled != NULL ? g->compiled : of_request);
 	schema_free(of_request);
 	return rc;

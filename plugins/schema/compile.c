@@ -108,9 +108,9 @@ compile_wrong(struct compiler *k, const struct place *at, const char *format, ..
 	va_list args;
 	int n;
 
-	if (k->has_failed)
+	if (k->error != LZ_OK)
 		return false;
-	k->has_failed = true;
+	k->error = LZ_E_INVALID;
 	place_print(at, pointer);
 	n = snprintf(k->err, k->err_len, "%s: ", pointer);
 	if (n < 0 || (size_t)n >= k->err_len)
@@ -125,7 +125,11 @@ compile_wrong(struct compiler *k, const struct place *at, const char *format, ..
 bool
 compile_no_memory(struct compiler *k, const struct place *at)
 {
-	return compile_wrong(k, at, "out of memory");
+	if (k->error == LZ_OK) {
+		(void)compile_wrong(k, at, "out of memory");
+		k->error = LZ_E_NOMEM;
+	}
+	return false;
 }
 
 /* ---- schemas that are known ---- */
@@ -225,23 +229,27 @@ compile_schema(struct compiler *k, const lz_json *json, const struct place *at)
 	return is_fine ? s : NULL;
 }
 
-struct compiled *
-schema_compile(const lz_json *root, bool is_strict, char *err, size_t err_len)
+int32_t
+schema_compile(
+    const lz_json *root, bool is_strict, struct compiled **out, char *err, size_t err_len)
 {
 	struct compiler k = {
 		.root = root, .is_strict = is_strict, .err = err, .err_len = err_len
 	};
 	struct place top = { NULL, { NULL, 0 }, 0, 0 };
 
+	*out = NULL;
 	k.out = calloc(1, sizeof(*k.out));
 	if (k.out == NULL) {
 		(void)compile_no_memory(&k, &top);
-		return NULL;
+		return k.error;
 	}
 	k.out->root = compile_schema(&k, root, &top);
 	free(k.known);
-	if (k.out->root != NULL)
-		return k.out;
-	schema_free(k.out);
-	return NULL;
+	if (k.out->root == NULL) {
+		schema_free(k.out);
+		return k.error;
+	}
+	*out = k.out;
+	return LZ_OK;
 }

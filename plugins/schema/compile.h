@@ -14,10 +14,10 @@ struct compiler {
 	bool is_strict;
 	struct known *known; /* a hash table */
 	size_t known_count, known_room;
-	unsigned depth;
+	unsigned depth, expressions;
 	char *err;
 	size_t err_len;
-	bool has_failed;
+	int32_t error; /* LZ_E_* */
 };
 
 /* ---- compile.c ---- */

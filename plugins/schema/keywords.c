@@ -160,6 +160,11 @@ compile_pattern(struct compiler *k, lz_str text, const struct place *at)
 	pcre2_code *code;
 	PCRE2_UCHAR said[120] = "";
 
+	if (k->expressions++ == EXPRESSIONS) {
+		(void)compile_wrong(
+		    k, at, "more than %d regular expressions in one", EXPRESSIONS);
+		return NULL;
+	}
 	if (text.len > PATTERN_BYTES) {
 		(void)compile_wrong(k, at, "has more than %d bytes", PATTERN_BYTES);
 		return NULL;

@@ -13,14 +13,14 @@ init(void *self, char *err, size_t err_len)
 {
 	struct guard *g = self;
 	char why[WHY_BYTES];
+	int32_t rc;
 
 	if (g->schema == NULL)
 		return LZ_OK;
-	g->compiled = schema_compile(g->schema, true, why, sizeof(why));
-	if (g->compiled != NULL)
-		return LZ_OK;
-	(void)snprintf(err, err_len, "schema: %s", why);
-	return LZ_E_INVALID;
+	rc = schema_compile(g->schema, true, &g->compiled, why, sizeof(why));
+	if (rc != LZ_OK)
+		(void)snprintf(err, err_len, "schema: %s", why);
+	return rc;
 }
 
 static void

@@ -16,6 +16,7 @@ enum {
 	POINTER_BYTES = 200, /* of the JSON pointer in it */
 	DEPTH = 200,         /* schemas inside of schemas, as they are read and applied */
 	NODES = 20000,       /* schemas in one */
+	EXPRESSIONS = 200,   /* in one; each takes up to 0.3 ms to read */
 	PATTERN_BYTES = 4096
 };
 
@@ -108,10 +109,10 @@ struct schema {
 
 struct compiled;
 /* Reads a schema, whose values have to stay as long. is_strict: keywords that nobody
- * knows are an error, too, but for "x-...". NULL: err says where and what. owned:
- * schema_free() */
-struct compiled *schema_compile(
-    const lz_json *root, bool is_strict, char *err, size_t err_len);
+ * knows are an error, too, but for "x-...". LZ_OK: *out is owned: schema_free();
+ * LZ_E_INVALID: err says where and what; LZ_E_NOMEM: err says so. */
+int32_t schema_compile(const lz_json *root, bool is_strict, struct compiled **out,
+    char *err, size_t err_len);
 void schema_free(struct compiled *c);
 const struct schema *schema_root(const struct compiled *c);
 

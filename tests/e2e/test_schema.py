@@ -104,6 +104,16 @@ def test_each_choice_is_looked_at(guarded, provider):
     assert gateway.chat(key, n=2)[0] == 200
 
 
+def test_a_large_answer_is_looked_at_whole(guarded, provider):
+    gateway, key = guarded(schema={"items": {"type": "integer"}})
+    values = list(range(100000, 130000))
+    provider.script(chunks=[json.dumps(values)])
+    assert gateway.chat(key)[0] == 200 and stream(gateway, key)[0] == 200
+    provider.script(chunks=[json.dumps(values + ["x"])])
+    status, _, body = gateway.chat(key)
+    assert status == 400 and "/30000: is a string" in body["error"]["message"] and stream(gateway, key)[0] == 400
+
+
 def test_a_schema_that_we_cannot_honour_costs_nothing(guarded, provider):
     gateway, key = guarded()
     for schema, words in (({"unevaluatedProperties": False}, "/unevaluatedProperties"), ({"type": "strin"}, "/type"),

@@ -259,6 +259,37 @@ a_schema_that_cannot_be_used_is_refused_with_its_place(void **state)
 }
 
 static void
+a_schema_is_of_bounded_size(void **state)
+{
+	static char options[1 << 20];
+	size_t n = (size_t)sprintf(options, "{\"schema\":{\"allOf\":[");
+
+	(void)state;
+	for (int i = 0; i < 201; i++)
+		n += (size_t)sprintf(
+		    options + n, "%s{\"pattern\":\"a%d\"}", i > 0 ? "," : "", i);
+	(void)sprintf(options + n, "]}}");
+	assert_non_null(strstr(testhost_refusal(plugin(), "schema", options),
+	    "/allOf/200/pattern: more than 200 regular expressions"));
+	n = (size_t)sprintf(options, "{\"schema\":{\"allOf\":[");
+	for (int i = 0; i < 20000; i++)
+		n += (size_t)sprintf(options + n, "%s{\"minimum\":1}", i > 0 ? "," : "");
+	(void)sprintf(options + n, "]}}");
+	assert_non_null(strstr(testhost_refusal(plugin(), "schema", options),
+	    "/allOf/19999: more than 20000 schemas in one"));
+	n = (size_t)sprintf(options, "{\"schema\":{\"pattern\":\"%05000d\"}}", 0);
+	assert_non_null(strstr(testhost_refusal(plugin(), "schema", options),
+	    "/pattern: has more than 4096 bytes"));
+	n = (size_t)sprintf(options, "{\"schema\":{\"$ref\":\"#/$defs/0\",\"$defs\":{");
+	for (int i = 0; i < 300; i++)
+		n += (size_t)sprintf(
+		    options + n, "\"%d\":{\"$ref\":\"#/$defs/%d\"},", i, i + 1);
+	(void)sprintf(options + n, "\"300\":{}}}}");
+	assert_non_null(strstr(testhost_refusal(plugin(), "schema", options),
+	    "nests deeper than 200 schemas"));
+}
+
+static void
 work_is_bounded(void **state)
 {
 	char text[6000] = "[";
@@ -407,6 +438,11 @@ the_requests_own_schema_counts(void **state)
 	    request("{\"response_format\":{\"type\":\"json_object\"}}")->verdict, LZ_OK);
 	assert_int_equal(answered("{\"content\":\"{}\"}")->verdict, LZ_OK);
 	assert_int_equal(answered("{\"content\":\"[]\"}")->verdict, LZ_BLOCK);
+	assert_int_equal(request("{\"response_format\":{\"type\":\"json_object\","
+				 "\"schema\":{\"required\":[\"b\"]}}}")
+			     ->verdict,
+	    LZ_OK);
+	assert_int_equal(answered("{\"content\":\"{}\"}")->verdict, LZ_BLOCK);
 	assert_int_equal(
 	    request("{\"response_format\":{\"type\":\"text\"}}")->verdict, LZ_OK);
 	assert_int_equal(answered("{\"content\":\"hello\"}")->verdict, LZ_OK);
@@ -416,7 +452,7 @@ the_requests_own_schema_counts(void **state)
 	    request("{\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{"
 		    "\"schema\":{\"unevaluatedItems\":false}}}}"),
 	    LZ_BLOCK, "schema.unusable",
-	    "response_format.json_schema.schema: /unevaluatedItems: this keyword");
+	    "the schema of response_format: /unevaluatedItems: this keyword");
 	/* A keyword that nobody knows says nothing. */
 	assert_int_equal(
 	    request("{\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{"
@@ -489,6 +525,7 @@ main(void)
 		    a_long_pointer_is_cut_between_characters, tear_down),
 		cmocka_unit_test_teardown(
 		    a_schema_that_cannot_be_used_is_refused_with_its_place, tear_down),
+		cmocka_unit_test_teardown(a_schema_is_of_bounded_size, tear_down),
 		cmocka_unit_test_teardown(work_is_bounded, tear_down),
 		cmocka_unit_test_teardown(what_is_no_json_is_said_so, tear_down),
 		cmocka_unit_test_teardown(a_fence_is_cut_away, tear_down),
