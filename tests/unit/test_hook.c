@@ -3,9 +3,8 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "plugin_fixture.h"
+#include "guard_scene.h"
 
-#include <latenza/testhost.h>
 #include <stdbool.h>
 
 #include "base/base64.h"
@@ -15,16 +14,6 @@
 
 static struct testhost *host;
 
-static const char *
-plugin(void)
-{
-	static char path[PATH_MAX];
-
-	(void)snprintf(
-	    path, sizeof(path), "%s/plugins/.libs/hook.so", fixture_env("builddir", "."));
-	return path;
-}
-
 static void
 use(const char *more)
 {
@@ -32,7 +21,7 @@ use(const char *more)
 
 	(void)snprintf(options, sizeof(options), "{\"url\":\"" URL "\"%s}", more);
 	testhost_free(host);
-	host = testhost_new(plugin(), "hook", options);
+	host = guard_open("hook", options);
 	assert_non_null(host);
 }
 
@@ -54,13 +43,6 @@ ask(const char *answer)
 	testhost_add_text(host, "user", "a \u20acbc def")->message = 0;
 	testhost_add_text(host, "user", "second")->message = 1;
 	return testhost_check(host, LZ_REQUEST);
-}
-
-static void
-assert_text(lz_str text, const char *want)
-{
-	if (text.len != strlen(want) || memcmp(text.ptr, want, text.len) != 0)
-		fail_msg("'%.*s', not '%s'", (int)text.len, text.ptr, want);
 }
 
 /* ---- what is asked ---- */
@@ -94,7 +76,7 @@ it_is_told_who_asks_and_shown_the_texts(void **state)
 	assert_int_equal(r->sent[0].timeout_ms, 250);
 	assert_true(lz_eq(testhost_header(&r->sent[0], "authorization"), "Bearer tok"));
 	assert_null(testhost_header(&r->sent[0], "webhook-signature").ptr);
-	assert_text(r->sent[0].body,
+	assert_str_is(r->sent[0].body,
 	    "{\"id\":\"r1\",\"phase\":\"request\",\"route\":\"chat\",\"model\":\"m\","
 	    "\"stream\":false,\"key\":\"k\",\"organization\":\"acme\",\"assistant\":null,"
 	    "\"user\":\"u\",\"texts\":["
@@ -103,7 +85,8 @@ it_is_told_who_asks_and_shown_the_texts(void **state)
 	    "{\"index\":1,\"message\":1,\"role\":\"tool\",\"kind\":\"tool_result\","
 	    "\"name\":\"f\",\"text\":\"12\"},"
 	    "{\"index\":2,\"message\":null,\"role\":\"system\",\"kind\":\"prose\","
-	    "\"name\":null,\"text\":\"beside\"}]}");
+	    "\"name\":null,\"text\":\"beside\"}]}",
+	    "it");
 	r = testhost_answer(host, "said");
 	assert_non_null(memmem(
 	    r->sent[0].body.ptr, r->sent[0].body.len, "\"phase\":\"response\"", 18));
@@ -135,13 +118,13 @@ assert_signed(const struct testhost_result *r, lz_str key)
 	    (int)at.len, at.ptr, (int)r->sent[0].body.len, r->sent[0].body.ptr);
 
 	assert_true(id.len == 28 && memcmp(id.ptr, "msg_", 4) == 0);
-	assert_text(at, "1700000000");
+	assert_str_is(at, "1700000000", "it");
 	crypto_hmac(key, lz_strn(text, (size_t)n), mac);
 	buf_init(&b, 1000);
 	base64_encode(mac, sizeof(mac), &b);
 	strncat(want, b.ptr, b.len);
 	buf_free(&b);
-	assert_text(said, want);
+	assert_str_is(said, want, "it");
 }
 
 static void
@@ -173,24 +156,24 @@ verdicts_are_done(void **state)
 	assert_true(r->verdict == LZ_OK && r->finding_count == 0);
 	r = ask("{\"verdict\":\"flag\",\"code\":\"my.code\",\"message\":\"why\"}");
 	assert_true(r->verdict == LZ_FLAG && testhost_found(r, "my.code"));
-	assert_text(r->findings[0].message, "why");
+	assert_str_is(r->findings[0].message, "why", "it");
 	r = ask("{\"verdict\":\"flag\"}");
 	assert_true(r->verdict == LZ_FLAG && testhost_found(r, "hook.flag"));
 	r = ask("{\"verdict\":\"block\",\"message\":\"not here\"}");
 	assert_true(r->verdict == LZ_BLOCK && testhost_found(r, "hook.block"));
-	assert_text(r->findings[0].message, "not here");
+	assert_str_is(r->findings[0].message, "not here", "it");
 	r = ask("{\"verdict\":\"mask\",\"code\":\"m\",\"edits\":["
 		"{\"index\":0,\"from\":0,\"to\":1,\"with\":\"A\"},"
 		"{\"index\":0,\"from\":2,\"to\":4,\"with\":\"\"},"
 		"{\"index\":0,\"from\":6,\"to\":9,\"with\":\"xyz\u00e9\"},"
 		"{\"index\":1,\"from\":5,\"to\":6,\"with\":\"d!\"}]}");
 	assert_true(r->verdict == LZ_OK && testhost_found(r, "m"));
-	assert_text(r->texts[0], "A c xyz\u00e9");
-	assert_text(r->texts[1], "second!");
+	assert_str_is(r->texts[0], "A c xyz\u00e9", "it");
+	assert_str_is(r->texts[1], "second!", "it");
 	r = ask("{\"verdict\":\"mask\",\"texts\":[{\"index\":1,\"text\":\"other\"}]}");
 	assert_true(r->verdict == LZ_OK && testhost_found(r, "hook.mask"));
-	assert_text(r->texts[0], "a \u20acbc def");
-	assert_text(r->texts[1], "other");
+	assert_str_is(r->texts[0], "a \u20acbc def", "it");
+	assert_str_is(r->texts[1], "other", "it");
 	r = ask("{\"verdict\":\"mask\",\"texts\":[]}");
 	assert_int_equal(r->verdict, LZ_OK);
 }
@@ -312,7 +295,7 @@ bad_options_are_told(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
-		const char *why = testhost_refusal(plugin(), "hook", rows[i][0]);
+		const char *why = guard_refusal("hook", rows[i][0]);
 
 		if (why == NULL || strstr(why, rows[i][1]) == NULL)
 			fail_msg("%s: '%s'", rows[i][0], why != NULL ? why : "taken");

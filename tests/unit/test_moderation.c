@@ -3,24 +3,13 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "plugin_fixture.h"
+#include "guard_scene.h"
 
-#include <latenza/testhost.h>
 #include <stdbool.h>
 
 #define URL "https://judge.test/v1/moderations"
 
 static struct testhost *host;
-
-static const char *
-plugin(void)
-{
-	static char path[PATH_MAX];
-
-	(void)snprintf(path, sizeof(path), "%s/plugins/.libs/moderation.so",
-	    fixture_env("builddir", "."));
-	return path;
-}
 
 /* more: members of the options, each with a comma before it */
 static void
@@ -30,7 +19,7 @@ use(const char *more)
 
 	(void)snprintf(options, sizeof(options), "{\"url\":\"" URL "\"%s}", more);
 	testhost_free(host);
-	host = testhost_new(plugin(), "moderation", options);
+	host = guard_open("moderation", options);
 	assert_non_null(host);
 }
 
@@ -345,7 +334,7 @@ failures_have_their_names(void **state)
 static void
 assert_refused(const char *options, const char *words)
 {
-	const char *why = testhost_refusal(plugin(), "moderation", options);
+	const char *why = guard_refusal("moderation", options);
 
 	if (why == NULL || strstr(why, words) == NULL)
 		fail_msg("%s: '%s'", options, why != NULL ? why : "taken");

@@ -3,29 +3,18 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "plugin_fixture.h"
+#include "guard_scene.h"
 
 #include <jansson.h>
-#include <latenza/testhost.h>
 #include <stdbool.h>
 
 static struct testhost *host;
-
-static const char *
-plugin(void)
-{
-	static char path[PATH_MAX];
-
-	(void)snprintf(path, sizeof(path), "%s/plugins/.libs/schema.so",
-	    fixture_env("builddir", "."));
-	return path;
-}
 
 static void
 use(const char *options)
 {
 	testhost_free(host);
-	host = testhost_new(plugin(), "schema", options);
+	host = guard_open("schema", options);
 	assert_non_null(host);
 }
 
@@ -251,7 +240,7 @@ a_schema_that_cannot_be_used_is_refused_with_its_place(void **state)
 
 		(void)snprintf(options, sizeof(options), "{\"schema\":%s}", rows[i][0]);
 		(void)snprintf(want, sizeof(want), "schema: %s", rows[i][1]);
-		why = testhost_refusal(plugin(), "schema", options);
+		why = guard_refusal("schema", options);
 		if (why == NULL || strstr(why, want) == NULL)
 			fail_msg("%s: '%s' does not say '%s'", rows[i][0],
 			    why != NULL ? why : "taken", want);
@@ -269,24 +258,24 @@ a_schema_is_of_bounded_size(void **state)
 		n += (size_t)sprintf(
 		    options + n, "%s{\"pattern\":\"a%d\"}", i > 0 ? "," : "", i);
 	(void)sprintf(options + n, "]}}");
-	assert_non_null(strstr(testhost_refusal(plugin(), "schema", options),
+	assert_non_null(strstr(guard_refusal("schema", options),
 	    "/allOf/200/pattern: more than 200 regular expressions"));
 	n = (size_t)sprintf(options, "{\"schema\":{\"allOf\":[");
 	for (int i = 0; i < 20000; i++)
 		n += (size_t)sprintf(options + n, "%s{\"minimum\":1}", i > 0 ? "," : "");
 	(void)sprintf(options + n, "]}}");
-	assert_non_null(strstr(testhost_refusal(plugin(), "schema", options),
+	assert_non_null(strstr(guard_refusal("schema", options),
 	    "/allOf/19999: more than 20000 schemas in one"));
 	n = (size_t)sprintf(options, "{\"schema\":{\"pattern\":\"%05000d\"}}", 0);
-	assert_non_null(strstr(testhost_refusal(plugin(), "schema", options),
-	    "/pattern: has more than 4096 bytes"));
+	assert_non_null(strstr(
+	    guard_refusal("schema", options), "/pattern: has more than 4096 bytes"));
 	n = (size_t)sprintf(options, "{\"schema\":{\"$ref\":\"#/$defs/0\",\"$defs\":{");
 	for (int i = 0; i < 300; i++)
 		n += (size_t)sprintf(
 		    options + n, "\"%d\":{\"$ref\":\"#/$defs/%d\"},", i, i + 1);
 	(void)sprintf(options + n, "\"300\":{}}}}");
-	assert_non_null(strstr(testhost_refusal(plugin(), "schema", options),
-	    "nests deeper than 200 schemas"));
+	assert_non_null(
+	    strstr(guard_refusal("schema", options), "nests deeper than 200 schemas"));
 }
 
 static void
