@@ -252,6 +252,8 @@ begin(struct from *f, const struct origin *o)
 	*f = (struct from){ .origin = o->title,
 		.providers = json_object(),
 		.models = json_object(),
+		.guardrails = json_object(),
+		.guarded = json_object(),
 		.organizations = json_object(),
 		.keys = json_object(),
 		.routing = json_object(),
@@ -302,6 +304,8 @@ from_free(struct from *f)
 		json_decref(f->said[i]);
 	json_decref(f->providers);
 	json_decref(f->models);
+	json_decref(f->guardrails);
+	json_decref(f->guarded);
 	json_decref(f->organizations);
 	json_decref(f->keys);
 	json_decref(f->routing);

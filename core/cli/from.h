@@ -41,8 +41,9 @@ struct from {
 	const json_t *root; /* its tree */
 	struct yaml_source *source;
 	json_t *said[FROM_KINDS]; /* sentences, in the order of the file */
-	json_t *providers, *models, *organizations, *keys, *routing, *limits, *log,
-	    *retention;
+	json_t *providers, *models, *guardrails, *organizations, *keys, *routing, *limits,
+	    *log, *retention;
+	json_t *guarded;   /* the other gateway's guardrails: names of ours, in lists */
 	json_t *variables; /* names of the environment's that are in use */
 	json_t *
 	    literals; /* a secret that was written out: the variable that stands for it */

@@ -279,6 +279,7 @@ from_litellm(struct from *f)
 		if (read_models(&l)) {
 			litellm_strategy(&l);
 			add_groups(&l);
+			litellm_guardrails(f);
 			litellm_settings(&l);
 		}
 	}

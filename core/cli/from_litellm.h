@@ -61,6 +61,9 @@ void litellm_strategy(struct litellm *l);
 /* Everything else but model_list. */
 void litellm_settings(struct litellm *l);
 
+/* ---- from_litellm_guardrails.c ---- */
+void litellm_guardrails(struct from *f);
+
 /* ---- from_litellm_limits.c ---- */
 /* A row of the export: a key or a team, and what it becomes. */
 struct litellm_row {
@@ -75,6 +78,9 @@ struct litellm_row {
 void litellm_budget(struct litellm_row *r);
 void litellm_count(struct litellm_row *r, const char *theirs, const char *ours);
 void litellm_models(struct litellm_row *r);
+
+/* Those that the list names, once they were converted: from_litellm_guardrails.c. */
+void litellm_name_guardrails(struct litellm_row *r, const json_t *list);
 
 /* ---- from_litellm_teams.c ---- */
 /* Of every row that is a team: an organisation in f->organizations. teams: team_id ->

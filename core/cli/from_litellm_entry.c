@@ -57,8 +57,9 @@ static const struct from_member params[] = {
 	{ "client_secret", "needs a login at Entra ID; give the deployment an API key" },
 	{ "mock_response", "has no twin; the plugin echo answers without a provider" },
 	{ "tags", "do not route here; give each tag a name in models:" },
-	{ "guardrails", "were not converted; those of here stand under guardrails: and "
-			"are named by organizations and keys" },
+	{ "guardrails",
+	    "hold for keys and organizations here, not for a model: name them "
+	    "there, under guardrails:" },
 	{ "cache_control_injection_points", "is left to callers" },
 	{ "use_in_pass_through", "has no twin; requests go through /v1" },
 	{ "drop_params", "is not general here; list members under the provider's drop:" },

@@ -218,7 +218,10 @@ set_metadata(struct litellm_row *r)
 
 	json_object_foreach((json_t *)(uintptr_t)given, name, value)
 	{
-		add_metadata(r, out, name, value);
+		if (strcmp(name, "guardrails") == 0 && json_is_array(value))
+			litellm_name_guardrails(r, value);
+		else
+			add_metadata(r, out, name, value);
 	}
 	for (size_t i = 0; owners[i] != NULL; i++)
 		add_metadata(r, out, owners[i], json_object_get(r->object, owners[i]));

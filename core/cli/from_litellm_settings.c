@@ -552,8 +552,7 @@ static const struct from_member sections[] = {
 	    "was not copied: set these variables in the gateway's environment" },
 	{ "include", "was not followed; put what those files say into one and convert "
 		     "that" },
-	{ "guardrails", "were not converted; those of here stand under guardrails: and "
-			"are named by organizations and keys" },
+	{ "guardrails", NULL },
 	{ "mcp_servers", "has no twin: MCP is not served" },
 	{ "mcp_tools", "has no twin: MCP is not served" },
 	{ "search_tools", "has no twin: such tools are called by the application" },

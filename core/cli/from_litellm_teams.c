@@ -39,7 +39,9 @@ static const struct from_member members[] = {
 	{ "model_spend", NULL },
 	{ "organization_id", "has no twin: a team is an organisation here, and there is "
 			     "nothing above; write the narrower of both limits to it" },
-	{ "metadata", "has no twin for an organisation; write it to its keys" },
+	{ "metadata",
+	    "has no twin for an organisation but its guardrails; write it to its "
+	    "keys" },
 	{ "admins", PEOPLE },
 	{ "members", PEOPLE },
 	{ "members_with_roles", PEOPLE },
@@ -134,6 +136,8 @@ convert_team(struct litellm_row *r, json_t *teams)
 	set_counts(r);
 	litellm_budget(r);
 	litellm_models(r);
+	litellm_name_guardrails(
+	    r, json_object_get(json_object_get(r->object, "metadata"), "guardrails"));
 	note(r->f, teams, id, alias, true, json_incref(r->out));
 }
 

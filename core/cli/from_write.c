@@ -249,6 +249,7 @@ from_write(const struct from *f, const char *listen, const char *data, struct bu
 	add_plugins(f, out);
 	add_named(out, "providers", f->providers);
 	add_named(out, "models", f->models);
+	add_named(out, "guardrails", f->guardrails);
 	add_section(out, "routing", f->routing);
 	add_section(out, "limits", f->limits);
 	if (json_object_size(f->log) > 0)

@@ -414,3 +414,52 @@ def test_a_key_called_first_keeps_its_name(init, tmp_path):
     done = init("litellm", FIXTURES / "litellm/smallest.yaml", "--keys", "keys.json", "-o", "json", cwd=tmp_path)
     assert done.returncode == 0 and json.loads(done.stdout)["key"].startswith("lz_live_"), done.stderr
     assert "  first:\n" in done.file.read_text()
+
+
+GUARDED = "model_list: [ { model_name: m, litellm_params: { model: openai/gpt-4o } } ]\nguardrails: "
+
+
+@pytest.mark.parametrize("text, said", [
+    ("5", "guardrails: is not a list"), ("[5]", "guardrails[0]: has not both"), ("[{}]", "guardrails[0]: has not both"),
+    ("[{guardrail_name: a, litellm_params: 5}]", "guardrails[0].litellm_params: is not a map"),
+    ("[{guardrail_name: 5, litellm_params: {}}]", "guardrails[0].guardrail_name: is not a text"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: presidio, mode: pre_call, pii_entities_config: {EMAIL_ADDRESS: HIDE}}}]", "is not MASK or BLOCK"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: presidio, mode: pre_call, pii_entities_config: [x]}}]", "pii_entities_config: is not a map"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: litellm_content_filter, mode: pre_call, patterns: [5]}}]", "patterns[0]: is not a map"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: litellm_content_filter, mode: pre_call, patterns: [{pattern_type: x}]}}]", "patterns[0]: is neither"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: litellm_content_filter, mode: pre_call, blocked_words: [{}]}}]", "blocked_words[0]: has no keyword"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: litellm_content_filter, mode: pre_call, blocked_words: [{keyword: 'env:HOME'}]}}]", "reference of ours"),
+])
+def test_guardrails_that_are_nonsense_are_named_and_nothing_is_written(init, tmp_path, text, said):
+    file = tmp_path / "config.yaml"
+    file.write_text(GUARDED + text + "\n")
+    done = init("litellm", file)
+    assert done.returncode == 1 and said in done.stderr and not done.file.exists(), done.stderr
+
+
+@pytest.mark.parametrize("params, said", [
+    ("{guardrail: presidio}", "its mode is not one of"), ("{guardrail: presidio, mode: {tags: 1}}", "its mode is not one of"),
+    ("{guardrail: presidio, mode: [pre_mcp_call]}", "pre_mcp_call was left out"), ("{mode: pre_call}", "has no twin and was left out"),
+    ("{guardrail: my.Custom, mode: pre_call}", "has no twin and was left out")])
+def test_guardrails_without_a_twin_are_named(init, tmp_path, params, said):
+    file = tmp_path / "config.yaml"
+    file.write_text(GUARDED + "[{guardrail_name: a, litellm_params: " + params + "}]\n")
+    done = init("litellm", file)
+    assert done.returncode == 0 and said in done.stderr and "guardrails:\n  a" not in done.file.read_text()
+
+
+def test_entries_of_one_name_stay_apart(init, build, tmp_path):
+    file = tmp_path / "config.yaml"
+    file.write_text(GUARDED + """
+  - { guardrail_name: a, litellm_params: { guardrail: hide-secrets, mode: pre_call } }
+  - { guardrail_name: a, litellm_params: { guardrail: litellm_content_filter, mode: pre_call, blocked_words: [ { keyword: one } ] } }
+  - { guardrail_name: a, litellm_params: { guardrail: litellm_content_filter, mode: post_call, default_on: true, blocked_words: [ { keyword: two } ] } }
+  - { guardrail_name: a, litellm_params: { guardrail: presidio, mode: pre_call, output_parse_pii: true } }
+""")
+    done = init("litellm", file)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(subprocess.run([build / "latenza", "check", "--offline", done.file, "-o", "json"], capture_output=True).stdout)
+    assert report["errors"] == []
+    assert [(g["guardrail"], g["component"], g["on"], g["default_on"]) for g in report["guardrails"]] == [
+        ("a", "secrets", ["request"], False), ("a-2", "patterns", ["request"], False), ("a-3", "patterns", ["response"], True),
+        ("a-4", "pii", ["request", "response"], False)]
