@@ -21,10 +21,6 @@ enum {
 
 /* ---- members ---- */
 
-#define GUARDRAIL                                                                        \
-	"were not converted; those of here stand under guardrails: and are named by "    \
-	"organizations and keys"
-#define HOOK  "has no twin in this release; do it in the application"
 #define CACHE "has no twin: answers are not cached; cache them in the application"
 #define STATUS                                                                           \
 	"has no twin: which failures go to the next is the gateway's rule: 408, 429, "   \
@@ -58,10 +54,10 @@ static const struct from_member members[] = {
 	{ "strict_open_ai_compliance", FROM_ALWAYS },
 	{ "cache", CACHE },
 	{ "on_status_codes", STATUS },
-	{ "input_guardrails", GUARDRAIL },
-	{ "output_guardrails", GUARDRAIL },
-	{ "before_request_hooks", HOOK },
-	{ "after_request_hooks", HOOK },
+	PORTKEY_TAKEN("input_guardrails"),
+	PORTKEY_TAKEN("output_guardrails"),
+	PORTKEY_TAKEN("before_request_hooks"),
+	PORTKEY_TAKEN("after_request_hooks"),
 	{ "forward_headers",
 	    "has no twin: clients' headers do not reach providers; write "
 	    "a provider's headers" },
@@ -293,6 +289,7 @@ walk_node(struct portkey_walk *w, const json_t *node, const char *where)
 		(void)from_number(w->f, node,
 		    portkey_written(node, "request_timeout", other), where, 0,
 		    &w->timeout_ms);
+	portkey_guardrails(w->f, node, where);
 	portkey_members(w->f, node, where, members);
 	if (json_array_size(list) > 0) {
 		double ms;

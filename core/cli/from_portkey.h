@@ -34,6 +34,10 @@ json_t *portkey_value(const json_t *object, const char *name);
 void portkey_members(struct from *f, const json_t *object, const char *where,
     const struct from_member *table);
 
+/* ---- from_portkey_guardrails.c ---- */
+/* Those of a node become instances, or are told. */
+void portkey_guardrails(struct from *f, const json_t *node, const char *where);
+
 /* ---- from_portkey_target.c ---- */
 /* A node without targets: its provider, and its model as a deployment of w->name. */
 void portkey_target(struct portkey_walk *w, const json_t *node, const char *where);

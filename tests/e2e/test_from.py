@@ -463,3 +463,17 @@ def test_entries_of_one_name_stay_apart(init, build, tmp_path):
     assert [(g["guardrail"], g["component"], g["on"], g["default_on"]) for g in report["guardrails"]] == [
         ("a", "secrets", ["request"], False), ("a-2", "patterns", ["request"], False), ("a-3", "patterns", ["response"], True),
         ("a-4", "pii", ["request", "response"], False)]
+
+
+@pytest.mark.parametrize("guardrails, said", [
+    ("5", "input_guardrails: is not a list"), ("[5]", "the 1. is no guardrail"),
+    ('[{"default.contains": 5}]', "is not a map of parameters"), ('[{"default.contains": {"operator": "none"}}]', "has no words"),
+    ('[{"default.contains": {"operator": "none", "words": [5]}}]', "the 1. is not a word"),
+    ('[{"default.contains": {"operator": "none", "words": ["env:HOME"]}}]', "the 1. is not a word"),
+    ('[{"default.regexMatch": {"not": true}}]', "has no rule"), ('[{"default.regexMatch": {"rule": "file:/etc/passwd", "not": true}}]', "reference of ours"),
+    ('[{"checks": 5}]', "checks: is not a list"), ('[{"checks": [{}]}]', "checks[0]: has no id")])
+def test_guardrails_of_portkey_that_are_nonsense_are_named(init, tmp_path, guardrails, said):
+    file = tmp_path / "config.json"
+    file.write_text('{"provider": "openai", "api_key": "$OPENAI_API_KEY", "override_params": {"model": "gpt-4o"}, "input_guardrails": ' + guardrails + "}")
+    done = init("portkey", file)
+    assert done.returncode == 1 and said in done.stderr and not done.file.exists(), done.stderr
