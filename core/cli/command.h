@@ -76,6 +76,13 @@ int64_t cli_integer(const struct cli *c, const char *option, int64_t otherwise);
  * ST_LIMIT */
 enum status input_file(const char *path, struct buf *out, struct err *e) MUST_CHECK;
 
+/* ---- typed.c ---- */
+/* What --option NAME=VALUE says, as a file would: by these rows, texts and choices as
+ * they are typed, the others JSON. What no row knows is there too, to be refused. owned.
+ */
+json_t *cli_typed_options(
+    const struct cli *c, const lz_option *rows, uint32_t count, uint32_t size);
+
 /* ---- help.c ---- */
 void help_all(FILE *out);
 void help_noun(FILE *out, const char *noun);
@@ -125,6 +132,12 @@ int plugin_info_run(struct cli *c);
 int plugin_check_run(struct cli *c);
 int plugin_new_run(struct cli *c);
 int plugin_run_run(struct cli *c);
+int policy_test_run(struct cli *c);
+int policy_check_run(struct cli *c);
+int policy_new_run(struct cli *c);
+int policy_init_run(struct cli *c);
+int policy_run_run(struct cli *c);
+int policy_bench_run(struct cli *c);
 int config_show_run(struct cli *c);
 int config_schema_run(struct cli *c);
 int config_diff_run(struct cli *c);

@@ -197,6 +197,30 @@ static const struct cli_option guard_test_options[] = {
 	    "an answer that arrives in pieces of so many bytes" },
 	END,
 };
+#define POLICY_VISIT_OPTIONS                                                             \
+	{ "text", 't', OPTION_TEXT, "TEXT", "what it is to see; `-`: standard input" },  \
+	    { "body", 0, OPTION_TEXT, "FILE",                                            \
+		    "a whole request, or with --phase response a whole answer, as "      \
+		    "JSON" },                                                            \
+	    { "trace", 0, OPTION_TEXT, "ID",                                             \
+		    "the stored request, or answer, of a trace" },                       \
+	    { "phase", 0, OPTION_TEXT, "PHASE", "request or response; request" },        \
+	    { "stream-every", 0, OPTION_INTEGER, "BYTES",                                \
+		    "an answer that arrives in pieces of so many bytes" },               \
+	    { "targets", 0, OPTION_TEXT, "FILE",                                         \
+		    "what a router may choose from: a list of { provider, model, ... "   \
+		    "}" },                                                               \
+	{                                                                                \
+		"option", 'O', OPTION_PAIRS, "NAME=VALUE",                               \
+		    "an option of the script, as text or JSON; may be repeated"          \
+	}
+static const struct cli_option policy_new_options[] = {
+	{ "kind", 'k', OPTION_TEXT, "KIND", "guardrail or router" },
+	END,
+};
+static const struct cli_option policy_run_options[] = { POLICY_VISIT_OPTIONS, END };
+static const struct cli_option policy_bench_options[] = { POLICY_VISIT_OPTIONS,
+	{ "visits", 'n', OPTION_INTEGER, "N", "how many; 2000" }, END };
 static const struct cli_option test_options[] = {
 	{ "model", 'm', OPTION_TEXT, "MODEL",
 	    "call this model; the provider's cheapest" },
@@ -330,6 +354,26 @@ static const struct cli_command rows[] = {
 	{ "plugin run", "NAME|PATH", 1, 1, "Show what a component makes of a text",
 	    "In a process of its own, without a gateway and without the network.",
 	    plugin_run_options, plugin_run_run },
+	{ "policy init", "[DIR]", 0, 1,
+	    "Begin a folder of Lua policies: an example, its test, what editors know",
+	    NULL, none, policy_init_run },
+	{ "policy new", "NAME [DIR]", 1, 2, "Write a Lua policy that works, and its test",
+	    NULL, policy_new_options, policy_new_run },
+	{ "policy check", "FILE...", 1, CLI_OPERANDS,
+	    "Load Lua policies, and look at them",
+	    "Exit code 3: nothing is wrong, but something is to be looked at.", none,
+	    policy_check_run },
+	{ "policy test", "[DIR|FILE...]", 0, CLI_OPERANDS,
+	    "Run the tests beside Lua policies: NAME_test.lua",
+	    "In the gateway's own sandbox, without a gateway and without the network.",
+	    none, policy_test_run },
+	{ "policy run", "FILE", 1, 1, "Show what a Lua policy makes of a text",
+	    "Without a gateway and without the network.\n"
+	    "  latenza policy run pii.lua --text 'mail jane@example.org'\n"
+	    "  latenza policy run pii.lua --trace req_01J --phase response",
+	    policy_run_options, policy_run_run },
+	{ "policy bench", "FILE", 1, 1, "Count what a visit of a Lua policy costs", NULL,
+	    policy_bench_options, policy_bench_run },
 	{ "config show", "", 0, 0, "Show the configuration as used, defaults filled in",
 	    NULL, none, config_show_run },
 	{ "config schema", "", 0, 0, "Print the JSON Schema of latenza.yaml", NULL, none,

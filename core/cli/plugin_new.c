@@ -6,23 +6,19 @@
  * SPDX-License-Identifier: MIT
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/buf.h"
-#include "base/io.h"
 #include "base/json.h"
 #include "cli/backend.h"
 #include "cli/out.h"
-#include "cli/templates.h"
+#include "cli/project.h"
 
 enum {
 	NAME_BYTES = 40,
-	FILE_BYTES = 64 << 10,
-	PATH_BYTES = 256,
-	FILES = 6
+	PATH_BYTES = 256
 };
 
 /* An example: its file's stem, and the name of its component. */
@@ -41,8 +37,7 @@ struct project {
 	const char *name;
 	char ident[NAME_BYTES + 1]; /* as C and automake write it */
 	bool is_autotools;
-	char made[FILES][PATH_BYTES]; /* to be removed when something fails */
-	unsigned made_count;
+	struct project_files files;
 };
 
 /* ---- names ---- */
@@ -66,45 +61,12 @@ find_kind(const char *name)
 	return NULL;
 }
 
-static const char *
-template_text(const char *file)
-{
-	const struct template *t = templates;
-
-	while (t->file != NULL && strcmp(t->file, file) != 0)
-		t++;
-	must(t->file != NULL); /* the build lists them */
-	return t->text;
-}
-
 /* ---- texts under the new name ---- */
 
-struct change {
-	char from[64];
-	const char *before, *name, *after; /* what stands there instead */
-};
-
-static void
-add_changed(struct buf *out, const char *text, const struct change *c, size_t count)
-{
-	while (*text != '\0') {
-		size_t i = 0;
-
-		while (i < count && strncmp(text, c[i].from, strlen(c[i].from)) != 0)
-			i++;
-		if (i == count) {
-			buf_add_char(out, *text++);
-			continue;
-		}
-		buf_addf(out, "%s%s%s", c[i].before, c[i].name, c[i].after);
-		text += strlen(c[i].from);
-	}
-}
-
-static struct change
+static struct project_change
 change(const char *before, const char *old, const char *after, const char *now)
 {
-	struct change c = { .before = before, .name = now, .after = after };
+	struct project_change c = { .before = before, .name = now, .after = after };
 
 	(void)snprintf(c.from, sizeof(c.from), "%s%s%s", before, old, after);
 	return c;
@@ -115,7 +77,7 @@ static void
 add_source(const struct project *p, struct buf *out, const char *file)
 {
 	const struct kind *k = p->kind;
-	const struct change list[] = {
+	const struct project_change list[] = {
 		change("\"", "acme.", "", ""), /* as in "acme.near" */
 		change("", k->stem, ".c", p->name),
 		change("NULL, \"", k->component, "\"", p->name),
@@ -130,17 +92,17 @@ add_source(const struct project *p, struct buf *out, const char *file)
 	struct buf once;
 
 	/* The plugin's name first: LZ_PLUGIN("acme.near" becomes LZ_PLUGIN("near". */
-	buf_init(&once, FILE_BYTES);
-	add_changed(&once, template_text(file), list, 1);
+	buf_init(&once, PROJECT_FILE_BYTES);
+	project_add(&once, project_template(file), list, 1);
 	buf_add_char(&once, '\0');
-	add_changed(out, once.ptr, list + 1, sizeof(list) / sizeof(list[0]) - 1);
+	project_add(out, once.ptr, list + 1, sizeof(list) / sizeof(list[0]) - 1);
 	buf_free(&once);
 }
 
 static void
 add_text(const struct project *p, struct buf *out, const char *file)
 {
-	const struct change list[] = {
+	const struct project_change list[] = {
 		{ "@NAME@", "", p->name, "" },
 		{ "@IDENT@", "", p->ident, "" },
 		{ "@KIND@", "", p->kind->name, "" },
@@ -151,44 +113,18 @@ add_text(const struct project *p, struct buf *out, const char *file)
 		{ "@SO@", p->is_autotools ? ".libs/" : "", p->name, ".so" },
 	};
 
-	add_changed(out, template_text(file), list, sizeof(list) / sizeof(list[0]));
+	project_add(out, project_template(file), list, sizeof(list) / sizeof(list[0]));
 }
 
 /* ---- files ---- */
 
 static enum status
-write_all(int fd, const struct buf *b)
-{
-	size_t at = 0;
-
-	while (at < b->len) {
-		ssize_t n = io.write(fd, b->ptr + at, b->len - at);
-
-		if (n < 0 && errno != EINTR)
-			return ST_IO;
-		at += n > 0 ? (size_t)n : 0;
-	}
-	return ST_OK;
-}
-
-static enum status
 write_file(struct project *p, const char *file, const struct buf *b, struct err *e)
 {
-	char *path = p->made[p->made_count];
-	enum status st;
-	int fd;
+	char path[PROJECT_PATH_BYTES];
 
-	(void)snprintf(path, PATH_BYTES, "%s/%s", p->name, file);
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-	if (fd < 0)
-		return err_fail(e, ST_IO, "%s: %s", path, strerror(errno));
-	p->made_count++;
-	st = b->failed ? ST_NOMEM : write_all(fd, b);
-	if (close(fd) != 0 && st == ST_OK)
-		st = ST_IO;
-	return st == ST_OK ? ST_OK
-			   : err_fail(e, st, "%s: cannot be written: %s", path,
-				 st == ST_IO ? strerror(errno) : status_name(st));
+	(void)snprintf(path, sizeof(path), "%s/%s", p->name, file);
+	return project_write(&p->files, path, b, e);
 }
 
 static enum status
@@ -200,7 +136,7 @@ write_source(struct project *p, const char *prefix, struct err *e)
 
 	(void)snprintf(from, sizeof(from), "%s%s.c", prefix, p->kind->stem);
 	(void)snprintf(to, sizeof(to), "%s%s.c", prefix, p->name);
-	buf_init(&b, FILE_BYTES);
+	buf_init(&b, PROJECT_FILE_BYTES);
 	add_source(p, &b, from);
 	st = write_file(p, to, &b, e);
 	buf_free(&b);
@@ -213,7 +149,7 @@ write_text(struct project *p, const char *from, const char *to, struct err *e)
 	enum status st;
 	struct buf b;
 
-	buf_init(&b, FILE_BYTES);
+	buf_init(&b, PROJECT_FILE_BYTES);
 	add_text(p, &b, from);
 	st = write_file(p, to, &b, e);
 	buf_free(&b);
@@ -239,15 +175,6 @@ write_project(struct project *p, struct err *e)
 	return st;
 }
 
-/* A folder that is not whole is not left behind. */
-static void
-take_back(const struct project *p)
-{
-	for (unsigned i = 0; i < p->made_count; i++)
-		(void)unlink(p->made[i]);
-	(void)rmdir(p->name);
-}
-
 static void
 print_made(const struct cli *c, const struct project *p)
 {
@@ -262,8 +189,8 @@ print_made(const struct cli *c, const struct project *p)
 	}
 	j = json_object();
 	files = json_array();
-	for (unsigned i = 0; i < p->made_count; i++)
-		(void)json_array_append_new(files, json_string(p->made[i]));
+	for (unsigned i = 0; i < p->files.count; i++)
+		(void)json_array_append_new(files, json_string(p->files.path[i]));
 	(void)json_object_set_new(j, "kind", json_string(p->kind->name));
 	(void)json_object_set_new(j, "files", files);
 	out_json(j);
@@ -316,7 +243,8 @@ plugin_new_run(struct cli *c)
 		return backend_fail(&e, CLI_FAILED);
 	}
 	if (write_project(&p, &e) != ST_OK) {
-		take_back(&p);
+		project_take_back(&p.files);
+		(void)rmdir(p.name); /* what is not whole is not left behind */
 		return backend_fail(&e, CLI_FAILED);
 	}
 	print_made(c, &p);

@@ -33,63 +33,6 @@ struct run {
 	const char *text;
 };
 
-/* ---- options of the component, as the command line gives them ---- */
-
-static const lz_option *
-row_named(const struct part_info *info, const char *name)
-{
-	for (uint32_t i = 0; i < info->option_count; i++) {
-		const lz_option *o = options_row(info->options, info->option_size, i);
-
-		if (strcmp(o->name, name) == 0)
-			return o;
-	}
-	return NULL;
-}
-
-/* "a,b" for a list. */
-static json_t *
-list_of(const char *text)
-{
-	json_t *list = json_array();
-
-	for (;;) {
-		size_t n = strcspn(text, ",");
-
-		(void)json_array_append_new(list, json_stringn(text, n));
-		if (text[n] == '\0')
-			return list;
-		text += n + 1;
-	}
-}
-
-/* Texts and choices are as they are typed; the others JSON, or what a file would say. */
-static json_t *
-typed_value(const lz_option *o, const char *text)
-{
-	json_t *j;
-
-	if (o != NULL && (o->type == LZ_TEXT_OPTION || o->type == LZ_CHOICE_OPTION))
-		return json_string(text);
-	j = json_parse(lz_strz(text), NULL);
-	if (j != NULL)
-		return j;
-	return o != NULL && o->type == LZ_LIST_OPTION ? list_of(text) : json_string(text);
-}
-
-static json_t *
-typed_options(const struct cli *c, const struct part_info *info)
-{
-	json_t *out = json_object();
-	const char *name;
-	json_t *value;
-
-	json_object_foreach(json_object_get(c->options, "option"), name, value)(void)
-	    json_object_set_new(
-		out, name, typed_value(row_named(info, name), json_string_value(value)));
-	return out;
-}
-
 /* ---- which component ---- */
 
 static const struct part_info *
@@ -365,7 +308,8 @@ open_and_run(struct run *r, struct err *e)
 	r->info = find_component(r->c, path, e);
 	if (r->info == NULL)
 		return ST_INVALID;
-	options = typed_options(r->c, r->info);
+	options = cli_typed_options(
+	    r->c, r->info->options, r->info->option_count, r->info->option_size);
 	r->h = trial_new(path, r->info->kind, r->info->name, options, e);
 	json_decref(options);
 	if (r->h == NULL)

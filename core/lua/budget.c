@@ -248,6 +248,8 @@ budget_alloc(void *state, void *p, size_t old, size_t n)
 		}
 	}
 	s->bytes += n - had;
+	if (s->bytes > s->peak_bytes)
+		s->peak_bytes = s->bytes;
 	if (n > had)
 		s->refused = 0;
 	if (s->running != NULL) {

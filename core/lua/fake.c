@@ -7,6 +7,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "base/arena.h"
 #include "base/buf.h"
@@ -14,6 +15,7 @@
 #include "base/mem.h"
 #include "config/options.h"
 #include "lua/fake_json.h"
+#include "lua/inside.h"
 
 enum {
 	MEMORY_BYTES = 64 << 20,
@@ -61,6 +63,8 @@ struct fake {
 	bool has_finished;
 	int32_t result;
 	size_t turns; /* callbacks, in all of the visit */
+	int64_t spent_ns;
+	bool grants_all;
 };
 
 static _Thread_local struct fake *at_hand; /* for services that carry no call */
@@ -742,9 +746,31 @@ begin(struct fake *f, const json_t *d, struct err *e)
 
 /* ---- a visit ---- */
 
+static int64_t
+wall_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+void
+fake_grant_all(struct fake *f)
+{
+	f->grants_all = true;
+}
+
+int64_t
+fake_spent_ns(const struct fake *f)
+{
+	return f->spent_ns;
+}
+
 static int32_t
 call_once(struct fake *f, const lz_component *c, void *instance)
 {
+	int64_t began_ns = wall_ns();
 	struct fake *before = at_hand;
 	int32_t result;
 
@@ -762,6 +788,7 @@ call_once(struct fake *f, const lz_component *c, void *instance)
 	if (result == LZ_PENDING)
 		result = f->has_finished ? f->result : LZ_E_FAIL;
 	at_hand = before;
+	f->spent_ns += wall_ns() - began_ns;
 	return result;
 }
 
@@ -915,6 +942,23 @@ tell_texts(struct fake *f, json_t *result, const struct buf *streamed)
 	(void)json_object_set_new(result, "texts", texts);
 }
 
+/* Of a stream they would be offsets into what was shown last. */
+static json_t *
+edits_told(const struct fake *f)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < f->change_count; i++) {
+		const struct change *c = &f->change[i];
+
+		(void)json_array_append_new(
+		    list, json_pack("{s:I, s:I, s:I, s:o}", "text", (json_int_t)c->text,
+			      "from", (json_int_t)c->from, "to", (json_int_t)c->to,
+			      "with", json_stringn(c->with.ptr, c->with.len)));
+	}
+	return list;
+}
+
 static json_t *
 tell(struct fake *f, int32_t verdict, const struct buf *streamed, size_t checks)
 {
@@ -939,6 +983,8 @@ tell(struct fake *f, int32_t verdict, const struct buf *streamed, size_t checks)
 		(void)json_object_set(
 		    result, "body", f->edit != NULL ? f->edit : f->body);
 	(void)json_object_set(result, "log", f->log);
+	if (streamed == NULL && f->change_count > 0)
+		(void)json_object_set_new(result, "edits", edits_told(f));
 	tell_texts(f, result, streamed);
 	return result;
 }
@@ -991,6 +1037,7 @@ fake_visit(struct fake *f, struct script *s, const json_t *document, struct err 
 		return NULL;
 	}
 	script_seat(s, instance, &f->host);
+	((struct instance *)instance)->calls_nobody = f->grants_all;
 	if (options_apply(c->options, c->option_count, c->option_size,
 		json_object_get(document, "options"), instance, &context, e) == ST_OK &&
 	    c->init(instance, why, sizeof(why)) == LZ_OK) {

@@ -17,6 +17,7 @@
  * reached now               unix seconds What comes back: verdict           "pass",
  * "block", "flag", "use_model", or "error" with `error` code, message     of the verdict
  *   text, texts       as they go on; of a stream: all that left
+ *   edits             unless it was a stream: [{ text, from, to, with }], bytes from 0
  *   order             of targets: [ "provider/model" ]
  *   tags, output_limit, body, calls: [{ method, url, body }], log: [],
  *   checks, turns    calls of check(), and callbacks that it waited for
@@ -39,6 +40,12 @@ void fake_free(struct fake *f); /* NULL is fine */
  * result is owned; NULL: the document is wrong, e. One thread at a time. */
 json_t *fake_visit(
     struct fake *f, struct script *s, const json_t *document, struct err *e) MUST_CHECK;
+/* From here on scripts may call every address: what answers is the document. Without,
+ * they need the grants that they would need in a gateway. */
+void fake_grant_all(struct fake *f);
+/* The time that its visits took, without what shows and tells them; on the wall's clock.
+ */
+int64_t fake_spent_ns(const struct fake *f);
 /* The call and the table of visits that fake_visit() makes; for scripts that test. */
 lz_call *fake_call(struct fake *f);
 void fake_take(lz_call *c, json_t *j); /* taken: lives as long as the host */

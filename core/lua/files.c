@@ -14,6 +14,7 @@
 #include "lua/inside.h"
 
 struct gathering {
+	char folder_path[PATH_MAX], file_path[PATH_MAX];
 	const char *folder;
 	script_read_fn *read;
 	struct script_module module[SCRIPT_MODULES];
@@ -89,36 +90,87 @@ gather(struct gathering *g, lz_str text)
 	}
 }
 
+/* q: like `like`, with what lies at `path`; borrows from g, which tree_free() frees. */
+static enum status
+tree_read(struct gathering *g, const char *path, script_read_fn *read,
+    const struct script_source *like, struct script_source *q, struct err *e)
+{
+	struct buf *text = &g->text[SCRIPT_MODULES - 1];
+	enum status st;
+
+	(void)snprintf(g->folder_path, sizeof(g->folder_path), "%s", path);
+	(void)snprintf(g->file_path, sizeof(g->file_path), "%s", path);
+	g->folder = dirname(g->folder_path);
+	g->read = read;
+	buf_init(text, SCRIPT_TREE_BYTES);
+	st = read(path, text, e);
+	if (st != ST_OK)
+		return st;
+	gather(g, buf_str(text));
+	for (size_t i = 0; i < g->count; i++)
+		gather(g, g->module[i].text);
+	*q = *like;
+	q->file = basename(g->file_path);
+	q->text = buf_str(text);
+	q->module = g->module;
+	q->module_count = g->count;
+	return ST_OK;
+}
+
+static void
+tree_free(struct gathering *g)
+{
+	if (g == NULL)
+		return;
+	for (size_t i = 0; i < g->count; i++)
+		buf_free(&g->text[i]);
+	buf_free(&g->text[SCRIPT_MODULES - 1]);
+	mem_free(g);
+}
+
 struct script *
 script_open(const char *path, script_read_fn *read, const struct script_source *like,
     struct err *e)
 {
 	struct gathering *g = mem_zalloc(sizeof(*g));
-	char folder[PATH_MAX], name[PATH_MAX];
-	struct script_source q = *like;
 	struct script *s = NULL;
-	struct buf text;
+	struct script_source q;
 
-	buf_init(&text, SCRIPT_TREE_BYTES);
-	if (g == NULL) {
+	if (g == NULL)
 		(void)err_fail(e, ST_NOMEM, "%s: out of memory", path);
-	} else if (read(path, &text, e) == ST_OK) {
-		(void)snprintf(folder, sizeof(folder), "%s", path);
-		(void)snprintf(name, sizeof(name), "%s", path);
-		g->folder = dirname(folder);
-		g->read = read;
-		gather(g, buf_str(&text));
-		for (size_t i = 0; i < g->count; i++)
-			gather(g, g->module[i].text);
-		q.file = basename(name);
-		q.text = buf_str(&text);
-		q.module = g->module;
-		q.module_count = g->count;
+	else if (tree_read(g, path, read, like, &q, e) == ST_OK)
 		s = script_load(&q, e);
-	}
-	for (size_t i = 0; g != NULL && i < g->count; i++)
-		buf_free(&g->text[i]);
-	buf_free(&text);
-	mem_free(g);
+	tree_free(g);
 	return s;
+}
+
+enum status
+script_test_open(const char *path, script_read_fn *read, struct script *const *scripts,
+    size_t count, const lz_host *host, script_said_fn *say, void *arg, unsigned *failed,
+    struct err *e)
+{
+	struct script_source like = { .limits = &script_limits_most }, q;
+	struct gathering *g = mem_zalloc(sizeof(*g));
+	enum status st;
+
+	*failed = 0;
+	if (g == NULL)
+		return err_fail(e, ST_NOMEM, "%s: out of memory", path);
+	st = tree_read(g, path, read, &like, &q, e);
+	if (st == ST_OK)
+		st = script_test(&q, scripts, count, host, say, arg, failed, e);
+	tree_free(g);
+	return st;
+}
+
+bool
+script_test_path(const char *path, char *out, size_t n)
+{
+	static const char suffix[] = ".lua", test[] = "_test.lua";
+	lz_str s = lz_strz(path);
+
+	if (!str_ends(s, suffix) || str_ends(s, test))
+		return false;
+	return (size_t)snprintf(
+		   out, n, "%.*s%s", (int)(s.len - sizeof(suffix) + 1), path, test) < n;
 }

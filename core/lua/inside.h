@@ -71,7 +71,8 @@ struct script {
 struct instance {
 	struct script *script;
 	const lz_host *lz;
-	uint64_t id; /* never twice in a process: states remember options by it */
+	uint64_t id;       /* never twice in a process: states remember options by it */
+	bool calls_nobody; /* a fake host answers: no grant is asked for */
 };
 
 /* A test: compiled only. owned. (script.c) */
@@ -86,8 +87,10 @@ struct state {
 	lua_State *L;
 	lua_State *idle; /* a coroutine that is done and may serve again; or NULL */
 	int idle_anchor;
-	size_t bytes;   /* allocated */
-	size_t refused; /* the last growth that was refused, and nothing grew since */
+	size_t bytes;      /* allocated */
+	size_t peak_bytes; /* the most that was; like steps of all its Luas */
+	uint64_t steps;    /* of runs that ended */
+	size_t refused;    /* the last growth that was refused, and nothing grew since */
 	struct run *running; /* whose slice this is */
 	unsigned runs;       /* under way */
 	uint64_t serial;     /* of the last run */

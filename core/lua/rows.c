@@ -528,7 +528,7 @@ read_option(struct reading *r, size_t i)
 	read_type(r);
 	help = text_member(r, "help");
 	r->row->name = r->name;
-	r->row->help = help.len > 0 ? help.ptr : "an option of this script";
+	r->row->help = help.len > 0 ? help.ptr : SCRIPT_NO_HELP;
 	for (size_t k = 0; k < help.len; k++)
 		if ((unsigned char)help.ptr[k] < ' ')
 			wrong(r, "help has more than one line");

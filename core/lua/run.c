@@ -129,6 +129,7 @@ end(struct run *r, int32_t result)
 		if (r->stop == LZ_E_LIMIT)
 			r->state->is_retired = true;
 	}
+	r->state->steps += r->steps;
 	let_go_of_coroutine(r, result >= LZ_OK);
 	free_run(r);
 	if (is_pending)

@@ -29,6 +29,8 @@ enum {
 	SCRIPT_SLOT_BYTES = 64 << 10
 };
 
+#define SCRIPT_NO_HELP "an option of this script" /* the help of one that has none */
+
 struct script_limits {
 	uint64_t slice_steps;   /* until neighbours are served */
 	uint64_t visit_steps;   /* until the script is stopped */
@@ -100,5 +102,19 @@ typedef void script_said_fn(void *arg, const char *name, const char *why);
 enum status script_test(const struct script_source *test, struct script *const *scripts,
     size_t count, const lz_host *host, script_said_fn *say, void *arg, unsigned *failed,
     struct err *e) MUST_CHECK;
+/* The same from a file, with those of its neighbours that it requires, and with the most
+ * that a script may cost: what visits cost counts in the case that makes them. [main] */
+enum status script_test_open(const char *path, script_read_fn *read,
+    struct script *const *scripts, size_t count, const lz_host *host, script_said_fn *say,
+    void *arg, unsigned *failed, struct err *e) MUST_CHECK;
+/* "dir/NAME_test.lua" of "dir/NAME.lua". false: it is no script's name, or too long. */
+bool script_test_path(const char *path, char *out, size_t n);
+
+/* What visits on this thread cost so far. [any] */
+struct script_cost {
+	uint64_t steps;
+	size_t peak_bytes; /* of its state */
+};
+struct script_cost script_cost(const struct script *s);
 
 #endif

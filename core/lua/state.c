@@ -223,6 +223,22 @@ state_here(struct script *script, struct err *e)
 	return s;
 }
 
+struct script_cost
+script_cost(const struct script *script)
+{
+	struct state *s = atomic_load_explicit(&script->state, memory_order_acquire);
+	struct script_cost cost = { 0 };
+
+	for (; s != NULL; s = s->next) {
+		if (s->thread != &here)
+			continue;
+		cost.steps += s->steps;
+		if (s->peak_bytes > cost.peak_bytes)
+			cost.peak_bytes = s->peak_bytes;
+	}
+	return cost;
+}
+
 /* Its place in the list stays, since other threads walk it, and is used again. */
 void
 state_leave(struct state *s)

@@ -150,6 +150,7 @@ show(lua_State *L, bool is_router)
 	struct script *s = find_script(L, is_router);
 	struct run *r = run_of(L);
 	const lz_json *document;
+	uint64_t steps;
 	json_t *told;
 	struct err e;
 
@@ -159,11 +160,13 @@ show(lua_State *L, bool is_router)
 	}
 	luaL_checktype(L, 2, LUA_TTABLE);
 	document = values_json(L, 2);
+	steps = script_cost(s).steps;
 	told = fake_visit(
 	    (struct fake *)(void *)r->c, s, (const json_t *)(const void *)document, &e);
 	if (told == NULL)
 		return luaL_error(L, "%s", e.text);
 	fake_take(r->c, told);
+	budget_charge(L, script_cost(s).steps - steps);
 	values_push(L, (const lz_json *)(const void *)told);
 	return 1;
 }
@@ -283,6 +286,8 @@ script_test(const struct script_source *q, struct script *const *scripts, size_t
 	if (t.test != NULL) {
 		t.state = state_new(t.test, e);
 		t.fake = t.state != NULL ? fake_new(host) : NULL;
+		if (t.fake != NULL)
+			fake_grant_all(t.fake);
 		if (t.fake != NULL)
 			st = run_all(&t, e);
 		else if (t.state != NULL)

@@ -19,7 +19,10 @@ done
 for file in tests/unit/test_*.c tests/upstream/test_*.c tests/abi/test_*.c tests/fuzz/fuzz_*.c; do
 	[ ! -f "$file" ] || listed "${file%.c}" tests/tests.am
 done
-for file in tests/lint/*.sh tests/e2e/*.py tests/faults/*.py tests/harness/*.py; do
+for file in tests/lint/*.sh tests/e2e/*.py tests/faults/*.py tests/lua/*.py tests/harness/*.py; do
 	listed "$file" tests/tests.am
+done
+for file in $(find scripts -name '*.lua'); do
+	listed "$file" scripts/scripts.am
 done
 exit $bad

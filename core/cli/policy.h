@@ -1,0 +1,37 @@
+/* policy.h - what the commands of `latenza policy` share: scripts opened from files, and
+ * the documents that are shown to them (lua/fake.h). Private to cli/.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#ifndef CLI_POLICY_H
+#define CLI_POLICY_H
+
+#include "cli/command.h"
+#include "lua/script.h"
+
+enum {
+	POLICY_PATH_BYTES = 4096,
+	POLICY_TEXT_BYTES = 4 << 20
+};
+
+/* The table that fake hosts take their readers of JSON from. */
+const lz_host *policy_host(void);
+/* A script's file, under the usual limits. NULL: e. owned. */
+struct script *policy_open(const char *path, struct err *e);
+bool policy_is_router(const struct script *s);
+
+/* ---- policy_document.c ---- */
+/* A request's or an answer's texts as fake_visit() is shown them, and of a request its
+ * body, model and stream. ST_INVALID: not JSON, or no object. */
+enum status policy_show_body(
+    json_t *document, lz_str bytes, bool is_answer, struct err *e) MUST_CHECK;
+/* What the command line says is to be shown: --text or --body, --phase, --stream-every,
+ * --targets, --option. owned. NULL: it was said what is wrong, *code. */
+json_t *policy_document(const struct cli *c, const struct script *s, int *code);
+/* The stored request or answer of a trace, as traces.show gives it, as a document. owned.
+ * NULL: nothing was kept, e. */
+json_t *policy_document_of_trace(const json_t *trace, bool is_answer, struct err *e);
+/* Adds --targets and --option. An exit code, after saying what is wrong. */
+int policy_add_choices(const struct cli *c, const struct script *s, json_t *document);
+
+#endif

@@ -1,0 +1,302 @@
+"""`latenza policy`: scripts made, checked, tested, tried and measured, without a gateway.
+
+SPDX-License-Identifier: MIT
+"""
+
+import json
+import pathlib
+import shutil
+import subprocess
+
+import pytest
+
+SCRIPTS = pathlib.Path(__file__).parents[2] / "scripts"
+LUA = sorted(SCRIPTS.glob("*/*.lua"))
+POLICIES = [p for p in LUA if not p.stem.endswith("_test")]
+
+
+@pytest.fixture
+def policy(build, tmp_path):
+    """Runs `latenza policy ...` in an empty folder, and looks at its exit code."""
+    def run(*words, code=0, stdin=None):
+        done = subprocess.run([build / "latenza", "policy", *map(str, words)], cwd=tmp_path, text=True, input=stdin, capture_output=True,
+                              timeout=120)
+        assert done.returncode == code, done.stdout + done.stderr
+        return done.stdout if code in (0, 3) else done.stdout + done.stderr
+    return run
+
+
+def write(folder, name, text):
+    path = folder / name
+    path.write_text(text)
+    return path
+
+
+def guardrail(body, more=""):
+    return f"return {{ kind = 'guardrail', name = 'it', summary = 's', on = {{ 'request', 'response' }}, {more}\ncheck = function(req, options)\n{body}\nend }}\n"
+
+
+# ---- what we ship ----
+
+def test_the_scripts_that_we_ship_pass_their_tests(policy):
+    told = json.loads(policy("test", SCRIPTS, "-o", "json"))
+    assert told["failed"] == 0 and told["passed"] >= 38
+    assert {pathlib.Path(c["file"]).name for c in told["cases"]} == {p.name for p in LUA if p not in POLICIES}
+
+
+@pytest.mark.parametrize("path", POLICIES, ids=lambda p: p.stem)
+def test_a_script_that_we_ship_has_nothing_to_be_looked_at(policy, path):
+    assert policy("check", path).startswith("ok ")
+
+
+# ---- test ----
+
+def test_a_case_that_fails_says_where_and_what(policy, tmp_path):
+    write(tmp_path, "it.lua", guardrail("return latenza.pass()"))
+    write(tmp_path, "it_test.lua", "local t = latenza.test\nt.case('fine', function() t.equal(1, 1) end)\n"
+          "t.case('not fine', function()\n  t.equal(t.guardrail('it', { text = 'a' }).texts, { 'b' })\nend)\n")
+    told = policy("test", code=1)
+    assert "ok   it_test.lua: fine\n" in told and "FAIL it_test.lua: not fine\n" in told
+    assert 'it_test.lua:4: got ["a"], wanted ["b"]' in told and "1 of 2 cases passed" in told
+    rows = json.loads(policy("test", "-o", "json", code=1))
+    assert [c["ok"] for c in rows["cases"]] == [True, False] and (rows["passed"], rows["failed"]) == (1, 1)
+
+
+def test_files_and_folders_are_named_in_any_way_and_each_runs_once(policy, tmp_path):
+    (tmp_path / "in/deep").mkdir(parents=True)
+    write(tmp_path, "in/deep/it.lua", guardrail("return latenza.pass()"))
+    write(tmp_path, "in/deep/it_test.lua", "latenza.test.case('c', function() end)")
+    for words in (["in"], ["in/deep/it.lua"], ["in/deep/it_test.lua"], ["in", "in/deep/it.lua", "in/deep/it_test.lua"], []):
+        assert "1 of 1 cases passed" in policy("test", *words)
+
+
+@pytest.mark.parametrize("test, said", [
+    ("", "has no case"),
+    ("latenza.test.case('c')", "function expected"),
+    ("latenza.test.case('c', function() while true do end end)", "takes too long"),
+    ("latenza.test.case('c', function() local s = {} for i = 1, 1e9 do s[i] = {} end end)", "too"),
+    ("latenza.test.case('c', function() latenza.test.guardrail('other') end)", "there is no guardrail 'other'"),
+    ("latenza.test.case('c', function() latenza.test.router('it') end)", "there is no router 'it'"),
+    ("latenza.test.case('c', function() latenza.test.guardrail('it', { txt = 'a' }) end)", "did you mean 'text'"),
+    ("latenza.test.case('c', function() latenza.test.guardrail('it', { options = { nope = 1 } }) end)", "nope"),
+    ("latenza.test.case('c', function() latenza.http.get('https://a.example') end)", "a test calls nobody"),
+    ("latenza.test.case('c', function() io.open('/etc/passwd') end)", "io"),
+    ("this is no Lua", "it_test.lua:1:"),
+    ("for i = 1, 1e9 do end latenza.test.case('c', function() end)", "takes too long"),
+])
+def test_a_test_that_is_nonsense_fails_with_a_reason(policy, tmp_path, test, said):
+    write(tmp_path, "it.lua", guardrail("return latenza.pass()"))
+    write(tmp_path, "it_test.lua", test)
+    assert said in policy("test", code=1)
+
+
+def test_the_visits_of_a_case_count_in_what_it_may_cost(policy, tmp_path):
+    """Otherwise a test could run for minutes: each visit has a budget of its own."""
+    write(tmp_path, "it.lua", guardrail("for i = 1, 500000 do end\nreturn latenza.pass()"))
+    write(tmp_path, "it_test.lua", "latenza.test.case('c', function() for i = 1, 1e5 do latenza.test.guardrail('it', { text = 'a' }) end end)")
+    assert "takes too long" in policy("test", code=1)
+
+
+def test_a_script_that_does_not_load_is_one_failure(policy, tmp_path):
+    write(tmp_path, "it.lua", "return 1 +")
+    write(tmp_path, "it_test.lua", "latenza.test.case('c', function() end)")
+    assert "its script loads\n     it.lua:1:" in policy("test", code=1)
+
+
+@pytest.mark.parametrize("words, said", [
+    (["nowhere"], "nowhere: No such file"),
+    (["alone.lua"], "there is no test beside it"),
+    (["text.txt"], "is no folder, no NAME.lua and no NAME_test.lua"),
+    (["empty"], "there is no NAME_test.lua in empty"),
+    ([], "there is no NAME_test.lua in this folder"),
+])
+def test_where_there_is_nothing_to_test_that_is_said(policy, tmp_path, words, said):
+    write(tmp_path, "alone.lua", guardrail("return latenza.pass()"))
+    write(tmp_path, "text.txt", "")
+    (tmp_path / "empty").mkdir()
+    assert said in policy("test", *words, code=1)
+
+
+# ---- check ----
+
+def test_check_tells_what_is_to_be_looked_at(policy, tmp_path):
+    write(tmp_path, "it.lua", "return { kind = 'guardrail', name = 'it', on = { 'request' },\n"
+          "options = { a = { type = 'string', default = '' } }, check = function() return latenza.pass() end }")
+    told = policy("check", "it.lua", code=3)
+    assert "option 'a' has no help" in told and "no test beside it" in told and "use: lua:it" in told
+
+
+@pytest.mark.parametrize("source, said", [
+    ("return 1 +", "bad.lua:1:"),
+    ("\n\nlocal a = b.c", "bad.lua:3:"),
+    ("return {}", "bad.lua"),
+    ("return { kind = 'sink', name = 'a' }", "kind"),
+    ("while true do end", "takes too long"),
+    ("return require('nothing')", "bad.lua:1:"),
+    ("\x1bLua", "bad.lua"),
+])
+def test_check_says_file_and_line(policy, tmp_path, source, said):
+    write(tmp_path, "bad.lua", source)
+    told = policy("check", "bad.lua", code=1)
+    assert told.startswith("FAIL bad.lua: ") and said in told
+
+
+def test_check_of_a_file_that_is_not_there_or_too_large(policy, tmp_path):
+    assert "No such file" in policy("check", "nothing.lua", code=1)
+    write(tmp_path, "big.lua", "--" + "x" * (300 << 10))
+    assert "too large" in policy("check", "big.lua", code=1)
+    assert "something is missing" in policy("check", code=2)
+
+
+# ---- new and init ----
+
+@pytest.mark.parametrize("kind", ["guardrail", "router"])
+def test_what_is_new_passes_its_check_and_its_tests(policy, tmp_path, kind):
+    policy("new", "mine", "--kind", kind, "made/here" if kind == "router" else ".", code=1 if kind == "router" else 0)
+    folder = "."
+    if kind == "router":  # one folder is made, not a way to it
+        folder = "made"
+        policy("new", "mine", "--kind", kind, folder)
+    assert policy("check", f"{folder}/mine.lua").startswith("ok ")
+    assert "passed" in policy("test", folder)
+    assert "mine" in (tmp_path / folder / "mine_test.lua").read_text() and "@" not in (tmp_path / folder / "mine.lua").read_text()
+
+
+def test_what_is_there_is_left_alone(policy, tmp_path):
+    write(tmp_path, "mine_test.lua", "-- mine")
+    assert "is there already" in policy("new", "mine", "--kind", "router", code=1)
+    assert [p.name for p in tmp_path.iterdir()] == ["mine_test.lua"] and (tmp_path / "mine_test.lua").read_text() == "-- mine"
+
+
+@pytest.mark.parametrize("words, said", [
+    (["Mine", "--kind", "router"], "is no name for a policy"),
+    (["a/b", "--kind", "router"], "is no name for a policy"),
+    (["x_test", "--kind", "router"], "is no name for a policy"),
+    (["a" * 41, "--kind", "router"], "is no name for a policy"),
+    (["", "--kind", "router"], "is no name for a policy"),
+    (["a"], "--kind: is missing"),
+    (["a", "--kind", "sink"], '--kind: "sink" is not guardrail or router'),
+    ([], "something is missing"),
+])
+def test_new_refuses_nonsense(policy, tmp_path, words, said):
+    assert said in policy("new", *words, code=2)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_init_begins_a_folder_that_editors_and_luacheck_know(policy, tmp_path):
+    policy("init", "policies")
+    made = tmp_path / "policies"
+    assert {p.name for p in made.iterdir()} == {".luarc.json", ".luacheckrc", "latenza.d.lua", "example.lua", "example_test.lua"}
+    assert "latenza.d.lua" in json.loads((made / ".luarc.json").read_text())["workspace.library"]
+    assert (made / "latenza.d.lua").read_bytes() == (SCRIPTS.parent / "sdk/lua/latenza.d.lua").read_bytes()
+    assert "4 of 4 cases passed" in policy("test", "policies")
+    assert "is there already" in policy("init", "policies", code=1)
+    if shutil.which("luacheck"):
+        subprocess.run(["luacheck", "-q", "."], cwd=made, check=True)
+
+
+# ---- run and bench ----
+
+def test_run_shows_verdict_edits_text_and_cost(policy):
+    told = json.loads(policy("run", SCRIPTS / "guardrails/pii.lua", "--text", "é a@x.org", "-o", "json"))
+    assert told["verdict"] == "pass" and told["text"] == "é [EMAIL_1]"
+    assert told["edits"] == [{"text": 0, "from": 3, "to": 10, "with": "[EMAIL_1]"}]
+    assert 0 < told["steps"] < 10000 and told["time_us"] > 0 and 0 < told["peak_bytes"] < 1 << 20
+    shown = policy("run", SCRIPTS / "guardrails/pii.lua", "--text", "-", stdin="to a@x.org")
+    assert "guardrail pii: pass" in shown and "bytes 3 to 10: [EMAIL_1]" in shown and "steps" in shown
+
+
+def test_run_blocks_with_its_reason(policy):
+    told = policy("run", SCRIPTS / "guardrails/pii.lua", "--text", "a@x.org", "-O", "block=true")
+    assert "guardrail pii: block" in told and "pii.found" in told
+
+
+@pytest.mark.parametrize("every", [1, 2, 7, 100])
+def test_run_cuts_a_stream(policy, every):
+    told = json.loads(policy("run", SCRIPTS / "guardrails/pii.lua", "--text", "Schreib an jörg.m@exämple.org oder a@x.org!", "--stream-every", every,
+                             "-o", "json"))
+    assert told["text"].endswith("oder [EMAIL_2]!") or told["text"].endswith("oder [EMAIL_1]!")
+    assert "a@x.org" not in told["text"]
+
+
+def test_run_finds_the_texts_of_a_body(policy, tmp_path):
+    body = {"model": "m", "max_tokens": 9, "messages": [
+        {"role": "system", "content": "s"}, {"role": "user", "content": [{"type": "text", "text": "to a@x.org"}]},
+        {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": {"name": "f", "arguments": '{"to":"b@y.org"}'}}]}]}
+    write(tmp_path, "q.json", json.dumps(body))
+    told = json.loads(policy("run", SCRIPTS / "guardrails/pii.lua", "--body", "q.json", "-o", "json"))
+    assert "to [EMAIL_1]" in told["texts"] and "[EMAIL_2]" in told["texts"]
+    write(tmp_path, "a.json", json.dumps({"choices": [{"index": 0, "message": {"role": "assistant", "content": "it is c@z.org"}}]}))
+    told = json.loads(policy("run", SCRIPTS / "guardrails/pii.lua", "--body", "a.json", "--phase", "response", "-o", "json"))
+    assert "it is [EMAIL_1]" in told["texts"]
+
+
+def test_run_orders_targets(policy, tmp_path):
+    write(tmp_path, "t.json", json.dumps([{"provider": "a", "model": "m", "region": "us"}, {"provider": "b", "model": "m", "region": "eu"}]))
+    policy("new", "near", "--kind", "router")
+    assert json.loads(policy("run", "near.lua", "--targets", "t.json", "-o", "json"))["order"] == ["b/m", "a/m"]
+    assert json.loads(policy("run", "near.lua", "--targets", "t.json", "--option", "region=us", "-o", "json"))["order"] == ["a/m", "b/m"]
+
+
+def test_a_policy_that_fails_is_a_failure_with_its_line(policy, tmp_path):
+    write(tmp_path, "it.lua", guardrail("local a = nil\nreturn a.b"))
+    told = policy("run", "it.lua", "--text", "a", code=1)
+    assert "error" in told and "it.lua:4:" in told
+    assert "it.lua:4:" in policy("bench", "it.lua", "--text", "a", code=1)
+
+
+def test_nothing_is_reached(policy, tmp_path):
+    write(tmp_path, "it.lua", guardrail("local r, why = latenza.http.get('http://127.0.0.1:1/x')\nreturn latenza.flag('f', why)"))
+    told = json.loads(policy("run", "it.lua", "--text", "a", "-o", "json"))
+    assert told["verdict"] == "flag" and told["calls"][0]["url"] == "http://127.0.0.1:1/x"
+
+
+@pytest.mark.parametrize("words, said", [
+    (["it.lua"], "--text TEXT or --body FILE"),
+    (["it.lua", "--text", "a", "--body", "q.json"], "give one of them"),
+    (["it.lua", "--text", "a", "--phase", "later"], '"later" is not request or response'),
+    (["it.lua", "--text", "a", "--phase", "request", "--stream-every", "1"], "only an answer is streamed"),
+    (["it.lua", "--text", "a", "--stream-every", "0"], "1 or more bytes"),
+    (["it.lua", "--text", "a", "--stream-every", "x"], "is not an integer"),
+    (["it.lua", "--body", "q.json", "--stream-every", "1"], "cuts a --text"),
+    (["it.lua", "--body", "none.json"], "none.json"),
+    (["it.lua", "--body", "list.json"], "is no JSON object"),
+    (["it.lua", "--body", "it.lua"], "--body: it.lua"),
+    (["it.lua", "--text", "a", "--targets", "list.json"], "are for routers"),
+    (["it.lua", "--text", "a", "--option", "nope=1"], "nope"),
+    (["it.lua", "--text", "a", "--option", "n=many"], "n: "),
+    (["it.lua", "--text", "a", "--option", "n"], "is not NAME=VALUE"),
+    (["it.lua", "--text", "a", "--nope"], "there is no option"),
+    (["none.lua", "--text", "a"], "none.lua"),
+    (["router.lua"], "--targets: is missing"),
+    (["router.lua", "--targets", "q.json"], "is no list"),
+    (["router.lua", "--targets", "it.lua"], "--targets: it.lua"),
+    (["router.lua", "--targets", "none.json"], "none.json"),
+    (["router.lua", "--targets", "list.json", "--phase", "response"], "a router sees requests only"),
+    (["it.lua", "--trace", "x", "--text", "a"], "leave --text"),
+    (["router.lua", "--trace", "x", "--phase", "response"], "a router sees requests only"),
+    ([], "something is missing"),
+])
+@pytest.mark.parametrize("verb", ["run", "bench"])
+def test_run_and_bench_refuse_nonsense(policy, tmp_path, verb, words, said):
+    write(tmp_path, "it.lua", guardrail("return latenza.pass()", "options = { n = { type = 'integer', default = 1 } },"))
+    write(tmp_path, "router.lua", "return { kind = 'router', name = 'r', pick = function(req, targets) return targets end }")
+    write(tmp_path, "q.json", '{"messages":[]}')
+    write(tmp_path, "list.json", "[]")
+    done = policy(verb, *words, code=1 if any(w in str(words) for w in ("none", "nope=", "n=many")) else 2)
+    assert said in done
+
+
+def test_text_that_is_not_utf_8_is_refused(build, tmp_path):
+    write(tmp_path, "it.lua", guardrail("return latenza.pass()"))
+    done = subprocess.run([build / "latenza", "policy", "run", "it.lua", "--text", "-"], cwd=tmp_path, input=b"\xff\xfe", capture_output=True)
+    assert done.returncode == 2 and b"not UTF-8" in done.stderr
+
+
+def test_bench_counts_the_same_steps_every_time(policy):
+    def bench():
+        return json.loads(policy("bench", SCRIPTS / "guardrails/pii.lua", "--text", "mail a@x.org", "--visits", "700", "-o", "json"))
+    one, two = bench(), bench()
+    assert one["steps"] == two["steps"] > 0 and one["visits"] == 700 and 0 < one["median_us"] <= one["p99_us"] and one["peak_bytes"] > 0
+    for visits in ("0", "-1", "9999999"):
+        assert "--visits" in policy("bench", SCRIPTS / "guardrails/pii.lua", "--text", "a", "--visits", visits, code=2)
