@@ -21,7 +21,7 @@ struct promise {
 struct fault {
 	const char *code;
 	char why[WHY_BYTES];
-	bool is_tool;
+	bool has_no_text; /* that another attempt could answer to */
 };
 
 static struct promise *
@@ -260,7 +260,7 @@ judge_call(const struct guard *g, lz_call *c, const lz_json *tools,
 	char why[WHY_BYTES];
 	int32_t rc;
 
-	f->is_tool = true;
+	f->has_no_text = true;
 	f->code = "schema.tool";
 	if (parameters == NULL) {
 		(void)snprintf(f->why, sizeof(f->why),
@@ -369,6 +369,7 @@ judge_choice(const struct guard *g, lz_call *c, const struct promise *p,
 	    lz->json_len(lz->json_at(message, "/tool_calls")) > 0 ||
 	    lz->json_len(lz->json_at(message, "/function_call")) > 0)
 		return LZ_OK;
+	f->has_no_text = true;
 	f->code = "schema.empty";
 	(void)snprintf(f->why, sizeof(f->why), "(root): the answer is empty");
 	return LZ_BLOCK;
@@ -421,7 +422,7 @@ act(const struct guard *g, lz_call *c, struct promise *p, const struct fault *f,
 {
 	char ask[WHY_BYTES + 200];
 
-	if (g->repair && is_whole && !f->is_tool && !p->is_repaired) {
+	if (g->repair && is_whole && !f->has_no_text && !p->is_repaired) {
 		p->is_repaired = true;
 		(void)snprintf(ask, sizeof(ask),
 		    "Your last answer does not match the JSON Schema that is asked for, "

@@ -376,6 +376,11 @@ one_more_attempt_is_asked_for_once(void **state)
 	testhost_begin(host);
 	(void)testhost_add_text(host, "assistant", "{}");
 	assert_int_equal(testhost_check(host, LZ_RESPONSE)->verdict, LZ_AGAIN);
+	/* There is nothing to answer to. */
+	testhost_begin(host);
+	testhost_set_body(host, "{\"choices\":[{\"message\":{\"content\":\"\"}}]}");
+	assert_says(
+	    testhost_check(host, LZ_RESPONSE), LZ_BLOCK, "schema.empty", "(root)");
 	/* A stream is no document, and cannot be had again. */
 	use("{\"schema\":{\"required\":[\"a\"]},\"repair\":true}");
 	assert_int_equal(testhost_answer(host, "{}")->verdict, LZ_BLOCK);
