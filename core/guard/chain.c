@@ -183,15 +183,20 @@ chain_ask(struct guards *all, struct guard *g, uint32_t phase, const struct buf 
 	/* First: what its failing comes to is looked up by it. */
 	all->check = (struct visit_check){ phase, document, texts, texts_arg,
 		g->row->deadline_ms };
-	all->asked_us = clock_mono_us();
+	all->asked_us = all->came_us = 0;
 	if (g->visit == NULL)
 		g->visit = visit_guardrail(r, g->row->part);
 	if (g->visit == NULL)
 		return LZ_E_NOMEM;
 	all->asked = g;
 	result = visit_check(g->visit, &all->check, done, done_arg);
-	if (result != LZ_PENDING)
+	all->asked_us = visit_entered_us(g->visit);
+	if (result != LZ_PENDING) {
 		all->asked = NULL;
+		all->came_us = visit_left_us(g->visit);
+	} else if (all->asked_us == 0) { /* a tree is built first */
+		all->asked_us = clock_mono_us();
+	}
 	return result;
 }
 
@@ -373,8 +378,12 @@ static void
 note(struct guards *all, struct guard *g, uint32_t phase, enum decision d)
 {
 	struct guard_verdict *v = verdict_of(all, g, phase);
-	int64_t us = clock_mono_us() - all->asked_us;
+	int64_t came_us = all->came_us;
+	int64_t us;
 
+	if (came_us == 0 && all->asked_us > 0)
+		came_us = clock_mono_us();
+	us = came_us - all->asked_us;
 	v->took_us += us > 0 ? us : 0;
 	v->checks++;
 	add_codes(all->r, v, g->visit);

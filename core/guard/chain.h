@@ -39,8 +39,8 @@ struct guards {
 	bool is_rerouted;
 	/* the check under way */
 	struct visit_check check;
-	int64_t asked_us;
-	struct guard *asked; /* NULL: none */
+	int64_t asked_us, came_us; /* came_us 0: it waits, or was not entered */
+	struct guard *asked;       /* NULL: none */
 	/* a request, or a whole answer, under way */
 	struct showing *showing; /* of the document; NULL: none yet */
 	struct document document;

@@ -116,7 +116,6 @@ begin_showing(struct guard_stream *s)
 {
 	if (s->round != NULL && chain_is_looked_at(s->all)) {
 		chain_unshow(s->all, s->round);
-		chain_unshow(s->all, s->pieces);
 		s->round = NULL;
 	}
 	if (s->round == NULL)
@@ -166,6 +165,7 @@ guard_stream_free(struct guard_stream *s)
 	mem_free(s->stage);
 	mem_free(s->is_out);
 	chain_unshow(s->all, s->round);
+	chain_unshow(s->all, s->pieces);
 	arena_free(s->kept);
 	mem_free(s);
 }

@@ -16,7 +16,6 @@ enter_check(struct visit *v)
 {
 	int32_t result;
 
-	offer_show(v, v->check->phase);
 	visit_enter(v);
 	result = v->component->table.guardrail.check(v->self, (lz_call *)(void *)v);
 	visit_leave(v);
@@ -81,6 +80,7 @@ visit_check(struct visit *v, const struct visit_check *q, visit_done_fn *done, v
 	int32_t result;
 
 	forget_last(v);
+	v->entered_us = v->left_us = 0;
 	v->check = q;
 	v->document = q->document;
 	v->done = done;
@@ -124,6 +124,18 @@ visit_edited(const struct visit *v)
 	if (v->edit == NULL || (v->body != NULL && json_equal(v->body, v->edit)))
 		return NULL;
 	return v->edit;
+}
+
+int64_t
+visit_entered_us(const struct visit *v)
+{
+	return v->entered_us;
+}
+
+int64_t
+visit_left_us(const struct visit *v)
+{
+	return v->left_us;
 }
 
 int64_t

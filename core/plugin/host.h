@@ -166,10 +166,10 @@ struct visit {
 	struct memory scratch; /* until the call is over */
 	struct memory *now;    /* where lz->alloc() goes at present */
 	void *slot;
-	pthread_t thread; /* the worker's */
-	unsigned calls;   /* entries so far: a late post belongs to its own */
-	unsigned depth;   /* functions of the plugin on the stack */
-	int64_t entered_us;
+	pthread_t thread;            /* the worker's */
+	unsigned calls;              /* entries so far: a late post belongs to its own */
+	unsigned depth;              /* functions of the plugin on the stack */
+	int64_t entered_us, left_us; /* the last time; left_us < entered_us: inside */
 	const struct plugin *before; /* who was being called on this thread */
 
 	/* what is shown */
@@ -177,7 +177,9 @@ struct visit {
 	const struct visit_check *check; /* guardrails: the one under way, or the last */
 	struct texts *texts;             /* its; NULL: not asked for yet */
 	bool lacks_texts;                /* something of them could not be shown */
-	lz_request shown;
+	uint32_t phase;
+	lz_request shown; /* once it was asked for in this call: is_shown */
+	bool is_shown;
 	lz_target chosen;
 	lz_target *target; /* routers: made when asked for */
 	struct candidate **candidate;
@@ -265,8 +267,6 @@ json_t *visit_edit(struct visit *v);
 /* A deep copy, whole; NULL: out of memory, and json_ran_dry() says so. */
 json_t *visit_copy(const json_t *j);
 int32_t visit_unreadable(struct visit *v, const struct err *why);
-/* Shows the request as it is now. (offer.c) */
-void offer_show(struct visit *v, uint32_t phase);
 /* A fault as a plugin said it, made safe: known numbers, texts copied. out may be said.
  */
 void offer_take_fault(struct visit *v, const lz_fault *said, lz_fault *out);

@@ -43,10 +43,12 @@ offer_keep_text(struct memory *m, lz_str s, size_t max)
 
 /* ---- the request ---- */
 
-void
-offer_show(struct visit *v, uint32_t phase)
+/* When it is asked for, once in a call: many do not ask. */
+static void
+show(struct visit *v)
 {
-	request_view(v->r, &v->shown, phase);
+	v->is_shown = true;
+	request_view(v->r, &v->shown, v->phase);
 	if (v->attempt == NULL)
 		return;
 	v->shown.attempt = v->attempt->number;
@@ -58,7 +60,13 @@ offer_show(struct visit *v, uint32_t phase)
 static const lz_request *
 offer_request(lz_call *c)
 {
-	return c != NULL ? &visit_of(c)->shown : NULL;
+	struct visit *v = visit_of(c);
+
+	if (v == NULL)
+		return NULL;
+	if (!v->is_shown)
+		show(v);
+	return &v->shown;
 }
 
 static lz_str

@@ -57,7 +57,8 @@ visit_leave(struct visit *v)
 
 	if (--v->depth > 0)
 		return;
-	us = clock_mono_us() - v->entered_us;
+	v->left_us = clock_mono_us();
+	us = v->left_us - v->entered_us;
 	host_leave(v->before);
 	if (us > PLUGIN_STALL_US)
 		meter_stall(v->component->plugin, v->component->info.name, us);
@@ -85,7 +86,8 @@ begin(struct visit *v, uint32_t phase, struct memory *memory)
 	v->has_result = false;
 	v->has_fault = false;
 	v->now = memory;
-	offer_show(v, phase);
+	v->phase = phase;
+	v->is_shown = false;
 }
 
 static void
@@ -397,7 +399,6 @@ enter_pick(struct visit *v)
 {
 	int32_t result;
 
-	offer_show(v, LZ_REQUEST);
 	visit_enter(v);
 	result = v->component->table.router.pick(v->self, call_of(v));
 	visit_leave(v);
@@ -495,7 +496,6 @@ enter_build(struct visit *v)
 {
 	int32_t result;
 
-	offer_show(v, LZ_REQUEST);
 	visit_enter(v);
 	result = v->component->table.provider.build(v->self, call_of(v), v->http);
 	visit_leave(v);

@@ -99,6 +99,10 @@ int32_t visit_check(
 const json_t *visit_edited(const struct visit *v);
 size_t visit_reasons(const struct visit *v, const struct visit_reason **out);
 int64_t visit_output_limit(const struct visit *v);
+/* When the check's component was entered last, and left; 0: it was not. So that nobody
+ * reads the clock once more. */
+int64_t visit_entered_us(const struct visit *v);
+int64_t visit_left_us(const struct visit *v);
 
 /* While a visit is paused, no callback of what its component waits for runs: whoever
  * emits from callbacks stops. They run, in the order in which they would have, when it

@@ -12,6 +12,7 @@
 
 enum {
 	VERDICT_LIST_BYTES = 32768,
+	VERDICT_BYTES = 128,       /* but for the name and the codes */
 	ATTEMPT_LIST_BYTES = 16384 /* as many attempts as there may be, with errors */
 };
 
@@ -129,15 +130,10 @@ attempt_list(struct request *r)
 }
 
 static void
-add_verdict(struct buf *b, const struct guard_verdict *v)
+add_codes(struct buf *b, lz_str codes)
 {
-	lz_str codes = v->codes;
 	const char *comma = "";
 
-	buf_add_z(b, "{\"guardrail\":");
-	buf_add_json(b, v->guardrail);
-	buf_addf(b, ",\"phase\":\"%s\",\"verdict\":\"%s\",\"codes\":[",
-	    v->is_answer ? "response" : "request", v->what);
 	while (codes.len > 0) {
 		ptrdiff_t at = str_find(codes, ',');
 		size_t end = at < 0 ? codes.len : (size_t)at;
@@ -147,7 +143,36 @@ add_verdict(struct buf *b, const struct guard_verdict *v)
 		codes = str_cut(codes, end + 1, codes.len);
 		comma = ",";
 	}
-	buf_addf(b, "],\"mode\":\"%s\"", v->is_monitor ? "monitor" : "enforce");
+}
+
+static char *
+put(char *p, lz_str s)
+{
+	memcpy(p, s.ptr, s.len);
+	return p + s.len;
+}
+
+/* A request has two for each guardrail, and most of them say "pass": nothing is
+ * formatted, and room is made once. Names are of letters, digits and dashes. */
+static void
+add_verdict(struct buf *b, const struct guard_verdict *v)
+{
+	lz_str phase = v->is_answer ? STR_LIT("\",\"phase\":\"response\",\"verdict\":\"")
+				    : STR_LIT("\",\"phase\":\"request\",\"verdict\":\"");
+	lz_str mode = v->is_monitor ? STR_LIT("],\"mode\":\"monitor\"")
+				    : STR_LIT("],\"mode\":\"enforce\"");
+	char *room = buf_room(b, v->guardrail.len + VERDICT_BYTES), *p = room;
+
+	if (room == NULL)
+		return;
+	p = put(p, STR_LIT("{\"guardrail\":\""));
+	p = put(p, v->guardrail);
+	p = put(p, phase);
+	p = put(p, lz_strz(v->what));
+	p = put(p, STR_LIT("\",\"codes\":["));
+	b->len += (size_t)(p - room);
+	add_codes(b, v->codes);
+	buf_add_str(b, mode);
 	add_ms(b, "ms", v->took_us);
 	buf_add_char(b, '}');
 }

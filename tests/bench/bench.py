@@ -105,11 +105,11 @@ class Bench:
     """A gateway with one worker in front of a mock and a paced mock; the whole policy is on: a key with a rate
     limit and a monthly budget, and a trace of each request. log_content: full, meta or off."""
 
-    def __init__(self, build, folder, log_content="full", events=100, prefix=()):
+    def __init__(self, build, folder, log_content="full", events=100, prefix=(), more=None):
         self.build, self.folder, self.prefix = build, pathlib.Path(folder), list(prefix)
         self.folder.mkdir(exist_ok=True)
         self.mocks = [Mock(build), Mock(build, "--interval-us", INTERVAL_US, "--events", events)]
-        self.gateway = Gateway(build, self.folder / f"gateway-{log_content}-{events}", config=self.config(log_content))
+        self.gateway = Gateway(build, self.folder / f"gateway-{log_content}-{events}", config=self.config(log_content) | (more or {}))
         self.pid = None
 
     def config(self, log_content):
@@ -159,9 +159,24 @@ def running(*args, **more):
 
 # ---- counted: the same on every machine ----
 
+def guard_plugin(folder):
+    """tests/harness/guard_plugin.c, compiled as plugins are."""
+    out = pathlib.Path(folder) / "guards.so"
+    subprocess.run([*os.environ.get("CC", "cc").split(), "-std=c11", "-O2", "-fPIC", "-shared", "-fvisibility=hidden",
+                    f"-I{HERE.parents[1] / 'sdk'}", "-o", out, HERE.parent / "harness/guard_plugin.c"], check=True)
+    return out
+
+
+def noop_guardrails(folder, count):
+    """Configuration of so many guardrails that look at nothing."""
+    return {"plugins": ["compatible", "balanced", str(guard_plugin(folder))], "plugin_files": "warn",
+            "guardrails": {f"g{i}": {"use": "nothing", "default_on": True} for i in range(count)}}
+
+
 def instructions(build, folder, count=2000, **load):
     """User instructions of one request: (the worker's, all threads')."""
     out = pathlib.Path(folder) / "callgrind"
+    out.parent.mkdir(exist_ok=True)
     prefix = ["valgrind", "-q", "--tool=callgrind", "--separate-threads=yes", "--instr-atstart=no",
               f"--callgrind-out-file={out}"]
     with running(build, folder, prefix=prefix, **load) as b:

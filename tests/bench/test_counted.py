@@ -34,6 +34,13 @@ def test_a_request_of_1_kb_takes_the_instructions_it_took(build, tmp_path, log_c
     check(f"instructions_{log_content}", everything)
 
 
+def test_a_guardrail_that_looks_at_nothing_costs_what_it_cost(build, tmp_path):
+    """Ten of them, on the request and on the answer, beside none: what one visit takes, its verdict in the trace counted in."""
+    needs("valgrind")
+    few, many = (bench.instructions(build, tmp_path / str(n), log_content="off", more=bench.noop_guardrails(tmp_path, n))[0] for n in (0, 10))
+    check("guardrail_visit", (many - few) / 20)
+
+
 def test_a_thousand_dead_candidates_cost_a_living_one_next_to_nothing(build, tmp_path):
     """Whatever a request takes: with them it takes a tenth more at most."""
     needs("valgrind")

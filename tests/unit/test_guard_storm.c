@@ -206,6 +206,15 @@ storm_text(void *arg, unsigned choice, lz_str member, lz_str text, lz_str for_tr
 	(void)arg, (void)choice, (void)member, (void)text, (void)for_trace;
 }
 
+static void
+storm_piece(
+    void *arg, unsigned choice, enum guard_place place, lz_str object, lz_str for_trace)
+{
+	(void)arg, (void)choice, (void)place, (void)for_trace;
+	assert_true(lz_eq(object, "{\"tool_calls\":[{\"function\":{\"arguments\":"
+				  "\"{\\\"aaa\\\":\\\"aaaaaaaa\\\"}\"}}]}"));
+}
+
 static void stream_goes(struct one *o);
 
 static void
@@ -218,7 +227,8 @@ stream_go_on(void *arg)
 	stream_goes(o);
 }
 
-static const struct guard_stream_ops stream_ops = { storm_text, NULL, stream_go_on };
+static const struct guard_stream_ops stream_ops = { storm_text, storm_piece,
+	stream_go_on };
 
 /* Says more until it waits, is refused, or has said all. */
 static void
@@ -229,6 +239,10 @@ stream_goes(struct one *o)
 	while (ran == GUARD_RAN && o->said <= 20) {
 		assert_true(guard_stream_text(o->stream, 0, STR_LIT("content"),
 		    STR_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")));
+		if (roll(4) == 0)
+			assert_true(guard_stream_piece(o->stream, 0, GUARD_IN_DELTA,
+			    STR_LIT("{\"tool_calls\":[{\"function\":{\"arguments\":\""
+				    "{\\\"aaa\\\":\\\"aaaaaaaa\\\"}\"}}]}")));
 		o->said++;
 		ran = guard_stream_run(o->stream, o->said > 20);
 	}
