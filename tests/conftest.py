@@ -67,3 +67,18 @@ def make_gateway(build, tmp_path):
 def gateway(make_gateway, provider):
     """A gateway in front of `provider`, with the echo beside it."""
     return make_gateway(provider=provider)
+
+
+@pytest.fixture
+def scripted(make_gateway, provider, tmp_path):
+    """A gateway with these scripts; its key and the folder they lie in."""
+    folder = tmp_path / "policies"
+    folder.mkdir()
+
+    def make(scripts, config=None, key=None, **more):
+        for name, text in scripts.items():
+            (folder / name).write_text(text)
+        files = [{"file": str(folder / name)} | more for name in scripts if not name.startswith("lib")]
+        gateway = make_gateway(provider=provider, config={"policies": files} | (config or {}))
+        return gateway, gateway.key("k", **(key or {})), folder
+    return make

@@ -28,6 +28,7 @@
 	X(PRICE_MISSING, "price.missing", LOG_LEVEL_WARN)                                \
 	X(RECORD_REFUSED, "storage.record_refused", LOG_LEVEL_ERROR)                     \
 	X(CONFIG_REJECTED, "config.rejected", LOG_LEVEL_ERROR)                           \
+	X(POLICY_REJECTED, "policy.rejected", LOG_LEVEL_ERROR)                           \
 	X(POLICY_DISABLED, "policy.disabled", LOG_LEVEL_ERROR)
 
 enum tell {

@@ -222,6 +222,10 @@ struct config_options {
 	size_t plugin_count;
 	bool is_offline; /* check form only: nothing is resolved, no part is made */
 	const struct config *before; /* parts are shared with it; may be NULL */
+	/* For a gateway: a script that is refused is an event, and where there is no
+	 * `before`, its last good version from the data directory takes its place. */
+	bool is_served;
+	const char *data; /* the data directory instead of the file's; NULL: the file's */
 };
 
 /* Builds a configuration. The file is checked to its end even when it is wrong early.

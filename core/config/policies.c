@@ -8,6 +8,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "base/tell.h"
 #include "config/build.h"
 
 enum {
@@ -78,16 +79,27 @@ load(struct build *b, const char *where, const json_t *object,
 	lz_str path = build_path(b, o->file), by;
 	const struct part_info *info;
 	struct err why = { "" };
+	struct policy *p = &b->c->policy[b->c->policy_count];
 
 	if (path.ptr == NULL)
 		return;
 	w.path = path.ptr;
+	w.kept = b->o->is_served && before == NULL
+		     ? arena_printf(b->c->memory, "%s/policies",
+			   b->o->data != NULL ? b->o->data : b->c->data.ptr)
+			   .ptr
+		     : NULL;
 	w.cpu_ms = o->cpu_ms;
 	w.wall_ms = o->timeout_ms;
 	w.memory_bytes = o->memory;
 	w.callouts = o->calls;
 	info = ops->load(&w, build_read_text, before != NULL ? before->policy : NULL,
 	    before != NULL ? before->policy_count : 0, &why);
+	if (why.text[0] != '\0' && b->o->is_served)
+		tell(TELL_POLICY_REJECTED, "file=%.*s last_good=%s reason=\"%s\"",
+		    STR_ARG(path),
+		    info != NULL || before != NULL ? "\"serves\"" : "\"is not known\"",
+		    why.text);
 	if (info == NULL) {
 		build_wrong(b, where, object, "file", "%s", why.text);
 	} else if (is_taken(b, info, &by)) {
@@ -95,7 +107,10 @@ load(struct build *b, const char *where, const json_t *object,
 		    info->kind, info->name, STR_ARG(by));
 		ops->unref(info);
 	} else {
-		b->c->policy[b->c->policy_count++] = (struct policy){ info, path };
+		*p = (struct policy){ info, path, STR_NONE };
+		if (why.text[0] != '\0')
+			p->refused = arena_copy(b->c->memory, lz_strz(why.text));
+		b->c->policy_count++;
 	}
 }
 

@@ -17,17 +17,22 @@ struct policy_want {
 	const lz_str *http; /* what it may call */
 	size_t http_count;
 	int64_t cpu_ms, wall_ms, memory_bytes, callouts;
+	/* Folder with the last good ones, to be taken when the file's is refused; NULL:
+	 * it is an error then. */
+	const char *kept;
 };
 
 struct policy {
 	const struct part_info *info; /* one reference */
 	lz_str path;
+	lz_str refused; /* why the file's is not what serves: the last good one is;
+			   absent: the file's serves */
 };
 
 struct policy_ops {
-	/* Reads the script with `read` and checks it. If one of `before` is the same,
-	 * that, with one more reference. owned: unref(). NULL: e says FILE:LINE and what.
-	 * [main] */
+	/* Reads the script with `read`, checks it, and runs the test beside it. If one of
+	 * `before` is the same, that, with one more reference. owned: unref(). NULL: e
+	 * says FILE:LINE and what. With w->kept and e said: the last good one. [main] */
 	const struct part_info *(*load)(const struct policy_want *w,
 	    enum status (*read)(const char *path, struct buf *text, struct err *e),
 	    const struct policy *before, size_t before_count, struct err *e);

@@ -17,6 +17,8 @@
 #include "base/metric.h"
 #include "base/tell.h"
 #include "call/call.h"
+#include "config/policy.h"
+#include "gateway/kept.h"
 #include "gateway/requests.h"
 #include "gateway/routes.h"
 #include "gateway/whole.h"
@@ -133,6 +135,42 @@ log_started(const struct gateway *g)
 	}
 }
 
+static void
+set_refused(struct gateway *g, const char *why)
+{
+	pthread_mutex_lock(&g->refused_lock);
+	err_fail(&g->refused, ST_INVALID, "%s", why);
+	pthread_mutex_unlock(&g->refused_lock);
+}
+
+/* What serves now is what a later start falls back to. */
+static void
+keep_policies(const struct gateway *g)
+{
+	char folder[4096];
+
+	if (datadir_file(&g->data, "policies", folder, sizeof(folder)) == ST_OK)
+		kept_save(folder, g->config);
+}
+
+/* Scripts whose last good version serves are told as a refused reload is. */
+static void
+say_stale(struct gateway *g)
+{
+	char why[sizeof(((struct err *)0)->text)];
+
+	for (size_t i = 0; i < g->config->policy_count; i++) {
+		const struct policy *p = &g->config->policy[i];
+
+		if (p->refused.ptr == NULL)
+			continue;
+		(void)snprintf(why, sizeof(why),
+		    "%.*s: its last good version serves; %.*s", STR_ARG(p->path),
+		    STR_ARG(p->refused));
+		set_refused(g, why);
+	}
+}
+
 struct gateway *
 gateway_start(const struct gateway_options *o, struct err *e)
 {
@@ -149,6 +187,8 @@ gateway_start(const struct gateway_options *o, struct err *e)
 	requests_start();
 	pthread_mutex_init(&g->refused_lock, NULL);
 	g->options = *o->config;
+	g->options.is_served = true;
+	g->options.data = o->data_dir;
 	g->loop = o->loop;
 	st = start_config(g, e);
 	if (st == ST_OK)
@@ -171,19 +211,13 @@ gateway_start(const struct gateway_options *o, struct err *e)
 		gateway_stop(g);
 		return NULL;
 	}
+	keep_policies(g);
+	say_stale(g);
 	log_started(g);
 	return g;
 }
 
 /* ---- reload ---- */
-
-static void
-set_refused(struct gateway *g, const char *why)
-{
-	pthread_mutex_lock(&g->refused_lock);
-	err_fail(&g->refused, ST_INVALID, "%s", why);
-	pthread_mutex_unlock(&g->refused_lock);
-}
 
 bool
 inside_config_refused(struct gateway *g, struct err *why)
@@ -270,6 +304,7 @@ gateway_reload(struct gateway *g, json_t **report, struct err *e)
 	if (report != NULL)
 		*report = make_report(before, next);
 	set_refused(g, "");
+	keep_policies(g);
 	log_set_level(next->log_level);
 	storage_set_retention(g->storage, next->keep_traces_ms, next->keep_content_ms);
 	atomic_store(&g->provider_count, next->provider_count);

@@ -6,11 +6,15 @@
  */
 #include "gateway/scripts.h"
 
+#include <limits.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/log.h"
 #include "config/policy.h"
 #include "lua/script.h"
+#include "gateway/kept.h"
+#include "plugin/host.h"
 #include "plugin/registry.h"
 
 static void
@@ -59,6 +63,42 @@ same_as_before(const struct script *s, const struct policy *before, size_t count
 	return NULL;
 }
 
+/* ---- the test beside a script ---- */
+
+struct first_failure {
+	char text[400];
+};
+
+static void
+hear_case(void *arg, const char *name, const char *why)
+{
+	struct first_failure *f = arg;
+
+	if (why != NULL && f->text[0] == '\0')
+		(void)snprintf(
+		    f->text, sizeof(f->text), "its test \"%.80s\" fails: %s", name, why);
+}
+
+/* ST_OK also when there is none. */
+static enum status
+test(struct script *s, const char *path,
+    enum status (*read)(const char *path, struct buf *text, struct err *e), struct err *e)
+{
+	struct first_failure first = { "" };
+	char beside[PATH_MAX];
+	unsigned failed;
+	lz_host host;
+	enum status st;
+
+	if (!script_test_path(path, beside, sizeof(beside)) || access(beside, F_OK) != 0)
+		return ST_OK;
+	host_fill(&host, NULL);
+	st = script_test_open(beside, read, &s, 1, &host, hear_case, &first, &failed, e);
+	return st == ST_OK && failed > 0
+		   ? err_fail(e, ST_INVALID, "%s: %s", script_file(s), first.text)
+		   : st;
+}
+
 static const struct part_info *
 load(const struct policy_want *w,
     enum status (*read)(const char *path, struct buf *text, struct err *e),
@@ -80,9 +120,17 @@ load(const struct policy_want *w,
 		limits.string_bytes = limits.memory_bytes / 4;
 	limits.callouts = (uint32_t)w->callouts;
 	s = script_open(w->path, read, &like, e);
+	info = s != NULL ? same_as_before(s, before, before_count) : NULL;
+	if (s != NULL && info == NULL && test(s, w->path, read, e) != ST_OK) {
+		script_unref(s);
+		s = NULL;
+	}
+	if (s != NULL)
+		e->text[0] = '\0'; /* what was tried on the way is no news */
+	else if (w->kept != NULL)
+		s = kept_load(w->kept, w->path, &like);
 	if (s == NULL)
 		return NULL;
-	info = same_as_before(s, before, before_count);
 	if (info != NULL) {
 		registry_offer_ref(info);
 		script_unref(s);

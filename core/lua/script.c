@@ -660,6 +660,16 @@ script_component(const struct script *s)
 	return &s->component;
 }
 
+bool
+script_part(const struct script *s, size_t i, lz_str *name, lz_str *text)
+{
+	if (i >= s->part_count)
+		return false;
+	*name = s->part[i].name != NULL ? lz_strz(s->part[i].name) : STR_NONE;
+	*text = lz_strn(s->part[i].text, s->part[i].text_bytes);
+	return true;
+}
+
 const uint8_t *
 script_digest(const struct script *s)
 {

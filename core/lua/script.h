@@ -83,6 +83,9 @@ const lz_component *script_component(const struct script *s);
 /* Of the source, its modules, its grants and limits: equal digests behave equally. */
 const uint8_t *script_digest(const struct script *s);
 const char *script_file(const struct script *s);
+/* Its i-th part as it was written; name: of a module, absent for the script itself.
+ * false: there are no more. */
+bool script_part(const struct script *s, size_t i, lz_str *name, lz_str *text);
 
 /* Whoever allocated an instance (zeroed, of instance_size) calls this before it writes
  * the options and calls init(), which takes a reference that fini() gives back. host:
