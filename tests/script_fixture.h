@@ -53,17 +53,26 @@ fixture_load_with(const char *source, const struct script_limits *limits,
 	return script_load(&q, e);
 }
 
+/* The usual ones but for time, of which valgrind and the like take much. */
+static inline const struct script_limits *
+fixture_limits(void)
+{
+	static struct script_limits limits;
+
+	limits = script_limits_usual;
+	limits.watchdog_ms = 0;
+	limits.wall_ms = 300000;
+	return &limits;
+}
+
 static inline struct script *
 fixture_load(const char *source)
 {
-	/* The watchdog looks at the time, which valgrind and the like make slow. */
-	struct script_limits limits = script_limits_usual;
 	struct err e = { "" };
 	struct script *s;
 
-	limits.watchdog_ms = 0;
-	s = fixture_load_with(source, &limits, "https://finance.internal/api", &e);
-
+	s = fixture_load_with(
+	    source, fixture_limits(), "https://finance.internal/api", &e);
 	if (s == NULL)
 		fail_msg("%s", e.text);
 	return s;
@@ -77,7 +86,7 @@ fixture_refused(const char *source)
 	struct script *s;
 
 	e.text[0] = '\0';
-	s = fixture_load_with(source, NULL, NULL, &e);
+	s = fixture_load_with(source, fixture_limits(), NULL, &e);
 	if (s != NULL)
 		fail_msg("was taken");
 	return e.text;

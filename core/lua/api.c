@@ -229,6 +229,7 @@ add_group(lua_State *L, const char *group, const char *name)
 	}
 	if (strcmp(name, "latenza") == 0)
 		return; /* the others go into it first */
+	names_be_strict(L, group);
 	sandbox_lock(L, group);
 	lua_setfield(L, -2, name);
 }
@@ -252,6 +253,7 @@ api_open(lua_State *L, int env)
 		(void)snprintf(group, sizeof(group), "latenza.%s", groups[i]);
 		add_group(L, group, groups[i]);
 	}
+	names_be_strict(L, "latenza");
 	sandbox_lock(L, "latenza");
 	lua_setfield(L, env, "latenza");
 }

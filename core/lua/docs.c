@@ -202,7 +202,9 @@ docs_reference(struct buf *b)
 		     "rawlen, rawset,\nrequire (files beside the script), select, "
 		     "setmetatable, tonumber, tostring, type; "
 		     "string without dump, table, utf8,\nmath without random and "
-		     "randomseed. Globals cannot be written.\n\n"
+		     "randomseed. Globals cannot be written. A global that is not "
+		     "there, and a field that latenza or one\nof these libraries "
+		     "does not have, is an error when the script is loaded.\n\n"
 		     "## What a script returns, and what it gets\n");
 	for (size_t c = 0; c < COUNT(classes); c++) {
 		page_head(b, classes[c].name, classes[c].what);

@@ -52,6 +52,7 @@ struct script {
 	} table;
 	bool is_router;
 	bool is_test;       /* it has latenza.test, and returns nothing */
+	bool is_checked;    /* its names are known to be there */
 	bool holds_overlap; /* the script says how much: it counts beside replace() */
 	struct counter {
 		const char *name;
@@ -381,6 +382,14 @@ void sandbox_check_writable(lua_State *L, int arg);
 void sandbox_push_text(lua_State *L, int arg);
 /* Wraps a function of the stock library: its arguments are charged for. */
 void sandbox_push_metered(lua_State *L, lua_CFunction fn);
+
+/* ---- names that are not there (names.c) ---- */
+/* Reading a field that the table on top does not have is an error from now on, with the
+ * nearest name. where: what it is called, as in "latenza.json"; "": the globals. */
+void names_be_strict(lua_State *L, const char *where);
+/* Raises FILE:LINE and the first name of the script's parts that is not in the
+ * environment on top. */
+void names_check(lua_State *L);
 
 /* ---- patterns (strings.c), for texts too ---- */
 struct match;

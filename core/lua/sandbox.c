@@ -323,15 +323,6 @@ static const char *const stock[] = { "ipairs", "next", "pairs", "rawequal", "raw
 	"rawlen", "select", "type", NULL };
 static const char *const math_left_out[] = { "randomseed", "random", NULL };
 
-static int
-unknown_global(lua_State *L)
-{
-	if (lua_type(L, 2) != LUA_TSTRING)
-		return luaL_error(L, "a global's name is a text");
-	return luaL_error(L, "'%s' is not declared; write: local %s", lua_tostring(L, 2),
-	    lua_tostring(L, 2));
-}
-
 static void
 leave_out(lua_State *L, const char *const *names)
 {
@@ -394,10 +385,7 @@ sandbox_open(lua_State *L, struct script *s)
 	lua_setfield(L, env, "math");
 	open_utf8(L, env);
 	api_open(L, env);
-	lua_createtable(L, 0, 1);
-	lua_pushcfunction(L, unknown_global);
-	lua_setfield(L, -2, "__index");
-	(void)lua_setmetatable(L, env);
 	lua_settop(L, env);
+	names_be_strict(L, "");
 	sandbox_lock(L, "the environment of a script (write: local NAME)");
 }

@@ -597,6 +597,7 @@ script_load(const struct script_source *q, struct err *e)
 	}
 	if (read_grants(s, q, e) == ST_OK && compile_all(s, q, e) == ST_OK &&
 	    make_digest(s, q, e) == ST_OK && run_once(s, e) == ST_OK) {
+		s->is_checked = true;
 		find_counters(s);
 		fill_component(s);
 		return s;

@@ -35,7 +35,11 @@ static const char env_key, values_key;
 static int
 open_state(lua_State *L)
 {
-	sandbox_open(L, state_of(L)->script);
+	struct script *s = state_of(L)->script;
+
+	sandbox_open(L, s);
+	if (!s->is_checked)
+		names_check(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &env_key);
 	lua_newtable(L);
 	lua_rawsetp(L, LUA_REGISTRYINDEX, &values_key);
@@ -150,6 +154,7 @@ static enum status
 open_in(struct state *s, struct err *e)
 {
 	struct top_level t = { .s = s, .e = e, .result = ST_OK };
+	int status;
 
 	s->idle = NULL;
 	s->is_retired = false;
@@ -158,7 +163,10 @@ open_in(struct state *s, struct err *e)
 	if (s->L != NULL) {
 		memcpy(lua_getextraspace(s->L), &s, sizeof(void *));
 		lua_pushcfunction(s->L, open_state);
-		if (lua_pcall(s->L, 0, 0, 0) == LUA_OK) {
+		status = lua_pcall(s->L, 0, 0, 0);
+		if (status == LUA_ERRRUN)
+			t.result = err_fail(e, ST_INVALID, "%s", lua_tostring(s->L, -1));
+		if (status == LUA_OK) {
 			lua_pushcfunction(s->L, protected_top_level);
 			lua_pushlightuserdata(s->L, &t);
 			if (lua_pcall(s->L, 1, 1, 0) == LUA_OK && t.result == ST_OK)

@@ -19,9 +19,9 @@ what_is_wrong_with_a_script_is_said_with_its_place(void **state)
 		    "test.lua:3: '}' expected" },
 		{ "local x = nil\nreturn x.y",
 		    "test.lua:2: attempt to index a nil value (local 'x')" },
-		{ "x = 1", "test.lua:1: the environment of a script (write: local NAME) "
-			   "is read-only" },
-		{ "return print", "'print' is not declared" },
+		{ "_ENV['x' .. 1] = 1",
+		    "test.lua:1: the environment of a script (write: local NAME) "
+		    "is read-only" },
 		{ "", "the script returns a boolean; end it with return { kind" },
 		{ "return {}", "kind is a nil" },
 		{ "return { kind = 'sink', name = 'x' }",
@@ -156,8 +156,8 @@ a_request_is_seen_and_read_only(void **state)
 	assert_fails(
 	    CHECK("return req.modle"), "a request has no 'modle'; did you mean model?");
 	assert_fails(CHECK("req.model = 'x'"), "a request is read-only");
-	assert_fails(CHECK("return latenza.blokc('a')"),
-	    "attempt to call a nil value (field 'blokc')");
+	assert_fails(CHECK("local api = { latenza } return api[1].blokc('a')"),
+	    "latenza has no 'blokc'; did you mean latenza.block?");
 	assert_fails(
 	    CHECK(""), "check() returned nothing; end with return latenza.pass()");
 	assert_fails(CHECK("return true"), "check() returned a boolean");
@@ -218,13 +218,14 @@ there_is_no_way_out_of_the_sandbox(void **state)
 	static const char *const refused[] = { "rawset(string, 'rep', 1)",
 		"string.rep = 1", "latenza.pass = 1", "rawset(latenza, 'pass', 1)",
 		"latenza.http.get = 1", "setmetatable(string, {})",
-		"setmetatable(_ENV, {})", "rawset(_ENV, 'x', 1)", "_ENV.x = 1", "x = 1",
-		"setmetatable({}, { __gc = function() end })",
+		"setmetatable(_ENV, {})", "rawset(_ENV, 'x', 1)",
+		"local e = _ENV e.x = 1", "setmetatable({}, { __gc = function() end })",
 		"setmetatable({}, { __mode = 'k' })", "table.insert(string, 1)",
 		"table.move({ 1 }, 1, 1, 1, math)", "table.sort(latenza)",
 		"getmetatable('').__index = 1", "require('../x')", "require('x\\0y')",
-		"require('io')", "string.dump(function() end)", "string.format('%p', {})",
-		"('x'):dump()", "math.randomseed(1)", "req.texts.x = 1",
+		"require('io')", "local s = { string } s[1].dump(function() end)",
+		"string.format('%p', {})", "('x'):dump()",
+		"local m = { math } m[1].randomseed(1)", "req.texts.x = 1",
 		"req.texts[1].text = 'x'", "rawset(req, 'x', 1)",
 		"rawset(options, 'x', 1)", "next(req)", "rawlen(req)",
 		"latenza.json.array(string)", "req.body.x = 1" };
@@ -232,7 +233,8 @@ there_is_no_way_out_of_the_sandbox(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(gone) / sizeof(gone[0]); i++) {
-		(void)snprintf(source, sizeof(source), CHECK("return %s"), gone[i]);
+		(void)snprintf(
+		    source, sizeof(source), CHECK("local e = _ENV return e.%s"), gone[i]);
 		assert_fails(source, "is not declared");
 	}
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
@@ -254,10 +256,11 @@ static void
 no_address_is_shown(void **state)
 {
 	(void)state;
-	assert_tells(CHECK("local s = tostring({}) .. tostring(print_ or pcall) .. "
-			   "string.format('%s', {}) .. "
-			   "tostring(req)\nreturn latenza.block('x' .. s, 'm')"),
-	    "{}", "error", "test.lua:3: 'print_' is not declared; write: local print_");
+	assert_tells(
+	    CHECK("local s = tostring({}) .. tostring(_ENV['print' .. '_'] or pcall) .. "
+		  "string.format('%s', {}) .. "
+		  "tostring(req)\nreturn latenza.block('x' .. s, 'm')"),
+	    "{}", "error", "test.lua:3: '...' is not declared; write: local NAME");
 	assert_tells(
 	    CHECK(
 		"local s = tostring({}) .. tostring(pcall) .. string.format('%s', {}) .. "
