@@ -9,6 +9,7 @@ import json
 import pathlib
 import random
 import subprocess
+import threading
 
 import pytest
 from harness.gateway import Failed
@@ -323,7 +324,6 @@ def test_a_stream_is_that_of_the_whole_text_wherever_it_is_cut(guarded, provider
 
 
 def test_what_is_safe_goes_out_at_once(guarded, provider):
-    import threading
     gateway, key = guarded(mask={"on": ["response"]})
     gate = threading.Semaphore(0)
     provider.script(chunks=["first ", "second"], step=gate, step_from=1)
@@ -483,3 +483,50 @@ def test_several_choices_are_judged_apart(guarded, provider):
     status, _, events, done = stream(gateway, key, n=2)
     texts = {i: "".join(c["delta"].get("content") or "" for e in events for c in e["choices"] if c["index"] == i) for i in (0, 1)}
     assert done and texts == {0: "***.", 1: "kest."} and sorted(finishes(events)) == ["length", "stop"]
+
+
+# ---- reloads ----
+
+def test_reloads_make_and_end_instances_and_no_request_sees_two(make_gateway, plugin):
+    """The request is masked with the number of the configuration, the answer with the same: echo says what it heard."""
+    def rails(i):
+        row = {"use": "word", "default_on": True, "with": f"v{i}", "delay_ms": 2}
+        return {"in": row | {"word": "kestrel", "on": ["request"]}, "out": row | {"word": "merlin", "on": ["response"]}}
+    gateway = make_gateway(config={"plugins": ["echo", "balanced", str(plugin)], "plugin_files": "warn", "guardrails": rails(0)})
+    key = gateway.key("k", test=True)
+    stop, wrong, seen = threading.Event(), [], set()
+
+    def ask(is_stream):
+        while not stop.is_set():
+            body = {"model": "echo-1", "messages": [{"role": "user", "content": "kestrel merlin"}]}
+            if is_stream:
+                status, _, events, done = stream(gateway, key, **body)
+                text = text_of(events) if done else str(events)
+            else:
+                status, _, raw = gateway.request("POST", "/v1/chat/completions", body, key)
+                text = json.loads(raw)["choices"][0]["message"]["content"] if status == 200 else raw.decode()
+            words = text.split()
+            if len(words) != 2 or words[0] != words[1]:
+                wrong.append(text)
+            seen.add(words[0])
+    threads = [threading.Thread(target=ask, args=(i % 2 == 1,)) for i in range(4)]
+    for t in threads:
+        t.start()
+    try:
+        for i in range(1, 201):
+            gateway.change_config(guardrails=rails(i))
+            gateway.run("reload")
+    finally:
+        stop.set()
+        for t in threads:
+            t.join()
+    assert not wrong, wrong[:3]
+    assert len(seen) > 20
+    made, ended = ("latenza_plugin_test_guards_made_total", "latenza_plugin_test_guards_ended_total")
+    for i in range(201, 221):  # what nobody holds any more ends with the next reload
+        gateway.change_config(guardrails=rails(i))
+        gateway.run("reload")
+        n = gateway.metrics()
+        if n[made] - n[ended] <= 4:
+            break
+    assert n[made] - n[ended] in (2, 4) and n[ended] >= 398, (n[made], n[ended])

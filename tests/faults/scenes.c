@@ -55,6 +55,33 @@ run_tools(struct stage *s, struct reply *r)
 	return v == VERDICT_RIGHT ? stage_chat(s, r, STAGE_KEY, "tools", true) : v;
 }
 
+/* Nothing of what is masked may come out, whatever fails. */
+static enum verdict
+run_watched(struct stage *s, struct reply *r)
+{
+	for (int is_stream = 0; is_stream < 2; is_stream++) {
+		enum verdict v = stage_chat(s, r, STAGE_WATCHED, "plain", is_stream != 0);
+
+		if (strstr(r->wire, "two") != NULL)
+			return wrong(r, "what is masked came out");
+		if (v != VERDICT_RIGHT)
+			return v;
+	}
+	return VERDICT_RIGHT;
+}
+
+static enum verdict
+run_blocked(struct stage *s, struct reply *r)
+{
+	caller_ask(r, caller_connect(s->port), "POST", "/v1/chat/completions",
+	    STAGE_WATCHED,
+	    "{\"model\":\"plain\",\"messages\":[{\"role\":\"user\",\"content\":"
+	    "\"forbidden\"}]}",
+	    NULL);
+	r->why[0] = '\0';
+	return caller_judge(r, 400, "\"content_policy_violation\"");
+}
+
 static enum verdict
 run_refused(struct stage *s, struct reply *r)
 {
@@ -363,7 +390,7 @@ static enum verdict
 run_check(struct stage *s, struct reply *r)
 {
 	return command_line(
-	    r, CLI_DONE, "3 providers, 9 models, 3 keys", "check", "-c", s->config, NULL);
+	    r, CLI_DONE, "3 providers, 9 models, 4 keys", "check", "-c", s->config, NULL);
 }
 
 static enum verdict
@@ -399,6 +426,8 @@ const struct scene scenes[] = {
 	{ "fresh", run_fresh, NULL, false, false },
 	{ "stream", run_stream, NULL, false, false },
 	{ "tools", run_tools, NULL, false, false },
+	{ "watched", run_watched, NULL, false, false },
+	{ "blocked", run_blocked, NULL, false, false },
 	{ "refused", run_refused, NULL, false, false },
 	{ "garbage", run_garbage, NULL, false, false },
 	{ "failover", run_failover, NULL, false, false },

@@ -84,7 +84,13 @@ stage_write_config(struct stage *s, unsigned turn)
 	    "  payer: { name: Payer, budget_monthly_eur: 1000, secret: " STAGE_KEY " }\n"
 	    "  poor: { name: Poor, budget_monthly_eur: 0.000001, secret: " STAGE_POOR
 	    " }\n"
-	    "  turn: { name: Turn, secret: %s }\n",
+	    "  watched: { name: Watched, guardrails: [mask, block], "
+	    "secret: " STAGE_WATCHED " }\n"
+	    "  turn: { name: Turn, secret: %s }\n"
+	    "guardrails:\n"
+	    "  mask: { use: patterns, words: [two, Count], action: mask, replacement: "
+	    "'2' }\n"
+	    "  block: { use: patterns, words: [forbidden] }\n",
 	    stage_turn_key[turn % 2]);
 	if (fclose(f) != 0)
 		abort();
@@ -196,6 +202,8 @@ stage_chat(
 			 : "");
 	caller_ask(
 	    r, caller_connect(s->port), "POST", "/v1/chat/completions", key, body, NULL);
+	if (strcmp(key, STAGE_WATCHED) == 0)
+		text = STAGE_WATCHED_TEXT;
 	return is_stream ? caller_judge_stream(r, text) : caller_judge_chat(r, text);
 }
 

@@ -41,6 +41,9 @@ struct stage {
 
 #define STAGE_KEY  "survive-key-0123456789"
 #define STAGE_POOR "survive-poor-0123456789"
+/* With guardrails: `two` and `Count` are masked as 2, who says `forbidden` is refused. */
+#define STAGE_WATCHED      "survive-watched-0123456789"
+#define STAGE_WATCHED_TEXT "one 2 three"
 extern const char *const stage_turn_key[2];
 
 /* Once in a process: everything that main.c does before the command line. */

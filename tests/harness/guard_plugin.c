@@ -136,6 +136,28 @@ pass(void *self, lz_call *c)
 	return LZ_OK;
 }
 
+/* How many there were, and how many are gone: counted for test_reload. */
+static void
+count(const char *name, const char *help)
+{
+	lz->observe(lz->metric(LZ_COUNTER, name, help), 1);
+}
+
+static int32_t
+init(void *self, char *err, size_t err_len)
+{
+	(void)self, (void)err, (void)err_len;
+	count("made", "instances made");
+	return LZ_OK;
+}
+
+static void
+fini(void *self)
+{
+	(void)self;
+	count("ended", "instances ended");
+}
+
 static const lz_option options[] = {
 	LZ_OPT_TEXT(struct word, word, "", NULL, "what is looked for"),
 	LZ_OPT_TEXT(struct word, with, "***", NULL, "what is put in its place, or said"),
@@ -163,6 +185,8 @@ static const lz_component parts[] = {
 	    .name = "word",
 	    .summary = "One word, on growing texts",
 	    .vtable = &growing,
+	    .init = init,
+	    .fini = fini,
 	    LZ_OPTIONS_OF(options),
 	    .instance_size = sizeof(struct word) },
 	{ .kind = LZ_GUARDRAIL,
