@@ -41,7 +41,8 @@ serve(const struct cli *c, const char *dir)
 	int code = backend_config_path(c, path, sizeof(path));
 
 	r.config = (struct config_options){ .path = *path == '\0' ? NULL : path,
-		.listen = "127.0.0.1:0" };
+		.listen = "127.0.0.1:0",
+		.is_quiet = true };
 	log_set_level(LOG_LEVEL_ERROR);
 	if (code == CLI_DONE)
 		code = running_start(&r);

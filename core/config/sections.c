@@ -404,7 +404,7 @@ settle_rest(struct build *b, const struct sections *s)
 	c->ledger_uncertain = (unsigned)s->ledger.uncertain;
 	c->ledger_sync_ms = (unsigned)s->ledger.sync_ms;
 	c->timezone = s->ledger.timezone;
-	c->log_level = (enum log_level)s->log.level;
+	c->log_level = b->o->is_quiet ? LOG_LEVEL_ERROR : (enum log_level)s->log.level;
 	c->log_content = (enum key_log)(LOG_CONTENT_FULL + s->log.content);
 }
 

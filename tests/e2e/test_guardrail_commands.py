@@ -195,6 +195,7 @@ def test_without_a_gateway_one_is_started_for_it(guarded):
     gateway.stop()
     report, code = tried(gateway, "--text", WORD)
     assert (report["text"], code) == ("***", 0)
+    assert gateway.run("guardrail", "test", "--text", WORD).stderr == "", "its gateway is not heard"
     assert tried(gateway, "slow", "--stream-every", "3", "--text", WORD)[0]["text"] == "***"
     said = refused(gateway, "--key", "made", "--text", WORD)
     assert "there is none" in said and "the keys of the file alone" in said
