@@ -121,6 +121,34 @@ fold_origin(const struct fold *f, size_t at)
 	return text;
 }
 
+/* Of one run, whose bytes end before `to`. */
+static void
+add_origins(const struct fold *f, const struct run *r, size_t to, uint32_t *origin)
+{
+	for (size_t at = r->plain; at < to; at++) {
+		size_t text = r->is_one ? r->text : r->text + (at - r->plain);
+
+		if (at > r->plain && !r->is_one &&
+		    ((unsigned char)f->text.ptr[text] & 0xc0) == 0x80)
+			origin[at] = origin[at - 1];
+		else
+			origin[at] = (uint32_t)text;
+	}
+}
+
+void
+fold_origins(const struct fold *f, uint32_t *origin)
+{
+	size_t n = run_count(f);
+
+	for (size_t at = 0; n == 0 && at < f->plain.len; at++)
+		origin[at] = (uint32_t)at;
+	for (size_t i = 0; i < n; i++)
+		add_origins(f, run_at(f, i),
+		    i + 1 < n ? run_at(f, i + 1)->plain : f->plain.len, origin);
+	origin[f->plain.len] = (uint32_t)f->decided;
+}
+
 /* ---- what is plain already
  * -------------------------------------------------------------- */
 

@@ -53,5 +53,8 @@ enum status fold_text(struct fold *f, lz_str text, bool is_final) MUST_CHECK;
  * a passage of U+202E) both may be the same: then go on to the first `to` of a greater
  * origin. */
 size_t fold_origin(const struct fold *f, size_t at);
+/* All of them in one walk, where each one is looked for alone otherwise: origin[0 ..
+ * plain.len]. */
+void fold_origins(const struct fold *f, uint32_t *origin);
 
 #endif

@@ -157,8 +157,7 @@ keep_plain(struct texts *all, struct text *t, const struct fold *f)
 		t->shown.plain = STR_NONE;
 		return false;
 	}
-	for (size_t i = 0; i <= n; i++)
-		origin[i] = (uint32_t)fold_origin(f, i);
+	fold_origins(f, origin);
 	t->origin = origin;
 	return true;
 }

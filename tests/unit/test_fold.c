@@ -43,11 +43,24 @@ tear_down(void **state)
 	return 0;
 }
 
+/* All origins at once are those that are asked for one by one. */
+static void
+assert_origins(const struct fold *f)
+{
+	static uint32_t origin[ROOM + 1];
+
+	assert_true(f->plain.len <= ROOM);
+	fold_origins(f, origin);
+	for (size_t i = 0; i <= f->plain.len; i++)
+		assert_int_equal(origin[i], fold_origin(f, i));
+}
+
 static lz_str
 folded(lz_str text)
 {
 	assert_int_equal(fold_text(&whole, text, true), ST_OK);
 	assert_int_equal(whole.decided, text.len);
+	assert_origins(&whole);
 	return whole.plain;
 }
 
@@ -367,6 +380,7 @@ a_text_that_grows_never_takes_back_what_it_said(void **state)
 		for (cut = 0; cut < len; cut += 1 + noise((uint32_t)bound)) {
 			assert_int_equal(
 			    fold_text(&part, lz_strn(text, cut), false), ST_OK);
+			assert_origins(&part);
 			assert_in_range(part.plain.len, 0, whole.plain.len);
 			if (part.plain.len > 0)
 				assert_memory_equal(
