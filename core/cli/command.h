@@ -138,6 +138,7 @@ int policy_new_run(struct cli *c);
 int policy_init_run(struct cli *c);
 int policy_run_run(struct cli *c);
 int policy_bench_run(struct cli *c);
+int policy_replay_run(struct cli *c);
 int config_show_run(struct cli *c);
 int config_schema_run(struct cli *c);
 int config_diff_run(struct cli *c);

@@ -219,6 +219,13 @@ static const struct cli_option policy_new_options[] = {
 	END,
 };
 static const struct cli_option policy_run_options[] = { POLICY_VISIT_OPTIONS, END };
+static const struct cli_option policy_replay_options[] = {
+	{ "since", 0, OPTION_DURATION, "TIME", "of the last 30m, 24h, 7d; 24h" },
+	{ "key", 'k', OPTION_TEXT, "ID", "of this key" },
+	{ "option", 'O', OPTION_PAIRS, "NAME=VALUE",
+	    "an option of the script, as text or JSON; may be repeated" },
+	END,
+};
 static const struct cli_option policy_bench_options[] = { POLICY_VISIT_OPTIONS,
 	{ "visits", 'n', OPTION_INTEGER, "N", "how many; 2000" }, END };
 static const struct cli_option test_options[] = {
@@ -372,6 +379,11 @@ static const struct cli_command rows[] = {
 	    "  latenza policy run pii.lua --text 'mail jane@example.org'\n"
 	    "  latenza policy run pii.lua --trace req_01J --phase response",
 	    policy_run_options, policy_run_run },
+	{ "policy replay", "FILE", 1, 1,
+	    "Show what a Lua policy would have made of requests that were served",
+	    "From traces with stored content; no provider is called. What another target "
+	    "would have\ncost is estimated from the bounds in the trace's table.",
+	    policy_replay_options, policy_replay_run },
 	{ "policy bench", "FILE", 1, 1, "Count what a visit of a Lua policy costs", NULL,
 	    policy_bench_options, policy_bench_run },
 	{ "config show", "", 0, 0, "Show the configuration as used, defaults filled in",

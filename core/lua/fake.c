@@ -52,7 +52,7 @@ struct fake {
 	struct change *change;
 	size_t change_count, change_room;
 	size_t hold; /* of the text that streams; SIZE_MAX: none */
-	json_t *tags, *calls, *order;
+	json_t *tags, *calls, *order, *chosen;
 	int64_t output_limit;
 	lz_str code, message;
 	/* later */
@@ -356,11 +356,12 @@ fake_prefer(lz_call *c, size_t i, double score, lz_str why)
 		return LZ_E_INVALID;
 	(void)snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(f->target[i].provider),
 	    STR_ARG(f->target[i].model));
-	json_array_foreach(f->order, k, entry)
+	json_array_foreach(f->chosen, k, entry)
 	{
-		if (strcmp(json_string_value(entry), name) == 0)
+		if (json_integer_value(entry) == (json_int_t)i)
 			return LZ_E_INVALID;
 	}
+	(void)json_array_append_new(f->chosen, json_integer((json_int_t)i));
 	return json_array_append_new(f->order, json_string(name)) == 0 ? LZ_OK
 								       : LZ_E_NOMEM;
 }
@@ -983,6 +984,7 @@ tell(struct fake *f, int32_t verdict, const struct buf *streamed, size_t checks)
 		(void)json_object_set(
 		    result, "body", f->edit != NULL ? f->edit : f->body);
 	(void)json_object_set(result, "log", f->log);
+	(void)json_object_set(result, "chosen", f->chosen);
 	if (streamed == NULL && f->change_count > 0)
 		(void)json_object_set_new(result, "edits", edits_told(f));
 	tell_texts(f, result, streamed);
@@ -1005,6 +1007,7 @@ visit(struct fake *f, const lz_component *c, void *instance)
 	f->tags = json_object();
 	f->calls = json_array();
 	f->order = json_array();
+	f->chosen = json_array();
 	if (is_stream) {
 		result = stream(f, c, instance, &out, &checks);
 	} else {
@@ -1015,6 +1018,7 @@ visit(struct fake *f, const lz_component *c, void *instance)
 	json_decref(f->tags);
 	json_decref(f->calls);
 	json_decref(f->order);
+	json_decref(f->chosen);
 	buf_free(&out);
 	return told;
 }

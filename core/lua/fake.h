@@ -18,7 +18,7 @@
  * "block", "flag", "use_model", or "error" with `error` code, message     of the verdict
  *   text, texts       as they go on; of a stream: all that left
  *   edits             unless it was a stream: [{ text, from, to, with }], bytes from 0
- *   order             of targets: [ "provider/model" ]
+ *   order, chosen     of targets: [ "provider/model" ], and their places from 0
  *   tags, output_limit, body, calls: [{ method, url, body }], log: [],
  *   checks, turns    calls of check(), and callbacks that it waited for
  *

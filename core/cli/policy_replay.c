@@ -1,0 +1,326 @@
+/* policy_replay.c - `latenza policy replay`: what a script would have made of requests
+ * that were served, from their traces. No provider is called.
+ *
+ * A router is shown the candidates of the trace's table, with the bounds that the
+ * catalogue's prices gave them then; so what another choice would have cost is an
+ * estimate: the cost as the bound of the one is to the bound of the other.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "cli/backend.h"
+#include "cli/out.h"
+#include "cli/policy.h"
+#include "lua/fake.h"
+
+enum {
+	PAGE = 200,
+	EXAMPLES = 5,
+	DAY_MS = 86400000
+};
+
+enum outcome {
+	BLOCKED,
+	FLAGGED,
+	MASKED,
+	REROUTED,
+	REORDERED,
+	FAILED,
+	OUTCOMES
+};
+static const char *const outcome_names[] = { "blocked", "flagged", "masked", "rerouted",
+	"reordered", "failed" };
+
+struct replay {
+	struct cli *c;
+	struct script *s;
+	json_t *options;
+	unsigned seen, without_content, unchanged, unpriced;
+	unsigned count[OUTCOMES];
+	unsigned last[OUTCOMES]; /* a trace counts once, in prompt and answer */
+	json_t *example[OUTCOMES];
+	double difference_eur;
+};
+
+static void
+note(struct replay *r, enum outcome o, const json_t *trace)
+{
+	if (r->last[o] == r->seen)
+		return;
+	r->last[o] = r->seen;
+	r->count[o]++;
+	if (json_array_size(r->example[o]) < EXAMPLES)
+		json_array_append(r->example[o], json_object_get(trace, "id"));
+}
+
+/* ---- routers ---- */
+
+/* What could have served the request, in the order in which it was tried. owned */
+static json_t *
+targets_of(const json_t *trace)
+{
+	const json_t *table = json_object_get(trace, "candidates"), *one;
+	json_t *list = json_array();
+	size_t i;
+
+	for (json_int_t rank = 0; rank < (json_int_t)json_array_size(table) + 1; rank++)
+		json_array_foreach(table, i, one)
+		{
+			json_int_t bound = json_get_int(one, "bound_nano_eur", -1);
+			json_t *t;
+
+			if (json_object_get(one, "excluded") != NULL ||
+			    json_get_int(one, "rank", -1) != rank)
+				continue;
+			t = json_pack("{s:O, s:O}", "provider",
+			    json_object_get(one, "provider"), "model",
+			    json_object_get(one, "model"));
+			if (bound >= 0)
+				json_object_set_new(
+				    t, "cost_eur", json_real((double)bound / 1e9));
+			json_array_append_new(list, t);
+		}
+	return list;
+}
+
+/* Someone else would have served it: what would that have cost? */
+static void
+add_difference(
+    struct replay *r, const json_t *trace, const json_t *targets, size_t chosen)
+{
+	int64_t cost = out_nano(trace, "cost_nano_eur");
+	double before = out_real(json_array_get(targets, 0), "cost_eur"),
+	       after = out_real(json_array_get(targets, chosen), "cost_eur");
+
+	if (cost < 0 || before <= 0 || after < 0)
+		r->unpriced++;
+	else
+		r->difference_eur += (double)cost / 1e9 * (after / before - 1);
+}
+
+static bool
+compare_order(
+    struct replay *r, const json_t *trace, const json_t *targets, const json_t *told)
+{
+	const json_t *chosen = json_object_get(told, "chosen");
+	size_t n = json_array_size(chosen), first;
+	bool is_same = n == json_array_size(targets);
+
+	for (size_t i = 0; i < n && is_same; i++)
+		is_same = json_integer_value(json_array_get(chosen, i)) == (json_int_t)i;
+	if (is_same || n == 0)
+		return false;
+	first = (size_t)json_integer_value(json_array_get(chosen, 0));
+	note(r, first == 0 ? REORDERED : REROUTED, trace);
+	if (first != 0)
+		add_difference(r, trace, targets, first);
+	return true;
+}
+
+/* ---- one trace ---- */
+
+static bool
+is_masked(const json_t *document, const json_t *told)
+{
+	const json_t *after = json_object_get(told, "texts"), *one;
+	size_t i;
+
+	json_array_foreach(json_object_get(document, "texts"), i,
+	    one) if (!json_equal(json_object_get(one, "text"),
+			 json_array_get(after, i))) return true;
+	return false;
+}
+
+/* Was something changed? */
+static bool
+judge(struct replay *r, const json_t *trace, const json_t *document, const json_t *told)
+{
+	const char *verdict = out_text(told, "verdict");
+
+	if (strcmp(verdict, "error") == 0)
+		note(r, FAILED, trace);
+	else if (strcmp(verdict, "block") == 0)
+		note(r, BLOCKED, trace);
+	else if (strcmp(verdict, "use_model") == 0) {
+		note(r, REROUTED, trace);
+		r->unpriced++; /* a model by name: nobody said who serves it, and how */
+	} else if (policy_is_router(r->s))
+		return compare_order(
+		    r, trace, json_object_get(document, "targets"), told);
+	else if (is_masked(document, told))
+		note(r, MASKED, trace);
+	else if (strcmp(verdict, "flag") == 0)
+		note(r, FLAGGED, trace);
+	else
+		return false;
+	return true;
+}
+
+/* false: e, about the script or its options. */
+static bool
+visit(struct replay *r, const json_t *trace, bool is_answer, bool *is_changed,
+    struct err *e)
+{
+	struct err none = { "" };
+	json_t *document = policy_document_of_trace(trace, is_answer, &none), *told;
+	struct fake *f;
+
+	if (document == NULL)
+		return true;
+	json_object_set(document, "options", r->options);
+	if (policy_is_router(r->s))
+		json_object_set_new(document, "targets", targets_of(trace));
+	f = fake_new(policy_host());
+	if (f != NULL)
+		fake_grant_all(f);
+	told = f != NULL ? fake_visit(f, r->s, document, e) : NULL;
+	if (told != NULL && judge(r, trace, document, told))
+		*is_changed = true;
+	fake_free(f);
+	json_decref(document);
+	json_decref(told);
+	return told != NULL;
+}
+
+static bool
+replay_trace(struct replay *r, const json_t *trace, struct err *e)
+{
+	const lz_component *part = script_component(r->s);
+	uint32_t phases = policy_is_router(r->s)
+			      ? LZ_REQUEST
+			      : ((const lz_guardrail *)part->vtable)->phases;
+	bool is_changed = false, is_fine = true;
+
+	r->seen++;
+	if (!json_is_object(json_object_get(trace, "request")) &&
+	    !json_is_object(json_object_get(trace, "answer"))) {
+		r->without_content++;
+		return true;
+	}
+	if (phases & LZ_REQUEST)
+		is_fine = visit(r, trace, false, &is_changed, e);
+	/* Where the request is refused there is no answer. */
+	if (is_fine && (phases & LZ_RESPONSE) && r->last[BLOCKED] != r->seen &&
+	    r->last[FAILED] != r->seen)
+		is_fine = visit(r, trace, true, &is_changed, e);
+	r->unchanged += !is_changed;
+	return is_fine;
+}
+
+/* ---- all of them ---- */
+
+static json_t *
+page_of(const struct cli *c, int64_t since, int64_t after)
+{
+	json_t *args = json_pack("{s:b, s:I, s:I, s:I}", "oldest_first", 1, "after",
+	    (json_int_t)after, "limit", (json_int_t)PAGE, "since_unix_ms",
+	    (json_int_t)since);
+
+	if (cli_has(c, "key"))
+		json_object_set_new(args, "key", json_string(cli_text(c, "key")));
+	return args;
+}
+
+static int
+replay_one(struct replay *r, const json_t *row)
+{
+	json_t *args = json_object(), *trace = NULL;
+	struct err e = { "" };
+	int code;
+
+	json_object_set(args, "id", json_object_get(row, "id"));
+	code = backend_run(r->c, "traces.show", args, &trace);
+	if (code == CLI_DONE && !replay_trace(r, trace, &e))
+		code = backend_fail(&e, CLI_FAILED);
+	json_decref(trace);
+	return code;
+}
+
+static int
+replay_all(struct replay *r)
+{
+	int64_t since = clock_unix_ms() - cli_integer(r->c, "since", DAY_MS);
+	int64_t after = -1;
+	size_t rows, i;
+	int code;
+
+	do {
+		json_t *result = NULL, *row;
+
+		code = backend_run(
+		    r->c, "traces.list", page_of(r->c, since, after), &result);
+		rows = json_array_size(json_object_get(result, "traces"));
+		json_array_foreach(json_object_get(result, "traces"), i, row)
+		{
+			after = json_get_int(row, "row", after);
+			if (code == CLI_DONE)
+				code = replay_one(r, row);
+		}
+		json_decref(result);
+	} while (code == CLI_DONE && rows == PAGE);
+	return code;
+}
+
+static void
+tell_replay(const struct replay *r)
+{
+	json_t *j = json_pack("{s:i, s:i, s:i}", "traces", (int)r->seen,
+	    "without_content", (int)r->without_content, "unchanged", (int)r->unchanged);
+	const json_t *id;
+	size_t i;
+
+	for (int o = 0; o < OUTCOMES; o++)
+		json_object_set_new(j, outcome_names[o],
+		    json_pack("{s:i, s:O}", "count", (int)r->count[o], "examples",
+			r->example[o]));
+	json_object_set_new(j, "estimated_difference_eur", json_real(r->difference_eur));
+	json_object_set_new(j, "not_estimated", json_integer(r->unpriced));
+	if (r->c->wants_json) {
+		out_json(j);
+		json_decref(j);
+		return;
+	}
+	json_decref(j);
+	printf("%u traces, %u of them without content; %u would be as they were\n",
+	    r->seen, r->without_content, r->unchanged);
+	for (int o = 0; o < OUTCOMES; o++) {
+		if (r->count[o] == 0)
+			continue;
+		printf("  %-10s %u, as", outcome_names[o], r->count[o]);
+		json_array_foreach(r->example[o], i, id)
+		    printf(" %s", json_string_value(id));
+		printf("\n");
+	}
+	if (r->count[REROUTED] > 0)
+		printf("  cost       %+.6f EUR, estimated; %u not estimated\n",
+		    r->difference_eur, r->unpriced);
+}
+
+int
+policy_replay_run(struct cli *c)
+{
+	struct replay r = { .c = c };
+	const lz_component *part;
+	struct err e = { "" };
+	int code;
+
+	r.s = policy_open(c->operand[0], &e);
+	if (r.s == NULL)
+		return backend_fail(&e, CLI_FAILED);
+	part = script_component(r.s);
+	r.options =
+	    cli_typed_options(c, part->options, part->option_count, part->option_size);
+	for (int o = 0; o < OUTCOMES; o++)
+		r.example[o] = json_array();
+	code = replay_all(&r);
+	if (code == CLI_DONE)
+		tell_replay(&r);
+	for (int o = 0; o < OUTCOMES; o++)
+		json_decref(r.example[o]);
+	json_decref(r.options);
+	script_unref(r.s);
+	return code;
+}
