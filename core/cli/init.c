@@ -97,7 +97,7 @@ add_providers(struct buf *out, char *example, size_t n)
 	buf_add_z(out, "  # Answers with what it is asked, and costs nothing: for tests, "
 		       "reached by test "
 		       "keys.\n"
-		       "  echo: { plugin: echo, test: true }\n"
+		       "  echo: { plugin: echo, test: true, price: free }\n"
 		       "  # A server of your own, say vLLM, Ollama or llama.cpp:\n"
 		       "  # local: { plugin: compatible, base_url: "
 		       "http://127.0.0.1:8000/v1, price: free,\n"

@@ -35,7 +35,7 @@ static const struct kind kinds[] = {
 struct project {
 	const struct kind *kind;
 	const char *name;
-	char ident[NAME_BYTES + 1]; /* as C and automake write it */
+	char ident[NAME_BYTES + 1]; /* as automake writes it */
 	bool is_autotools;
 	struct project_files files;
 };
@@ -72,7 +72,7 @@ change(const char *before, const char *old, const char *after, const char *now)
 	return c;
 }
 
-/* The example's own names: of its files, its plugin, its component, its struct. */
+/* The example's own names: of its files, its plugin, its component. */
 static void
 add_source(const struct project *p, struct buf *out, const char *file)
 {
@@ -85,9 +85,6 @@ add_source(const struct project *p, struct buf *out, const char *file)
 		change("LZ_GUARDRAIL, \"", k->component, "\"", p->name),
 		change("LZ_PROVIDER, \"", k->component, "\"", p->name),
 		change("(\"", k->component, "\"", p->name),
-		change("struct ", k->component, " ", p->ident),
-		change("struct ", k->component, ",", p->ident),
-		change("struct ", k->component, ")", p->ident),
 	};
 	struct buf once;
 

@@ -271,6 +271,8 @@ build_path(struct build *b, lz_str path)
 
 	if (path.len == 0 || path.ptr[0] == '/' || b->folder == NULL)
 		return path;
+	if (path.len > 2 && memcmp(path.ptr, "./", 2) == 0)
+		path = (lz_str){ path.ptr + 2, path.len - 2 };
 	whole = arena_printf(b->c->memory, "%s/%.*s", b->folder, STR_ARG(path));
 	if (whole.ptr == NULL)
 		b->is_out_of_memory = true;

@@ -4,12 +4,12 @@
  */
 #include <latenza/plugin.h>
 
-struct near {
+struct options {
 	lz_str region;
 };
 
 static int
-is_near(const struct near *r, const lz_target *t)
+is_near(const struct options *r, const lz_target *t)
 {
 	return t->region.len == r->region.len &&
 	       memcmp(t->region.ptr, r->region.ptr, r->region.len) == 0;
@@ -18,7 +18,7 @@ is_near(const struct near *r, const lz_target *t)
 static int32_t
 pick(void *self, lz_call *c)
 {
-	const struct near *r = self;
+	const struct options *r = self;
 
 	for (int far = 0; far <= 1; far++)
 		for (size_t i = 0; i < lz->targets(c); i++)
@@ -29,7 +29,7 @@ pick(void *self, lz_call *c)
 }
 
 static const lz_option options[] = {
-	LZ_OPT_TEXT(struct near, region, "eu", NULL, "the region to prefer"),
+	LZ_OPT_TEXT(struct options, region, "eu", NULL, "the region to prefer"),
 };
 static const lz_router router = { .size = sizeof(router), .pick = pick };
 static const lz_component parts[] = { {
@@ -38,6 +38,6 @@ static const lz_component parts[] = { {
     .summary = "Targets of one region first",
     .vtable = &router,
     LZ_OPTIONS_OF(options),
-    .instance_size = sizeof(struct near),
+    .instance_size = sizeof(struct options),
 } };
 LZ_PLUGIN("acme.near", "1.0.0", "MIT", parts)

@@ -5,13 +5,13 @@
 #include <strings.h>
 
 #define STARS lz_strz("***")
-struct wordlist {
+struct options {
 	lz_list words;
 	int32_t block;
 };
 
 static int
-is_listed(const struct wordlist *w, const char *word, size_t len)
+is_listed(const struct options *w, const char *word, size_t len)
 {
 	for (size_t i = 0; i < w->words.count; i++)
 		if (w->words.items[i].len == len &&
@@ -23,7 +23,7 @@ is_listed(const struct wordlist *w, const char *word, size_t len)
 static int32_t
 check(void *self, lz_call *c)
 {
-	const struct wordlist *w = self;
+	const struct options *w = self;
 
 	for (size_t i = 0, n = lz->texts(c); i < n; i++) {
 		const lz_text *t = lz->text(c, i);
@@ -49,11 +49,11 @@ check(void *self, lz_call *c)
 }
 
 static const lz_option options[] = {
-	LZ_OPT_LIST(struct wordlist, words, NULL, NULL, "the words, in any case"),
-	LZ_OPT_BOOL(struct wordlist, block, "false", "refuse instead of masking"),
+	LZ_OPT_LIST(struct options, words, NULL, NULL, "the words, in any case"),
+	LZ_OPT_BOOL(struct options, block, "false", "refuse instead of masking"),
 };
 static const lz_guardrail guardrail = { sizeof(guardrail), LZ_REQUEST | LZ_RESPONSE,
 	LZ_NEEDS_TEXTS, .streams = 1, .check = check };
 static const lz_component parts[] = { { LZ_GUARDRAIL, "wordlist", "Masks words of a list",
-    &guardrail, LZ_OPTIONS(options), sizeof(struct wordlist), 0, NULL, NULL } };
+    &guardrail, LZ_OPTIONS(options), sizeof(struct options), 0, NULL, NULL } };
 LZ_PLUGIN("acme.wordlist", "1.0.0", "MIT", parts)

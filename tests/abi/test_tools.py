@@ -139,11 +139,20 @@ def test_a_new_plugin_builds_and_its_tests_pass_at_once(sdk, tmp_path, kind):
     for goal in ("all", "check", "inspect"):
         done = sdk("make", "-s", goal, cwd=folder)
         assert done.returncode == 0, done.stdout + done.stderr
+    assert f"test_my-{kind} passed" in sdk("make", "check", cwd=folder).stdout.splitlines()
     shown = json.loads(sdk(sdk.latenza, "plugin", "info", f"./my-{kind}.so", "-o", "json", cwd=folder).stdout)
     assert [(c["kind"], c["name"], c["plugin"]) for c in shown] == [(kind, f"my-{kind}", f"my-{kind}")]
     done = sdk("make", "-s", "install", f"DESTDIR={tmp_path}/root", cwd=folder)
     assert done.returncode == 0 and list(tmp_path.glob(f"root/**/latenza/plugins/my-{kind}.so")), done.stderr
     assert sdk("make", "-s", "clean", cwd=folder).returncode == 0 and not list(folder.glob("*.so"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", ["auto", "check", "timespec"])
+def test_a_new_plugin_may_be_named_as_something_of_c_or_of_make(sdk, tmp_path, kind, name):
+    sdk(sdk.latenza, "plugin", "new", name, "--kind", kind, cwd=tmp_path)
+    done = sdk("make", "all", "check", cwd=tmp_path / name)
+    assert done.returncode == 0 and f"test_{name} passed" in done.stdout, done.stderr
 
 
 @pytest.mark.parametrize("kind", KINDS)

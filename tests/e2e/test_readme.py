@@ -8,6 +8,7 @@ import itertools
 import json
 import pathlib
 import re
+import shlex
 import subprocess
 import sys
 
@@ -30,6 +31,16 @@ def test_the_configuration_passes_check_without_a_warning(gateway, tmp_path):
     result = subprocess.run([gateway.program, "check", "--strict", path], cwd=tmp_path, text=True, capture_output=True,
                             env=gateway.env | {"OPENAI_API_KEY": "sk-" + "x" * 40, "ANTHROPIC_API_KEY": "sk-ant-" + "x" * 40})
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_what_its_guardrail_makes_of_its_text(gateway, tmp_path):
+    """Its command over its configuration, without a gateway that runs: the answer, and no line of a log."""
+    (tmp_path / "latenza.yaml").write_text(block("yaml"))
+    line, = re.findall("^latenza (guardrail test .*)$", README, re.M)
+    words = ["pii" if w == "production-backend" else w for w in shlex.split(line, comments=True) if w != "--key"]
+    env = gateway.env | {"OPENAI_API_KEY": "sk-" + "x" * 40, "ANTHROPIC_API_KEY": "sk-ant-" + "x" * 40}
+    done = subprocess.run([gateway.program, *words], cwd=tmp_path, env=env, text=True, capture_output=True)
+    assert (done.returncode, done.stderr) == (0, "") and done.stdout.endswith("The provider gets:\n  mail [EMAIL_1]\n"), done
 
 
 def test_the_key_is_taken_as_it_stands(gateway):
