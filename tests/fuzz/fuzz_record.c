@@ -1,5 +1,5 @@
 /* fuzz_record.c - bytes of a spool: a record, or not; a record that was read writes the
- * same bytes again.
+ * same bytes again, and the field that it is too old to have behind them.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -27,6 +27,22 @@ put(struct buf *b, const struct record *r)
 	return false;
 }
 
+/* A trace of before there were guardrails ends without them; written again it says that
+ * there are none, and its head (length, sum) is another. */
+static bool
+is_same(lz_str before, const struct record *r, lz_str now)
+{
+	enum {
+		HEAD = 8,
+		NO_TEXT = 2
+	};
+
+	if (r->type == RECORD_TRACE && r->trace.guardrails.ptr == NULL &&
+	    now.len == before.len + NO_TEXT)
+		return memcmp(now.ptr + HEAD, before.ptr + HEAD, before.len - HEAD) == 0;
+	return now.len == before.len && memcmp(now.ptr, before.ptr, now.len) == 0;
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -40,7 +56,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 			abort();
 		buf_init(&again, 1 << 20);
 		if (put(&again, &r) &&
-		    (again.len != used || memcmp(again.ptr, bytes.ptr, used) != 0))
+		    !is_same(str_cut(bytes, 0, used), &r, lz_strn(again.ptr, again.len)))
 			abort();
 		buf_free(&again);
 		bytes = str_cut(bytes, used, bytes.len);
