@@ -120,6 +120,8 @@ budget_new_slice(struct run *r)
 	r->slice = 0;
 	r->slices++;
 	r->slice_us = clock_mono_us();
+	if (r->slices == 1)
+		r->began_us = r->slice_us;
 	r->slice_cpu_us = processor_us();
 	budget_arm(r, HOOK_INTERVAL);
 }

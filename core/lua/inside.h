@@ -93,9 +93,13 @@ struct state {
 	uint64_t steps;    /* of runs that ended */
 	size_t refused;    /* the last growth that was refused, and nothing grew since */
 	struct run *running; /* whose slice this is */
-	unsigned runs;       /* under way */
-	uint64_t serial;     /* of the last run */
-	bool is_retired;     /* out of memory: its runs end, a new one takes over */
+	/* References in the registry, a third of what a look-up by address takes: the
+	 * script's function, its options by instance, latenza.pass()'s verdict.
+	 * LUA_NOREF: not there yet. */
+	int function, options, pass;
+	unsigned runs;   /* under way */
+	uint64_t serial; /* of the last run */
+	bool is_retired; /* out of memory: its runs end, a new one takes over */
 };
 
 /* ---- a run: one visit ---- */
@@ -172,7 +176,7 @@ void budget_charge_bytes(lua_State *L, size_t n);
 void budget_note(struct run *r, uint64_t steps);
 /* Are neighbours to be served now, and may L yield here? */
 bool budget_must_yield(lua_State *L);
-/* Begins a new slice. */
+/* Begins a new slice; the first is when the run began. */
 void budget_new_slice(struct run *r);
 void budget_arm(struct run *r, int interval);
 /* The run is to end: whatever the script does, its next instruction raises. */

@@ -345,7 +345,6 @@ start(void *self, lz_call *c)
 	r->lz = in->lz;
 	r->c = c;
 	r->serial = ++r->state->serial;
-	r->began_us = clock_mono_us();
 	r->state->runs++;
 	r->state->running = r;
 	lua_pushcfunction(r->state->L, begin);
@@ -373,9 +372,6 @@ run_pick(void *self, lz_call *c)
 }
 
 /* ---- options ---- */
-
-/* In the registry: options by instance. */
-static const char options_key;
 
 enum {
 	OPTIONS_REMEMBERED =
@@ -476,33 +472,41 @@ make_options(lua_State *L, const struct instance *in)
 	sandbox_lock(L, "the script's options");
 }
 
-/* Leaves a table of pairs { id, options } on the stack, and pushes the options of `id` if
- * they are in it. */
+/* Leaves the table of options by instance on the stack, which counts them at 0 (nil:
+ * there is none), and pushes those of `id` if they are in it. */
 static bool
 find_options(lua_State *L, uint64_t id)
 {
-	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &options_key) == LUA_TNIL ||
-	    lua_rawlen(L, -1) >= OPTIONS_REMEMBERED) {
+	if (lua_rawgeti(L, LUA_REGISTRYINDEX, state_of(L)->options) != LUA_TTABLE)
+		return false;
+	if (lua_rawgeti(L, -1, (lua_Integer)id) == LUA_TTABLE)
+		return true;
+	lua_pop(L, 1);
+	return false;
+}
+
+/* Keeps the options on top for `id`, in the table below them or in a new one. */
+static void
+remember_options(lua_State *L, uint64_t id)
+{
+	lua_Integer count = 0;
+
+	if (lua_istable(L, -2)) {
+		(void)lua_rawgeti(L, -2, 0);
+		count = lua_tointeger(L, -1);
 		lua_pop(L, 1);
+	}
+	if (count % OPTIONS_REMEMBERED == 0) {
 		lua_newtable(L);
 		lua_pushvalue(L, -1);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, &options_key);
+		luaL_unref(L, LUA_REGISTRYINDEX, state_of(L)->options);
+		state_of(L)->options = luaL_ref(L, LUA_REGISTRYINDEX);
+		lua_replace(L, -3);
 	}
-	for (size_t i = 1, n = lua_rawlen(L, -1); i <= n; i++) {
-		bool is_it;
-
-		(void)lua_rawgeti(L, -1, (lua_Integer)i);
-		(void)lua_rawgeti(L, -1, 1);
-		is_it = (uint64_t)lua_tointeger(L, -1) == id;
-		lua_pop(L, 1);
-		if (is_it) {
-			(void)lua_rawgeti(L, -1, 2);
-			lua_remove(L, -2);
-			return true;
-		}
-		lua_pop(L, 1);
-	}
-	return false;
+	lua_pushvalue(L, -1);
+	lua_rawseti(L, -3, (lua_Integer)id);
+	lua_pushinteger(L, count % OPTIONS_REMEMBERED + 1);
+	lua_rawseti(L, -3, 0);
 }
 
 static void
@@ -512,12 +516,7 @@ push_options(lua_State *L)
 
 	if (!find_options(L, in->id)) {
 		make_options(L, in);
-		lua_createtable(L, 2, 0);
-		lua_pushinteger(L, (lua_Integer)in->id);
-		lua_rawseti(L, -2, 1);
-		lua_pushvalue(L, -2);
-		lua_rawseti(L, -2, 2);
-		lua_rawseti(L, -3, (lua_Integer)lua_rawlen(L, -3) + 1);
+		remember_options(L, in->id);
 	}
 	lua_remove(L, -2);
 }

@@ -58,17 +58,17 @@ verdict(lua_State *L, int32_t result)
 }
 
 /* The one that says nothing is made once. */
-static const char pass_key;
-
 int
 api_pass(lua_State *L)
 {
-	if (lua_rawgetp(L, LUA_REGISTRYINDEX, &pass_key) == LUA_TNIL) {
+	struct state *s = state_of(L);
+
+	if (s->pass == LUA_NOREF) {
 		lua_settop(L, 0);
 		(void)verdict(L, LZ_OK);
-		lua_pushvalue(L, -1);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, &pass_key);
+		s->pass = luaL_ref(L, LUA_REGISTRYINDEX);
 	}
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, s->pass);
 	return 1;
 }
 

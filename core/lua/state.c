@@ -7,7 +7,6 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/clock.h"
 #include "base/mem.h"
 #include "lua/inside.h"
 
@@ -75,12 +74,10 @@ state_run_part(lua_State *L, size_t i)
 	lua_remove(L, -2);
 }
 
-static const char function_key;
-
 void
 state_push_function(lua_State *L)
 {
-	(void)lua_rawgetp(L, LUA_REGISTRYINDEX, &function_key);
+	(void)lua_rawgeti(L, LUA_REGISTRYINDEX, state_of(L)->function);
 }
 
 static void
@@ -109,7 +106,6 @@ run_top_level(struct state *s, struct err *e)
 	int status, count;
 
 	r.co = lua_newthread(s->L); /* may raise: we are called protected */
-	r.began_us = clock_mono_us();
 	s->running = &r;
 	budget_new_slice(&r);
 	lua_pushcfunction(r.co, run_script);
@@ -144,7 +140,7 @@ protected_top_level(lua_State *L)
 	if (lua_istable(L, -1)) {
 		lua_pushstring(L, t->s->script->is_router ? "pick" : "check");
 		(void)lua_rawget(L, -2);
-		lua_rawsetp(L, LUA_REGISTRYINDEX, &function_key);
+		t->s->function = luaL_ref(L, LUA_REGISTRYINDEX);
 	}
 	return 1;
 }
@@ -157,6 +153,7 @@ open_in(struct state *s, struct err *e)
 	int status;
 
 	s->idle = NULL;
+	s->function = s->options = s->pass = LUA_NOREF;
 	s->is_retired = false;
 	s->bytes = 0;
 	s->L = lua_newstate(budget_alloc, s);

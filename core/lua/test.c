@@ -9,7 +9,6 @@
  */
 #include <stdio.h>
 
-#include "base/clock.h"
 #include "lua/fake.h"
 #include "lua/inside.h"
 
@@ -215,7 +214,6 @@ run_case(struct testing *t, size_t i)
 	int status, count;
 
 	r.serial = i;
-	r.began_us = clock_mono_us();
 	s->running = &r;
 	lua_pushcfunction(s->L, take_case);
 	lua_pushlightuserdata(s->L, &r);

@@ -167,22 +167,67 @@ def guard_plugin(folder):
     return out
 
 
-def noop_guardrails(folder, count):
-    """Configuration of so many guardrails that look at nothing."""
-    return {"plugins": ["compatible", "balanced", str(guard_plugin(folder))], "plugin_files": "warn",
-            "guardrails": {f"g{i}": {"use": "nothing", "default_on": True} for i in range(count)}}
+NOTHING = """return { kind = "guardrail", name = "nothing", on = { "request", "response" },
+  check = function() return latenza.pass() end }
+"""
 
 
-def instructions(build, folder, count=2000, **load):
+def noop_guardrails(folder, count, language):
+    """Configuration of so many guardrails that look at nothing, in "c" or "lua"."""
+    if language == "c":
+        use, found = "nothing", {"plugins": ["compatible", "balanced", str(guard_plugin(folder))], "plugin_files": "warn"}
+    else:
+        script = pathlib.Path(folder) / "nothing.lua"
+        script.write_text(NOTHING)
+        use, found = "lua:nothing", {"policies": [{"file": str(script)}]}
+    return found | {"guardrails": {f"g{i}": {"use": use, "default_on": True} for i in range(count)}}
+
+
+# What stands four times in 4 KB: an address, a card and a telephone number in a kilobyte of English.
+PERSONAL = ("Dear colleagues, the customer wrote again this morning and asks that the order be changed before it leaves the house. "
+            "Please send the new invoice to ada.lovelace@example.org and leave the old one where it is. She paid with the card "
+            "4111 1111 1111 1111, which the shop has on file, and would like the difference to be paid back to it. "
+            + "It was agreed that nothing is sent before both sides have signed, and that the price holds until the end of the month. " * 4
+            + "Whoever takes this on may call her at +44 20 7946 0958 in the afternoon, and writes a line here when it is done. ")
+
+
+def redaction(language):
+    """Configuration of the guardrail that masks addresses, cards and telephone numbers of a request: the plugin, the script, none."""
+    how = {"on": ["request"], "default_on": True}
+    return {"none": {},
+            "c": {"plugins": ["compatible", "balanced", "pii"],
+                  "guardrails": {"pii": how | {"use": "pii", "kinds": ["email", "card", "phone"]}}},
+            "lua": {"policies": [{"file": str(HERE.parents[1] / "scripts/guardrails/pii.lua")}],
+                    "guardrails": {"pii": how | {"use": "lua:pii"}}}}[language]
+
+
+PERSONAL_4K = {"conns": 8, "body": 4096, "text": PERSONAL}
+
+
+def redaction_cpu_us(build, folder, seconds=4, rounds=3):
+    """CPU of a 4 KB request without a guardrail, with the plugin, with the script: medians of rounds that take turns."""
+    folder = pathlib.Path(folder)
+    with contextlib.ExitStack() as stack:
+        benches = {language: stack.enter_context(running(build, folder / language, "off", prefix=pinned(1, []), more=redaction(language)))
+                   for language in ("none", "c", "lua")}
+        seen = {language: [] for language in benches}
+        for _ in range(rounds):
+            for language, b in benches.items():
+                seen[language].append(measure(b, b.pid, None, PERSONAL_4K, "good", seconds)["cpu_us"])
+    return {language: statistics.median(each) for language, each in seen.items()}
+
+
+def instructions(build, folder, count=2000, request=None, **load):
     """User instructions of one request: (the worker's, all threads')."""
+    request = {"conns": 8} | (request or {})
     out = pathlib.Path(folder) / "callgrind"
     out.parent.mkdir(exist_ok=True)
     prefix = ["valgrind", "-q", "--tool=callgrind", "--separate-threads=yes", "--instr-atstart=no",
               f"--callgrind-out-file={out}"]
     with running(build, folder, prefix=prefix, **load) as b:
-        b.load(conns=8, count=500)
+        b.load(**request, count=500)
         subprocess.run(["callgrind_control", "-i", "on", str(b.pid)], check=True, capture_output=True)
-        b.load(conns=8, count=count)
+        b.load(**request, count=count)
         time.sleep(0.5)  # the storage thread catches up
         subprocess.run(["callgrind_control", "-i", "off", str(b.pid)], check=True, capture_output=True)
     of = [int(n) for f in out.parent.glob("callgrind-*")

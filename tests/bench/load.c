@@ -3,14 +3,16 @@
  *
  * usage: load --port N [--model NAME] [--key SECRET] [--conns N] [--body BYTES]
  *             [--seconds S | --count N] [--rate R] [--stream 1] [--hold 1]
+ *             [--text WORDS]
  *
  * Without --rate each connection sends its next request when it has the answer. With it
  * requests come R a second by a fixed plan, and latency counts from when the plan wanted
  * them sent: what waits for a connection has waited. The first tenth of the time is not
  * counted into latencies. --stream asks for a stream; delays of events are taken from
  * the time mock.c wrote into them. --hold opens one stream per connection, prints a line
- * when each has its first event, and keeps them open until standard input ends. Prints
- * one line of JSON. One thread.
+ * when each has its first event, and keeps them open until standard input ends. --text
+ * is what the body repeats, without quotes and backslashes. Prints one line of JSON. One
+ * thread.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -56,11 +58,16 @@ struct conn {
 };
 
 static struct {
-	const char *model, *key;
+	const char *model, *key, *text;
 	long port, conns, body, count;
 	double seconds, rate;
 	bool is_stream, is_hold;
-} o = { .model = "bench", .key = "none", .conns = 64, .body = 1024, .seconds = 5 };
+} o = { .model = "bench",
+	.key = "none",
+	.text = "what a piece of work is a man ",
+	.conns = 64,
+	.body = 1024,
+	.seconds = 5 };
 
 static struct histogram latency, delay;
 static uint64_t good, bad, began, events;
@@ -308,8 +315,11 @@ make_request(void)
 	    "[{\"role\":\"system\",\"content\":\"You are a helpful assistant.\"},"
 	    "{\"role\":\"user\",\"content\":\"",
 	    o.model, o.is_stream ? "\"stream\":true," : "");
-	while (n + 4 < o.body)
-		body[n] = "what a piece of work is a man "[n % 30], n++;
+	for (const char *at = o.text; n + 4 < o.body; n++) {
+		body[n] = *at++;
+		if (*at == '\0')
+			at = o.text;
+	}
 	n += sprintf(body + n, "\"}]}");
 	request = malloc((size_t)n + 1024);
 	if (request == NULL)
@@ -336,6 +346,8 @@ read_options(int argc, char **argv)
 			o.model = v;
 		else if (strcmp(name, "--key") == 0)
 			o.key = v;
+		else if (strcmp(name, "--text") == 0 && v[0] != '\0')
+			o.text = v;
 		else if (strcmp(name, "--conns") == 0)
 			o.conns = atol(v);
 		else if (strcmp(name, "--body") == 0)

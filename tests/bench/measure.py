@@ -36,6 +36,12 @@ def instructions(build, folder):
         print(f"user instructions per 1 KB request, content {content}: worker {worker:.0f}, all threads {everything:.0f}")
 
 
+def redaction(build, folder):
+    us = bench.redaction_cpu_us(build, folder)
+    print(f"CPU per 4 KB request: no guardrail {us['none']:.1f} us, pii in C {us['c'] - us['none']:+.1f} us, "
+          f"pii.lua {us['lua'] - us['none']:+.1f} us")
+
+
 def system_calls(build, folder):
     for name, n in sorted(bench.system_calls(build, folder).items(), key=lambda i: -i[1]):
         print(f"system calls per 1 KB request: {name} {n:.2f}")
@@ -53,7 +59,7 @@ def streams(build, folder):
     print(f"resident per idle stream, of 5,000: {bench.idle_streams(build, folder, 5000):.1f} KB")
 
 
-ROWS = {f.__name__: f for f in (ratios_full, ratios_off, instructions, system_calls, keys, streams)}
+ROWS = {f.__name__: f for f in (ratios_full, ratios_off, instructions, redaction, system_calls, keys, streams)}
 
 
 def main():

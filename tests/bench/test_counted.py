@@ -34,11 +34,22 @@ def test_a_request_of_1_kb_takes_the_instructions_it_took(build, tmp_path, log_c
     check(f"instructions_{log_content}", everything)
 
 
-def test_a_guardrail_that_looks_at_nothing_costs_what_it_cost(build, tmp_path):
+@pytest.mark.parametrize("language", ["c", "lua"])
+def test_a_guardrail_that_looks_at_nothing_costs_what_it_cost(build, tmp_path, language):
     """Ten of them, on the request and on the answer, beside none: what one visit takes, its verdict in the trace counted in."""
     needs("valgrind")
-    few, many = (bench.instructions(build, tmp_path / str(n), log_content="off", more=bench.noop_guardrails(tmp_path, n))[0] for n in (0, 10))
-    check("guardrail_visit", (many - few) / 20)
+    few, many = (bench.instructions(build, tmp_path / str(n), log_content="off", more=bench.noop_guardrails(tmp_path, n, language))[0]
+                 for n in (0, 10))
+    check(f"guardrail_visit_{language}", (many - few) / 20)
+
+
+@pytest.mark.parametrize("language", ["c", "lua"])
+def test_masking_4_kb_costs_what_it_cost(build, tmp_path, language):
+    """About twelve values in a request of 4 KB, beside the same request without a guardrail."""
+    needs("valgrind")
+    none, masked = (bench.instructions(build, tmp_path / use, count=500, request=bench.PERSONAL_4K, log_content="off", more=bench.redaction(use))[0]
+                    for use in ("none", language))
+    check(f"redaction_4k_{language}", masked - none)
 
 
 def test_a_thousand_dead_candidates_cost_a_living_one_next_to_nothing(build, tmp_path):
