@@ -13,6 +13,8 @@ import pytest
 import bench
 
 ALLOWED = 1.10
+# The storage thread's part depends on how many requests share a transaction, and so on how busy the machine is.
+ALLOWED_WITH_STORAGE = 1.25
 WRITTEN = json.loads((pathlib.Path(__file__).parent / "counted.json").read_text())
 
 
@@ -21,9 +23,9 @@ def needs(program):
         pytest.skip(f"{program} is not installed")
 
 
-def check(name, got):
+def check(name, got, allowed=ALLOWED):
     print(f"{name}: {got:.2f}, written down {WRITTEN[name]}")
-    assert got <= WRITTEN[name] * ALLOWED, f"{name}: {got:.2f}, more than 10 % above {WRITTEN[name]}"
+    assert got <= WRITTEN[name] * allowed, f"{name}: {got:.2f}, more than {allowed - 1:.0%} above {WRITTEN[name]}"
 
 
 @pytest.mark.parametrize("log_content", ["full", "off"])
@@ -31,7 +33,7 @@ def test_a_request_of_1_kb_takes_the_instructions_it_took(build, tmp_path, log_c
     needs("valgrind")
     worker, everything = bench.instructions(build, tmp_path, log_content=log_content)
     check(f"worker_instructions_{log_content}", worker)
-    check(f"instructions_{log_content}", everything)
+    check(f"instructions_{log_content}", everything, ALLOWED_WITH_STORAGE)
 
 
 @pytest.mark.parametrize("language", ["c", "lua"])
