@@ -6,6 +6,7 @@ SPDX-License-Identifier: MIT
 import json
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 
@@ -216,6 +217,20 @@ def test_new_leaves_nothing_behind_where_nothing_may_be_written(run, tmp_path):
     assert run("plugin", "new", "x", "--kind", "sink", cwd=tmp_path).returncode == 1
     tmp_path.chmod(0o700)
     assert not list(tmp_path.iterdir())
+
+
+# ---- the guide ----
+
+def test_the_guide_to_a_guardrail_works_as_it_stands(sdk, tmp_path):
+    text = (TOP / "sdk/README.md").read_text()
+    text = text[text.index("## A guardrail in fifteen minutes"):text.index("## A provider in an hour")]
+    blocks = [b for b in re.findall(r"^```(\w*)\n(.*?)^```$", text, re.S | re.M) if b[0] != "c"]
+    assert [kind for kind, _ in blocks] == ["", "", "yaml", ""]
+    script = "".join(f"cat >latenza.yaml <<'END'\n{body.replace('openai, ', '')}END\nlatenza check\n" if kind else body for kind, body in blocks)
+    done = sdk("sh", "-ec", f"PATH={sdk.latenza.parent}:$PATH\n{script}", cwd=tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    for told in ("test_no-secrets passed", "***, and ***", "guardrail no-secrets: block", "guardrail words: no-secrets", "ask for ***"):
+        assert told in done.stdout, told
 
 
 # ---- the examples ----
