@@ -91,8 +91,8 @@ each_keyword_does_what_the_specification_says(void **state)
 	size_t i;
 
 	(void)state;
-	(void)snprintf(path, sizeof(path), "%s/data/schema/cases.json",
-	    fixture_env("srcdir", "tests"));
+	(void)snprintf(path, sizeof(path), "%s/tests/data/schema/cases.json",
+	    fixture_env("srcdir", "."));
 	groups = json_load_file(path, 0, NULL);
 	assert_non_null(groups);
 	json_array_foreach(groups, i, group)
