@@ -86,6 +86,14 @@ static const struct command_arg model_args[] = {
 	{ "model", JSON_STRING, true },
 	{ NULL, JSON_NULL, false },
 };
+static const struct command_arg cost_args[] = {
+	{ "model", JSON_STRING, true },
+	/* Absent: whoever serves the name. */
+	{ "provider", JSON_STRING, false },
+	{ "upstream_model", JSON_STRING, false }, /* absent: any */
+	{ "tokens", JSON_OBJECT, true },          /* as a charge of a trace has them */
+	{ NULL, JSON_NULL, false },
+};
 static const struct command_arg backup_args[] = {
 	{ "to", JSON_STRING, true }, /* an absolute path: the gateway stands elsewhere */
 	{ NULL, JSON_NULL, false },
@@ -126,6 +134,7 @@ static const struct command rows[] = {
 	{ "traces.erase", true, true, user_args, trace_erase, NULL, NULL, NULL },
 	{ "model.list", false, false, no_args, model_list, NULL, NULL, NULL },
 	{ "model.show", false, false, model_args, model_show, NULL, NULL, NULL },
+	{ "model.cost", false, false, cost_args, model_cost, NULL, NULL, NULL },
 	{ "route.explain", false, false, explain_args, gateway_wanted, NULL, NULL,
 	    route_explain },
 	{ "guardrail.list", true, false, no_args, guardrail_list, NULL, NULL, NULL },

@@ -37,6 +37,8 @@ command_fn trace_list, trace_show, trace_erase;
 /* catalogue.c: models, providers, configuration */
 command_fn model_list, model_show, provider_list, config_show_used, config_changes;
 void provider_add_live(const struct command_gateway *g, json_t *result);
+/* cost.c: what a usage costs at a model, by the configuration's prices */
+command_fn model_cost;
 /* route.c, guardrail.c: they are answered by a running gateway. */
 typedef void command_start_fn(const struct command_gateway *g, const json_t *args,
     command_heard_fn *heard, void *arg);

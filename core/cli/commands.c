@@ -381,8 +381,10 @@ static const struct cli_command rows[] = {
 	    policy_run_options, policy_run_run },
 	{ "policy replay", "FILE", 1, 1,
 	    "Show what a Lua policy would have made of requests that were served",
-	    "From traces with stored content; no provider is called. What another target "
-	    "would have\ncost is estimated from the bounds in the trace's table.",
+	    "From traces with stored content; no provider is called. Beside what "
+	    "requests did "
+	    "cost\nstands what the other model would have cost for the same tokens, at "
+	    "the prices\nof the configuration.",
 	    policy_replay_options, policy_replay_run },
 	{ "policy bench", "FILE", 1, 1, "Count what a visit of a Lua policy costs", NULL,
 	    policy_bench_options, policy_bench_run },

@@ -34,4 +34,26 @@ json_t *policy_document_of_trace(const json_t *trace, bool is_answer, struct err
 /* Adds --targets and --option. An exit code, after saying what is wrong. */
 int policy_add_choices(const struct cli *c, const struct script *s, json_t *document);
 
+/* ---- policy_costs.c ---- */
+enum policy_cost_gap {
+	POLICY_COST_NO_CHARGE,
+	POLICY_COST_NO_PRICE,
+	POLICY_COST_SEVERAL,
+	POLICY_COST_GAPS
+};
+struct policy_costs {
+	unsigned compared;
+	int64_t did_nano_eur, would_nano_eur; /* of those compared */
+	unsigned estimated;                   /* of those: nobody counted the tokens */
+	unsigned repriced;              /* of those: their own price is another today */
+	unsigned gap[POLICY_COST_GAPS]; /* not compared, and why */
+};
+/* Adds a trace, as traces.show gives it, that whom { provider, model, upstream_model }
+ * would have served; without a provider: whoever serves the name. false: it was said
+ * what is wrong. */
+bool policy_costs_add(struct policy_costs *p, const struct cli *c, const json_t *trace,
+    const json_t *whom) MUST_CHECK;
+json_t *policy_costs_json(const struct policy_costs *p); /* owned */
+void policy_costs_print(const struct policy_costs *p);
+
 #endif

@@ -2,8 +2,8 @@
  * that were served, from their traces. No provider is called.
  *
  * A router is shown the candidates of the trace's table, with the bounds that the
- * catalogue's prices gave them then; so what another choice would have cost is an
- * estimate: the cost as the bound of the one is to the bound of the other.
+ * catalogue's prices gave them then. What another choice would have cost is of
+ * policy_costs.c.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -38,11 +38,12 @@ struct replay {
 	struct cli *c;
 	struct script *s;
 	json_t *options;
-	unsigned seen, without_content, unchanged, unpriced;
+	unsigned seen, without_content, unchanged;
 	unsigned count[OUTCOMES];
 	unsigned last[OUTCOMES]; /* a trace counts once, in prompt and answer */
 	json_t *example[OUTCOMES];
-	double difference_eur;
+	struct policy_costs costs;
+	int code; /* of what was asked of the gateway meanwhile */
 };
 
 static void
@@ -58,47 +59,51 @@ note(struct replay *r, enum outcome o, const json_t *trace)
 
 /* ---- routers ---- */
 
-/* What could have served the request, in the order in which it was tried. owned */
+/* The rows of the table that could have served the request, in the order in which they
+ * were tried. owned */
 static json_t *
-targets_of(const json_t *trace)
+ranked_of(const json_t *trace)
 {
-	const json_t *table = json_object_get(trace, "candidates"), *one;
+	json_t *table = json_object_get(trace, "candidates"), *one;
 	json_t *list = json_array();
 	size_t i;
 
 	for (json_int_t rank = 0; rank < (json_int_t)json_array_size(table) + 1; rank++)
-		json_array_foreach(table, i, one)
-		{
-			json_int_t bound = json_get_int(one, "bound_nano_eur", -1);
-			json_t *t;
-
-			if (json_object_get(one, "excluded") != NULL ||
-			    json_get_int(one, "rank", -1) != rank)
-				continue;
-			t = json_pack("{s:O, s:O}", "provider",
-			    json_object_get(one, "provider"), "model",
-			    json_object_get(one, "model"));
-			if (bound >= 0)
-				json_object_set_new(
-				    t, "cost_eur", json_real((double)bound / 1e9));
-			json_array_append_new(list, t);
-		}
+		json_array_foreach(
+		    table, i, one) if (json_object_get(one, "excluded") == NULL &&
+				       json_get_int(one, "rank", -1) == rank)
+		    json_array_append(list, one);
 	return list;
 }
 
-/* Someone else would have served it: what would that have cost? */
-static void
-add_difference(
-    struct replay *r, const json_t *trace, const json_t *targets, size_t chosen)
+/* As a router is shown them. owned */
+static json_t *
+targets_of(const json_t *trace)
 {
-	int64_t cost = out_nano(trace, "cost_nano_eur");
-	double before = out_real(json_array_get(targets, 0), "cost_eur"),
-	       after = out_real(json_array_get(targets, chosen), "cost_eur");
+	json_t *ranked = ranked_of(trace), *list = json_array(), *one;
+	size_t i;
 
-	if (cost < 0 || before <= 0 || after < 0)
-		r->unpriced++;
-	else
-		r->difference_eur += (double)cost / 1e9 * (after / before - 1);
+	json_array_foreach(ranked, i, one)
+	{
+		json_int_t bound = json_get_int(one, "bound_nano_eur", -1);
+		json_t *t =
+		    json_pack("{s:O, s:O}", "provider", json_object_get(one, "provider"),
+			"model", json_object_get(one, "model"));
+
+		if (bound >= 0)
+			json_object_set_new(
+			    t, "cost_eur", json_real((double)bound / 1e9));
+		json_array_append_new(list, t);
+	}
+	json_decref(ranked);
+	return list;
+}
+
+static void
+add_costs(struct replay *r, const json_t *trace, const json_t *whom)
+{
+	if (!policy_costs_add(&r->costs, r->c, trace, whom))
+		r->code = CLI_FAILED;
 }
 
 static bool
@@ -115,8 +120,12 @@ compare_order(
 		return false;
 	first = (size_t)json_integer_value(json_array_get(chosen, 0));
 	note(r, first == 0 ? REORDERED : REROUTED, trace);
-	if (first != 0)
-		add_difference(r, trace, targets, first);
+	if (first != 0) {
+		json_t *ranked = ranked_of(trace);
+
+		add_costs(r, trace, json_array_get(ranked, first));
+		json_decref(ranked);
+	}
 	return true;
 }
 
@@ -145,8 +154,12 @@ judge(struct replay *r, const json_t *trace, const json_t *document, const json_
 	else if (strcmp(verdict, "block") == 0)
 		note(r, BLOCKED, trace);
 	else if (strcmp(verdict, "use_model") == 0) {
+		json_t *whom = json_object();
+
 		note(r, REROUTED, trace);
-		r->unpriced++; /* a model by name: nobody said who serves it, and how */
+		json_object_set(whom, "model", json_object_get(told, "code"));
+		add_costs(r, trace, whom);
+		json_decref(whom);
 	} else if (policy_is_router(r->s))
 		return compare_order(
 		    r, trace, json_object_get(document, "targets"), told);
@@ -236,7 +249,7 @@ replay_one(struct replay *r, const json_t *row)
 	if (code == CLI_DONE && !replay_trace(r, trace, &e))
 		code = backend_fail(&e, CLI_FAILED);
 	json_decref(trace);
-	return code;
+	return code == CLI_DONE ? r->code : code;
 }
 
 static int
@@ -276,8 +289,7 @@ tell_replay(const struct replay *r)
 		json_object_set_new(j, outcome_names[o],
 		    json_pack("{s:i, s:O}", "count", (int)r->count[o], "examples",
 			r->example[o]));
-	json_object_set_new(j, "estimated_difference_eur", json_real(r->difference_eur));
-	json_object_set_new(j, "not_estimated", json_integer(r->unpriced));
+	json_object_set_new(j, "cost", policy_costs_json(&r->costs));
 	if (r->c->wants_json) {
 		out_json(j);
 		json_decref(j);
@@ -294,15 +306,13 @@ tell_replay(const struct replay *r)
 		    printf(" %s", json_string_value(id));
 		printf("\n");
 	}
-	if (r->count[REROUTED] > 0)
-		printf("  cost       %+.6f EUR, estimated; %u not estimated\n",
-		    r->difference_eur, r->unpriced);
+	policy_costs_print(&r->costs);
 }
 
 int
 policy_replay_run(struct cli *c)
 {
-	struct replay r = { .c = c };
+	struct replay r = { .c = c, .code = CLI_DONE };
 	const lz_component *part;
 	struct err e = { "" };
 	int code;

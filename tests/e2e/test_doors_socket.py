@@ -22,7 +22,8 @@ COMMANDS = {
     "key.import": ({"id": TEXT, "settings": MAP, "test": SWITCH, "sha256": TEXT}, ["settings", "sha256"]),
     "key.list": ({}, []), "key.show": ({"id": TEXT}, ["id"]), "key.roll": ({"id": TEXT, "keep_old_ms": COUNT}, ["id"]),
     "key.disable": ({"id": TEXT, "disabled": SWITCH}, ["id"]), "key.rm": ({"id": TEXT}, ["id"]), "traces.list": (TRACES, []), "traces.show": ({"id": TEXT}, ["id"]),
-    "traces.erase": ({"user": TEXT}, ["user"]), "model.list": ({}, []), "model.show": ({"model": TEXT}, ["model"]), "provider.list": ({}, []),
+    "traces.erase": ({"user": TEXT}, ["user"]), "model.list": ({}, []), "model.show": ({"model": TEXT}, ["model"]),
+    "model.cost": ({"model": TEXT, "provider": TEXT, "upstream_model": TEXT, "tokens": MAP}, ["model", "tokens"]), "provider.list": ({}, []),
     "config.show": ({}, []), "config.diff": ({}, []), "reload": ({}, []), "status": ({}, []), "db.backup": ({"to": TEXT}, ["to"]), "db.check": ({}, []),
 }
 KINDS = [None, True, 5, -1, 1.5, "x", [], {}, 2**63 - 1, -2**63]
@@ -129,6 +130,7 @@ def test_an_argument_of_the_wrong_kind_unknown_or_missing_is_named(doors, name):
     ("key.roll", {"id": "kept", "keep_old_ms": -1}), ("key.roll", {"id": "kept", "keep_old_ms": 2**62}),
     ("traces.list", {"limit": 0}), ("traces.list", {"limit": -1}), ("traces.list", {"limit": 2**62}), ("traces.list", {"metadata": "novalue\u0000"}),
     ("traces.show", {"id": "f" * 33}), ("traces.show", {"id": "%"}), ("model.show", {"model": ""}), ("model.show", {"model": "x" * 5000}),
+    *[("model.cost", {"model": "fake-1", "tokens": {"output": value}}) for value in (-1, 1.5, "1", None, 2**62)],
     ("db.backup", {"to": ""}), ("db.backup", {"to": "relative"}), ("db.backup", {"to": "/no/such/folder/x"}), ("db.backup", {"to": "/dev/null"}), ("db.backup", {"to": "/"}),
     ("db.backup", {"to": "/" + "x" * 6000}), ("db.backup", {"to": "/tmp\u0000x"}), ("nothing", {}), ("key.lisst", {}), ("", {}), ("key", {}), ("key.list/x", {})],
     ids=lambda v: v if isinstance(v, str) else repr(v)[:50])
