@@ -100,7 +100,7 @@ bool script_is_off(const struct script *s);
 /* Hears of each case; why NULL: it passed. */
 typedef void script_said_fn(void *arg, const char *name, const char *why);
 /* Runs a test's cases, each in a host of documents (fake.h), against these scripts, under
- * its own limits and theirs. host: the real one, whose readers of JSON are used. ST_OK:
+ * its own limits and theirs. host: the real one, whose JSON is used. ST_OK:
  * all ran, and `failed` of them failed. Else e: FILE:LINE and what. [main] */
 enum status script_test(const struct script_source *test, struct script *const *scripts,
     size_t count, const lz_host *host, script_said_fn *say, void *arg, unsigned *failed,

@@ -7,7 +7,7 @@ cd "${srcdir:-.}"
 
 find core -name '*.[ch]' ! -name '*_data.c' -exec awk '
 BEGIN {
-	n = split("base 1 net 2 store 2 config 3 request 4 plugin 5 lua 5 trial 6 trace 6 guard 7 " \
+	n = split("base 1 net 2 store 2 config 3 request 4 plugin 5 lua 6 trial 6 trace 6 guard 7 " \
 	    "key 8 policy 8 call 8 gateway 9 admin 10 cli 11 main.c 12", word, " ")
 	for (i = 1; i < n; i += 2)
 		floor[word[i]] = word[i + 1]
