@@ -223,6 +223,7 @@ policy_test_run(struct cli *c)
 struct check {
 	const struct cli *c;
 	json_t *lines;
+	const char *path; /* of the file at hand */
 	unsigned failed, warned;
 };
 
@@ -268,8 +269,18 @@ is_beside(const char *path)
 }
 
 static void
+hear_wrong(void *arg, const char *sentence)
+{
+	struct check *k = arg;
+
+	tell_line(k, "FAIL", k->path, sentence);
+}
+
+static void
 check_file(struct check *k, const char *path)
 {
+	const struct script_source like = { .wrong = hear_wrong, .wrong_arg = k };
+	unsigned failed = k->failed;
 	char test[POLICY_PATH_BYTES], line[300];
 	const lz_component *part;
 	struct err e = { "" };
@@ -280,11 +291,12 @@ check_file(struct check *k, const char *path)
 		tell_line(k, "ok  ", path, "no policy: `latenza policy test` runs tests");
 		return;
 	}
-	s = policy_open(path, &e);
-	if (s == NULL) {
+	k->path = path;
+	s = script_open(path, input_file, &like, &e);
+	if (s == NULL && k->failed == failed)
 		tell_line(k, "FAIL", path, e.text);
+	if (s == NULL)
 		return;
-	}
 	part = script_component(s);
 	check_options(k, path, part);
 	if (!script_test_path(path, test, sizeof(test)))

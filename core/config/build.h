@@ -44,6 +44,9 @@ struct build {
 	struct complaint *complaint;
 	size_t complaint_count, complaint_cap;
 	bool is_out_of_memory;
+	/* A script of `policies` was refused, and told: what it would have been called is
+	 * not known, so nobody is told that it is missing. */
+	bool lacks_policies;
 };
 
 /* What option rows need, complaining into b. where must live as long as the context is

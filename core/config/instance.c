@@ -34,7 +34,8 @@ instance_find(struct build *b, const char *kind, const char *where, const json_t
 		    json_object_get(object, "use") != NULL ? "is not a name"
 							   : "use is missing",
 		    kind);
-	else if ((info = instance_component(b->c, kind, use, &near)) == NULL)
+	else if ((info = instance_component(b->c, kind, use, &near)) == NULL &&
+		 !(b->lacks_policies && str_starts(use, "lua:")))
 		build_wrong(b, where, object, "use",
 		    near.ptr != NULL ? "there is no %s \"%.*s\"; did you mean \"%.*s\"?"
 		    : str_starts(use, "lua:")

@@ -14,6 +14,7 @@
 enum {
 	POLICIES = 200,
 	WHERE_BYTES = 40,
+	WRONG_BYTES = 64 << 10,
 	NEAR_EDITS = 3
 };
 
@@ -70,6 +71,34 @@ is_taken(const struct build *b, const struct part_info *info, lz_str *by)
 	return false;
 }
 
+/* Sentences, until it is known whether they are errors: a version that serves on makes
+ * them news. */
+static void
+hear_wrong(void *arg, const char *sentence)
+{
+	struct buf *lines = arg;
+
+	buf_add_z(lines, sentence);
+	buf_add_char(lines, '\n');
+}
+
+/* first: what load() said, if nobody heard of more. */
+static void
+tell_refused(struct build *b, const char *where, const json_t *object, lz_str lines,
+    const char *first)
+{
+	b->lacks_policies = true;
+	if (lines.len == 0)
+		build_wrong(b, where, object, "file", "%s", first);
+	while (lines.len > 0) {
+		size_t n = (size_t)str_find(lines, '\n');
+
+		build_wrong(
+		    b, where, object, "file", "%.*s", STR_ARG(str_cut(lines, 0, n)));
+		lines = str_cut(lines, n + 1, lines.len);
+	}
+}
+
 static void
 load(struct build *b, const char *where, const json_t *object,
     const struct policy_options *o)
@@ -80,9 +109,13 @@ load(struct build *b, const char *where, const json_t *object,
 	const struct part_info *info;
 	struct err why = { "" };
 	struct policy *p = &b->c->policy[b->c->policy_count];
+	struct buf lines;
 
 	if (path.ptr == NULL)
 		return;
+	buf_init(&lines, WRONG_BYTES);
+	w.wrong = hear_wrong;
+	w.wrong_arg = &lines;
 	w.path = path.ptr;
 	w.kept = b->o->is_served && before == NULL
 		     ? arena_printf(b->c->memory, "%s/policies",
@@ -101,7 +134,7 @@ load(struct build *b, const char *where, const json_t *object,
 		    info != NULL || before != NULL ? "\"serves\"" : "\"is not known\"",
 		    why.text);
 	if (info == NULL) {
-		build_wrong(b, where, object, "file", "%s", why.text);
+		tell_refused(b, where, object, buf_str(&lines), why.text);
 	} else if (is_taken(b, info, &by)) {
 		build_wrong(b, where, object, "file", "the %s '%s' is in %.*s already",
 		    info->kind, info->name, STR_ARG(by));
@@ -112,6 +145,7 @@ load(struct build *b, const char *where, const json_t *object,
 			p->refused = arena_copy(b->c->memory, lz_strz(why.text));
 		b->c->policy_count++;
 	}
+	buf_free(&lines);
 }
 
 void

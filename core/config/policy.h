@@ -20,6 +20,10 @@ struct policy_want {
 	/* Folder with the last good ones, to be taken when the file's is refused; NULL:
 	 * it is an error then. */
 	const char *kept;
+	/* Hears of all that is wrong with the script; load()'s e has the first. NULL:
+	 * nobody. */
+	void (*wrong)(void *arg, const char *sentence);
+	void *wrong_arg;
 };
 
 struct policy {

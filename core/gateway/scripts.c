@@ -105,9 +105,11 @@ load(const struct policy_want *w,
     const struct policy *before, size_t before_count, struct err *e)
 {
 	struct script_limits limits = script_limits_usual;
-	struct script_source like = {
-		.limits = &limits, .http = w->http, .http_count = w->http_count
-	};
+	struct script_source like = { .limits = &limits,
+		.http = w->http,
+		.http_count = w->http_count,
+		.wrong = w->wrong,
+		.wrong_arg = w->wrong_arg };
 	const struct part_info *info;
 	struct script *s;
 
@@ -127,8 +129,10 @@ load(const struct policy_want *w,
 	}
 	if (s != NULL)
 		e->text[0] = '\0'; /* what was tried on the way is no news */
-	else if (w->kept != NULL)
+	else if (w->kept != NULL) {
+		like.wrong = NULL; /* of what is kept nobody asked */
 		s = kept_load(w->kept, w->path, &like);
+	}
 	if (s == NULL)
 		return NULL;
 	if (info != NULL) {

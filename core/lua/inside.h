@@ -50,6 +50,7 @@ struct script {
 		lz_guardrail guardrail;
 		lz_router router;
 	} table;
+	struct wrongs *wrongs; /* while it is loaded; else NULL */
 	bool is_router;
 	bool is_test;       /* it has latenza.test, and returns nothing */
 	bool is_checked;    /* its names are known to be there */
@@ -391,8 +392,8 @@ void sandbox_push_metered(lua_State *L, lua_CFunction fn);
 /* Reading a field that the table on top does not have is an error from now on, with the
  * nearest name. where: what it is called, as in "latenza.json"; "": the globals. */
 void names_be_strict(lua_State *L, const char *where);
-/* Raises FILE:LINE and the first name of the script's parts that is not in the
- * environment on top. */
+/* Says FILE:LINE and each name of the script's parts that is not in the environment on
+ * top; of a test, raises the first. */
 void names_check(lua_State *L);
 
 /* ---- patterns (strings.c), for texts too ---- */

@@ -12,8 +12,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include <stdio.h>
+#include <stdlib.h>
 
-#include "lua/inside.h"
+#include "lua/wrong.h"
 
 enum {
 	NAME_BYTES = 64, /* a longer one is no typing mistake */
@@ -180,14 +181,15 @@ enum {
 	OP_JMP = 56,
 	JUMP_OFFSET = ((1 << 25) - 1) >> 1,
 	LINE_IS_ABSOLUTE = -0x80,
-	UPVALUES = 256
+	UPVALUES = 256,
+	UNKNOWNS = 50 /* of a file; more are not told */
 };
 
 struct reader {
 	const unsigned char *at, *end;
 	bool is_lost; /* the format is another */
-	struct unknown first;
-	bool has_first;
+	struct unknown *unknown;
+	size_t count;
 };
 
 struct function {
@@ -343,18 +345,24 @@ step_behind(lua_State *L, int i)
 	return true;
 }
 
-/* Of all, the one that stands first is told. The table where it is missing is at i. */
+/* The table where it is missing is at i. */
 static void
 note_unknown(lua_State *L, int i, struct reader *r, long line, const char *where,
     lz_str name, bool is_there)
 {
-	if (r->has_first && r->first.line <= line)
+	struct unknown *u;
+
+	for (size_t k = 0; k < r->count; k++)
+		if (r->unknown[k].line == line && str_eq(r->unknown[k].name, name) &&
+		    strcmp(r->unknown[k].where, where) == 0)
+			return;
+	if (r->count == UNKNOWNS)
 		return;
-	begin_unknown(&r->first, where, name);
-	r->first.is_there = is_there;
-	r->first.line = line;
-	r->has_first = true;
-	consider_keys(L, i, &r->first);
+	u = &r->unknown[r->count++];
+	begin_unknown(u, where, name);
+	u->is_there = is_there;
+	u->line = line;
+	consider_keys(L, i, u);
 }
 
 /* Does it read a field of what an instruction before put into register `got`? */
@@ -457,8 +465,9 @@ take_names(struct reader *r)
 
 		(void)take_size(r);
 		(void)take_size(r); /* from and to where it is known */
-		if (r->has_first)
-			consider(&r->first, name);
+		for (size_t i = 0; i < r->count; i++)
+			if (r->unknown[i].where[0] == '\0')
+				consider(&r->unknown[i], name);
 	}
 	for (size_t n = take_size(r); n > 0 && !r->is_lost; n--)
 		(void)take_text(r); /* of upvalues */
@@ -513,29 +522,51 @@ take_head(struct reader *r)
 	       integer == 0x5678;
 }
 
+static int
+by_line(const void *a, const void *b)
+{
+	const struct unknown *x = a, *y = b;
+
+	return (x->line > y->line) - (x->line < y->line);
+}
+
+static void
+tell_unknown(
+    lua_State *L, struct script *s, const struct compiled *part, const struct unknown *u)
+{
+	push_sentence(L, u);
+	lua_pushfstring(L, "%s%s:%d: %s", part->name != NULL ? part->name : s->file,
+	    part->name != NULL ? ".lua" : "", (int)u->line, lua_tostring(L, -1));
+	if (s->wrongs == NULL)
+		(void)lua_error(L);
+	wrong_say(s->wrongs, lua_tostring(L, -1));
+	lua_pop(L, 2);
+}
+
 /* The environment at 1, as scripts see it. */
 static int
 check_parts(lua_State *L)
 {
-	const struct script *s = state_of(L)->script;
+	struct script *s = state_of(L)->script;
+	struct unknown *room;
 
 	luaL_checkstack(L, 20, NULL);
 	if (!step_behind(L, GLOBALS))
 		return 0;
+	room = lua_newuserdatauv(L, UNKNOWNS * sizeof(*room), 0);
 	for (size_t i = 0; i < s->part_count; i++) {
 		const struct compiled *part = &s->part[i];
 		struct reader r = { .at = (const unsigned char *)part->code,
-			.end = (const unsigned char *)part->code + part->code_bytes };
+			.end = (const unsigned char *)part->code + part->code_bytes,
+			.unknown = room };
 
 		if (take_head(&r))
 			take_function(L, &r, NULL);
-		if (r.is_lost || !r.has_first)
+		if (r.is_lost)
 			continue;
-		push_sentence(L, &r.first);
-		return luaL_error(L, "%s%s:%d: %s",
-		    part->name != NULL ? part->name : s->file,
-		    part->name != NULL ? ".lua" : "", (int)r.first.line,
-		    lua_tostring(L, -1));
+		qsort(room, r.count, sizeof(*room), by_line);
+		for (size_t k = 0; k < r.count; k++)
+			tell_unknown(L, s, part, &room[k]);
 	}
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "lua/wrong.h"
+
 enum {
 	OPTIONS_MAX = 64,
 	CELL_BYTES = 16, /* the largest value: lz_str, lz_list */
@@ -38,56 +40,21 @@ struct reading {
 
 /* ---- telling ---- */
 
-/* The first line on which the name is set: "share = {". 0: none. */
-static unsigned
-line_of(const struct script *s, const char *name)
-{
-	const char *text = s->part[0].text, *end = text + s->part[0].text_bytes,
-		   *at = text;
-	size_t n = strlen(name);
-
-	while ((at = memmem(at, (size_t)(end - at), name, n)) != NULL) {
-		const char *after = at + n;
-
-		while (after < end && (*after == ' ' || *after == '\t' || *after == ']' ||
-					  *after == '"'))
-			after++;
-		if (after < end && *after == '=' &&
-		    (after + 1 == end || after[1] != '=')) {
-			unsigned line = 1;
-
-			for (const char *p = text; p < at; p++)
-				line += *p == '\n';
-			return line;
-		}
-		at++;
-	}
-	return 0;
-}
-
 static void wrong(struct reading *r, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 static void
 wrong(struct reading *r, const char *fmt, ...)
 {
-	char said[200];
-	unsigned line = line_of(r->s, r->name);
+	char said[WRONG_BYTES / 2], sentence[WRONG_BYTES];
 	va_list args;
 
 	va_start(args, fmt);
 	(void)vsnprintf(said, sizeof(said), fmt, args);
 	va_end(args);
-	if (line > 0)
-		lua_pushfstring(r->L, "%d: option %s: %s", (int)line, r->name, said);
-	else
-		lua_pushfstring(r->L, "option %s: %s", r->name, said);
+	wrong_option(
+	    sentence, sizeof(sentence), r->s, r->name, "option %s: %s", r->name, said);
+	lua_pushstring(r->L, sentence);
 	(void)lua_error(r->L);
-}
-
-bool
-rows_has_line(const char *sentence)
-{
-	return sentence[0] >= '0' && sentence[0] <= '9';
 }
 
 static const char *
@@ -520,7 +487,7 @@ read_type(struct reading *r)
 }
 
 static void
-read_option(struct reading *r, size_t i)
+read_option(struct reading *r)
 {
 	lz_str help;
 
@@ -534,7 +501,6 @@ read_option(struct reading *r, size_t i)
 			wrong(r, "help has more than one line");
 	if (help.len > 300)
 		wrong(r, "help is longer than 300 bytes");
-	r->row->offset = (uint32_t)(sizeof(struct instance) + i * CELL_BYTES);
 	if (member(r, "optional") != LUA_TNIL && !lua_isboolean(r->L, -1))
 		wrong(r, "optional is a %s; write true", luaL_typename(r->L, -1));
 	if (lua_toboolean(r->L, -1) && r->row->otherwise == NULL)
@@ -550,62 +516,115 @@ by_name(const void *a, const void *b)
 	return strcmp(*(const char *const *)a, *(const char *const *)b);
 }
 
-static void
-check_name(lua_State *L, struct reading *r)
+static bool
+is_name(lz_str name)
 {
-	lz_str name = STR_NONE;
-	bool is_fine;
-
-	if (lua_type(L, -2) == LUA_TSTRING)
-		name.ptr = lua_tolstring(L, -2, &name.len);
-	is_fine = name.len > 0 && name.len <= NAME_MAX_BYTES && name.ptr[0] >= 'a' &&
-		  name.ptr[0] <= 'z';
 	for (size_t i = 0; i < name.len; i++)
-		is_fine = is_fine && ((name.ptr[i] >= 'a' && name.ptr[i] <= 'z') ||
-					 name.ptr[i] == '_' ||
-					 (name.ptr[i] >= '0' && name.ptr[i] <= '9'));
-	if (!is_fine)
-		(void)luaL_error(L, "options has an entry whose name is not made of a-z, "
-				    "0-9 and _, beginning with a letter");
-	r->name = keep(r, name);
-	if (!lua_istable(L, -1))
+		if (!((name.ptr[i] >= 'a' && name.ptr[i] <= 'z') || name.ptr[i] == '_' ||
+			(name.ptr[i] >= '0' && name.ptr[i] <= '9')))
+			return false;
+	return name.len > 0 && name.len <= NAME_MAX_BYTES && name.ptr[0] >= 'a' &&
+	       name.ptr[0] <= 'z';
+}
+
+static void
+tell_name(struct script *s, lz_str name)
+{
+	char sentence[WRONG_BYTES];
+
+	wrong_option(sentence, sizeof(sentence), s,
+	    name.ptr != NULL ? name.ptr : "options",
+	    "options has an entry whose name is not made of a-z, 0-9 and _, beginning "
+	    "with a letter");
+	wrong_say(s->wrongs, sentence);
+}
+
+/* The names that are some, in their order; the values of others are not looked at. */
+static size_t
+read_names(lua_State *L, struct script *s, const char *names[OPTIONS_MAX])
+{
+	struct reading r = { .L = L, .s = s, .name = "" };
+	size_t n = 0;
+
+	for (lua_pushnil(L); lua_next(L, ROWS_OPTIONS) != 0; lua_pop(L, 1)) {
+		lz_str name = STR_NONE;
+
+		if (lua_type(L, -2) == LUA_TSTRING)
+			name.ptr = lua_tolstring(L, -2, &name.len);
+		if (!is_name(name))
+			tell_name(s, name);
+		else if (n == OPTIONS_MAX)
+			wrong_tell(
+			    s, "options", "there are more than %d options", OPTIONS_MAX);
+		else
+			names[n++] = keep(&r, name);
+	}
+	qsort(names, n, sizeof(names[0]), by_name);
+	return n;
+}
+
+/* Protected; the reading, the options, the option. */
+static int
+read_protected(lua_State *L)
+{
+	struct reading *r = lua_touserdata(L, 1);
+
+	if (!lua_istable(L, ROWS_OPTION))
 		wrong(r, "is a %s; write { type = ..., default = ... }",
-		    luaL_typename(L, -1));
+		    luaL_typename(L, ROWS_OPTION));
+	read_option(r);
+	return 0;
+}
+
+/* Says what is wrong with one, so that the next is looked at. */
+static void
+read_one(struct reading *r)
+{
+	lua_State *L = r->L;
+
+	lua_settop(L, ROWS_OPTIONS);
+	lua_pushcfunction(L, read_protected);
+	lua_pushlightuserdata(L, r);
+	lua_pushvalue(L, ROWS_OPTIONS);
+	lua_pushstring(L, r->name);
+	(void)lua_rawget(L, ROWS_OPTIONS);
+	switch (lua_pcall(L, 3, 0, 0)) {
+	case LUA_OK:
+		return;
+	case LUA_ERRRUN:
+		wrong_say(r->s->wrongs, lua_tostring(L, -1));
+		return;
+	default:
+		(void)lua_error(L);
+	}
 }
 
 void
 rows_read(lua_State *L, struct script *s)
 {
-	struct reading r = { .L = L, .s = s, .name = "" };
+	struct reading r = { .L = L, .s = s };
 	const char *names[OPTIONS_MAX];
-	size_t n = 0;
 	lz_option *rows;
+	size_t n;
 
 	s->component.instance_size = sizeof(struct instance);
 	if (lua_isnil(L, ROWS_OPTIONS))
 		return;
-	if (!lua_istable(L, ROWS_OPTIONS))
-		(void)luaL_error(L,
+	if (!lua_istable(L, ROWS_OPTIONS)) {
+		wrong_tell(s, "options",
 		    "options is a %s; write options = { NAME = { type = ... } }",
 		    luaL_typename(L, ROWS_OPTIONS));
-	for (lua_pushnil(L); lua_next(L, ROWS_OPTIONS) != 0; lua_pop(L, 1)) {
-		if (n == OPTIONS_MAX)
-			(void)luaL_error(
-			    L, "there are more than %d options", OPTIONS_MAX);
-		check_name(L, &r);
-		names[n++] = r.name;
+		return;
 	}
-	qsort(names, n, sizeof(names[0]), by_name);
+	n = read_names(L, s, names);
 	rows = arena_alloc(s->memory, (n + 1) * sizeof(*rows));
 	if (rows == NULL)
 		(void)luaL_error(L, "out of memory");
 	for (size_t i = 0; i < n; i++) {
 		r.row = &rows[i];
 		r.name = names[i];
-		lua_settop(L, ROWS_OPTIONS);
-		lua_pushstring(L, names[i]);
-		(void)lua_rawget(L, ROWS_OPTIONS);
-		read_option(&r, i);
+		r.row->offset = (uint32_t)(sizeof(struct instance) + i * CELL_BYTES);
+		read_one(&r);
 	}
 	s->component.options = rows;
 	s->component.option_count = (uint32_t)n;

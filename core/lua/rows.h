@@ -7,10 +7,9 @@
 
 #include "lua/inside.h"
 
-/* Reads the table of options, or nil, on top of the stack into s->component. Raises
- * "LINE: sentence" or a sentence. */
+/* Reads the table of options, or nil, which is all on the stack but for one value below,
+ * into s->component; says what is wrong to s->wrongs. Raises only without memory. */
 void rows_read(lua_State *L, struct script *s);
-bool rows_has_line(const char *sentence);
 /* Writes what stands for "absent" into an instance. */
 void rows_seat(const struct script *s, void *instance);
 

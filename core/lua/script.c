@@ -1,5 +1,5 @@
 /* script.c - a script from its source to a component: compiled, run once, and the table
- * that it returns checked.
+ * that it returns read (register.c).
  *
  * It is compiled once, here; workers load what came of it. Loading runs in a state that
  * is thrown away, under the limits of a visit.
@@ -13,13 +13,14 @@
 #include "base/mem.h"
 #include "lua/grants.h"
 #include "lua/inside.h"
+#include "lua/register.h"
 #include "lua/rows.h"
+#include "lua/wrong.h"
 
 enum {
 	MEMORY_BYTES = 4 << 20,
 	DIGEST_BYTES = 4 << 20,
 	OVERLAP = 64,
-	OVERLAP_MAX = 65536,
 	COUNTERS = 32
 };
 
@@ -150,6 +151,14 @@ compile_part(struct compiling *c)
 	return c->result;
 }
 
+/* The parser stops at a file's first error; the other files have theirs. */
+static void
+hear_syntax(struct script *s, const struct compiling *c)
+{
+	if (s->wrongs != NULL)
+		wrong_say(s->wrongs, c->e->text);
+}
+
 /* The module's file is named as it lies beside the script. */
 static enum status
 compile_all(struct script *s, const struct script_source *q, struct err *e)
@@ -161,7 +170,9 @@ compile_all(struct script *s, const struct script_source *q, struct err *e)
 
 	s->part_count = 1;
 	st = compile_part(&c);
-	for (size_t i = 0; i < q->module_count && st == ST_OK; i++) {
+	if (st != ST_OK)
+		hear_syntax(s, &c);
+	for (size_t i = 0; i < q->module_count && st != ST_NOMEM; i++) {
 		char file[SCRIPT_NAME_BYTES + 5];
 
 		c.out = &s->part[++s->part_count - 1];
@@ -171,7 +182,10 @@ compile_all(struct script *s, const struct script_source *q, struct err *e)
 		(void)snprintf(file, sizeof(file), "%s.lua", c.out->name);
 		c.file = file;
 		c.text = q->module[i].text;
-		st = compile_part(&c);
+		if (compile_part(&c) != ST_OK) {
+			hear_syntax(s, &c);
+			st = c.result;
+		}
 	}
 	return st;
 }
@@ -348,218 +362,46 @@ fill_component(struct script *s)
 	    s->table.guardrail.overlap > OVERLAP ? s->table.guardrail.overlap : OVERLAP;
 }
 
-/* ---- the table that a script returns; all of it runs protected ---- */
-
-enum {
-	READ_TABLE = 1
-};
-
-static lz_str
-field_text(lua_State *L, const char *name, bool is_needed)
-{
-	lz_str s = STR_NONE;
-
-	lua_pushstring(L, name);
-	if (lua_rawget(L, READ_TABLE) == LUA_TSTRING)
-		s.ptr = lua_tolstring(L, -1, &s.len);
-	else if (!lua_isnil(L, -1) || is_needed)
-		(void)luaL_error(L,
-		    "%s is a %s; write %s = \"...\" into the table that the script "
-		    "returns",
-		    name, luaL_typename(L, -1), name);
-	return s; /* stays on the stack */
-}
-
-static void
-read_kind(lua_State *L, struct script *s)
-{
-	lz_str kind = field_text(L, "kind", true);
-
-	s->is_router = str_is(kind, "router");
-	if (!s->is_router && !str_is(kind, "guardrail"))
-		(void)luaL_error(L,
-		    "kind is \"%s\"; it must be \"guardrail\" or \"router\"", kind.ptr);
-}
-
-static void
-read_name(lua_State *L, struct script *s)
-{
-	lz_str name = field_text(L, "name", true), summary;
-	bool is_fine = name.len > 0 && name.len <= SCRIPT_NAME_BYTES;
-
-	for (size_t i = 0; i < name.len; i++)
-		is_fine = is_fine && ((name.ptr[i] >= 'a' && name.ptr[i] <= 'z') ||
-					 name.ptr[i] == '-' || name.ptr[i] == '_' ||
-					 (name.ptr[i] >= '0' && name.ptr[i] <= '9'));
-	if (!is_fine)
-		(void)luaL_error(L,
-		    "name is \"%s\"; a-z, 0-9, - and _ make one, of at most %d", name.ptr,
-		    SCRIPT_NAME_BYTES);
-	s->component.name = arena_copy(s->memory, name).ptr;
-	summary = field_text(L, "summary", false);
-	if (summary.ptr == NULL)
-		summary = arena_printf(s->memory, "a %s written in Lua: %s",
-		    s->is_router ? "router" : "guardrail", s->file);
-	for (size_t i = 0; i < summary.len; i++)
-		if ((unsigned char)summary.ptr[i] < ' ')
-			(void)luaL_error(L, "summary has more than one line");
-	luaL_argcheck(L, summary.len > 0 && summary.len < 200 && str_is_utf8(summary), 1,
-	    "summary is a line of at most 200 bytes");
-	s->component.summary = arena_copy(s->memory, summary).ptr;
-	if (s->component.name == NULL || s->component.summary == NULL)
-		(void)luaL_error(L, "out of memory");
-}
-
-static void
-read_function(lua_State *L, const struct script *s)
-{
-	const char *name = s->is_router ? "pick" : "check";
-
-	lua_pushstring(L, name);
-	if (lua_rawget(L, READ_TABLE) != LUA_TFUNCTION)
-		(void)luaL_error(L,
-		    "%s is a %s; a %s has %s = function(req, %soptions) ... end", name,
-		    luaL_typename(L, -1), s->is_router ? "router" : "guardrail", name,
-		    s->is_router ? "targets, " : "");
-	lua_pop(L, 1);
-}
-
-static void
-read_phases(lua_State *L, struct script *s)
-{
-	static const char *const phases[] = { "request", "response", NULL };
-	static const char right[] = "on = { \"request\" }, { \"response\" } or both";
-
-	lua_pushliteral(L, "on");
-	if (lua_rawget(L, READ_TABLE) != LUA_TTABLE)
-		(void)luaL_error(L, "on is a %s; write %s", luaL_typename(L, -1), right);
-	for (lua_Integer i = 1; lua_rawgeti(L, -1, i) != LUA_TNIL; i++) {
-		lz_str phase = { lua_tostring(L, -1), lua_rawlen(L, -1) };
-
-		if (lua_type(L, -1) != LUA_TSTRING ||
-		    (!str_is(phase, phases[0]) && !str_is(phase, phases[1])))
-			(void)luaL_error(
-			    L, "on has an entry that is no phase; write %s", right);
-		s->table.guardrail.phases |=
-		    str_is(phase, phases[0]) ? LZ_REQUEST : LZ_RESPONSE;
-		lua_pop(L, 1);
-	}
-	lua_pop(L, 2);
-	if (s->table.guardrail.phases == 0)
-		(void)luaL_error(L, "on is empty; write %s", right);
-}
-
-static void
-read_overlap(lua_State *L, struct script *s)
-{
-	lua_Integer n;
-
-	lua_pushliteral(L, "overlap");
-	if (lua_rawget(L, READ_TABLE) == LUA_TNIL) {
-		lua_pop(L, 1);
-		return;
-	}
-	n = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : -1;
-	if (n < 0 || n > OVERLAP_MAX)
-		(void)luaL_error(
-		    L, "overlap is a number of bytes, from 0 to %d", OVERLAP_MAX);
-	s->table.guardrail.overlap = (uint32_t)n;
-	s->holds_overlap = true;
-	lua_pop(L, 1);
-}
-
-static void
-check_members(lua_State *L, const struct script *s)
-{
-	static const char *const known[] = { "kind", "name", "summary", "options",
-		"check", "on", "overlap", "pick" };
-
-	for (lua_pushnil(L); lua_next(L, READ_TABLE) != 0; lua_pop(L, 1)) {
-		lz_str name = {
-			lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2) : "?", 0
-		};
-		const char *near = NULL;
-
-		name.len = strlen(name.ptr);
-		for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
-			if (str_is(name, known[i]) &&
-			    !(s->is_router && (i == 4 || i == 5 || i == 6)) &&
-			    !(!s->is_router && i == 7))
-				near = name.ptr;
-			else if (near == NULL &&
-				 str_distance(name, lz_strz(known[i]), 2) <= 2)
-				near = known[i];
-		}
-		if (near == name.ptr)
-			continue;
-		if (near != NULL && !str_is(name, near))
-			(void)luaL_error(L,
-			    "the table that it returns has '%s'; did you mean '%s'?",
-			    name.ptr, near);
-		(void)luaL_error(L,
-		    "the table that it returns has '%s', which a %s does not have",
-		    name.ptr, s->is_router ? "router" : "guardrail");
-	}
-}
-
-static int
-read_script(lua_State *L)
-{
-	struct script *s = state_of(L)->script;
-
-	if (!lua_istable(L, READ_TABLE))
-		return luaL_error(L,
-		    "the script returns a %s; end it with return { kind = ..., name = "
-		    "..., ... }",
-		    luaL_typename(L, READ_TABLE));
-	read_kind(L, s);
-	read_name(L, s);
-	check_members(L, s);
-	read_function(L, s);
-	if (!s->is_router) {
-		read_phases(L, s);
-		read_overlap(L, s);
-	}
-	lua_settop(L, READ_TABLE);
-	lua_pushliteral(L, "options");
-	(void)lua_rawget(L, READ_TABLE);
-	rows_read(L, s);
-	return 0;
-}
+/* ---- loading ---- */
 
 /* Reads what the script returned: it lies on the state's stack. */
-static enum status
-read_table(struct state *state, struct script *s, struct err *e)
+static void
+read_table(struct state *state, struct script *s)
 {
 	struct run r = { .state = state, .limits = &s->limits };
-	enum status st = ST_OK;
 
 	state->running = &r;
-	lua_pushcfunction(state->L, read_script);
+	lua_pushcfunction(state->L, register_read);
 	lua_insert(state->L, 1);
 	if (lua_pcall(state->L, 1, 0, 0) != LUA_OK)
-		st = err_fail(e, ST_INVALID, "%s%s%s", s->file,
-		    lua_type(state->L, -1) == LUA_TSTRING &&
-			    rows_has_line(lua_tostring(state->L, -1))
-			? ":"
-			: ": ",
-		    lua_type(state->L, -1) == LUA_TSTRING ? lua_tostring(state->L, -1)
-							  : "out of memory");
+		wrong_tell(s, NULL, "out of memory");
 	state->running = NULL;
-	return st;
 }
 
-static enum status
-run_once(struct script *s, struct err *e)
+static void
+run_once(struct script *s)
 {
-	struct state *state = state_new(s, e);
-	enum status st;
+	struct err e = { "" };
+	struct state *state = state_new(s, &e);
 
 	if (state == NULL)
-		return ST_INVALID;
-	st = read_table(state, s, e);
+		wrong_say_unless_told(s->wrongs, e.text);
+	else
+		read_table(state, s);
 	state_free(state);
-	return st;
+}
+
+static bool
+load(struct script *s, const struct script_source *q)
+{
+	struct err e = { "" };
+
+	if (read_grants(s, q, &e) == ST_OK && compile_all(s, q, &e) == ST_OK &&
+	    make_digest(s, q, &e) == ST_OK)
+		run_once(s);
+	else if (s->wrongs->count == 0)
+		wrong_say(s->wrongs, e.text);
+	return s->wrongs->count == 0;
 }
 
 /* ---- from outside ---- */
@@ -587,6 +429,8 @@ struct script *
 script_load(const struct script_source *q, struct err *e)
 {
 	struct script *s;
+	struct wrongs w;
+	bool is_right;
 
 	if (check_sizes(q, e) != ST_OK)
 		return NULL;
@@ -595,8 +439,12 @@ script_load(const struct script_source *q, struct err *e)
 		(void)err_fail(e, ST_NOMEM, "%s: out of memory", q->file);
 		return NULL;
 	}
-	if (read_grants(s, q, e) == ST_OK && compile_all(s, q, e) == ST_OK &&
-	    make_digest(s, q, e) == ST_OK && run_once(s, e) == ST_OK) {
+	wrong_begin(&w, q, e);
+	s->wrongs = &w;
+	is_right = load(s, q);
+	s->wrongs = NULL;
+	wrong_end(&w);
+	if (is_right) {
 		s->is_checked = true;
 		find_counters(s);
 		fill_component(s);

@@ -61,6 +61,11 @@ struct script_source {
 	    *http; /* URL prefixes that the script may call: "https://host/path" */
 	size_t http_count;
 	const struct script_limits *limits; /* NULL: script_limits_usual */
+	/* Hears of all that is wrong, each a sentence with FILE:LINE, of which e has the
+	 * first: syntax of every file; then names that are not there, what the top level
+	 * raises, the table that it returns, its options. NULL: nobody. */
+	void (*wrong)(void *arg, const char *sentence);
+	void *wrong_arg;
 };
 
 struct script;

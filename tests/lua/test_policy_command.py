@@ -141,6 +141,97 @@ def test_check_says_file_and_line(policy, tmp_path, source, said):
     assert told.startswith("FAIL bad.lua: ") and said in told
 
 
+def errors(policy, *files):
+    told = json.loads(policy("check", *files, "-o", "json", code=1))
+    return [row["what"] for row in told if not row["ok"]]
+
+
+def test_check_says_all_that_is_wrong_at_once_each_with_its_line(policy, tmp_path):
+    write(tmp_path, "bad.lua", """local helper = 1
+return {
+  kind = 'guardrail',
+  name = 'Not A Name',
+  summary = 'two\\nlines',
+  on = { 'request', 'answer' },
+  overlap = -1,
+  chekc = 1,
+  pick = 2,
+  options = {
+    many = { type = 'integer', default = 'x' },
+    fine = { type = 'boolean', default = true },
+    kind = { type = 'strin' },
+    ['Up'] = { type = 'string' },
+    none = 5,
+  },
+  check = function(req)
+    print(hepler)
+    return latenza.pas(), latenza.blokc()
+  end,
+}
+""")
+    assert sorted(errors(policy, "bad.lua"), key=lambda e: (int(e.split(":")[1]), e)) == [
+        'bad.lua:4: name is "Not A Name"; a-z, 0-9, - and _ make one, of at most 60',
+        "bad.lua:5: summary is one line of at most 200 bytes",
+        'bad.lua:6: on has an entry that is no phase; write on = { "request" }, { "response" } or both',
+        "bad.lua:7: overlap is a number of bytes, from 0 to 65536",
+        "bad.lua:8: the table that it returns has 'chekc'; did you mean 'check'?",
+        "bad.lua:9: the table that it returns has 'pick', which a guardrail does not have",
+        "bad.lua:11: option many: default is a string; write a whole number",
+        'bad.lua:13: option kind: type is "strin"; it must be boolean, integer, number, string, array or object',
+        "bad.lua:14: options has an entry whose name is not made of a-z, 0-9 and _, beginning with a letter",
+        "bad.lua:15: option none: is a number; write { type = ..., default = ... }",
+        "bad.lua:18: 'hepler' is not declared; did you mean helper?",
+        "bad.lua:18: 'print' is not declared; write latenza.log.info(...)",
+        "bad.lua:19: latenza has no 'blokc'; did you mean latenza.block?",
+        "bad.lua:19: latenza has no 'pas'; did you mean latenza.pass?",
+    ]
+
+
+def test_check_says_the_syntax_of_every_file_of_a_script_first(policy, tmp_path):
+    write(tmp_path, "bad.lua", "local a, b = require('one'), require('two')\nreturn {} {}")
+    write(tmp_path, "one.lua", "return 1 +")
+    write(tmp_path, "two.lua", "return xyzzy")
+    told = errors(policy, "bad.lua")
+    assert [e.split(" ")[0] for e in told] == ["bad.lua:2:", "one.lua:1:"]
+
+
+def test_check_does_not_tell_what_follows_from_what_it_told(policy, tmp_path):
+    """The top level stops at the name that is not there; what stands below is not read."""
+    write(tmp_path, "bad.lua", "local a = xyzzy.b\nlocal c = a()\nreturn { kind = 'sink' }")
+    assert errors(policy, "bad.lua") == ["bad.lua:1: 'xyzzy' is not declared; write: local xyzzy"]
+    write(tmp_path, "twice.lua", "return { kind = 'sink', chekc = xyzzy, name = 'x', on = xyzzy }")
+    assert errors(policy, "twice.lua") == ["twice.lua:1: 'xyzzy' is not declared; write: local xyzzy"]
+    write(tmp_path, "kind.lua", "return { kind = 'sink', name = 'A', pick = 1, check = 2 }")
+    assert [e.split()[1] for e in errors(policy, "kind.lua")] == ["kind", "name"]
+
+
+def test_check_goes_on_with_the_next_file(policy, tmp_path):
+    write(tmp_path, "one.lua", "return {}")
+    write(tmp_path, "two.lua", "return 5")
+    assert errors(policy, "one.lua", "two.lua") == [
+        'one.lua:1: kind is a nil; write kind = "..." into the table that the script returns',
+        'one.lua:1: name is a nil; write name = "..." into the table that the script returns',
+        "two.lua:1: the script returns a number; end it with return { kind = ..., name = ..., ... }"]
+
+
+def test_the_check_of_a_configuration_tells_a_broken_script_once(build, tmp_path):
+    """Not also that nobody is called as the script would have been, nor that its instances are missing."""
+    def checked(**more):
+        config = {"data": str(tmp_path / "data"), "providers": {"echo": {"test": True}}, "policies": [{"file": "it.lua"}],
+                  "guardrails": {"g": {"use": "lua:it", "default_on": True}}, "routers": {"r": {"use": "lua:turn"}}, "routing": {"default": "r"}, **more}
+        write(tmp_path, "latenza.yaml", json.dumps(config))
+        done = subprocess.run([build / "latenza", "check", "-c", tmp_path / "latenza.yaml", "-o", "json"], text=True, capture_output=True, timeout=60)
+        return json.loads(done.stdout)["errors"]
+
+    write(tmp_path, "it.lua", "return { kind = 'guardrail', name = 'it', on = {}, check = function() return lantenza.pass() end }")
+    told = checked()
+    assert len(told) == 2 and all("policies[0].file: it.lua:1: " in e for e in told)
+    assert "'lantenza' is not declared" in told[0] and "on is empty" in told[1]
+    write(tmp_path, "it.lua", guardrail("return latenza.pass()"))
+    told = checked()
+    assert len(told) == 1 and 'there is no router "lua:turn" among the scripts' in told[0]
+
+
 def test_check_of_a_file_that_is_not_there_or_too_large(policy, tmp_path):
     assert "No such file" in policy("check", "nothing.lua", code=1)
     write(tmp_path, "big.lua", "--" + "x" * (300 << 10))
