@@ -6,19 +6,10 @@
  */
 #include "hook.h"
 
-#include <stdio.h>
-
 struct answer {
 	lz_str verdict, code, message;
 	const lz_json *edits, *texts; /* NULL: none */
 };
-
-static int32_t
-wrong(lz_call *c, const char *what)
-{
-	lz->log(c, LZ_WARN, lz_strz(what));
-	return LZ_E_FAIL;
-}
 
 /* ---- members ---- */
 
@@ -78,25 +69,26 @@ read_answer(lz_call *c, lz_str body, struct answer *out)
 	lz_str empty = lz_strz("");
 
 	if (body.len > ANSWER_BYTES)
-		return wrong(c, "the hook's answer is longer than 2 MB");
+		return ask_wrong(c, "the hook's answer is longer than 2 MB");
 	j = lz->json_parse(c, body);
 	if (j == NULL)
-		return wrong(c, "the hook's answer is no JSON");
+		return ask_wrong(c, "the hook's answer is no JSON");
 	if (!read_members(j, m, sizeof(m) / sizeof(m[0])))
-		return wrong(c, "the hook's answer has a member that the protocol does "
-				"not, or one of "
-				"another type");
+		return ask_wrong(c,
+		    "the hook's answer has a member that the protocol does "
+		    "not, or one of "
+		    "another type");
 	out->verdict = lz->json_str(m[0].value, empty);
 	out->code = lz->json_str(m[1].value, empty);
 	out->message = lz->json_str(m[2].value, empty);
 	out->edits = m[3].value;
 	out->texts = m[4].value;
 	if (!is_code(out->code))
-		return wrong(c,
+		return ask_wrong(c,
 		    "the hook's code is not of 1 to 64 letters, digits, dots, dashes and "
 		    "underscores");
 	if (out->message.len > MESSAGE_BYTES)
-		return wrong(c, "the hook's message is longer than 1000 bytes");
+		return ask_wrong(c, "the hook's message is longer than 1000 bytes");
 	return LZ_OK;
 }
 
@@ -136,27 +128,30 @@ take_edit(lz_call *c, const lz_json *edit, struct cursor *at)
 
 	if (!read_members(edit, m, 4) || m[0].value == NULL || m[1].value == NULL ||
 	    m[2].value == NULL || m[3].value == NULL)
-		return wrong(c, "an edit of the hook is not of index, from, to and with");
+		return ask_wrong(
+		    c, "an edit of the hook is not of index, from, to and with");
 	index = lz->json_int(m[0].value, -1);
 	from = lz->json_int(m[1].value, -1);
 	to = lz->json_int(m[2].value, -1);
 	if (index < (int64_t)at->index || index >= (int64_t)lz->texts(c))
-		return wrong(c, "an edit of the hook names no text, or an earlier one");
+		return ask_wrong(
+		    c, "an edit of the hook names no text, or an earlier one");
 	if ((size_t)index != at->index)
 		*at = (struct cursor){ (size_t)index, 0, 0 };
 	text = lz->text(c, at->index)->text;
 	if (from < at->character)
-		return wrong(c, "an edit of the hook begins before the last one ends");
+		return ask_wrong(
+		    c, "an edit of the hook begins before the last one ends");
 	if (to <= from)
-		return wrong(c, "an edit of the hook takes nothing away");
+		return ask_wrong(c, "an edit of the hook takes nothing away");
 	if (!go_to(at, text, from))
-		return wrong(c, "an edit of the hook begins behind its text");
+		return ask_wrong(c, "an edit of the hook begins behind its text");
 	from_byte = at->byte;
 	if (!go_to(at, text, to))
-		return wrong(c, "an edit of the hook ends behind its text");
+		return ask_wrong(c, "an edit of the hook ends behind its text");
 	if (lz->replace(c, at->index, from_byte, at->byte,
 		lz->json_str(m[3].value, lz_strz(""))) != LZ_OK)
-		return wrong(c, "an edit of the hook cannot be made");
+		return ask_wrong(c, "an edit of the hook cannot be made");
 	return LZ_OK;
 }
 
@@ -167,7 +162,7 @@ take_edits(lz_call *c, const lz_json *edits)
 	int32_t rc = LZ_OK;
 
 	if (lz->json_len(edits) > EDITS)
-		return wrong(c, "the hook's answer has more than 10000 edits");
+		return ask_wrong(c, "the hook's answer has more than 10000 edits");
 	for (size_t i = 0; rc == LZ_OK && i < lz->json_len(edits); i++)
 		rc = take_edit(c, lz->json_item(edits, i, NULL), &at);
 	return rc;
@@ -186,10 +181,11 @@ take_texts(lz_call *c, const lz_json *texts)
 
 		if (!read_members(lz->json_item(texts, i, NULL), m, 2) ||
 		    m[0].value == NULL || m[1].value == NULL)
-			return wrong(c, "a text of the hook is not of index and text");
+			return ask_wrong(
+			    c, "a text of the hook is not of index and text");
 		index = lz->json_int(m[0].value, -1);
 		if (index <= last || index >= (int64_t)lz->texts(c))
-			return wrong(
+			return ask_wrong(
 			    c, "a text of the hook names no text, or an earlier one");
 		last = index;
 		old = lz->text(c, (size_t)index)->text;
@@ -197,7 +193,8 @@ take_texts(lz_call *c, const lz_json *texts)
 		if (old.len == new.len && memcmp(old.ptr, new.ptr, old.len) == 0)
 			continue;
 		if (lz->replace(c, (size_t)index, 0, old.len, new) != LZ_OK)
-			return wrong(c, "a text of the hook cannot be put in its place");
+			return ask_wrong(
+			    c, "a text of the hook cannot be put in its place");
 	}
 	return LZ_OK;
 }
@@ -239,7 +236,7 @@ say_mask(lz_call *c, const struct answer *a)
 	int32_t rc;
 
 	if ((a->edits == NULL) == (a->texts == NULL))
-		return wrong(
+		return ask_wrong(
 		    c, "the hook masks with neither edits nor texts, or with both");
 	rc = a->edits != NULL ? take_edits(c, a->edits) : take_texts(c, a->texts);
 	if (rc == LZ_OK)
@@ -261,43 +258,21 @@ obey(lz_call *c, const struct answer *a)
 		if (!lz_eq(a->verdict, verdicts[i].name))
 			continue;
 		if (!verdicts[i].may_change && (a->edits != NULL || a->texts != NULL))
-			return wrong(c,
+			return ask_wrong(c,
 			    "the hook sends edits or texts with another verdict "
 			    "than mask");
 		return verdicts[i].say(c, a);
 	}
-	return wrong(c, "the hook's verdict is none of pass, flag, mask, block");
-}
-
-static int32_t
-failed(lz_call *c, const lz_reply *r)
-{
-	char line[80];
-
-	if (r->error == LZ_E_GONE)
-		return r->error;
-	if (r->error != LZ_OK)
-		(void)snprintf(line, sizeof(line), "%s",
-		    r->error == LZ_E_TIMEOUT ? "the hook took longer than timeout_ms"
-		    : r->error == LZ_E_LIMIT ? "the hook's answer is too long"
-					     : "the hook could not be asked");
-	else
-		(void)snprintf(line, sizeof(line), "the hook answered with status %d",
-		    (int)r->status);
-	lz->log(c, LZ_WARN, lz_strz(line));
-	if (r->error != LZ_OK)
-		return r->error;
-	return r->status == 429 || r->status == 503 ? LZ_E_RETRY : LZ_E_FAIL;
+	return ask_wrong(c, "the hook's verdict is none of pass, flag, mask, block");
 }
 
 int32_t
 answer_of(lz_call *c, const lz_reply *r)
 {
 	struct answer a;
-	int32_t rc;
+	int32_t rc = ask_answered(c, r, "the hook");
 
-	if (r->error != LZ_OK || r->status != 200)
-		return failed(c, r);
-	rc = read_answer(c, r->body, &a);
+	if (rc == LZ_OK)
+		rc = read_answer(c, r->body, &a);
 	return rc == LZ_OK ? obey(c, &a) : rc;
 }

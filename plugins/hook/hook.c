@@ -1,7 +1,7 @@
 /* hook.c - a guardrail that lives elsewhere: asked by HTTP, its answer done here.
  *
- * question.c puts the question together, sign.c signs it, answer.c reads what comes back;
- * README.md is the protocol.
+ * question.c puts the question together, sign.c signs it, ../ask sends it, answer.c reads
+ * what comes back; README.md is the protocol.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -11,7 +11,6 @@
 #include <stdlib.h>
 
 enum {
-	HEADERS = 6,
 	TIMESTAMP_BYTES = 24
 };
 
@@ -26,35 +25,28 @@ static int32_t
 check(void *self, lz_call *c)
 {
 	const struct hook *h = self;
+	const struct ask a = { h->url, h->authorization, h->timeout_ms };
 	char id[ID_BYTES], timestamp[TIMESTAMP_BYTES], signature[SIGNATURE_BYTES];
-	lz_http q = lz_http_to("POST", h->url);
-	lz_header header[HEADERS];
-	int32_t rc = question_of(h, c, &q.body);
+	lz_header header[ASK_HEADERS];
+	size_t count = 0;
+	lz_str body;
+	int32_t rc = question_of(h, c, &body);
 
 	if (rc != LZ_OK)
 		return rc;
 	sign_id(id);
 	(void)snprintf(
 	    timestamp, sizeof(timestamp), "%lld", (long long)(lz->now_unix_ms() / 1000));
-	header[q.header_count++] =
-	    lz_head(lz_strz("content-type"), lz_strz("application/json"));
-	header[q.header_count++] = lz_head(lz_strz("webhook-id"), lz_strz(id));
-	header[q.header_count++] =
-	    lz_head(lz_strz("webhook-timestamp"), lz_strz(timestamp));
+	header[count++] = lz_head(lz_strz("webhook-id"), lz_strz(id));
+	header[count++] = lz_head(lz_strz("webhook-timestamp"), lz_strz(timestamp));
 	if (h->key != NULL) {
-		rc = sign(h, c, id, timestamp, q.body, signature);
+		rc = sign(h, c, id, timestamp, body, signature);
 		if (rc != LZ_OK)
 			return rc;
-		header[q.header_count++] =
+		header[count++] =
 		    lz_head(lz_strz("webhook-signature"), lz_strz(signature));
 	}
-	if (h->authorization != NULL)
-		header[q.header_count++] =
-		    lz_head(lz_strz("authorization"), lz_strz(h->authorization));
-	q.headers = header;
-	q.timeout_ms = (uint32_t)h->timeout_ms;
-	rc = lz->http(c, &q, answered, NULL);
-	return rc == LZ_OK ? LZ_PENDING : rc;
+	return ask(&a, c, body, header, count, answered, NULL);
 }
 
 static void
@@ -69,21 +61,11 @@ fini(void *self)
 static int32_t
 init(void *self, char *err, size_t err_len)
 {
-	static const char bearer[] = "Bearer ";
 	struct hook *h = self;
 	int32_t rc = sign_key(h, err, err_len);
 
-	if (rc == LZ_OK && h->token.len > 0) {
-		h->authorization = malloc(sizeof(bearer) + h->token.len);
-		if (h->authorization == NULL) {
-			rc = LZ_E_NOMEM;
-		} else {
-			memcpy(h->authorization, bearer, sizeof(bearer) - 1);
-			memcpy(h->authorization + sizeof(bearer) - 1, h->token.ptr,
-			    h->token.len);
-			h->authorization[sizeof(bearer) - 1 + h->token.len] = '\0';
-		}
-	}
+	if (rc == LZ_OK)
+		rc = ask_bearer(h->token, &h->authorization);
 	if (rc != LZ_OK)
 		fini(h);
 	return rc;

@@ -5,7 +5,8 @@
 #ifndef HOOK_H
 #define HOOK_H
 
-#include <latenza/plugin.h>
+#include "ask.h"
+
 #include <stdbool.h>
 
 enum {
@@ -22,7 +23,7 @@ struct hook {
 	lz_str url, secret, token;
 	int64_t timeout_ms, max_bytes;
 	/* ours */
-	char *authorization; /* "Bearer TOKEN"; NULL: none */
+	char *authorization; /* of ask_bearer() */
 	uint8_t *key;        /* to sign with; NULL: not signed */
 	size_t key_len;
 };

@@ -79,10 +79,7 @@ question_of(const struct hook *h, lz_call *c, lz_str *out)
 	    !set_str(c, j, "assistant", q->assistant) ||
 	    !set_str(c, j, "user", q->user) ||
 	    !set(c, j, "texts", texts_of(h, c, &is_too_long))) {
-		if (!is_too_long)
-			return LZ_E_NOMEM;
-		lz->log(c, LZ_WARN, lz_strz("the texts have more than max_bytes"));
-		return LZ_E_LIMIT;
+		return is_too_long ? ask_too_long(c) : LZ_E_NOMEM;
 	}
 	*out = lz->json_text(c, j);
 	return out->ptr != NULL ? LZ_OK : LZ_E_NOMEM;

@@ -50,10 +50,7 @@ add(const struct moderation *m, lz_call *c, struct inputs *in, lz_str text)
 	}
 	in->item[in->count++] = text;
 	in->bytes += text.len;
-	if (in->bytes <= (size_t)m->max_bytes)
-		return LZ_OK;
-	lz->log(c, LZ_WARN, lz_strz("the texts have more than max_bytes"));
-	return LZ_E_LIMIT;
+	return in->bytes <= (size_t)m->max_bytes ? LZ_OK : ask_too_long(c);
 }
 
 static int32_t

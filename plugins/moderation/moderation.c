@@ -53,21 +53,15 @@ send_batch(struct asking *a, lz_call *c)
 	size_t left = a->in.count - a->next;
 	size_t count = left < (size_t)a->m->batch ? left : (size_t)a->m->batch;
 	struct batch *b = lz->alloc(c, sizeof(*b));
-	lz_http q = lz_http_to("POST", a->m->url);
-	lz_header header[2];
+	const struct ask q = { a->m->url, a->m->authorization, a->m->timeout_ms };
+	lz_str body = body_of(a, c, count);
 	int32_t rc;
 
-	q.body = body_of(a, c, count);
-	if (b == NULL || q.body.ptr == NULL)
+	if (b == NULL || body.ptr == NULL)
 		return LZ_E_NOMEM;
 	*b = (struct batch){ a, count };
-	header[0] = lz_head(lz_strz("content-type"), lz_strz("application/json"));
-	header[1] = lz_head(lz_strz("authorization"), lz_strz(a->m->authorization));
-	q.headers = header;
-	q.header_count = a->m->authorization != NULL ? 2 : 1;
-	q.timeout_ms = (uint32_t)a->m->timeout_ms;
-	rc = lz->http(c, &q, answered, b);
-	if (rc != LZ_OK)
+	rc = ask(&q, c, body, NULL, 0, answered, b);
+	if (rc != LZ_PENDING)
 		return rc;
 	a->next += count;
 	a->under_way++;
@@ -128,19 +122,10 @@ check(void *self, lz_call *c)
 static int32_t
 init(void *self, char *err, size_t err_len)
 {
-	static const char bearer[] = "Bearer ";
 	struct moderation *m = self;
 	int32_t rc = verdict_vet(m, err, err_len);
 
-	if (rc != LZ_OK || m->api_key.len == 0)
-		return rc;
-	m->authorization = malloc(sizeof(bearer) + m->api_key.len);
-	if (m->authorization == NULL)
-		return LZ_E_NOMEM;
-	memcpy(m->authorization, bearer, sizeof(bearer) - 1);
-	memcpy(m->authorization + sizeof(bearer) - 1, m->api_key.ptr, m->api_key.len);
-	m->authorization[sizeof(bearer) - 1 + m->api_key.len] = '\0';
-	return LZ_OK;
+	return rc == LZ_OK ? ask_bearer(m->api_key, &m->authorization) : rc;
 }
 
 static void

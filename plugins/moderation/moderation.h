@@ -5,7 +5,8 @@
 #ifndef MODERATION_H
 #define MODERATION_H
 
-#include <latenza/plugin.h>
+#include "ask.h"
+
 #include <stdbool.h>
 
 enum {
@@ -21,7 +22,7 @@ struct moderation {
 	int64_t timeout_ms, chunk_bytes, batch, max_bytes;
 	int32_t texts, form;
 	/* ours */
-	char *authorization; /* "Bearer KEY"; NULL: no key */
+	char *authorization; /* of ask_bearer() */
 };
 
 enum texts {

@@ -7,7 +7,6 @@
 #include "moderation.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 
 enum action {
 	IGNORE,
@@ -145,13 +144,6 @@ struct result {
 	const lz_json *flagged, *categories, *scores;
 };
 
-static int32_t
-nonsense(lz_call *c, const char *what)
-{
-	lz->log(c, LZ_WARN, lz_strz(what));
-	return LZ_E_FAIL;
-}
-
 /* Is it above its threshold, or, without one, what the service calls flagged? */
 static int32_t
 is_hit(const struct moderation *m, lz_call *c, const struct result *r, lz_str category,
@@ -163,12 +155,12 @@ is_hit(const struct moderation *m, lz_call *c, const struct result *r, lz_str ca
 	if (limit > 0) {
 		score = lz->json_num(member(r->scores, category), -1);
 		if (score < 0)
-			return nonsense(c, "the service gave no score for a category");
+			return ask_wrong(c, "the service gave no score for a category");
 		*hit = score >= limit;
 		return LZ_OK;
 	}
 	if (lz->json_type(flag) != LZ_BOOL)
-		return nonsense(c, "the service did not say whether a category holds");
+		return ask_wrong(c, "the service did not say whether a category holds");
 	*hit = lz->json_bool(flag, 0) != 0;
 	return LZ_OK;
 }
@@ -182,7 +174,7 @@ knows_thresholds(const struct moderation *m, lz_call *c, const struct result *r)
 
 		(void)lz->json_item(m->thresholds, i, &key);
 		if (member(r->scores, key) == NULL)
-			return nonsense(
+			return ask_wrong(
 			    c, "thresholds names a category that the service does not");
 	}
 	return LZ_OK;
@@ -194,7 +186,7 @@ judge_result(const struct moderation *m, lz_call *c, const struct result *r)
 	const lz_json *list =
 	    lz->json_type(r->scores) == LZ_OBJECT ? r->scores : r->categories;
 	enum action worst = IGNORE, one;
-	bool hit, is_any = false;
+	bool hit = false, is_any = false;
 	int32_t rc = knows_thresholds(m, c, r);
 
 	for (int pass = FLAG; rc == LZ_OK && pass <= BLOCK; pass++) {
@@ -232,7 +224,7 @@ judge(const struct moderation *m, lz_call *c, const lz_json *answer, size_t coun
 	int32_t worst = LZ_OK, one;
 
 	if (lz->json_type(results) != LZ_ARRAY || lz->json_len(results) != count)
-		return nonsense(
+		return ask_wrong(
 		    c, "the service did not answer with a result for each input");
 	for (size_t i = 0; i < count; i++) {
 		const lz_json *j = lz->json_item(results, i, NULL);
@@ -242,7 +234,7 @@ judge(const struct moderation *m, lz_call *c, const lz_json *answer, size_t coun
 
 		if (lz->json_type(r.flagged) != LZ_BOOL ||
 		    lz->json_type(r.categories) != LZ_OBJECT)
-			return nonsense(
+			return ask_wrong(
 			    c, "a result of the service lacks flagged or categories");
 		one = judge_result(m, c, &r);
 		if (one < 0 || one == LZ_BLOCK)
@@ -253,57 +245,16 @@ judge(const struct moderation *m, lz_call *c, const lz_json *answer, size_t coun
 	return worst;
 }
 
-/* ---- the reply ---- */
-
-static void
-pass_on_retry_after(lz_call *c, const lz_reply *r)
-{
-	for (size_t i = 0; i < r->header_count; i++) {
-		char text[12];
-		long seconds;
-
-		if (!lz_eq(r->headers[i].name, "retry-after") ||
-		    r->headers[i].value.len >= sizeof(text))
-			continue;
-		memcpy(text, r->headers[i].value.ptr, r->headers[i].value.len);
-		text[r->headers[i].value.len] = '\0';
-		seconds = strtol(text, NULL, 10);
-		if (seconds > 0 && seconds < 86400)
-			lz->retry_after(c, (uint32_t)seconds * 1000);
-	}
-}
-
-static int32_t
-refused(lz_call *c, const lz_reply *r)
-{
-	char line[80];
-
-	(void)snprintf(
-	    line, sizeof(line), "the service answered with status %d", (int)r->status);
-	lz->log(c, LZ_WARN, lz_strz(line));
-	if (r->status != 429 && r->status != 503)
-		return LZ_E_FAIL;
-	pass_on_retry_after(c, r);
-	return LZ_E_RETRY;
-}
-
 int32_t
 verdict_of(const struct moderation *m, lz_call *c, const lz_reply *r, size_t count)
 {
+	int32_t rc = ask_answered(c, r, "the service");
 	const lz_json *answer;
 
-	if (r->error != LZ_OK) {
-		if (r->error != LZ_E_GONE)
-			lz->log(c, LZ_WARN,
-			    lz_strz(r->error == LZ_E_TIMEOUT
-					? "the service took longer than timeout_ms"
-					: "the service could not be asked"));
-		return r->error;
-	}
-	if (r->status != 200)
-		return refused(c, r);
+	if (rc != LZ_OK)
+		return rc;
 	answer = lz->json_parse(c, r->body);
 	if (answer == NULL)
-		return nonsense(c, "the service's answer is no JSON");
+		return ask_wrong(c, "the service's answer is no JSON");
 	return judge(m, c, answer, count);
 }

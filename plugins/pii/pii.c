@@ -47,11 +47,6 @@ const struct kind kinds[KINDS] = {
 };
 
 enum {
-	MASK,
-	BLOCK,
-	FLAG
-};
-enum {
 	PLACEHOLDERS,
 	TAGS,
 	STARS
@@ -177,8 +172,8 @@ found(void *job, lz_call *c, const struct scan_form *f, const struct scan_match 
 		return SCAN_LEAVE;
 	lz->observe(g->found, 1);
 	lz->reason(c, lz_strz(kinds[m->kind].code), lz_strz(kinds[m->kind].message));
-	if (g->action != MASK)
-		return g->action == BLOCK ? SCAN_BLOCK : SCAN_FLAG;
+	if (g->action != SCAN_MASKS)
+		return scan_deed_of(g->action);
 	*with = mask(g, c, m->kind, value, written);
 	return with->ptr != NULL ? SCAN_REPLACE : LZ_E_NOMEM;
 }
@@ -200,21 +195,12 @@ check(void *self, lz_call *c)
 
 /* ---- the component ---- */
 
-static int
-is_wanted(const struct pii *g, const char *option)
-{
-	for (size_t i = 0; option != NULL && i < g->kinds.count; i++)
-		if (lz_eq(g->kinds.items[i], option))
-			return 1;
-	return option == NULL || g->kinds.count == 0;
-}
-
 static int32_t
 init(void *self, char *err, size_t err_len)
 {
 	struct pii *g = self;
 
-	if (g->restore && (g->action != MASK || g->mask_with != PLACEHOLDERS)) {
+	if (g->restore && (g->action != SCAN_MASKS || g->mask_with != PLACEHOLDERS)) {
 		(void)snprintf(err, err_len,
 		    "restore: wants action: mask and mask_with: placeholder, whose "
 		    "places are "
@@ -222,43 +208,28 @@ init(void *self, char *err, size_t err_len)
 		return LZ_E_INVALID;
 	}
 	for (unsigned k = 0; k < KINDS; k++)
-		if (is_wanted(g, kinds[k].option))
+		if (kinds[k].option == NULL || scan_wants(&g->kinds, kinds[k].option))
 			g->wanted |= 1u << k;
 	g->found = lz->metric(LZ_COUNTER, "found", "Personal data found");
 	return LZ_OK;
 }
-
-enum {
-	ALLOW_MAX = 256 /* each match is compared with all of them */
-};
 
 static const lz_option options[] = {
 	LZ_OPT_LIST(struct pii, kinds, "",
 	    "email|phone|iban|card|ip|fr_nir|us_ssn|uk_nhs|uk_nino|de_tax_id|es_dni|es_"
 	    "nie|it_cf",
 	    "what is looked for; absent: all"),
-	LZ_OPT_CHOICE(struct pii, action, "mask", "mask|block|flag",
-	    "replace it, refuse the request or answer, or only say so"),
+	SCAN_OPT_ACTION(
+	    struct pii, "replace it, refuse the request or answer, or only say so"),
 	LZ_OPT_CHOICE(struct pii, mask_with, "placeholder", "placeholder|kind|stars",
 	    "[EMAIL_1], the same for the same value; [EMAIL]; or a star per character"),
 	LZ_OPT_BOOL(struct pii, restore, "false",
 	    "placeholders in the answer become the values again, for the caller alone"),
-	{ .name = "allow",
-	    .help = "values that are not personal; of e-mail domains, too: example.com, "
-		    "*.example.com",
-	    .otherwise = "",
-	    .max = ALLOW_MAX,
-	    .type = LZ_LIST_OPTION,
-	    .offset = LZ_AT(struct pii, allow, lz_list) },
+	SCAN_OPT_ALLOW(struct pii,
+	    "values that are not personal; of e-mail domains, too: example.com, "
+	    "*.example.com"),
 };
-static const lz_guardrail guardrail = {
-	.size = sizeof(guardrail),
-	.phases = LZ_REQUEST | LZ_RESPONSE,
-	.needs = LZ_NEEDS_TEXTS,
-	.streams = 1,
-	.context = SCAN_CONTEXT,
-	.check = check,
-};
+static const lz_guardrail guardrail = SCAN_GUARDRAIL(check);
 static const lz_component parts[] = { {
     .kind = LZ_GUARDRAIL,
     .name = "pii",

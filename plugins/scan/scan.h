@@ -24,7 +24,7 @@ enum scan_verdict {
 
 enum {
 	SCAN_BEHIND = 64,  /* bytes that can be looked back at */
-	SCAN_CONTEXT = 256 /* for lz_guardrail.context: the same in other forms' bytes */
+	SCAN_CONTEXT = 256 /* lz_guardrail.context: the same in other forms' bytes */
 };
 
 /* A text as written, or normalised. What is edited stays in s; behind has what went out
@@ -62,6 +62,49 @@ struct scan_rules {
 	int32_t (*found)(void *job, lz_call *c, const struct scan_form *f,
 	    const struct scan_match *m, lz_str written, lz_str *with);
 };
+
+/* ---- what such a guardrail offers ---- */
+
+enum scan_action { /* option `action` */
+	SCAN_MASKS,
+	SCAN_BLOCKS,
+	SCAN_FLAGS
+};
+#define SCAN_OPT_ACTION(of, text)                                                        \
+	LZ_OPT_CHOICE(of, action, "mask", "mask|block|flag", text)
+/* Values that are none; each match is compared with all of them. */
+#define SCAN_OPT_ALLOW(of, text)                                                         \
+	{                                                                                \
+		.name = "allow", .help = (text), .otherwise = "", .max = 256,            \
+		.type = LZ_LIST_OPTION, .offset = LZ_AT(of, allow, lz_list)              \
+	}
+#define SCAN_GUARDRAIL(function)                                                         \
+	{                                                                                \
+		.size = sizeof(lz_guardrail), .phases = LZ_REQUEST | LZ_RESPONSE,        \
+		.needs = LZ_NEEDS_TEXTS, .streams = 1, .context = SCAN_CONTEXT,          \
+		.check = (function)                                                      \
+	}
+
+/* What an action makes of a match. */
+static inline int32_t
+scan_deed_of(int32_t action)
+{
+	return action == SCAN_BLOCKS  ? SCAN_BLOCK
+	       : action == SCAN_FLAGS ? SCAN_FLAG
+				      : SCAN_REPLACE;
+}
+
+/* Does option `kinds` name this one? An empty one names all. */
+static inline int
+scan_wants(const lz_list *kinds, const char *kind)
+{
+	for (size_t i = 0; i < kinds->count; i++)
+		if (lz_eq(kinds->items[i], kind))
+			return 1;
+	return kinds->count == 0;
+}
+
+/* ---- looking ---- */
 
 /* Looks through all texts of the call. [worker] LZ_OK, LZ_FLAG, LZ_BLOCK, LZ_E_* */
 int32_t scan_call(const struct scan_rules *rules, void *job, lz_call *c);

@@ -9,12 +9,6 @@
  */
 #include "secrets.h"
 
-enum {
-	MASK,
-	BLOCK,
-	FLAG
-};
-
 struct secrets {
 	lz_list kinds, allow;
 	int32_t action;
@@ -66,9 +60,7 @@ found(void *job, lz_call *c, const struct scan_form *f, const struct scan_match 
 	lz->observe(g->found, 1);
 	lz->reason(c, lz_strz(code), lz_strz(kinds[kind].message));
 	*with = lz_strz("[SECRET]");
-	return g->action == BLOCK  ? SCAN_BLOCK
-	       : g->action == FLAG ? SCAN_FLAG
-				   : SCAN_REPLACE;
+	return scan_deed_of(g->action);
 }
 
 static int32_t
@@ -110,45 +102,26 @@ init(void *self, char *err, size_t err_len)
 	(void)err;
 	(void)err_len;
 	for (unsigned k = 0; k < KINDS; k++)
-		for (size_t i = 0; i < g->kinds.count; i++)
-			if (lz_eq(g->kinds.items[i], kinds[k].option))
-				g->wanted |= 1u << k;
-	if (g->kinds.count == 0)
-		g->wanted = (1u << KINDS) - 1;
+		if (scan_wants(&g->kinds, kinds[k].option))
+			g->wanted |= 1u << k;
 	index_rows(g);
 	g->found = lz->metric(LZ_COUNTER, "found", "Secrets found");
 	return LZ_OK;
 }
 
-enum {
-	ALLOW_MAX = 256 /* each match is compared with all of them */
-};
-
 static const lz_option options[] = {
 	LZ_OPT_LIST(struct secrets, kinds, "",
 	    "private_key|jwt|vendor|url_password|generic",
 	    "what is looked for; absent: all"),
-	LZ_OPT_CHOICE(struct secrets, action, "mask", "mask|block|flag",
+	SCAN_OPT_ACTION(struct secrets,
 	    "put [SECRET] in its place, refuse the request or answer, or only say so"),
 	LZ_OPT_REAL(struct secrets, entropy, "2.5", 0, 8,
 	    "generic: bits per character from which a value is a secret"),
 	LZ_OPT_INT(struct secrets, min_length, "8", 1, 4096, NULL,
 	    "generic: characters from which a value is a secret"),
-	{ .name = "allow",
-	    .help = "values that are no secrets",
-	    .otherwise = "",
-	    .max = ALLOW_MAX,
-	    .type = LZ_LIST_OPTION,
-	    .offset = LZ_AT(struct secrets, allow, lz_list) },
+	SCAN_OPT_ALLOW(struct secrets, "values that are no secrets"),
 };
-static const lz_guardrail guardrail = {
-	.size = sizeof(guardrail),
-	.phases = LZ_REQUEST | LZ_RESPONSE,
-	.needs = LZ_NEEDS_TEXTS,
-	.streams = 1,
-	.context = SCAN_CONTEXT,
-	.check = check,
-};
+static const lz_guardrail guardrail = SCAN_GUARDRAIL(check);
 static const lz_component parts[] = { {
     .kind = LZ_GUARDRAIL,
     .name = "secrets",

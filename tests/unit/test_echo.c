@@ -383,10 +383,9 @@ static int
 start(void **state)
 {
 	(void)state;
-	return scene_start() != 0
-		   ? -1
-		   : scene_open_plugin("plugins/echo/echo.c plugins/echo/embed.c",
-			 "echo.so", "-Wall -Wextra -lm");
+	return scene_start() != 0 ? -1
+				  : scene_open_plugin("plugins/echo/*.c", "echo.so",
+					"-Wall -Wextra -lm");
 }
 
 static int

@@ -3,33 +3,16 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "guard_scene.h"
+#include "guard_host.h"
 
 #include <stdbool.h>
 
 #define URL "https://judge.test/v1/moderations"
 
-static struct testhost *host;
-
-/* more: members of the options, each with a comma before it */
 static void
 use(const char *more)
 {
-	char options[600];
-
-	(void)snprintf(options, sizeof(options), "{\"url\":\"" URL "\"%s}", more);
-	testhost_free(host);
-	host = guard_open("moderation", options);
-	assert_non_null(host);
-}
-
-static int
-tear_down(void **state)
-{
-	(void)state;
-	testhost_free(host);
-	host = NULL;
-	return 0;
+	guard_use_url("moderation", URL, more);
 }
 
 #define RESULT(flagged, hate, score)                                                     \
@@ -332,31 +315,26 @@ failures_have_their_names(void **state)
 }
 
 static void
-assert_refused(const char *options, const char *words)
-{
-	const char *why = guard_refusal("moderation", options);
-
-	if (why == NULL || strstr(why, words) == NULL)
-		fail_msg("%s: '%s'", options, why != NULL ? why : "taken");
-}
-
-static void
 bad_options_are_told(void **state)
 {
 	(void)state;
-	assert_refused("{}", "url");
-	assert_refused("{\"url\":\"judge\"}", "url");
-	assert_refused("{\"url\":\"" URL "\",\"limit\":2}", "limit");
-	assert_refused("{\"url\":\"" URL "\",\"block\":[\"a b\"]}", "block[0]");
-	assert_refused("{\"url\":\"" URL "\",\"flag\":[\"a\",\"\"]}", "flag[1]");
-	assert_refused("{\"url\":\"" URL "\",\"flag\":[\"a*b\"]}", "flag[0]");
+	assert_refused("moderation", "{}", "url");
+	assert_refused("moderation", "{\"url\":\"judge\"}", "url");
+	assert_refused("moderation", "{\"url\":\"" URL "\",\"limit\":2}", "limit");
 	assert_refused(
+	    "moderation", "{\"url\":\"" URL "\",\"block\":[\"a b\"]}", "block[0]");
+	assert_refused(
+	    "moderation", "{\"url\":\"" URL "\",\"flag\":[\"a\",\"\"]}", "flag[1]");
+	assert_refused(
+	    "moderation", "{\"url\":\"" URL "\",\"flag\":[\"a*b\"]}", "flag[0]");
+	assert_refused("moderation",
 	    "{\"url\":\"" URL "\",\"thresholds\":{\"hate\":\"1\"}}", "thresholds.hate");
+	assert_refused("moderation", "{\"url\":\"" URL "\",\"thresholds\":{\"hate\":0}}",
+	    "thresholds.hate");
+	assert_refused("moderation", "{\"url\":\"" URL "\",\"thresholds\":{\"h*\":1}}",
+	    "thresholds.h*");
 	assert_refused(
-	    "{\"url\":\"" URL "\",\"thresholds\":{\"hate\":0}}", "thresholds.hate");
-	assert_refused(
-	    "{\"url\":\"" URL "\",\"thresholds\":{\"h*\":1}}", "thresholds.h*");
-	assert_refused("{\"url\":\"" URL "\",\"thresholds\":[]}", "thresholds");
+	    "moderation", "{\"url\":\"" URL "\",\"thresholds\":[]}", "thresholds");
 }
 
 int
