@@ -56,11 +56,18 @@ insert(struct call *c, struct edit *e, size_t *n, lz_str member)
 	replace(e, n, after_brace(c->r), member);
 }
 
+/* As it is written: a guardrail may have chosen another than the body names. */
+static bool
+says(const struct jscan_member *m, lz_str name)
+{
+	return m->type == JSCAN_STRING && !m->has_escape &&
+	       str_eq(str_cut(m->value, 1, m->value.len - 1), name);
+}
+
 static void
 edit_model(struct call *c, struct edit *e, size_t *n)
 {
 	const struct jscan_member *m = jscan_find(&c->r->scan, "model");
-
 	lz_str name = c->a->target->upstream_model;
 
 	if (m == NULL) { /* the caller left it to its assistant */
@@ -69,8 +76,9 @@ edit_model(struct call *c, struct edit *e, size_t *n)
 		    name.ptr != NULL
 			? arena_printf(c->r->arena, "\"model\":%.*s,", STR_ARG(name))
 			: STR_NONE);
-	} else if (m->type != JSCAN_STRING || !str_eq(c->r->model, name))
+	} else if (!says(m, name)) {
 		replace(e, n, m->value, quoted(c->r, name));
+	}
 }
 
 /* From behind the key's opening quote to the end of the value. */

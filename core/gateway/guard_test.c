@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/mem.h"
+#include "gateway/requests.h"
 #include "gateway/stages.h"
 #include "guard/guard.h"
 #include "key/stage.h"
@@ -279,7 +280,9 @@ budget(struct request *r, uint32_t scope, lz_budget *out)
 const struct request_ops *
 guard_test_ops(void)
 {
-	static const struct request_ops ops = { .go_on = go_on, .budget = budget };
+	static const struct request_ops ops = {
+		.go_on = go_on, .budget = budget, .let_go = requests_let_go
+	};
 
 	return &ops;
 }

@@ -2,7 +2,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "guard/chain.h"
+#include "guard/plain.h"
 
 #include <stdio.h>
 
@@ -228,7 +228,7 @@ chain_show(size_t max_bytes)
 bool
 chain_is_looked_at(const struct guards *all)
 {
-	if (all->has_left_work)
+	if (all->has_left_work || all->folding > 0)
 		return true;
 	for (size_t i = 0; i < all->count; i++)
 		if (all->guard[i].visit != NULL && visit_has_work(all->guard[i].visit))
@@ -527,6 +527,15 @@ chain_rule(struct guards *all, struct guard *g, int32_t result, bool edits)
 
 /* ---- over ---- */
 
+/* Of a stream its own end has dropped them. */
+static void
+drop_job(struct guards *all)
+{
+	plain_drop(all->job);
+	all->job = NULL;
+	loop_timer_cancel(all->r->worker->loop, &all->timer);
+}
+
 static void
 end_visit(struct guards *all, struct guard *g)
 {
@@ -555,6 +564,7 @@ guard_end(struct request *r)
 
 	if (all == NULL)
 		return;
+	drop_job(all);
 	for (size_t i = 0; i < all->count; i++)
 		end_visit(all, &all->guard[i]);
 	all->asked = NULL;

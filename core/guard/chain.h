@@ -23,6 +23,8 @@ struct retired {
 	struct retired *next;
 };
 
+struct plain_job; /* plain.h */
+
 struct guard {
 	const struct guardrail *row;
 	struct visit *visit; /* NULL: not asked yet */
@@ -48,10 +50,14 @@ struct guards {
 	const struct buf *bytes; /* of it; what raw() and body() show */
 	struct buf shown;        /* the document as the guardrails before left it */
 	bool has_shown;
-	size_t done; /* guardrails that have been asked */
+	bool is_light;           /* its texts hold nobody up, wherever they are folded */
+	struct plain_job *job;   /* ... is under way for it; NULL: none */
+	struct loop_timer timer; /* of the job */
+	size_t done;             /* guardrails that have been asked */
 	struct retired *retired, *spare;
 	struct showing *looked_at; /* perhaps */
 	bool has_left_work;        /* a visit that ended left some in the pool */
+	unsigned folding;          /* plain_job that have not come home */
 };
 
 /* What comes of a check. */
@@ -81,7 +87,7 @@ void chain_unshow(struct guards *all, struct showing *s);
 bool chain_is_looked_at(const struct guards *all);
 /* Notes the verdict, tells, and says what comes of it. edits: it asked for some. */
 enum ruling chain_rule(struct guards *all, struct guard *g, int32_t result, bool edits);
-/* The guardrail failed in a way of ours. */
+/* The guardrail failed in a way of ours, perhaps before it was asked. */
 enum ruling chain_failed(
     struct guards *all, struct guard *g, uint32_t phase, const char *why);
 

@@ -13,7 +13,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "guard/chain.h"
+#include "guard/plain.h"
 
 #include "base/mem.h"
 
@@ -74,8 +74,9 @@ struct guard_stream {
 	size_t at;   /* stage of the round under way */
 	bool is_end; /* everything is final */
 	bool is_under_way, has_come;
-	enum guard_run came; /* what the check that was waited for came to */
-	struct texts texts;  /* of the check under way */
+	enum guard_run came;   /* what the check that was waited for came to */
+	struct texts texts;    /* of the check under way */
+	struct plain_job *job; /* ... which are folded first; NULL: they are not */
 	struct showing *round, *pieces;
 	struct arena *kept; /* of marks that wait; NULL: there was none yet */
 	size_t max_bytes;   /* of a channel that is held whole */
@@ -151,6 +152,7 @@ guard_stream_free(struct guard_stream *s)
 		return;
 	if (s->is_under_way)
 		chain_abandon(s->all);
+	plain_drop(s->job);
 	for (size_t i = 0; i < s->channel_count; i++) {
 		buf_free(&s->channel[i].incoming);
 		for (size_t k = 0; k <= s->stages; k++)
@@ -846,11 +848,68 @@ out_of_memory(struct guard_stream *s)
 }
 
 static enum guard_run
+ask(struct guard_stream *s)
+{
+	int32_t result = chain_ask(
+	    s->all, s->stage[s->at], LZ_RESPONSE, NULL, show_texts, s, came_home, s);
+
+	if (result == LZ_PENDING)
+		return GUARD_WAITS;
+	return rule(s, result) ? GUARD_RAN : GUARD_REFUSED;
+}
+
+/* The stage that was waited for has had its say. */
+static void
+stage_came(struct guard_stream *s, enum guard_run came)
+{
+	s->came = came;
+	s->at++;
+	s->has_come = true;
+	s->ops->go_on(s->arg);
+}
+
+static void
+came_home(void *arg, int32_t result)
+{
+	struct guard_stream *s = arg;
+
+	stage_came(s, rule(s, result) ? GUARD_RAN : GUARD_REFUSED);
+}
+
+/* Who is not shown everything has failed. */
+static void
+came_plain(void *arg, bool is_fine)
+{
+	struct guard_stream *s = arg;
+	enum guard_run came;
+
+	s->job = NULL;
+	s->all->check.phase = LZ_RESPONSE;
+	if (is_fine)
+		came = ask(s);
+	else
+		came = rule(s, LZ_E_NOMEM) ? GUARD_RAN : GUARD_REFUSED;
+	if (came != GUARD_WAITS)
+		stage_came(s, came);
+}
+
+/* Much that is new, or held, is folded in the pool. */
+static enum guard_run
+show_and_ask(struct guard_stream *s)
+{
+	if (s->all->r->worker->pool == NULL || !plain_is_much(&s->texts))
+		return ask(s);
+	s->job = plain_texts(s->all, &s->texts, came_plain, s);
+	return s->job != NULL ? GUARD_WAITS : GUARD_REFUSED;
+}
+
+static enum guard_run
 go(struct guard_stream *s)
 {
+	enum guard_run ran;
+
 	for (; s->at < s->stages; s->at++) {
 		struct guard *g = s->stage[s->at];
-		int32_t result;
 
 		if (only_watches(g) && !let_through(s))
 			return out_of_memory(s);
@@ -865,25 +924,11 @@ go(struct guard_stream *s)
 			return out_of_memory(s);
 		if (s->texts.count == 0 && settle_pieces(s))
 			continue;
-		result =
-		    chain_ask(s->all, g, LZ_RESPONSE, NULL, show_texts, s, came_home, s);
-		if (result == LZ_PENDING)
-			return GUARD_WAITS;
-		if (!rule(s, result))
-			return GUARD_REFUSED;
+		ran = show_and_ask(s);
+		if (ran != GUARD_RAN)
+			return ran;
 	}
 	return deliver(s) ? GUARD_RAN : out_of_memory(s);
-}
-
-static void
-came_home(void *arg, int32_t result)
-{
-	struct guard_stream *s = arg;
-
-	s->came = rule(s, result) ? GUARD_RAN : GUARD_REFUSED;
-	s->at++;
-	s->has_come = true;
-	s->ops->go_on(s->arg);
 }
 
 enum guard_run

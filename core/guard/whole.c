@@ -8,7 +8,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "guard/chain.h"
+#include "guard/plain.h"
 
 #include "base/json.h"
 #include "base/mem.h"
@@ -23,25 +23,36 @@ enum {
 
 /* ---- the document ---- */
 
-static struct texts *
-make_texts(void *arg)
+static enum document_kind
+kind_of(const struct guards *all, uint32_t phase)
 {
 	static const enum document_kind kinds[] = {
 		[REQUEST_CHAT] = DOCUMENT_CHAT, [REQUEST_EMBEDDINGS] = DOCUMENT_EMBEDDINGS
 	};
+
+	return phase == LZ_RESPONSE ? DOCUMENT_ANSWER : kinds[all->r->kind];
+}
+
+static bool
+make_showing(struct guards *all)
+{
+	if (all->showing == NULL)
+		all->showing = chain_show(ARENA_TIMES * all->bytes->len + ARENA_BYTES);
+	return all->showing != NULL;
+}
+
+static struct texts *
+make_texts(void *arg)
+{
 	struct guards *all = arg;
-	enum document_kind kind =
-	    all->check.phase == LZ_RESPONSE ? DOCUMENT_ANSWER : kinds[all->r->kind];
 
 	if (all->has_document) {
 		texts_begin_check(&all->document.texts);
 		return &all->document.texts;
 	}
-	if (all->showing == NULL)
-		all->showing = chain_show(ARENA_TIMES * all->bytes->len + ARENA_BYTES);
-	if (all->showing == NULL ||
-	    document_read(
-		&all->document, kind, buf_str(all->bytes), all->showing->arena) != ST_OK)
+	if (!make_showing(all) ||
+	    document_read(&all->document, kind_of(all, all->check.phase),
+		buf_str(all->bytes), all->showing->arena) != ST_OK)
 		return NULL;
 	all->has_document = true;
 	return &all->document.texts;
@@ -94,6 +105,7 @@ show_changed(struct guards *all, struct buf *new)
 		retire(all, &all->shown);
 	all->shown = *new;
 	all->has_shown = true;
+	all->is_light = false;
 	all->bytes = &all->shown;
 	return true;
 }
@@ -210,6 +222,51 @@ rule(struct guards *all, int32_t result)
 	return ruling;
 }
 
+/* ---- large texts, which are folded elsewhere first ---- */
+
+static void came_plain(void *arg, bool is_fine);
+static void too_late(void *arg);
+
+static bool
+set_deadline(struct guards *all)
+{
+	struct request *r = all->r;
+	int64_t left = r->deadline_us - loop_now(r->worker->loop)->mono_us;
+
+	if (r->deadline_us == 0)
+		return true;
+	return loop_timer_set(r->worker->loop, &all->timer, left > 0 ? left : 0, too_late,
+		   all) == ST_OK;
+}
+
+static bool
+is_heavy(struct guards *all)
+{
+	if (all->r->worker->pool == NULL || all->is_light)
+		return false;
+	all->is_light = !(all->has_document ? plain_is_much(&all->document.texts)
+					    : plain_is_much_of(buf_str(all->bytes)));
+	return !all->is_light;
+}
+
+/* false: r->fault is set. */
+static bool
+send_to_pool(struct guards *all, uint32_t phase)
+{
+	if (!make_showing(all) || !set_deadline(all)) {
+		request_fail(all->r, FAULT_OVERLOADED, NULL, "out of memory");
+		return false;
+	}
+	all->check.phase = phase;
+	all->job = all->has_document
+		       ? plain_texts(all, &all->document.texts, came_plain, all)
+		       : plain_document(all, kind_of(all, phase), buf_str(all->bytes),
+			     all->showing->arena, came_plain, all);
+	if (all->job == NULL)
+		loop_timer_cancel(all->r->worker->loop, &all->timer);
+	return all->job != NULL;
+}
+
 /* Asks until one waits, refuses, wants another attempt, or all have spoken. */
 static enum ruling
 go(struct guards *all, uint32_t phase, bool *waits)
@@ -223,6 +280,10 @@ go(struct guards *all, uint32_t phase, bool *waits)
 
 		if ((g->row->phases & phase) == 0)
 			continue;
+		if (is_heavy(all)) {
+			*waits = send_to_pool(all, phase);
+			return *waits ? RULED_PASS : RULED_REFUSE;
+		}
 		result =
 		    chain_ask(all, g, phase, all->bytes, make_texts, all, came_home, all);
 		if (result == LZ_PENDING) {
@@ -243,6 +304,7 @@ begin(struct guards *all, const struct buf *bytes)
 	all->showing = NULL;
 	all->has_document = false;
 	all->has_shown = false;
+	all->is_light = false;
 	all->bytes = bytes;
 	all->done = 0;
 }
@@ -298,7 +360,7 @@ request_ruled(struct guards *all, enum ruling ruling)
 	all->has_shown = false;
 	all->has_document = false;
 	all->bytes = &r->body;
-	return read_again(r);
+	return request_scan_for(r, read_again);
 }
 
 enum step
@@ -342,6 +404,18 @@ write_answer(struct guards *all)
 	return STEP_DONE;
 }
 
+/* Who answered may be asked at once. */
+static enum step
+read_turns(struct request *r)
+{
+	enum step s = read_again(r);
+
+	if (s != STEP_NEXT)
+		return s;
+	request_attempt(r)->again_us = 1;
+	return STEP_RETRY;
+}
+
 /* The caller's messages, the answer, and what is wrong with it: one more attempt. */
 static enum step
 ask_again(struct guards *all)
@@ -352,7 +426,6 @@ ask_again(struct guards *all)
 	size_t n = visit_reasons(g->visit, &said);
 	lz_str why = n > 0 ? said[n - 1].message : STR_NONE;
 	struct buf body;
-	enum step s;
 
 	buf_init(&body, room_for(all));
 	if (why.len == 0 || !may_retire(all) ||
@@ -369,11 +442,7 @@ ask_again(struct guards *all)
 	retire(all, &r->body);
 	r->body = body;
 	retire(all, &r->answer);
-	s = read_again(r);
-	if (s != STEP_NEXT)
-		return s;
-	request_attempt(r)->again_us = 1; /* who answered may be asked at once */
-	return STEP_RETRY;
+	return request_scan_for(r, read_turns);
 }
 
 static enum step
@@ -404,19 +473,55 @@ guard_answer(struct request *r)
 	return waits ? STEP_WAIT : answer_ruled(all, ruling);
 }
 
+/* Its i-th has spoken: on to those behind it, or to what comes of all. */
 static void
-came_home(void *arg, int32_t result)
+go_on(struct guards *all, enum ruling ruling, bool has_spoken)
 {
-	struct guards *all = arg;
 	uint32_t phase = all->check.phase;
-	enum ruling ruling = rule(all, result);
 	bool waits = false;
 
 	if (ruling != RULED_REFUSE && ruling != RULED_AGAIN) {
-		all->done++;
+		all->done += has_spoken;
 		ruling = go(all, phase, &waits);
 	}
 	if (!waits)
 		request_go_on(all->r, phase == LZ_REQUEST ? request_ruled(all, ruling)
 							  : answer_ruled(all, ruling));
+}
+
+static void
+came_home(void *arg, int32_t result)
+{
+	struct guards *all = arg;
+
+	go_on(all, rule(all, result), true);
+}
+
+static void
+came_plain(void *arg, bool is_fine)
+{
+	struct guards *all = arg;
+	struct guard *g = guard_at(all, all->check.phase, all->done);
+
+	all->job = NULL;
+	loop_timer_cancel(all->r->worker->loop, &all->timer);
+	if (is_fine)
+		go_on(all, RULED_PASS, false);
+	else
+		go_on(all,
+		    chain_failed(all, g, all->check.phase, "had no memory for the texts"),
+		    true);
+}
+
+/* Nobody would hear in time what comes of it. */
+static void
+too_late(void *arg)
+{
+	struct guards *all = arg;
+
+	plain_drop(all->job);
+	all->job = NULL;
+	request_fail(all->r, FAULT_OVERLOADED, NULL,
+	    "the request's time was over before its texts could be shown to guardrails");
+	go_on(all, RULED_REFUSE, false);
 }

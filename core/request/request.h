@@ -312,6 +312,9 @@ bool request_model_is_sane(lz_str name);
 /* Has a large body scanned off the loop: STEP_WAIT, or STEP_NEXT when the reading is to
  * scan it (scan.c). */
 enum step request_scan(struct request *r);
+/* The same of a body that was changed; `then` reads it, now or from an event: what it
+ * says, or STEP_WAIT. */
+enum step request_scan_for(struct request *r, enum step (*then)(struct request *r));
 /* Reads head and body: model, stream, limits, capabilities, metadata, user ... (read.c).
  * STEP_NEXT or STEP_FAULT. */
 enum step request_read(struct request *r);

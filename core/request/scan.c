@@ -17,6 +17,7 @@ enum {
 struct scanning {
 	struct pool_job job;
 	struct request *r;
+	enum step (*then)(struct request *r);
 	lz_str body;
 	struct jscan scan;
 	enum status st;
@@ -47,26 +48,40 @@ came_home(void *arg)
 	r->scan_status = s->st;
 	r->scan_why = s->why.text;
 	r->is_scanned = true;
-	r->ops->go_on(r, STEP_NEXT);
+	r->ops->go_on(r, s->then(r));
 }
 
 enum step
-request_scan(struct request *r)
+request_scan_for(struct request *r, enum step (*then)(struct request *r))
 {
 	struct scanning *s;
 
 	if (r->body.len <= INLINE_BYTES || r->worker->pool == NULL)
-		return STEP_NEXT;
+		return then(r);
 	s = arena_room(r->arena, sizeof *s);
 	if (s == NULL)
-		return STEP_NEXT;
+		return then(r);
 	s->r = r;
+	s->then = then;
 	s->body = buf_str(&r->body);
 	s->job = (struct pool_job){
 		.work = work, .home = came_home, .arg = s, .loop = r->worker->loop
 	};
 	if (pool_run(r->worker->pool, &s->job) != ST_OK)
-		return STEP_NEXT;
+		return then(r);
 	r->holds++;
 	return STEP_WAIT;
+}
+
+static enum step
+next(struct request *r)
+{
+	(void)r;
+	return STEP_NEXT;
+}
+
+enum step
+request_scan(struct request *r)
+{
+	return request_scan_for(r, next);
 }

@@ -222,9 +222,11 @@ def test_monitoring_changes_nothing_but_is_recorded(guarded, provider):
 
 
 def test_another_model_may_be_chosen_within_the_allowlist(guarded, provider):
-    gateway, key = guarded(move={"action": "reroute", "with": "fake-2"})
-    _, head, body = gateway.chat(key, text=WORD)
-    assert head["x-latenza-model"] == "fake-2"
+    gateway, key = guarded(move={"on": ["request"], "action": "reroute", "with": "fake-2"})
+    status, head, body = gateway.chat(key, text=WORD)
+    assert status == 200 and head["x-latenza-model"] == "fake-2" == provider.last()["body"]["model"] == body["model"]
+    gateway.request("POST", "/v1/chat/completions", b'{"model":"fake\\u002d2","messages":[{"role":"user","content":"Hello"}]}', key)
+    assert provider.last()["body"]["model"] == "fake-2", "however it is written"
     trace = gateway.trace(head["x-request-id"])
     assert trace["model_asked"] == "fake-1" and trace["guardrails"][0]["verdict"] == "reroute"
     only = gateway.key("only", model_allowlist=["fake-1"])

@@ -15,14 +15,18 @@
 #include <pthread.h>
 #include <unistd.h>
 
+#include "guard/plain.h"
 #include "guard_play.h"
 #include "net/pool.h"
+#include "plugin/host.h"
 
 enum {
 	STORM = 1000,
 	STORM_GUARDS = 3,
 	STORM_US = 500,
-	POSTERS = 256
+	POSTERS = 256,
+	LARGE_LETTERS = 20000, /* of two bytes: more than a worker folds */
+	LARGE_EVERY = 10
 };
 
 static void
@@ -34,7 +38,8 @@ play_give_up(const char *why)
 static struct pool *pool;
 static uint64_t dice;
 static atomic_long read_by_pool;
-static long asked, heard, heard_gone, finish_refused;
+static long asked, heard, heard_gone, finish_refused, entered_large;
+static char large[2 * LARGE_LETTERS + 1];
 
 static uint64_t
 roll(uint64_t sides)
@@ -76,7 +81,8 @@ look(void *ud)
 
 	(void)usleep(STORM_US * 2);
 	for (size_t i = 0; i < t->text.len; i++)
-		sum += t->text.ptr[i] == 'a';
+		sum += t->text.ptr[i] == 'a' || t->text.ptr[i] == '\xc3' ||
+		       t->text.ptr[i] == '\xa9';
 	if (sum != (long)t->text.len)
 		abort();
 	atomic_fetch_add(&read_by_pool, 1);
@@ -96,6 +102,19 @@ static pthread_t poster[POSTERS];
 static struct thought posted[POSTERS];
 static unsigned posters;
 
+/* Whoever is entered finds nothing left to fold that would hold the worker up. */
+static void
+look_for_work(lz_call *c)
+{
+	const struct visit *v = visit_of(c);
+
+	if (v->texts == NULL)
+		return;
+	assert_false(plain_is_much(v->texts));
+	for (size_t i = 0; i < v->texts->count; i++)
+		entered_large += v->texts->item[i].shown.text.len >= 2 * LARGE_LETTERS;
+}
+
 static int32_t
 storm_check(void *self, lz_call *c)
 {
@@ -104,6 +123,7 @@ storm_check(void *self, lz_call *c)
 	int32_t result = LZ_E_FAIL;
 
 	(void)self;
+	look_for_work(c);
 	if (t == NULL)
 		return LZ_E_NOMEM;
 	t->text = n > 0 ? play_host.text(c, n - 1)->text : STR_LIT("");
@@ -146,7 +166,7 @@ struct one {
 	struct request r;
 	struct worker worker;
 	struct guard_stream *stream;
-	bool is_over, is_freed, waits;
+	bool is_over, is_freed, waits, is_large;
 	unsigned said;
 };
 
@@ -198,7 +218,16 @@ storm_go_on(struct request *r, enum step s)
 	end_one(o);
 }
 
-static const struct request_ops storm_ops = { .go_on = storm_go_on };
+/* A thread of the pool has let go of it. */
+static void
+storm_let_go(struct request *r)
+{
+	if (r->holds == 0)
+		released(r);
+}
+
+static const struct request_ops storm_ops = { .go_on = storm_go_on,
+	.let_go = storm_let_go };
 
 static void
 storm_text(void *arg, unsigned choice, lz_str member, lz_str text, lz_str for_trace)
@@ -238,7 +267,9 @@ stream_goes(struct one *o)
 
 	while (ran == GUARD_RAN && o->said <= 20) {
 		assert_true(guard_stream_text(o->stream, 0, STR_LIT("content"),
-		    STR_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")));
+		    o->is_large && o->said == 10
+			? lz_strz(large)
+			: STR_LIT("aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa")));
 		if (roll(4) == 0)
 			assert_true(guard_stream_piece(o->stream, 0, GUARD_IN_DELTA,
 			    STR_LIT("{\"tool_calls\":[{\"function\":{\"arguments\":\""
@@ -264,8 +295,8 @@ begin_stream(struct one *o)
 static void
 begin_one(struct one *o, bool is_stream)
 {
-	static const char body[] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\","
-				   "\"content\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}]}";
+	static const char head[] = "{\"model\":\"m\",\"messages\":[{\"role\":\"user\","
+				   "\"content\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
 	enum step s;
 
 	o->worker = (struct worker){ .loop = play_loop, .pool = pool };
@@ -273,8 +304,11 @@ begin_one(struct one *o, bool is_stream)
 	o->r.config = &config;
 	o->r.ops = &storm_ops;
 	o->r.arena = arena_new(REQUEST_ARENA_BYTES);
-	buf_init(&o->r.body, sizeof(body));
-	buf_add_z(&o->r.body, body);
+	o->r.deadline_us = loop_now(play_loop)->mono_us + (int64_t)roll(20) * 50000;
+	buf_init(&o->r.body, sizeof(head) + sizeof(large) + 8);
+	buf_add_z(&o->r.body, head);
+	buf_add_z(&o->r.body, o->is_large ? large : "");
+	buf_add_z(&o->r.body, "\"}]}");
 	assert_int_equal(guard_choose(&o->r, NULL, 0), STEP_NEXT);
 	if (is_stream) {
 		begin_stream(o);
@@ -316,13 +350,19 @@ static void
 every_callback_is_heard_once_whatever_ends_a_request(void **state)
 {
 	(void)state;
-	for (int i = 0; i < STORM; i++)
+	for (int i = 0; i < LARGE_LETTERS; i++)
+		memcpy(large + 2 * i, "\xc3\xa9", 2);
+	for (int i = 0; i < STORM; i++) {
+		storm[i].is_large = i % LARGE_EVERY == 0;
 		begin_one(&storm[i], (i & 1) != 0);
+	}
 	for (int i = 0; i < STORM / 2; i++) {
 		strike(&storm[roll(STORM)]);
 		if (i % 20 == 0)
 			run_for(STORM_US);
 	}
+	for (int i = 0; i < 2000 && entered_large < 10; i++)
+		run_for(1000);
 	/* The gateway stops. */
 	for (int i = 0; i < STORM; i++)
 		if (!storm[i].is_over) {
@@ -336,10 +376,13 @@ every_callback_is_heard_once_whatever_ends_a_request(void **state)
 	assert_int_equal(over, STORM);
 	assert_int_equal(freed, STORM);
 	print_message(
-	    "asked %ld, heard %ld, of which %ld gone; %ld not heard; %ld looked\n", asked,
-	    heard, heard_gone, finish_refused, atomic_load(&read_by_pool));
+	    "asked %ld, heard %ld, of which %ld gone; %ld not heard; %ld looked; large "
+	    "%ld\n",
+	    asked, heard, heard_gone, finish_refused, atomic_load(&read_by_pool),
+	    entered_large);
 	assert_true(heard >= asked && heard <= asked + (long)posters);
 	assert_true(heard_gone > 0 && atomic_load(&read_by_pool) > 0);
+	assert_true(entered_large >= 10);
 }
 
 static int
