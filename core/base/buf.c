@@ -231,7 +231,7 @@ add_wide(struct buf *b, const char *p, const char *end)
 void
 buf_add_json(struct buf *b, lz_str s)
 {
-	const char *p = s.ptr, *end = p + s.len, *run;
+	const char *p = s.ptr, *end = s.len > 0 ? p + s.len : p, *run;
 	size_t was = b->len;
 
 	if (s.len > SIZE_MAX - 2 || buf_room(b, s.len + 2) == NULL) {
