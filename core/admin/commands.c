@@ -137,7 +137,8 @@ static const struct command rows[] = {
 	{ "model.cost", false, false, cost_args, model_cost, NULL, NULL, NULL },
 	{ "route.explain", false, false, explain_args, gateway_wanted, NULL, NULL,
 	    route_explain },
-	{ "guardrail.list", true, false, no_args, guardrail_list, NULL, NULL, NULL },
+	{ "guardrail.list", COMMAND_DB_IF_THERE, false, no_args, guardrail_list, NULL,
+	    NULL, NULL },
 	{ "guardrail.test", false, false, guard_test_args, gateway_wanted, NULL,
 	    guardrail_check_test, guardrail_test },
 	{ "provider.list", false, false, no_args, provider_list, provider_add_live, NULL,
@@ -253,7 +254,7 @@ command_run(struct command_context *c, const struct command *row, const json_t *
 	c->row = row;
 	if (st != ST_OK)
 		return st;
-	must(!row->needs_db || c->db != NULL);
+	must(row->needs_db != COMMAND_DB_NEEDED || c->db != NULL);
 	(void)json_ran_dry();
 	st = row->run(c, args, *result, e);
 	c->is_done = st == ST_OK;

@@ -81,9 +81,17 @@ struct command_arg {
 typedef enum status command_fn(
     struct command_context *c, const json_t *args, json_t *result, struct err *e);
 
+enum command_db {
+	COMMAND_DB_NOT,
+	COMMAND_DB_NEEDED,
+	/* Without one it answers from the configuration, in which nobody is missing then:
+	 * whoever was made by command is in a database. */
+	COMMAND_DB_IF_THERE
+};
+
 struct command {
 	const char *name; /* "key.create" */
-	bool needs_db;
+	enum command_db needs_db;
 	bool is_change; /* what it did stands, also where its answer is lost */
 	const struct command_arg *args;
 	/* Fills in result, an object; also partly on failure. */
@@ -98,6 +106,9 @@ struct command {
 	void (*start)(const struct command_gateway *g, const json_t *args,
 	    command_heard_fn *heard, void *arg);
 };
+
+/* The rows of `guardrail.list` as the file alone has them. owned */
+json_t *command_file_guardrails(const struct config *c);
 
 const struct command *command_find(lz_str name); /* NULL: there is none */
 /* Checks args against the row: an unknown member, a missing one or one of a wrong type is

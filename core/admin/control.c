@@ -136,7 +136,7 @@ run(struct control *c, struct job *j)
 		j->st = err_fail(&j->e, ST_NOMEM, "%s: out of memory", j->row->name);
 		return;
 	}
-	if (j->row->needs_db)
+	if (j->row->needs_db != COMMAND_DB_NOT)
 		storage_call(c->o.storage, run_with_database, j);
 	else
 		j->st = command_run(&j->c, j->row, j->args, &j->result, &j->e);

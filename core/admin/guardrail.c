@@ -5,6 +5,8 @@
  */
 #include "admin/rows.h"
 
+#include <stdio.h>
+
 #include "base/json.h"
 
 /* ---- who names them ---- */
@@ -75,22 +77,79 @@ add_row(json_t *rows, const struct guardrail *g)
 	(void)json_object_set_new(rows, g->name.ptr, row);
 }
 
+static json_t *
+rows_of(const struct config *c)
+{
+	json_t *rows = json_object();
+
+	for (size_t i = 0; c != NULL && i < c->guardrail_count; i++)
+		add_row(rows, &c->guardrail[i]);
+	return rows;
+}
+
+/* What a file names is there, or it would have been refused. */
+static void
+note_all(json_t *rows, const char *place, lz_str who, const struct key_settings *s)
+{
+	for (size_t i = 0; i < s->guardrail_count; i++)
+		note_name(rows, s->guardrail[i].ptr, place, who);
+}
+
+static void
+note_file(json_t *rows, const struct config *c)
+{
+	char name[2 * KEY_PROFILE_BYTES + 2];
+
+	for (size_t i = 0; c != NULL && i < c->profile_count; i++) {
+		const struct config_profile *p = &c->profile[i];
+
+		(void)snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(p->organization),
+		    STR_ARG(p->assistant));
+		if (p->assistant.ptr == NULL)
+			note_all(rows, "organizations", p->organization, &p->settings);
+		else
+			note_all(rows, "assistants", lz_strz(name), &p->settings);
+	}
+	for (size_t i = 0; c != NULL && i < c->key_count; i++)
+		note_all(rows, "keys", c->key[i].id, &c->key[i].settings);
+}
+
+static void
+list_rows(json_t *rows, json_t *list)
+{
+	const char *name;
+	json_t *row;
+
+	json_object_foreach(rows, name, row)(void) json_array_append(list, row);
+	json_decref(rows);
+}
+
+json_t *
+command_file_guardrails(const struct config *c)
+{
+	json_t *rows = rows_of(c), *list = json_array();
+
+	note_file(rows, c);
+	list_rows(rows, list);
+	return list;
+}
+
 enum status
 guardrail_list(
     struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	json_t *rows = json_object(), *list = row_set_list(result, "guardrails"), *row;
-	const char *name;
-	enum status st;
+	json_t *list = row_set_list(result, "guardrails"), *rows = rows_of(c->config);
+	enum status st = ST_OK;
 
 	(void)args;
-	for (size_t i = 0; c->config != NULL && i < c->config->guardrail_count; i++)
-		add_row(rows, &c->config->guardrail[i]);
-	st = db_profile_each(c->db, note_profile, rows, e);
-	if (st == ST_OK)
-		st = db_key_each(c->db, note_key, rows, e);
-	json_object_foreach(rows, name, row)(void) json_array_append(list, row);
-	json_decref(rows);
+	if (c->db == NULL) {
+		note_file(rows, c->config);
+	} else {
+		st = db_profile_each(c->db, note_profile, rows, e);
+		if (st == ST_OK)
+			st = db_key_each(c->db, note_key, rows, e);
+	}
+	list_rows(rows, list);
 	return st;
 }
 

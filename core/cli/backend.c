@@ -279,14 +279,17 @@ run_here(const struct cli *c, const char *dir, const char *name, const json_t *a
 	context.config = config;
 	context.data = &d;
 	use_timezone(config);
-	if (!row->needs_db) {
+	if (row->needs_db == COMMAND_DB_NOT) {
 		st = command_run(&context, row, args, result, e);
 	} else {
 		/* Nothing is made for what is refused anyway. */
 		st = command_precheck(&context, row, args, e);
 		if (st == ST_OK)
 			st = open_directory(dir, name, &d, e);
-		if (st == ST_OK) {
+		if (st == ST_NOT_FOUND && row->needs_db == COMMAND_DB_IF_THERE) {
+			e->text[0] = '\0';
+			st = command_run(&context, row, args, result, e);
+		} else if (st == ST_OK) {
 			st = run_with_database(row, &context, &d, args, result, e);
 			datadir_close(&d);
 		}

@@ -4,6 +4,7 @@
  */
 #include <string.h>
 
+#include "admin/commands.h"
 #include "cli/backend.h"
 #include "cli/guardrail.h"
 #include "cli/out.h"
@@ -40,52 +41,6 @@ warnings_of(const struct config *c)
 }
 
 /* ---- guardrails ---- */
-
-static void
-note_names(json_t *row, const char *place, lz_str who, const struct key_settings *s)
-{
-	json_t *list = json_object_get(row, place);
-
-	for (size_t i = 0; i < s->guardrail_count; i++)
-		if (str_is(s->guardrail[i], out_text(row, "guardrail")))
-			(void)json_array_append_new(list, json_stringn(who.ptr, who.len));
-}
-
-static void
-note_profile(json_t *row, const struct config_profile *p)
-{
-	char name[2 * KEY_PROFILE_BYTES + 2];
-
-	if (p->assistant.ptr == NULL) {
-		note_names(row, "organizations", p->organization, &p->settings);
-		return;
-	}
-	(void)snprintf(name, sizeof(name), "%.*s/%.*s", STR_ARG(p->organization),
-	    STR_ARG(p->assistant));
-	note_names(row, "assistants", lz_strz(name), &p->settings);
-}
-
-/* As `guardrail list` says it, of the file alone. */
-static json_t *
-guardrails_of(const struct config *c)
-{
-	json_t *list = json_array();
-
-	for (size_t i = 0; c != NULL && i < c->guardrail_count; i++) {
-		json_t *row = json_object();
-
-		config_guardrail_facts(&c->guardrail[i], row);
-		(void)json_object_set_new(row, "organizations", json_array());
-		(void)json_object_set_new(row, "assistants", json_array());
-		(void)json_object_set_new(row, "keys", json_array());
-		for (size_t k = 0; k < c->profile_count; k++)
-			note_profile(row, &c->profile[k]);
-		for (size_t k = 0; k < c->key_count; k++)
-			note_names(row, "keys", c->key[k].id, &c->key[k].settings);
-		(void)json_array_append_new(list, row);
-	}
-	return list;
-}
 
 static bool
 is_named(const json_t *row, const char *place)
@@ -241,7 +196,7 @@ check_run(struct cli *c)
 	json_object_set_new(report, "file", json_string(path));
 	json_object_set_new(report, "errors", lines_of(buf_str(&errors)));
 	warnings = warnings_of(config);
-	guardrails = guardrails_of(config);
+	guardrails = command_file_guardrails(config);
 	warn_of_guardrails(path, config, guardrails, warnings);
 	json_object_set_new(report, "warnings", warnings);
 	json_object_set_new(report, "guardrails", guardrails);

@@ -14,6 +14,7 @@
 
 #include <stdio.h>
 #include <stdlib.h>
+#include "base/clock.h"
 #include "base/mem.h"
 #include "key/index.h"
 #include "key/key.h"
@@ -21,6 +22,7 @@
 
 enum {
 	FIRST_NAMES = 64,
+	BRIEF_MS = 10 * 60 * 1000,
 	SETTINGS_BYTES = 4 << 20 /* of one key while it is parsed */
 };
 
@@ -327,15 +329,24 @@ unpublish(struct keys *k, struct key *key)
 	key_leave(key, k->grace);
 }
 
+/* Is it made for a moment, as `provider test` does it? Then its end is news to nobody. */
+static bool
+is_brief(const struct key *key)
+{
+	int64_t end = key->settings.expires_at_unix_ms;
+
+	return end > 0 && end - clock_unix_ms() <= BRIEF_MS;
+}
+
 static void
 publish(struct keys *k, struct named *at, struct key *key)
 {
 	struct key *old = at->key;
 
 	key->live = at->live;
-	if (old != NULL &&
+	if (old == NULL ||
 	    old->settings.expires_at_unix_ms != key->settings.expires_at_unix_ms)
-		atomic_store(&at->live->told_expiring, 0);
+		atomic_store(&at->live->told_expiring, is_brief(key));
 	if (key->has_sha256)
 		atomic_fetch_add(&k->imported, 1);
 	index_add(k->index, key);

@@ -278,5 +278,6 @@ docs_luacheck(struct buf *b)
 			buf_add_z(b, "            null = {},\n");
 		buf_add_z(b, "         } },\n");
 	}
-	buf_add_z(b, "      } },\n   },\n}\nstd = \"latenza\"\nmax_line_length = 120\n");
+	buf_add_z(b, "      } },\n   },\n}\nstd = \"latenza\"\nmax_line_length = 140\n"
+		     "exclude_files = { \"*.d.lua\", \"**/*.d.lua\" } -- declarations\n");
 }

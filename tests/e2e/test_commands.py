@@ -251,6 +251,14 @@ def test_provider_test_sends_one_real_request(gateway, provider):
     assert done.returncode == 1 and "FAIL" in done.stdout
 
 
+def test_the_key_of_provider_test_is_not_announced_to_expire(gateway):
+    gateway.json("provider", "test", "fake")
+    assert gateway.events("key.expiring") == []
+    soon = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(time.time() + 3600))
+    assert gateway.chat(gateway.key("soon", expires_at=soon))[0] == 200
+    assert [e["key"] for e in gateway.events("key.expiring")] == ["soon"]
+
+
 def test_provider_test_works_without_a_gateway(gateway, provider):
     assert gateway.stop() == 0
     assert gateway.json("provider", "test", "fake", "--model", "fake-2")["status"] == 200

@@ -292,6 +292,26 @@ def test_the_list_says_what_each_does_and_for_whom(guarded):
     assert "not configured" in gateway.run("guardrail", "list").stdout
 
 
+def test_the_list_is_of_the_file_before_there_is_a_data_directory(build, tmp_path):
+    config = {"data": str(tmp_path / "data"), "providers": {"echo": {"test": True}},
+              "guardrails": {"all": {"use": "secrets", "default_on": True}, "some": {"use": "limits", "max_messages": 3}, "none": {"use": "pii"}},
+              "organizations": {"acme": {"guardrails": ["some"], "assistants": {"bot": {"guardrails": ["some"]}}}},
+              "keys": {"k": {"name": "k", "organization": "acme", "secret_sha256": "ab" * 32, "guardrails": ["some", "all"]}}}
+    (tmp_path / "latenza.yaml").write_text(json.dumps(config))
+
+    def listed(*words):
+        return subprocess.run([build / "latenza", "guardrail", "list", "-c", tmp_path / "latenza.yaml", *words], text=True, capture_output=True, timeout=60)
+
+    done = listed("-o", "json")
+    assert done.returncode == 0 and not done.stderr, done.stderr
+    rows = {row["guardrail"]: row for row in json.loads(done.stdout)}
+    assert list(rows) == ["all", "some", "none"]
+    assert rows["some"] | {"organizations": ["acme"], "assistants": ["acme/bot"], "keys": ["k"], "component": "limits"} == rows["some"]
+    assert rows["all"] | {"default_on": True, "keys": ["k"], "organizations": []} == rows["all"]
+    assert "organization acme, assistant acme/bot, key k" in listed().stdout
+    assert not (tmp_path / "data").exists(), "nothing is made by looking"
+
+
 # ---- dry runs and `route explain` ----
 
 def dry_run(gateway, key, text=WORD, model="fake-1"):

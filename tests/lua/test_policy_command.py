@@ -259,6 +259,10 @@ def test_what_is_there_is_left_alone(policy, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["mine_test.lua"] and (tmp_path / "mine_test.lua").read_text() == "-- mine"
 
 
+def test_luacheck_finds_nothing_in_the_scripts_that_we_ship(build):
+    subprocess.run(["luacheck", "-q", "--config", SCRIPTS.parent / "sdk/lua/luacheckrc", SCRIPTS], check=True)
+
+
 @pytest.mark.parametrize("words, said", [
     (["Mine", "--kind", "router"], "is no name for a policy"),
     (["a/b", "--kind", "router"], "is no name for a policy"),
@@ -282,8 +286,10 @@ def test_init_begins_a_folder_that_editors_and_luacheck_know(policy, tmp_path):
     assert (made / "latenza.d.lua").read_bytes() == (SCRIPTS.parent / "sdk/lua/latenza.d.lua").read_bytes()
     assert "4 of 4 cases passed" in policy("test", "policies")
     assert "is there already" in policy("init", "policies", code=1)
-    if shutil.which("luacheck"):
-        subprocess.run(["luacheck", "-q", "."], cwd=made, check=True)
+    subprocess.run(["luacheck", "-q", "."], cwd=made, check=True)
+    (made / "example.lua").write_text("return { name = latenza.blokc, check = function(req) hepler(req) end }")
+    told = subprocess.run(["luacheck", "-q", "--formatter", "plain", "example.lua"], cwd=made, text=True, capture_output=True)
+    assert told.returncode == 1 and "'hepler'" in told.stdout and "blokc" in told.stdout, told.stdout
 
 
 # ---- run and bench ----

@@ -118,6 +118,31 @@ an_expiry_is_announced_in_its_last_week_and_once(void **state)
 	}
 }
 
+static void
+a_key_that_is_made_for_a_moment_is_not_announced_to_expire(void **state)
+{
+	static const char *const ends[] = { "2026-10-21T00:10:00Z",
+		"2026-10-21T00:10:01Z" };
+
+	(void)state;
+	for (int i = 0; i < 2; i++) {
+		char text[60], id[2] = { (char)('a' + i), '\0' };
+
+		(void)snprintf(text, sizeof(text), "{\"expires_at\":\"%s\"}", ends[i]);
+		put_key(id, id, text, false, false);
+		new_request();
+		field("x-api-key", id);
+		assert_int_equal(key_authenticate(r, keys), STEP_NEXT);
+		assert_int_equal(told_count("key.expiring", ""), i);
+	}
+	/* Who makes it last longer hears of its end. */
+	put_key("a", "a", "{\"expires_at\":\"2026-10-22T00:00:00Z\"}", false, false);
+	new_request();
+	field("x-api-key", "a");
+	assert_int_equal(key_authenticate(r, keys), STEP_NEXT);
+	assert_int_equal(told_count("key.expiring", ""), 2);
+}
+
 static enum step
 from(const char *peer, const char *forwarded)
 {
@@ -980,6 +1005,7 @@ main(void)
 		TEST(two_credentials_are_one_too_many),
 		TEST(a_disabled_or_expired_key_is_refused_and_says_so),
 		TEST(an_expiry_is_announced_in_its_last_week_and_once),
+		TEST(a_key_that_is_made_for_a_moment_is_not_announced_to_expire),
 		TEST(a_key_may_be_bound_to_addresses),
 		TEST(behind_trusted_proxies_the_last_untrusted_hop_counts),
 		TEST(a_request_knows_whose_it_is_and_only_once_that_is_certain),
