@@ -11,11 +11,6 @@ format=$(command -v clang-format-14 || command -v clang-format) || {
 	echo "clang-format 14 is wanted: $("$format" --version)"
 	exit 77
 }
-bad=0
-for file in $(find core plugins tests examples -name '*.[ch]' ! -name '*_data.c' | sort); do
-	"$format" --dry-run -Werror "$file" >/dev/null 2>&1 || {
-		echo "$file: $format -i would change it"
-		bad=1
-	}
-done
-exit $bad
+# All in one go: a start of clang-format costs more than what it reads.
+find core plugins tests examples -name '*.[ch]' ! -name '*_data.c' -print0 | sort -z |
+	xargs -0 "$format" --dry-run -Werror
