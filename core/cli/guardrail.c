@@ -305,8 +305,8 @@ read_what(const struct cli *c, json_t *args)
 		   *body = cli_text(c, "body");
 
 	if ((text != NULL) + (file != NULL) + (body != NULL) != 1)
-		return wrong("say what is to be judged: --text TEXT, --text-file FILE or "
-			     "--body FILE");
+		return wrong("say what is to be judged: one of --text TEXT, --text-file "
+			     "FILE, --body FILE");
 	if (body != NULL)
 		return read_into(args, body, "body", true);
 	if (file != NULL)
@@ -338,8 +338,9 @@ read_args(const struct cli *c, json_t *args)
 	if (c->operand_count == 0)
 		return code;
 	names = json_array();
-	for (unsigned i = 0; i < c->operand_count; i++)
-		json_array_append_new(names, json_string(c->operand[i]));
+	for (unsigned i = 0; i < c->operand_count && code == CLI_DONE; i++)
+		if (json_array_append_new(names, json_string(c->operand[i])) != 0)
+			code = wrong("the name of a guardrail is not UTF-8");
 	json_object_set_new(args, "names", names);
 	return code;
 }

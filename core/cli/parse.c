@@ -240,6 +240,15 @@ kind_wants(enum option_kind kind)
 	}
 }
 
+/* Does the option hold a pair of that name already? */
+static bool
+is_pair_there(const struct cli *c, const struct cli_option *o, const char *text)
+{
+	return o->kind == OPTION_PAIRS &&
+	       json_object_getn(json_object_get(c->options, o->name), text,
+		   strcspn(text, "=")) != NULL;
+}
+
 static int
 set_option(struct cli *c, const struct cli_option *o, const char *text)
 {
@@ -249,6 +258,15 @@ set_option(struct cli *c, const struct cli_option *o, const char *text)
 
 	if (!may_repeat && json_object_get(c->options, o->name) != NULL) {
 		out_error("--%s: is given twice; give it once", o->name);
+		return CLI_USAGE;
+	}
+	if (is_pair_there(c, o, text)) {
+		out_error("--%s: \"%.*s\" is given twice; give it once", o->name,
+		    (int)strcspn(text, "="), text);
+		return CLI_USAGE;
+	}
+	if (!str_is_utf8(lz_strz(text))) {
+		out_error("--%s: \"%.100s\" is not text in UTF-8", o->name, text);
 		return CLI_USAGE;
 	}
 	value = read_value(c, o, text);

@@ -107,18 +107,71 @@ plugin_list_run(struct cli *c)
 
 /* ---- info ---- */
 
-static void
-print_option(const char *name, const json_t *schema)
+static const char *
+type_name(const json_t *schema)
 {
 	const json_t *type = json_object_get(schema, "type");
-	const json_t *otherwise = json_object_get(schema, "default");
-	char *text = otherwise == NULL ? NULL : json_dumps(otherwise, JSON_ENCODE_ANY);
 
-	printf("    %-24s %-8s %s%s%s\n", name,
-	    json_is_string(type) ? json_string_value(type) : "any",
-	    out_text(schema, "description"), text == NULL ? "" : "; default ",
-	    text == NULL ? "" : text);
+	if (json_object_get(schema, "anyOf") != NULL)
+		return "list";
+	if (json_is_array(type))
+		return strstr(out_text(schema, "pattern"), "KiB") != NULL ? "size"
+									  : "duration";
+	if (json_object_get(schema, "enum") != NULL)
+		return "choice";
+	return json_is_string(type) ? json_string_value(type) : "any";
+}
+
+/* What may be said: choices, of a list's items too, or the range of a number; 1e15 is
+ * said by who wants none. */
+static void
+print_range(const json_t *schema)
+{
+	const json_t *least = json_object_get(schema, "minimum"),
+		     *most = json_object_get(schema, "maximum");
+	const json_t *list = json_object_get(schema, "enum"), *one;
+	const char *before = "; one of ";
+	size_t i;
+
+	if (list == NULL) {
+		before = "; any of ";
+		list = json_object_get(
+		    json_object_get(
+			json_array_get(json_object_get(schema, "anyOf"), 0), "items"),
+		    "enum");
+	}
+	json_array_foreach(list, i, one)
+	    printf("%s%s", i == 0 ? before : ", ", json_string_value(one));
+	if (least != NULL && most != NULL && json_number_value(most) < 1e15)
+		printf("; %.15g to %.15g", json_number_value(least),
+		    json_number_value(most));
+}
+
+static void
+print_option(const char *name, const json_t *schema, bool is_required)
+{
+	const json_t *otherwise = json_object_get(schema, "default");
+	char *text = otherwise == NULL ? NULL
+				       : json_dumps(otherwise,
+					     JSON_ENCODE_ANY | JSON_REAL_PRECISION(15));
+
+	printf("    %-24s %-8s %s", name, type_name(schema),
+	    out_text(schema, "description"));
+	print_range(schema);
+	printf("%s%s%s\n", is_required ? "; required" : "",
+	    text == NULL ? "" : "; default ", text == NULL ? "" : text);
 	mem_free(text);
+}
+
+static bool
+is_listed(const json_t *list, const char *name)
+{
+	const json_t *one;
+	size_t i;
+
+	json_array_foreach(
+	    list, i, one) if (strcmp(json_string_value(one), name) == 0) return true;
+	return false;
 }
 
 static void
@@ -137,7 +190,8 @@ print_info(const struct part_info *p, json_t *schema)
 	if (p->option_count > 0)
 		printf("  options\n");
 	json_object_foreach(json_object_get(schema, "properties"), name, value)
-	    print_option(name, value);
+	    print_option(
+		name, value, is_listed(json_object_get(schema, "required"), name));
 }
 
 /* Does the component come from what the operand names: a plugin, a component, or a file?

@@ -68,32 +68,22 @@ note_problem(void *arg, const char *sentence)
 	(void)json_array_append_new(arg, json_string(sentence));
 }
 
-/* ST_INVALID: this kind is not asked about a text, or not so. */
-static enum status
-run_guardrail(struct run *r, const struct testhost_result **out, struct err *e)
+static void
+run_guardrail(struct run *r, const struct testhost_result **out)
 {
 	const char *phase = cli_text(r->c, "phase"), *role = cli_text(r->c, "role");
 	int64_t every = cli_integer(r->c, "stream-every", 0);
-	bool is_answer = every > 0;
+	bool is_answer = phase != NULL && strcmp(phase, "response") == 0;
 
-	if (phase != NULL && strcmp(phase, "request") != 0 &&
-	    strcmp(phase, "response") != 0)
-		return err_fail(
-		    e, ST_INVALID, "--phase: \"%s\" is not request or response", phase);
-	if (phase != NULL && strcmp(phase, "request") == 0 && is_answer)
-		return err_fail(
-		    e, ST_INVALID, "--stream-every: only an answer is streamed");
-	is_answer = is_answer || (phase != NULL && strcmp(phase, "response") == 0);
 	if (every > 0) {
 		*out = testhost_stream_every(r->h, lz_strz(r->text), (size_t)every);
-		return ST_OK;
+		return;
 	}
 	if (role == NULL)
 		role = is_answer ? "assistant" : "user";
 	testhost_add_text(r->h, role, r->text)->kind =
 	    strcmp(role, "tool") == 0 ? LZ_TOOL_RESULT : LZ_PROSE;
 	*out = testhost_check(r->h, is_answer ? LZ_RESPONSE : LZ_REQUEST);
-	return ST_OK;
 }
 
 static void
@@ -114,13 +104,16 @@ run_provider(struct run *r, const struct testhost_result **out)
 	*out = testhost_build(r->h);
 }
 
+/* ST_INVALID: this kind is not asked about a text. */
 static enum status
 run_component(struct run *r, const struct testhost_result **out, struct err *e)
 {
 	const char *kind = r->info->kind;
 
-	if (strcmp(kind, "guardrail") == 0)
-		return run_guardrail(r, out, e);
+	if (strcmp(kind, "guardrail") == 0) {
+		run_guardrail(r, out);
+		return ST_OK;
+	}
 	if (strcmp(kind, "provider") == 0) {
 		run_provider(r, out);
 		return ST_OK;
@@ -325,6 +318,9 @@ open_and_run(struct run *r, struct err *e)
 			print_result(j);
 		json_decref(j);
 	}
+	if (st == ST_OK && result->verdict < 0)
+		st = err_fail(e, ST_INVALID, "%s: %s", r->info->name,
+		    verdict_name(r->info->kind, result->verdict));
 	testhost_free(r->h);
 	return st;
 }
@@ -334,15 +330,17 @@ work(const struct talk *t, const void *arg)
 {
 	struct run r = *(const struct run *)arg;
 	struct err e = { "" };
+	enum status st;
 
 	child_tell(t, CHILD_DOES, "it was run");
 	r.problems = json_array();
 	testhost_on_problem(note_problem, r.problems);
-	if (open_and_run(&r, &e) != ST_OK)
-		child_tell(t, CHILD_FAILED, "%s", e.text);
-	else if (json_array_size(r.problems) > 0)
+	st = open_and_run(&r, &e);
+	if (json_array_size(r.problems) > 0)
 		child_tell(t, CHILD_FAILED, "%s: %s", r.info->name,
 		    json_string_value(json_array_get(r.problems, 0)));
+	else if (st != ST_OK)
+		child_tell(t, CHILD_FAILED, "%s", e.text);
 	(void)fflush(stdout);
 }
 
@@ -354,6 +352,41 @@ say(void *arg, enum child_mark mark, const char *sentence)
 		out_error("%s", sentence);
 }
 
+static bool
+is_one_of(const char *word, const char *const *list)
+{
+	while (*list != NULL && strcmp(word, *list) != 0)
+		list++;
+	return *list != NULL;
+}
+
+/* false: said */
+static bool
+are_options_right(const struct cli *c)
+{
+	static const char *const phases[] = { "request", "response", NULL };
+	static const char *const roles[] = { "system", "user", "assistant", "tool",
+		NULL };
+	const char *phase = cli_text(c, "phase"), *role = cli_text(c, "role");
+
+	if (!cli_has(c, "text"))
+		out_error("--text: is missing; the text that the component is to see, or "
+			  "`-` for standard input");
+	else if (phase != NULL && !is_one_of(phase, phases))
+		out_error("--phase: \"%.60s\" is not request or response", phase);
+	else if (role != NULL && !is_one_of(role, roles))
+		out_error(
+		    "--role: \"%.60s\" is not system, user, assistant or tool", role);
+	else if (cli_integer(c, "stream-every", 1) < 1)
+		out_error("--stream-every: 1 or more bytes");
+	else if (cli_has(c, "stream-every") && phase != NULL &&
+		 strcmp(phase, "request") == 0)
+		out_error("--stream-every: only an answer is streamed");
+	else
+		return true;
+	return false;
+}
+
 int
 plugin_run_run(struct cli *c)
 {
@@ -363,15 +396,8 @@ plugin_run_run(struct cli *c)
 	struct buf text;
 	int failures;
 
-	if (given == NULL) {
-		out_error("--text: is missing; the text that the component is to see, or "
-			  "`-` for standard input");
+	if (!are_options_right(c))
 		return CLI_USAGE;
-	}
-	if (cli_integer(c, "stream-every", 1) < 1) {
-		out_error("--stream-every: 1 or more bytes");
-		return CLI_USAGE;
-	}
 	buf_init(&text, TEXT_BYTES);
 	if (strcmp(given, "-") != 0)
 		buf_add_z(&text, given);

@@ -130,6 +130,13 @@ body_index(lua_State *L)
 	return 1;
 }
 
+int
+body_refuse_both(lua_State *L)
+{
+	return luaL_error(L, "one check edits req.body or texts, not both; let a second "
+			     "guardrail do the other");
+}
+
 /* Large bodies are made into a tree that can be edited only if the script says so. */
 static lz_json *
 edit_root(lua_State *L)
@@ -139,6 +146,8 @@ edit_root(lua_State *L)
 
 	if (r->state->script->is_router || q == NULL || q->phase != LZ_REQUEST)
 		(void)luaL_error(L, "only a guardrail on requests edits the body");
+	if (r->edit_count > 0)
+		(void)body_refuse_both(L);
 	if (r->root == NULL)
 		r->root = r->lz->edit(r->c);
 	if (r->root == NULL)

@@ -95,18 +95,19 @@ static int64_t
 fake_shared_add(lz_str key, int64_t by, uint32_t ttl_s)
 {
 	json_t *counter;
-	int64_t value, ends;
+	int64_t before, value, ends;
 
 	if (at_hand == NULL)
 		return 0;
 	counter = json_object_getn(at_hand->shared, key.ptr, key.len);
-	value = json_get_int(counter, "value", 0);
+	before = json_get_int(counter, "value", 0);
 	ends = json_get_int(counter, "ends_ms", 0);
 	if (counter == NULL || (ends > 0 && ends <= at_hand->now_ms)) {
-		value = 0;
+		before = 0;
 		ends = ttl_s > 0 ? at_hand->now_ms + (int64_t)ttl_s * 1000 : 0;
 	}
-	value += by;
+	if (__builtin_add_overflow(before, by, &value))
+		value = before;
 	if (by != 0)
 		(void)json_object_setn_new(at_hand->shared, key.ptr, key.len,
 		    json_pack("{s:I, s:I}", "value", (json_int_t)value, "ends_ms",

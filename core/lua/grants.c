@@ -101,7 +101,8 @@ grants_read(lz_str url, struct arena *memory, struct grant *out, struct err *e)
 
 	if (!read_url(url, &u) || str_find(u.path, '?') >= 0)
 		return err_fail(e, ST_INVALID,
-		    "'%.*s' is no address that can be granted; write https://host, with "
+		    "http: '%.*s' is no address that can be granted; write https://host, "
+		    "with "
 		    "a port and the "
 		    "beginning of a path if need be",
 		    STR_ARG(str_cut(url, 0, 100)));

@@ -249,6 +249,7 @@ void proxy_open_targets(lua_State *L);     /* targets.c */
 void proxy_push_request(lua_State *L);     /* the request of the run */
 void body_push(lua_State *L);              /* its body; nil: it has none */
 lz_json *body_json(lua_State *L, int arg); /* what the part of a body at arg is; raises */
+int body_refuse_both(lua_State *L); /* raises: a check() edits the body or its texts */
 /* texts.c: tells the host what is to be done. LZ_OK or LZ_E_*. */
 int32_t texts_finish(struct run *r);
 /* targets.c: hands the order on top of co's stack to the host. LZ_OK, or LZ_E_FAIL and

@@ -18,6 +18,19 @@ enum {
 	OVERLAP_MAX = 65536
 };
 
+/* What is on top, in a sentence of two parts: "missing"; "a ", "number". */
+static const char *
+article(lua_State *L)
+{
+	return lua_isnil(L, -1) ? "" : "a ";
+}
+
+static const char *
+found(lua_State *L)
+{
+	return lua_isnil(L, -1) ? "missing" : luaL_typename(L, -1);
+}
+
 /* A member of the table; it stays on the stack. Absent: it is not there, or not a text,
  * which was told then. */
 static lz_str
@@ -30,9 +43,9 @@ text_of(lua_State *L, struct script *s, const char *name, bool is_needed)
 		text.ptr = lua_tolstring(L, -1, &text.len);
 	else if (!lua_isnil(L, -1) || is_needed)
 		wrong_tell(s, name,
-		    "%s is a %s; write %s = \"...\" into the table that the script "
+		    "%s is %s%s; write %s = \"...\" into the table that the script "
 		    "returns",
-		    name, luaL_typename(L, -1), name);
+		    name, article(L), found(L), name);
 	return text;
 }
 
@@ -114,8 +127,8 @@ read_function(lua_State *L, struct script *s)
 	lua_pushstring(L, name);
 	if (lua_rawget(L, READ_TABLE) != LUA_TFUNCTION)
 		wrong_tell(s, name,
-		    "%s is a %s; a %s has %s = function(req, %soptions) ... end", name,
-		    luaL_typename(L, -1), s->is_router ? "router" : "guardrail", name,
+		    "%s is %s%s; a %s has %s = function(req, %soptions) ... end", name,
+		    article(L), found(L), s->is_router ? "router" : "guardrail", name,
 		    s->is_router ? "targets, " : "");
 }
 
@@ -127,7 +140,7 @@ read_phases(lua_State *L, struct script *s)
 
 	lua_pushliteral(L, "on");
 	if (lua_rawget(L, READ_TABLE) != LUA_TTABLE) {
-		wrong_tell(s, "on", "on is a %s; write %s", luaL_typename(L, -1), right);
+		wrong_tell(s, "on", "on is %s%s; write %s", article(L), found(L), right);
 		return;
 	}
 	for (count = 0; lua_rawgeti(L, -1, count + 1) != LUA_TNIL; count++) {
@@ -222,9 +235,9 @@ register_read(lua_State *L)
 
 	if (!lua_istable(L, READ_TABLE)) {
 		wrong_tell(s, NULL,
-		    "the script returns a %s; end it with return { kind = ..., name = "
+		    "the script returns %s%s; end it with return { kind = ..., name = "
 		    "..., ... }",
-		    luaL_typename(L, READ_TABLE));
+		    article(L), lua_isnil(L, READ_TABLE) ? "nothing" : found(L));
 		return 0;
 	}
 	if (read_kind(L, s)) {

@@ -147,6 +147,20 @@ http_done(lua_State *L, int status, lua_KContext ctx)
 	return 1;
 }
 
+static void
+check_option_names(lua_State *L, int arg)
+{
+	for (lua_pushnil(L); lua_next(L, arg) != 0; lua_pop(L, 1)) {
+		const char *name = lua_type(L, -2) == LUA_TSTRING ? lua_tostring(L, -2)
+								  : luaL_typename(L, -2);
+
+		if (strcmp(name, "timeout_ms") != 0 && strcmp(name, "headers") != 0)
+			(void)luaL_error(L,
+			    "a call has no option '%s'; timeout_ms and headers are all",
+			    name);
+	}
+}
+
 /* { timeout_ms =, headers = } at arg. Names and values stay where they are: the host
  * copies. */
 static void
@@ -157,14 +171,17 @@ read_options(lua_State *L, int arg, lz_http *q, lz_header *headers)
 	if (lua_isnoneornil(L, arg))
 		return;
 	luaL_checktype(L, arg, LUA_TTABLE);
-	if (lua_getfield(L, arg, "timeout_ms") != LUA_TNIL)
-		ms = luaL_checkinteger(L, -1);
-	luaL_argcheck(L, ms >= 0 && ms <= 600000, arg, "timeout_ms is 1 to 600000");
+	check_option_names(L, arg);
+	if (lua_getfield(L, arg, "timeout_ms") != LUA_TNIL) {
+		ms = lua_tointeger(L, -1); /* 0: it is none */
+		luaL_argcheck(
+		    L, ms > 0 && ms <= 600000, arg, "timeout_ms is 1 to 600000");
+	}
 	if (ms > 0 && (uint32_t)ms < q->timeout_ms)
 		q->timeout_ms = (uint32_t)ms;
 	if (lua_getfield(L, arg, "headers") == LUA_TNIL)
 		return;
-	luaL_checktype(L, -1, LUA_TTABLE);
+	luaL_argcheck(L, lua_istable(L, -1), arg, "headers are texts by name");
 	for (lua_pushnil(L); lua_next(L, -2) != 0; lua_pop(L, 1)) {
 		if (lua_type(L, -2) != LUA_TSTRING || lua_type(L, -1) != LUA_TSTRING)
 			(void)luaL_error(L, "headers are texts by name");

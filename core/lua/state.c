@@ -65,7 +65,7 @@ state_run_part(lua_State *L, size_t i)
 	lua_rawgetp(L, LUA_REGISTRYINDEX, &env_key);
 	(void)lua_setupvalue(L, -2, 1);
 	lua_call(L, 0, 1);
-	if (lua_isnil(L, -1)) {
+	if (lua_isnil(L, -1) && i > 0) { /* a module that returns nothing is true */
 		lua_pop(L, 1);
 		lua_pushboolean(L, 1);
 	}

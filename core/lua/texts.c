@@ -191,10 +191,26 @@ add_edit(struct run *r, size_t text, size_t from, size_t to, lz_str with)
 	return LZ_OK;
 }
 
+/* Is at the end of the text, or where a character begins? */
+static bool
+is_edge(lz_str text, size_t at)
+{
+	return at == text.len || ((unsigned char)text.ptr[at] & 0xc0) != 0x80;
+}
+
+/* The host would refuse it too, but when the script is through, and without a line. */
 static void
-note_edit(lua_State *L, size_t text, size_t from, size_t to, lz_str with)
+note_edit(
+    lua_State *L, const lz_text *t, size_t text, size_t from, size_t to, lz_str with)
 {
 	budget_charge_bytes(L, with.len);
+	if (run_of(L)->root != NULL)
+		(void)body_refuse_both(L);
+	if (!str_is_utf8(with))
+		(void)luaL_error(L, "the new text is not UTF-8");
+	if (!is_edge(t->text, from) || !is_edge(t->text, to))
+		(void)luaL_error(L, "bytes %I to %I cut a character of several bytes",
+		    (LUAI_UACINT)from + 1, (LUAI_UACINT)to);
 	switch (add_edit(run_of(L), text, from, to, with)) {
 	case LZ_OK:
 		return;
@@ -323,7 +339,7 @@ look_back(const struct run *r, const lz_text *t, size_t text, size_t at, struct 
 
 /* The replacement is on top. */
 static void
-take_replacement(lua_State *L, struct replacing *s, size_t text)
+take_replacement(lua_State *L, struct replacing *s, const lz_text *t, size_t text)
 {
 	if (lua_toboolean(L, -1)) {
 		lz_str with;
@@ -334,7 +350,7 @@ take_replacement(lua_State *L, struct replacing *s, size_t text)
 			    "leave it",
 			    luaL_typename(L, -1));
 		with.ptr = lua_tolstring(L, -1, &with.len);
-		note_edit(L, text, s->from, s->to, with);
+		note_edit(L, t, text, s->from, s->to, with);
 		s->found++;
 	}
 	lua_settop(L, REPLACE_STATE);
@@ -421,14 +437,14 @@ replace_go(lua_State *L, int status, lua_KContext ctx)
 
 	(void)status;
 	if (ctx == 1)
-		take_replacement(L, s, text);
+		take_replacement(L, s, t, text);
 	stop = t->text.len;
 	if (!t->final && h != NULL && h->is_set)
 		stop = h->at;
 	while (find_gap(r, text, stop, &s->at, &end)) {
 		switch (search_gap(L, s, t, text, end, end == stop && !t->final)) {
 		case SEARCHED_FOUND:
-			take_replacement(L, s, text);
+			take_replacement(L, s, t, text);
 			continue;
 		case SEARCHED_GAP:
 			continue;
@@ -483,7 +499,7 @@ api_text_edit(lua_State *L)
 	luaL_argcheck(L, to >= from - 1 && to <= (lua_Integer)t->text.len, 3,
 	    "the text has no such byte");
 	luaL_argcheck(L, from > (lua_Integer)t->seen, 2, "these bytes are out already");
-	note_edit(L, text, (size_t)from - 1, (size_t)to, with);
+	note_edit(L, t, text, (size_t)from - 1, (size_t)to, with);
 	return 0;
 }
 

@@ -387,26 +387,26 @@ static void
 check_work(const struct talk *t, const void *asked)
 {
 	struct open_request q = *(const struct open_request *)asked;
-	bool was_strict = q.is_strict;
+	bool was_strict = q.is_strict, is_strictly_fine;
+	struct err e, note = { "" };
 	struct plugin *p;
-	struct err e;
 	int fd;
 
 	q.is_quiet = true;
 	q.is_strict = true;
-	if (file_check(&q, &fd, &e) == ST_OK)
+	is_strictly_fine = file_check(&q, &fd, &note) == ST_OK;
+	if (is_strictly_fine)
 		child_tell(t, CHILD_PASSED,
 		    "file: a whole shared object that only root and the user that runs "
 		    "latenza may write");
-	else
-		child_tell(t, CHILD_PASSED, "file: note: %s",
-		    e.text); /* open_plugin() says whether it matters */
 	q.is_strict = was_strict;
 	child_tell(t, CHILD_DOES, "it was loaded");
 	if (open_plugin(&q, &p, &e) != ST_OK) {
 		child_tell(t, CHILD_FAILED, "%s", e.text);
 		return;
 	}
+	if (!is_strictly_fine) /* it does not matter here */
+		child_tell(t, CHILD_PASSED, "file: note: %s", note.text);
 	child_tell(t, CHILD_PASSED,
 	    "entry: %s %s (%s), ABI %u.%u, %zu of %u components known here", p->name,
 	    p->self->version, p->self->license, p->self->abi_major, p->self->abi_minor,

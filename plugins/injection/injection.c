@@ -199,11 +199,38 @@ check(void *self, lz_call *c)
 
 /* ---- an instance ---- */
 
+/* The first that is no host, and so would never be met. */
+static const lz_str *
+first_no_host(const lz_list *list)
+{
+	static const char may[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				  "0123456789.-_:[]";
+
+	for (size_t i = 0; i < list->count; i++) {
+		lz_str host = list->items[i];
+
+		if (host.len == 0)
+			return &list->items[i];
+		for (size_t at = 0; at < host.len; at++)
+			if (memchr(may, host.ptr[at], sizeof(may) - 1) == NULL)
+				return &list->items[i];
+	}
+	return NULL;
+}
+
 static int32_t
 init(void *self, char *err, size_t err_len)
 {
 	struct injection *g = self;
+	const lz_str *wrong = first_no_host(&g->allowed_hosts);
 
+	if (wrong != NULL) {
+		(void)snprintf(err, err_len,
+		    "allowed_hosts: \"%.*s\" is no host; write images.example.com, which "
+		    "is for all below it, too",
+		    (int)(wrong->len < 100 ? wrong->len : 100), wrong->ptr);
+		return LZ_E_INVALID;
+	}
 	g->wanted = SIGN(SIGNS) - 1;
 	for (size_t i = 0; i < g->skip.count; i++) {
 		for (int k = 0; k < SIGNS; k++) {

@@ -5,9 +5,12 @@
 #include "patterns.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 /* Where we are, for a complaint. */
 struct place {
@@ -302,6 +305,25 @@ load_lines(struct patterns *p, char *text, size_t len, struct place *at)
 	return rc;
 }
 
+/* NULL: at->err. Opening a pipe does not wait for who writes to it. */
+static FILE *
+open_words(const char *path, const struct place *at)
+{
+	int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+	struct stat is = { 0 };
+	FILE *file = NULL;
+
+	if (fd >= 0 && fstat(fd, &is) == 0 && S_ISREG(is.st_mode))
+		file = fdopen(fd, "r");
+	if (file == NULL)
+		(void)snprintf(at->err, at->err_len, "words_file: %s: %s", path,
+		    is.st_mode != 0 && !S_ISREG(is.st_mode) ? "is no regular file"
+							    : strerror(errno));
+	if (file == NULL && fd >= 0)
+		(void)close(fd);
+	return file;
+}
+
 static int32_t
 load_file(struct patterns *p, struct place *at)
 {
@@ -315,12 +337,9 @@ load_file(struct patterns *p, struct place *at)
 	memcpy(path, p->words_file.ptr, p->words_file.len);
 	path[p->words_file.len] = '\0';
 	at->list = path;
-	file = fopen(path, "re");
-	if (file == NULL) {
-		(void)snprintf(
-		    at->err, at->err_len, "words_file: %s: %s", path, strerror(errno));
+	file = open_words(path, at);
+	if (file == NULL)
 		return LZ_E_INVALID;
-	}
 	text = malloc(WORDS_FILE_BYTES + 1);
 	n = text != NULL ? fread(text, 1, WORDS_FILE_BYTES + 1, file) : 0;
 	if (text == NULL || ferror(file) || n > WORDS_FILE_BYTES) {

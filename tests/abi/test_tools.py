@@ -56,6 +56,20 @@ def test_run_shows_what_a_provider_would_send(run, sample):
     assert json.loads(shown["http"]["body"])["messages"][0]["content"] == 'say "hi"'
 
 
+def test_a_component_that_fails_is_a_failure(build, run):
+    done = run("plugin", "run", build / "plugins/.libs/hook.so", "-O", "url=http://judge.test/", "--text", "x", "--reply", "no")
+    assert done.returncode == 1 and "guardrail hook: fails" in done.stdout and "hook: fails" in done.stderr
+
+
+def test_info_says_what_may_be_said(build, run):
+    told = run("plugin", "info", build / "plugins/.libs/secrets.so").stdout
+    assert "choice   put [SECRET] in its place" in told and "; one of mask, block, flag; default \"mask\"" in told
+    assert "list     what is looked for" in told and "; any of private_key, jwt, vendor, url_password, generic" in told
+    assert "; 0 to 8; default 2.5" in told
+    told = run("plugin", "info", build / "plugins/.libs/hook.so").stdout
+    assert "where the hook is; required" in told and "duration how long" in told and "size     more text" in told
+
+
 def test_run_answers_callouts_with_reply_or_says_that_nothing_does(run, sample):
     asked = ("plugin", "run", sample, "--component", "remote", "-O", "url=http://judge.test/", "--text", "x")
     shown = json.loads(run(*asked, "--reply", '{"flagged":true}', "-o", "json").stdout)
@@ -70,7 +84,10 @@ def test_run_answers_callouts_with_reply_or_says_that_nothing_does(run, sample):
     (["--component", "digits"], 2, "--text: is missing"),
     (["--component", "digits", "--text", "x", "-O", "least=0"], 1, "least"),
     (["--component", "digits", "--text", "x", "-O", "lest=5"], 1, "least"),
-    (["--component", "digits", "--text", "x", "--phase", "later"], 1, "request or response"),
+    (["--component", "digits", "--text", "x", "--phase", "later"], 2, "request or response"),
+    (["--component", "digits", "--text", "x", "--role", "bishop"], 2, '--role: "bishop" is not system, user'),
+    (["--component", "digits", "--text", "x", "-O", b"least=\xff"], 2, "--option: "),
+    (["--component", "digits", "--text", "x", "-O", "least=5", "-O", "least=6"], 2, '"least" is given twice'),
     (["--component", "digits", "--text", "x", "--stream-every", "0"], 2, "1 or more"),
     (["--component", "digits", "--text", b"\xff"], 2, "UTF-8"),
     (["--kind", "router", "--text", "x"], 1, "latenza route explain"),
@@ -105,6 +122,9 @@ def test_check_tells_failures_warnings_and_passes_apart(run, tmp_path):
         assert any(line.startswith(mark) for line in done.stdout.splitlines())
         lines = json.loads(run("plugin", "check", tmp_path / f"{case}.so", "-o", "json").stdout)
         assert all(line["ok"] for line in lines) == (code != 1) and any(line["warning"] for line in lines) == (code == 3)
+    (tmp_path / "text.so").write_text("no")
+    assert run("plugin", "check", tmp_path / "text.so").stdout.splitlines() == [
+        f"FAIL {tmp_path}/text.so: is not a shared object (no ELF head); build it with cc -shared -fPIC"]
 
 
 # ---- plugin new ----

@@ -4,6 +4,7 @@ SPDX-License-Identifier: MIT
 """
 
 import json
+import os
 import pathlib
 import shutil
 import subprocess
@@ -236,6 +237,12 @@ def test_check_of_a_file_that_is_not_there_or_too_large(policy, tmp_path):
     assert "No such file" in policy("check", "nothing.lua", code=1)
     write(tmp_path, "big.lua", "--" + "x" * (300 << 10))
     assert "too large" in policy("check", "big.lua", code=1)
+    os.mkfifo(tmp_path / "pipe.lua")
+    (tmp_path / "folder.lua").mkdir()
+    for verb in ("check", "run", "bench"):
+        more = () if verb == "check" else ("--text", "a")
+        assert "pipe.lua: nothing came through this pipe" in policy(verb, "pipe.lua", *more, code=1)
+        assert "folder.lua: cannot be read: Is a directory" in policy(verb, "folder.lua", *more, code=1)
     assert "something is missing" in policy("check", code=2)
 
 
@@ -363,6 +370,7 @@ def test_nothing_is_reached(policy, tmp_path):
     (["it.lua", "--text", "a", "--option", "nope=1"], "nope"),
     (["it.lua", "--text", "a", "--option", "n=many"], "n: "),
     (["it.lua", "--text", "a", "--option", "n"], "is not NAME=VALUE"),
+    (["it.lua", "--text", "a", "--option", "n=2", "--option", "n=3"], '--option: "n" is given twice'),
     (["it.lua", "--text", "a", "--nope"], "there is no option"),
     (["none.lua", "--text", "a"], "none.lua"),
     (["router.lua"], "--targets: is missing"),

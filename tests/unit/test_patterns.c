@@ -7,6 +7,7 @@
 
 #include <latenza/testhost.h>
 #include <stdbool.h>
+#include <sys/stat.h>
 
 static struct testhost *host;
 static char told[2000];
@@ -211,7 +212,11 @@ words_come_from_a_file(void **state)
 	assert_refused(options, "words[2]: the word is not UTF-8");
 	assert_refused("{\"words_file\":\"/nowhere/at/all\"}",
 	    "/nowhere/at/all: No such file or directory");
-	assert_refused("{\"words_file\":\"/\"}", "Is a directory");
+	assert_refused("{\"words_file\":\"/\"}", "words_file: /: is no regular file");
+	assert_int_equal(remove(path), 0);
+	assert_int_equal(mkfifo(path, 0600), 0);
+	assert_refused(options, "words: is no regular file"); /* and nobody waits */
+	assert_int_equal(remove(path), 0);
 }
 
 /* ---- expressions

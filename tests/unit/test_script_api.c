@@ -151,6 +151,39 @@ what_was_replaced_is_not_looked_at_again(void **state)
 	    "{\"text\":\"aa\"}", "text", "ba");
 }
 
+/* A script that is tested with the fake host is refused nothing more by the gateway. */
+static void
+what_the_gateway_would_not_take_is_said_with_its_line(void **state)
+{
+	(void)state;
+	assert_fails(CHECK("req.texts[1]:edit(1, 1, '\\xff')"),
+	    "test.lua:3: the new text is not UTF-8");
+	assert_fails(CHECK("req.texts[1]:replace('%a+', '\\xc3')"),
+	    "test.lua:3: the new text is not UTF-8");
+	for (int i = 0; i < 2; i++) {
+		static const char *const source[] = {
+			CHECK("req.texts[1]:replace('\\xa9', 'e')"),
+			CHECK("req.texts[1]:edit(1, 1, 'e')")
+		};
+		json_t *told = fixture_run(source[i], "{\"text\":\"\xc3\xa9t\"}");
+
+		assert_non_null(strstr(fixture_member(told, "error"),
+		    i == 0 ? "test.lua:3: bytes 2 to 2 cut a character"
+			   : "test.lua:3: bytes 1 to 1 cut a character"));
+		json_decref(told);
+	}
+	for (int i = 0; i < 2; i++) {
+		json_t *told = fixture_run(
+		    i == 0 ? CHECK("req.body.n = 1 req.texts[1]:edit(1, 1, 'x')")
+			   : CHECK("req.texts[1]:edit(1, 1, 'x') req.body.n = 1"),
+		    "{\"text\":\"a\",\"body\":{}}");
+
+		assert_non_null(strstr(fixture_member(told, "error"),
+		    "test.lua:3: one check edits req.body or texts, not both"));
+		json_decref(told);
+	}
+}
+
 static void
 nothing_of_a_blocked_word_leaves_a_stream(void **state)
 {
@@ -427,6 +460,15 @@ a_script_calls_what_is_granted_and_nothing_else(void **state)
 			   "latenza.http.get('https://finance.internal/api/x') end })\n"
 			   "return tostring(t)"),
 	    "latenza.http.get cannot be called inside a metamethod");
+	assert_fails(CHECK("latenza.http.get('https://finance.internal/api/x', { timeout "
+			   "= 5 })"),
+	    "a call has no option 'timeout'; timeout_ms and headers are all");
+	assert_fails(CHECK("latenza.http.get('https://finance.internal/api/x', { "
+			   "timeout_ms = 'soon' })"),
+	    "(timeout_ms is 1 to 600000)");
+	assert_fails(CHECK("latenza.http.get('https://finance.internal/api/x', { "
+			   "headers = 5 })"),
+	    "(headers are texts by name)");
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		char source[400];
 
@@ -452,6 +494,7 @@ small_services(void **state)
 		  "1700000000)\n"
 		  "assert(latenza.shared.get('k') == 0 and latenza.shared.add('k', 2, "
 		  "60) == 2 and latenza.shared.get('k') == 2)\n"
+		  "assert(latenza.shared.add('k', math.maxinteger, 60) == 2)\n"
 		  "local r = latenza.random() assert(r >= 0 and r < 1)\n"
 		  "latenza.count('hits') latenza.count('hits', 2) "
 		  "latenza.log.info('fine')\n"
@@ -633,6 +676,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_stream_cut_anywhere_is_the_whole_text),
 		cmocka_unit_test(what_was_replaced_is_not_looked_at_again),
+		cmocka_unit_test(what_the_gateway_would_not_take_is_said_with_its_line),
 		cmocka_unit_test(nothing_of_a_blocked_word_leaves_a_stream),
 		cmocka_unit_test(replacing_is_that_of_the_stock_library),
 		cmocka_unit_test(a_router_puts_targets_in_order),
