@@ -210,8 +210,8 @@ def test_check_goes_on_with_the_next_file(policy, tmp_path):
     write(tmp_path, "one.lua", "return {}")
     write(tmp_path, "two.lua", "return 5")
     assert errors(policy, "one.lua", "two.lua") == [
-        'one.lua:1: kind is a nil; write kind = "..." into the table that the script returns',
-        'one.lua:1: name is a nil; write name = "..." into the table that the script returns',
+        'one.lua:1: kind is missing; write kind = "..." into the table that the script returns',
+        'one.lua:1: name is missing; write name = "..." into the table that the script returns',
         "two.lua:1: the script returns a number; end it with return { kind = ..., name = ..., ... }"]
 
 
