@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 
 import os
 import pathlib
+import subprocess
 import sys
 
 import pytest
@@ -39,6 +40,13 @@ def build():
     if folder is None or not (pathlib.Path(folder) / "latenza").exists():
         pytest.fail("no built gateway: run ./tests/run, or set LATENZA_BUILD to a build folder")
     return pathlib.Path(folder)
+
+
+@pytest.fixture(scope="session")
+def sanitizers(build):
+    """The flags of the build's sanitizers; a program that is linked with its libraries needs the same. None: []."""
+    told = subprocess.run(["./config.status", "--file=-:-"], input="@INSTRUMENT@", cwd=build, capture_output=True, text=True, check=True)
+    return [flag for flag in told.stdout.split() if flag.startswith("-fsanitize")]
 
 
 @pytest.fixture

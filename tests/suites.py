@@ -236,7 +236,7 @@ def other_build(o, suite, *words, folder=None, targets=None):
 
 
 def suite_threads(o):
-    """ThreadSanitizer; with --full over every unit test, and over gateways under load and reload."""
+    """ThreadSanitizer; with --full over every unit test, and over gateways under load, reload, guardrails and scripts."""
     count = Count()
     only = None if o.full else THREAD_PROGRAMS
     other = other_build(o, "threads", "--enable-sanitize=thread", "CFLAGS=-O1 -g", folder="thread-build", targets=None if o.full else ["libcore.la"])
@@ -247,7 +247,8 @@ def suite_threads(o):
     count += run_programs(other, "UNIT_TESTS", only)
     if o.full:
         count += run_programs(other, "UPSTREAM_TESTS")
-        count += suite_pytest("e2e", "-k", "reload or stream or keys or money or failover or ends")(other)
+        count += suite_pytest("e2e", "-k", "reload or stream or keys or money or failover or ends or policies or guardrails")(other)
+        count += suite_pytest("lua")(other)
     del os.environ["TSAN_OPTIONS"]
     return count
 

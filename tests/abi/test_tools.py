@@ -130,7 +130,7 @@ def test_check_tells_failures_warnings_and_passes_apart(run, tmp_path):
 # ---- plugin new ----
 
 @pytest.fixture(scope="module")
-def sdk(tmp_path_factory):
+def sdk(tmp_path_factory, sanitizers):
     """The SDK installed into a folder of its own, and how one builds against it."""
     prefix = tmp_path_factory.mktemp("sdk") / "prefix"
     done = subprocess.run(["make", "-s", "install", f"prefix={prefix}"], cwd=os.environ["LATENZA_BUILD"], capture_output=True,
@@ -138,7 +138,7 @@ def sdk(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     env = {**os.environ, "PKG_CONFIG": "pkg-config --define-prefix", "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig"),
            "ACLOCAL_PATH": str(prefix / "share/aclocal"), "LATENZA": str(prefix / "bin/latenza"),
-           "CFLAGS": "-O1 -g -Wall -Wextra -Wconversion -Werror"}
+           "CFLAGS": " ".join(["-O1 -g -Wall -Wextra -Wconversion -Werror", *sanitizers])}
     if shutil.which("pkg-config") is None:
         pytest.skip("pkg-config is not installed")
 
@@ -256,9 +256,9 @@ def test_the_guide_to_a_guardrail_works_as_it_stands(sdk, tmp_path):
 # ---- the examples ----
 
 @pytest.mark.parametrize("test", sorted((TOP / "examples/plugins").glob("test_*.c")), ids=lambda p: p.stem)
-def test_an_example_passes_its_own_test_against_the_installed_sdk(sdk, tmp_path, test):
+def test_an_example_passes_its_own_test_against_the_installed_sdk(sdk, sanitizers, tmp_path, test):
     source = test.with_name(test.name.removeprefix("test_"))
-    done = sdk("sh", "-c", "cc -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -Wpedantic -Werror -o x "
+    done = sdk("sh", "-c", f"cc -std=c11 -D_DEFAULT_SOURCE -Wall -Wextra -Wpedantic -Werror {' '.join(sanitizers)} -o x "
                f"{test} {source} $($PKG_CONFIG --cflags --libs latenza-testhost) && ./x", cwd=tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
 
