@@ -46,7 +46,7 @@ THREAD_PROGRAMS = ["test_ledger", "test_spool", "test_storage", "test_keys", "te
                    "test_metric", "test_log", "test_key_stage", "test_visit", "test_guard", "test_guard_storm", "test_server"]
 # Where bytes of others are read and memory is managed by hand; each takes valgrind a few seconds.
 VALGRIND_PROGRAMS = ["test_addr", "test_arena", "test_buf", "test_clock", "test_document", "test_fold", "test_frame", "test_http1", "test_json", "test_limit", "test_options",
-                     "test_out", "test_parse", "test_read", "test_record", "test_script_names", "test_sse", "test_str", "test_value", "test_yaml"]
+                     "test_out", "test_parse", "test_read", "test_record", "test_script_names", "test_sse", "test_str", "test_value", "test_verdict", "test_yaml"]
 VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible",
             "--errors-for-leak-kinds=definite,indirect,possible", "--child-silent-after-fork=yes"]
 # With sanitizers a finding ends the process, and with it the test.

@@ -71,6 +71,22 @@ flags_shown(uint32_t flags)
 	return out;
 }
 
+/* A row of before has them as text. */
+static void
+set_verdicts(json_t *out, const struct record_trace *t)
+{
+	struct buf text;
+
+	if (t->verdicts.ptr == NULL) {
+		set_tree(out, "guardrails", t->guardrails);
+		return;
+	}
+	buf_init(&text, 1 << 20);
+	verdicts_print(t->verdicts, &text);
+	set_tree(out, "guardrails", text.failed ? STR_NONE : buf_str(&text));
+	buf_free(&text);
+}
+
 static json_t *
 show(const struct db_trace *row)
 {
@@ -103,7 +119,7 @@ show(const struct db_trace *row)
 	json_object_set_new(out, "flags", flags_shown(t->flags));
 	json_object_set_new(out, "attempt_count", json_integer(t->attempts));
 	set_tree(out, "attempts", t->attempt_list);
-	set_tree(out, "guardrails", t->guardrails);
+	set_verdicts(out, t);
 	json_object_set_new(out, "row", json_integer(row->rowid));
 	return out;
 }

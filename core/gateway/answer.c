@@ -127,13 +127,13 @@ verdicts(const struct request *r, bool is_json)
 
 	buf_init(&b, VERDICTS_BYTES);
 	for (size_t i = 0; i < r->verdict_count; i++) {
-		const struct guard_verdict *v = &r->verdict[i];
+		const struct record_verdict *v = &r->verdict[i];
 
-		if (strcmp(v->what, "pass") == 0 || was_said(r, i))
+		if (v->what == VERDICT_PASS || was_said(r, i))
 			continue;
 		buf_add_z(&b, n++ > 0 ? (is_json ? "," : ", ") : "");
 		buf_addf(&b, is_json ? "\"%.*s=%s\"" : "%.*s=%s", STR_ARG(v->guardrail),
-		    v->what);
+		    verdict_names[v->what]);
 	}
 	if (b.len > 0 && !b.failed)
 		out = arena_copy(r->arena, buf_str(&b));

@@ -25,7 +25,7 @@ string_of(lz_str s)
 
 /* Its list of that name; borrowed, NULL: out of memory. */
 static json_t *
-list_of(struct guard_test *t, const struct guard_verdict *v, const char *name)
+list_of(struct guard_test *t, const struct record_verdict *v, const char *name)
 {
 	json_t *own, *list;
 
@@ -62,7 +62,7 @@ has(const json_t *list, const json_t *one)
 
 /* On a growing text the same reason comes again and again. */
 static void
-on_said(void *arg, const struct guard_verdict *v, lz_str code, lz_str message)
+on_said(void *arg, const struct record_verdict *v, lz_str code, lz_str message)
 {
 	json_t *list = list_of(arg, v, "reasons");
 	json_t *one = json_object();
@@ -78,7 +78,8 @@ on_said(void *arg, const struct guard_verdict *v, lz_str code, lz_str message)
 }
 
 static void
-on_edited(void *arg, const struct guard_verdict *v, lz_str was, lz_str is, bool is_reveal)
+on_edited(
+    void *arg, const struct record_verdict *v, lz_str was, lz_str is, bool is_reveal)
 {
 	json_t *list = list_of(arg, v, "edits");
 	json_t *one;
@@ -121,7 +122,7 @@ codes_of(lz_str codes)
 }
 
 static json_t *
-verdict_shown(const struct guard_test *t, const struct guard_verdict *v)
+verdict_shown(const struct guard_test *t, const struct record_verdict *v)
 {
 	const json_t *own = json_object_getn(t->said, v->guardrail.ptr, v->guardrail.len);
 	json_t *j = json_object(), *empty = json_array();
@@ -129,7 +130,7 @@ verdict_shown(const struct guard_test *t, const struct guard_verdict *v)
 	       *edits = json_object_get(own, "edits");
 
 	(void)json_object_set_new(j, "guardrail", string_of(v->guardrail));
-	(void)json_object_set_new(j, "verdict", json_string(v->what));
+	(void)json_object_set_new(j, "verdict", json_string(verdict_names[v->what]));
 	(void)json_object_set_new(
 	    j, "mode", json_string(v->is_monitor ? "monitor" : "enforce"));
 	(void)json_object_set_new(j, "codes", codes_of(v->codes));
@@ -142,10 +143,10 @@ verdict_shown(const struct guard_test *t, const struct guard_verdict *v)
 }
 
 static bool
-has_verdict(const struct request *r, const char *what)
+has_verdict(const struct request *r, enum verdict_kind what)
 {
 	for (size_t i = 0; i < r->verdict_count; i++)
-		if (!r->verdict[i].is_monitor && strcmp(r->verdict[i].what, what) == 0)
+		if (!r->verdict[i].is_monitor && r->verdict[i].what == what)
 			return true;
 	return false;
 }
@@ -163,9 +164,9 @@ outcome_of(const struct guard_test *t, const struct request *r)
 		return "again";
 	if (guard_has_rerouted(r))
 		return "rerouted";
-	if (has_verdict(r, "mask"))
+	if (has_verdict(r, VERDICT_MASK))
 		return "masked";
-	return has_verdict(r, "flag") ? "flagged" : "passed";
+	return has_verdict(r, VERDICT_FLAG) ? "flagged" : "passed";
 }
 
 static json_t *

@@ -16,30 +16,17 @@ enum {
 	MESSAGE_BYTES = 400
 };
 
-enum decision {
-	DECIDED_PASS,
-	DECIDED_FLAG,
-	DECIDED_MASK,
-	DECIDED_BLOCK,
-	DECIDED_REROUTE,
-	DECIDED_AGAIN,
-	DECIDED_ERROR,
-	DECISIONS
-};
-static const char *const decisions[DECISIONS] = { "pass", "flag", "mask", "block",
-	"reroute", "again", "error" };
-
 void
 guard_start(void)
 {
-	metric_label_names(METRIC_GUARDRAIL_VERDICTS, decisions, DECISIONS);
+	metric_label_names(METRIC_GUARDRAIL_VERDICTS, verdict_names, VERDICTS);
 }
 
 const char *const *
 guard_verdicts(size_t *count)
 {
-	*count = DECISIONS;
-	return decisions;
+	*count = VERDICTS;
+	return verdict_names;
 }
 
 /* ---- which of them hold ---- */
@@ -56,8 +43,6 @@ has(const struct guards *all, const struct guardrail *row)
 static void
 add(struct guards *all, const struct guardrail *row)
 {
-	if (has(all, row))
-		return;
 	all->guard[all->count++].row = row;
 	all->has_answers |= (row->phases & LZ_RESPONSE) != 0;
 }
@@ -87,7 +72,8 @@ add_named(struct guards *all, const struct guard_names *names)
 			    "the guardrail '%.*s' that holds for this key is not "
 			    "configured any more",
 			    STR_ARG(names->name[i]));
-		add(all, row);
+		if (!has(all, row))
+			add(all, row);
 	}
 	return STEP_NEXT;
 }
@@ -181,9 +167,9 @@ chain_ask(struct guards *all, struct guard *g, uint32_t phase, const struct buf 
 	int32_t result;
 
 	/* First: what its failing comes to is looked up by it. */
-	all->check = (struct visit_check){ phase, document, texts, texts_arg,
-		g->row->deadline_ms };
-	all->asked_us = all->came_us = 0;
+	all->check = (struct visit_check){ phase, g->row->deadline_ms,
+		document != NULL ? all->now_us : 0, document, texts, texts_arg };
+	all->asked_us = all->came_us = all->now_us = 0;
 	if (g->visit == NULL)
 		g->visit = visit_guardrail(r, g->row->part);
 	if (g->visit == NULL)
@@ -258,19 +244,20 @@ chain_unshow(struct guards *all, struct showing *s)
 
 /* ---- its verdict ---- */
 
-static struct guard_verdict *
+static struct record_verdict *
 verdict_of(struct guards *all, struct guard *g, uint32_t phase)
 {
-	struct guard_verdict **v = &g->verdict[phase == LZ_RESPONSE];
+	struct record_verdict **place = &g->verdict[phase == LZ_RESPONSE], *v = *place;
 
-	if (*v != NULL)
-		return *v;
-	*v = &all->r->verdict[all->r->verdict_count++];
-	(*v)->guardrail = g->row->name;
-	(*v)->is_answer = phase == LZ_RESPONSE;
-	(*v)->is_monitor = g->row->is_monitor;
-	(*v)->what = decisions[DECIDED_PASS];
-	return *v;
+	if (v != NULL)
+		return v;
+	v = &all->r->verdict[all->r->verdict_count++];
+	v->guardrail = g->row->name;
+	v->is_answer = phase == LZ_RESPONSE;
+	v->is_monitor = g->row->is_monitor;
+	v->what = VERDICT_PASS;
+	*place = v;
+	return v;
 }
 
 static bool
@@ -289,11 +276,9 @@ has_code(lz_str codes, lz_str code)
 
 /* Codes are for machines: plain characters, no commas, each once. */
 static void
-add_codes(struct request *r, struct guard_verdict *v, const struct visit *visit)
+add_codes(struct request *r, struct record_verdict *v, const struct visit_reason *said,
+    size_t n)
 {
-	const struct visit_reason *said;
-	size_t n = visit != NULL ? visit_reasons(visit, &said) : 0;
-
 	for (size_t i = 0; i < n; i++) {
 		lz_str code = said[i].code, joined;
 
@@ -308,23 +293,13 @@ add_codes(struct request *r, struct guard_verdict *v, const struct visit *visit)
 	}
 }
 
-static unsigned
-weight(const char *what)
-{
-	unsigned i = 0;
-
-	while (i < DECISIONS && decisions[i] != what)
-		i++;
-	return i;
-}
-
 static void
-tell_reasons(
-    const struct guards *all, const struct guard_verdict *v, const struct visit *visit)
+note_reasons(struct guards *all, struct record_verdict *v, const struct visit *visit)
 {
 	const struct visit_reason *said;
-	size_t n = visit != NULL ? visit_reasons(visit, &said) : 0;
+	size_t n = visit_reasons(visit, &said);
 
+	add_codes(all->r, v, said, n);
 	for (size_t i = 0; all->watch != NULL && i < n; i++)
 		all->watch->said(all->watch->arg, v, said[i].code, said[i].message);
 }
@@ -333,7 +308,7 @@ void
 chain_tell_edits(struct guards *all, struct guard *g, const struct text *t, size_t end)
 {
 	const struct guard_watch *w = all->watch;
-	const struct guard_verdict *v;
+	const struct record_verdict *v;
 
 	if (t->edits.count == 0)
 		return;
@@ -358,14 +333,14 @@ chain_tell_tree(struct guards *all, struct guard *g)
 
 /* What a command tries counts for nobody. */
 static void
-publish(const struct request *r, const struct guard_verdict *v, enum decision d)
+publish(const struct request *r, const struct record_verdict *v, enum verdict_kind d)
 {
 	if (r->asked != NULL)
 		return;
 	metric_add_label(METRIC_GUARDRAIL_VERDICTS, d, 1);
-	if (d == DECIDED_BLOCK || d == DECIDED_FLAG || d == DECIDED_ERROR)
-		tell(d == DECIDED_FLAG    ? TELL_GUARDRAIL_FLAGGED
-		     : d == DECIDED_BLOCK ? TELL_GUARDRAIL_BLOCKED
+	if (d == VERDICT_BLOCK || d == VERDICT_FLAG || d == VERDICT_ERROR)
+		tell(d == VERDICT_FLAG    ? TELL_GUARDRAIL_FLAGGED
+		     : d == VERDICT_BLOCK ? TELL_GUARDRAIL_BLOCKED
 					  : TELL_GUARDRAIL_FAILED,
 		    "request=%s guardrail=%.*s phase=%s mode=%s codes=\"%.*s\"",
 		    r->id_hex, STR_ARG(v->guardrail),
@@ -373,24 +348,29 @@ publish(const struct request *r, const struct guard_verdict *v, enum decision d)
 		    v->is_monitor ? "monitor" : "enforce", STR_ARG(v->codes));
 }
 
-/* A stream is judged many times: the gravest counts. */
 static void
-note(struct guards *all, struct guard *g, uint32_t phase, enum decision d)
+note_time(const struct guards *all, struct record_verdict *v)
 {
-	struct guard_verdict *v = verdict_of(all, g, phase);
 	int64_t came_us = all->came_us;
-	int64_t us;
 
 	if (came_us == 0 && all->asked_us > 0)
 		came_us = clock_mono_us();
-	us = came_us - all->asked_us;
-	v->took_us += us > 0 ? us : 0;
+	if (came_us > all->asked_us)
+		v->took_us += came_us - all->asked_us;
 	v->checks++;
-	add_codes(all->r, v, g->visit);
-	if (weight(v->what) < d)
-		v->what = decisions[d];
-	tell_reasons(all, v, g->visit);
-	if (v->checks == 1 || d != DECIDED_PASS)
+}
+
+/* A stream is judged many times: the gravest counts. */
+static void
+note(struct guards *all, struct guard *g, uint32_t phase, enum verdict_kind d)
+{
+	struct record_verdict *v = verdict_of(all, g, phase);
+	note_time(all, v);
+	if (v->what < d)
+		v->what = d;
+	if (g->visit != NULL)
+		note_reasons(all, v, g->visit);
+	if (v->checks == 1 || d != VERDICT_PASS)
 		publish(all->r, v, d);
 }
 
@@ -423,7 +403,7 @@ refuse(struct guards *all, struct guard *g, uint32_t phase)
 enum ruling
 chain_failed(struct guards *all, struct guard *g, uint32_t phase, const char *why)
 {
-	note(all, g, phase, DECIDED_ERROR);
+	note(all, g, phase, VERDICT_ERROR);
 	if (all->watch != NULL)
 		all->watch->said(
 		    all->watch->arg, verdict_of(all, g, phase), STR_NONE, lz_strz(why));
@@ -488,21 +468,35 @@ lower_output(struct guards *all, const struct guard *g)
 		r->output_limit = limit;
 }
 
-static enum decision
+static enum verdict_kind
 decision_of(int32_t result, bool edits)
 {
 	switch (result) {
 	case LZ_BLOCK:
-		return DECIDED_BLOCK;
+		return VERDICT_BLOCK;
 	case LZ_REROUTE:
-		return DECIDED_REROUTE;
+		return VERDICT_REROUTE;
 	case LZ_AGAIN:
-		return DECIDED_AGAIN;
+		return VERDICT_AGAIN;
 	case LZ_FLAG:
-		return edits ? DECIDED_MASK : DECIDED_FLAG;
+		return edits ? VERDICT_MASK : VERDICT_FLAG;
 	default:
-		return edits ? DECIDED_MASK : DECIDED_PASS;
+		return edits ? VERDICT_MASK : VERDICT_PASS;
 	}
+}
+
+/* It found nothing and asks for nothing, as most do most of the time. Who is asked next
+ * of the document begins when this one ended: nothing else is done in between. */
+static enum ruling
+passed(struct guards *all, struct guard *g)
+{
+	struct record_verdict *v = verdict_of(all, g, all->check.phase);
+
+	note_time(all, v);
+	if (v->checks == 1 && all->r->asked == NULL)
+		metric_add_label(METRIC_GUARDRAIL_VERDICTS, VERDICT_PASS, 1);
+	all->now_us = all->came_us;
+	return g->row->is_monitor ? RULED_IGNORE : RULED_PASS;
 }
 
 enum ruling
@@ -511,6 +505,8 @@ chain_rule(struct guards *all, struct guard *g, int32_t result, bool edits)
 	uint32_t phase = all->check.phase;
 
 	all->asked = NULL;
+	if (result == LZ_OK && !edits && visit_said_nothing(g->visit))
+		return passed(all, g);
 	if (result < LZ_OK)
 		return chain_failed(all, g, phase, why_of(result));
 	note(all, g, phase, decision_of(result, edits));

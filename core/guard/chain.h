@@ -28,7 +28,7 @@ struct plain_job; /* plain.h */
 struct guard {
 	const struct guardrail *row;
 	struct visit *visit; /* NULL: not asked yet */
-	struct guard_verdict
+	struct record_verdict
 	    *verdict[2]; /* on the request, on the answer; NULL: not asked */
 };
 
@@ -42,6 +42,7 @@ struct guards {
 	/* the check under way */
 	struct visit_check check;
 	int64_t asked_us, came_us; /* came_us 0: it waits, or was not entered */
+	int64_t now_us;            /* what the clock said just now; 0: nobody read it */
 	struct guard *asked;       /* NULL: none */
 	/* a request, or a whole answer, under way */
 	struct showing *showing; /* of the document; NULL: none yet */

@@ -35,10 +35,10 @@ bool guard_looks_at(const struct request *r, uint32_t phase);
 struct guard_watch {
 	/* A reason that was given; also why it failed, without a code. */
 	void (*said)(
-	    void *arg, const struct guard_verdict *v, lz_str code, lz_str message);
+	    void *arg, const struct record_verdict *v, lz_str code, lz_str message);
 	/* An edit that was asked for and that no later check asks for again; the
 	 * document's as a tree: both absent. is_reveal: for the client alone. */
-	void (*edited)(void *arg, const struct guard_verdict *v, lz_str was, lz_str is,
+	void (*edited)(void *arg, const struct record_verdict *v, lz_str was, lz_str is,
 	    bool is_reveal);
 	void *arg;
 };

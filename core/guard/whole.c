@@ -274,6 +274,7 @@ go(struct guards *all, uint32_t phase, bool *waits)
 	enum ruling ruling = RULED_PASS;
 
 	*waits = false;
+	all->now_us = 0;
 	for (; all->done < all->count; all->done++) {
 		struct guard *g = guard_at(all, phase, all->done);
 		int32_t result;

@@ -16,7 +16,7 @@ enter_check(struct visit *v)
 {
 	int32_t result;
 
-	visit_enter(v);
+	visit_enter_at(v, v->now_us);
 	result = v->component->table.guardrail.check(v->self, (lz_call *)(void *)v);
 	visit_leave(v);
 	return result;
@@ -79,8 +79,10 @@ visit_check(struct visit *v, const struct visit_check *q, visit_done_fn *done, v
 {
 	int32_t result;
 
-	forget_last(v);
+	if (v->calls > 0)
+		forget_last(v);
 	v->entered_us = v->left_us = 0;
+	v->now_us = q->now_us;
 	v->check = q;
 	v->document = q->document;
 	v->done = done;
@@ -116,6 +118,12 @@ visit_reasons(const struct visit *v, const struct visit_reason **out)
 {
 	*out = v->reason;
 	return v->reasons;
+}
+
+bool
+visit_said_nothing(const struct visit *v)
+{
+	return v->reasons == 0 && v->output_limit < 0 && v->op == NULL;
 }
 
 const json_t *

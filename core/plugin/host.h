@@ -137,7 +137,19 @@ void *memory_alloc(struct memory *m, size_t n);
 bool memory_own_json(struct memory *m, json_t *j, enum owned_kind kind);
 bool memory_own(struct memory *m, void *p); /* of mem_alloc() */
 bool memory_has_made(const struct memory *m, const json_t *j);
-void memory_reset(struct memory *m);
+static inline bool
+memory_is_unused(const struct memory *m)
+{
+	return m->arena == NULL && m->owned == NULL;
+}
+void memory_free(struct memory *m); /* and leaves it as new */
+/* The same of one that most calls do not use. */
+static inline void
+memory_reset(struct memory *m)
+{
+	if (!memory_is_unused(m))
+		memory_free(m);
+}
 
 /* ---- a visit ---- */
 enum op_kind {
@@ -170,6 +182,7 @@ struct visit {
 	unsigned calls;              /* entries so far: a late post belongs to its own */
 	unsigned depth;              /* functions of the plugin on the stack */
 	int64_t entered_us, left_us; /* the last time; left_us < entered_us: inside */
+	int64_t now_us; /* the clock as the caller knows it; 0: it does not */
 	const struct plugin *before; /* who was being called on this thread */
 
 	/* what is shown */
@@ -178,9 +191,8 @@ struct visit {
 	struct texts *texts;             /* its; NULL: not asked for yet */
 	bool lacks_texts;                /* something of them could not be shown */
 	uint32_t phase;
-	lz_request shown; /* once it was asked for in this call: is_shown */
-	bool is_shown;
-	lz_target chosen;
+	bool is_shown; /* the request, in this call: it is in `shown` */
+	bool is_chosen_shown;
 	lz_target *target; /* routers: made when asked for */
 	struct candidate **candidate;
 	size_t target_count;
@@ -189,9 +201,7 @@ struct visit {
 
 	/* what was said */
 	lz_str limit_name;
-	lz_str left_out[VISIT_LEFT_OUT];
 	size_t left_out_count;
-	lz_fault fault;
 	bool has_fault;
 	lz_str reason_code, reason_message;
 	unsigned reasons;
@@ -224,8 +234,14 @@ struct visit {
 	bool took_token;
 	bool is_outliving; /* visit_end_all() returned and it is still here */
 	unsigned posts;    /* posted and not home; guarded by the tokens' lock */
-	struct loop_later later_node;
 	struct loop_timer deadline;
+
+	/* Written before they are read: visit_new() leaves them as they are. */
+	struct loop_later later_node;
+	lz_request shown;
+	lz_target chosen;
+	lz_str left_out[VISIT_LEFT_OUT];
+	lz_fault fault;
 };
 
 static inline struct visit *
@@ -252,7 +268,9 @@ void visit_set_deadline(struct visit *v, unsigned ms);
  * logged, and LZ_E_FAIL. */
 int32_t visit_judge(const struct visit *v, int32_t result, uint32_t decisions);
 
-/* A function of the plugin is about to run for v, or came back. */
+/* A function of the plugin is about to run for v, or came back. now_us: what the clock
+ * says; 0: it is read. */
+void visit_enter_at(struct visit *v, int64_t now_us);
 void visit_enter(struct visit *v);
 void visit_leave(struct visit *v);
 /* After visit_leave(): ends what is over. v may be gone when it returns. */

@@ -76,10 +76,8 @@ memory_has_made(const struct memory *m, const json_t *j)
 }
 
 void
-memory_reset(struct memory *m)
+memory_free(struct memory *m)
 {
-	if (m->arena == NULL && m->owned == NULL) /* most ask for none */
-		return;
 	for (size_t i = 0; i < m->count; i++)
 		let_go(m->owned[i]);
 	mem_free(m->owned);

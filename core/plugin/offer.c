@@ -318,8 +318,9 @@ offer_chosen(lz_call *c)
 
 	if (v == NULL)
 		return NULL;
-	if (v->chosen.size == 0)
+	if (!v->is_chosen_shown)
 		request_view_target(v->r, v->attempt->candidate, &v->chosen);
+	v->is_chosen_shown = true;
 	return &v->chosen;
 }
 

@@ -40,14 +40,20 @@ visit_here(lz_call *c)
 }
 
 void
-visit_enter(struct visit *v)
+visit_enter_at(struct visit *v, int64_t now_us)
 {
 	if (v->depth++ > 0)
 		return;
 	v->before = host_enter(v->component->plugin);
-	v->entered_us = clock_mono_us();
+	v->entered_us = now_us != 0 ? now_us : clock_mono_us();
 	(void)json_ran_dry(); /* from here on it is about what the plugin builds */
 	value_forget();
+}
+
+void
+visit_enter(struct visit *v)
+{
+	visit_enter_at(v, 0);
 }
 
 void
@@ -76,6 +82,14 @@ is_quiet(struct visit *v)
 	return v->op == NULL && !token_is_awaited(v);
 }
 
+/* Most calls ask for nothing that would have to end with them. */
+static bool
+asked_for_nothing(const struct visit *v)
+{
+	return v->op == NULL && !v->took_token && v->deadline.place == 0 &&
+	       memory_is_unused(&v->scratch);
+}
+
 /* A new call begins. memory: what lives as long as the visit (build), or this call only.
  */
 static void
@@ -91,15 +105,22 @@ begin(struct visit *v, uint32_t phase, struct memory *memory)
 }
 
 static void
-close_call(struct visit *v)
+end_what_was_asked_for(struct visit *v)
 {
-	v->is_closed = true;
 	loop_timer_cancel(v->loop, &v->deadline);
 	later_cancel(v);
 	token_release(v);
 	/* What a pool thread still holds may look at the call's memory. */
 	if (is_quiet(v))
 		memory_reset(&v->scratch);
+}
+
+static inline void
+close_call(struct visit *v)
+{
+	v->is_closed = true;
+	if (!asked_for_nothing(v))
+		end_what_was_asked_for(v);
 }
 
 /* ---- the end ---- */
@@ -115,7 +136,6 @@ free_visit(struct visit *v)
 	memory_reset(&v->scratch);
 	memory_reset(&v->keep);
 	memory_reset(&v->said);
-	mem_free(v);
 	must(r->holds > 0);
 	r->holds--;
 	if (is_outliving && r->holds == 0 && r->is_finished && request_released != NULL)
@@ -244,10 +264,11 @@ visit_settle_later(struct visit *v)
 struct visit *
 visit_new(struct request *r, const struct part *part)
 {
-	struct visit *v = mem_zalloc(sizeof(*v));
+	struct visit *v = arena_room(r->arena, sizeof(*v));
 
 	if (v == NULL)
 		return NULL;
+	memset(v, 0, offsetof(struct visit, later_node));
 	v->r = r;
 	v->component = part->info->component;
 	v->self = part->instance;
@@ -329,6 +350,17 @@ visit_unreadable(struct visit *v, const struct err *why)
 	return LZ_E_INVALID;
 }
 
+static int32_t
+build(struct visit *v, bool body, bool edit)
+{
+	struct err why = { "out of memory" };
+
+	(void)json_ran_dry();
+	if ((body && !make_body(v, &why)) || (edit && !make_edit(v, &why)))
+		return json_ran_dry() ? LZ_E_NOMEM : visit_unreadable(v, &why);
+	return LZ_OK;
+}
+
 /* What `needs` says is built before the component is called: here when it is small, in
  * the pool when not. */
 static int32_t
@@ -336,16 +368,13 @@ prepare(struct visit *v, uint32_t needs)
 {
 	bool wants_body = (needs & LZ_NEEDS_BODY) != 0 && v->body == NULL;
 	bool wants_edit = (needs & LZ_NEEDS_EDIT) != 0 && v->edit == NULL;
-	struct err why = { "out of memory" };
 
 	if ((!wants_body && !wants_edit) || v->document == NULL)
 		return LZ_OK;
+	v->now_us = 0; /* a tree takes its time */
 	if (v->document->len > VISIT_TREE_BYTES)
 		return later_parse(v, wants_body, wants_edit);
-	(void)json_ran_dry();
-	if ((wants_body && !make_body(v, &why)) || (wants_edit && !make_edit(v, &why)))
-		return json_ran_dry() ? LZ_E_NOMEM : visit_unreadable(v, &why);
-	return LZ_OK;
+	return build(v, wants_body, wants_edit);
 }
 
 /* The caller ended the visit from inside its own call: it is still on the stack, and so

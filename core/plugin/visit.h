@@ -73,7 +73,10 @@ const lz_fault *visit_fault(const struct visit *v);
 
 /* ---- guardrails: one visit per instance and request, one check after the other ---- */
 struct visit_check {
-	uint32_t phase;             /* LZ_REQUEST, LZ_RESPONSE */
+	uint32_t phase;       /* LZ_REQUEST, LZ_RESPONSE */
+	unsigned deadline_ms; /* of a check that says LZ_PENDING */
+	int64_t now_us; /* what the clock said just now, so that it is not read again; 0:
+			   nobody read it */
 	const struct buf *document; /* what raw(), body(), edit() are about; NULL: a
 				       stream runs, there is none. Borrowed until the
 				       check is over */
@@ -81,7 +84,6 @@ struct visit_check {
 	 * the check fails whatever it says. They stay until the check is over. */
 	struct texts *(*texts)(void *arg);
 	void *texts_arg;
-	unsigned deadline_ms; /* of a check that says LZ_PENDING */
 };
 struct visit_reason {
 	lz_str code, message;
@@ -99,6 +101,8 @@ int32_t visit_check(
 const json_t *visit_edited(const struct visit *v);
 size_t visit_reasons(const struct visit *v, const struct visit_reason **out);
 int64_t visit_output_limit(const struct visit *v);
+/* No reasons, no limit, and no thread of the pool still works for it. */
+bool visit_said_nothing(const struct visit *v);
 /* When the check's component was entered last, and left; 0: it was not. So that nobody
  * reads the clock once more. */
 int64_t visit_entered_us(const struct visit *v);

@@ -15,6 +15,7 @@
 #include "request/fault.h"
 #include "request/worker.h"
 #include "store/record.h"
+#include "store/verdict.h"
 
 enum {
 	REQUEST_ARENA_BYTES = 8 << 20,
@@ -157,19 +158,6 @@ struct attempt {
 	void *call; /* call/'s own state */
 };
 
-/* What a guardrail came to, on the request or on the answer. A stream is judged many
- * times: the gravest counts. */
-struct guard_verdict {
-	lz_str guardrail;
-	const char
-	    *what;    /* "pass", "flag", "mask", "block", "reroute", "again", "error" */
-	lz_str codes; /* "pii.email,pii.card"; may be absent */
-	bool is_answer;
-	bool is_monitor; /* nothing came of it */
-	int64_t took_us;
-	unsigned checks;
-};
-
 /* Who asks, as other rooms, the trace and plugins may know it: never the secret. Borrowed
  * of the key, which the request holds. */
 struct caller {
@@ -231,7 +219,7 @@ struct request {
 
 	/* guardrails */
 	struct guards *guards; /* NULL: none holds */
-	struct guard_verdict *verdict;
+	struct record_verdict *verdict;
 	size_t verdict_count;
 	lz_str refused_by;  /* the guardrail that refused request or answer */
 	lz_str model_asked; /* before a guardrail chose another; absent: `model` */

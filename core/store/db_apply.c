@@ -93,6 +93,7 @@ insert_trace(struct db *d, const struct record_trace *t, struct err *e)
 	db_bind_int(&c, t->attempts);
 	for (size_t i = 0; i < sizeof(text) / sizeof(*text); i++)
 		db_bind_str(&c, text[i]);
+	db_bind_blob(&c, t->verdicts);
 	return db_run(d, c.s, "write a trace", e);
 }
 

@@ -121,6 +121,9 @@ enum status db_scope_get_list(
 enum status db_spend_write(struct db *d, struct err *e) MUST_CHECK;
 int64_t db_add_capped(int64_t a, int64_t b);
 
+/* db_trace.c: what its queries ask beside SQL's own. */
+enum status db_trace_functions(struct db *d, struct err *e) MUST_CHECK;
+
 /* db_pending.c */
 void db_pending_init(struct db *d);
 void db_pending_free(struct db *d);

@@ -388,6 +388,8 @@ set_up(struct db *d, enum db_mode mode, struct err *e)
 		st = db_fail(d, e, "set it up");
 	if (st == ST_OK)
 		st = db_exec(d, settings, "set it up", e);
+	if (st == ST_OK)
+		st = db_trace_functions(d, e);
 	/* Again: what the header says may be older than what the WAL says. */
 	if (st == ST_OK)
 		st = check_connection(d, &version, e);

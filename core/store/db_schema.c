@@ -174,9 +174,12 @@ static const char version_5[] =
     ") STRICT, WITHOUT ROWID;"
     "CREATE INDEX content_pack_last ON content_pack (last_id);";
 
+/* What a row of before has as JSON in `guardrails`, see verdict.h. */
+static const char version_6[] = "ALTER TABLE trace ADD COLUMN verdicts BLOB;";
+
 /* Step i brings version i to version i + 1. */
 static const char *const steps[] = { version_1, version_2, version_3, version_4,
-	version_5 };
+	version_5, version_6 };
 
 int
 db_schema_version(void)

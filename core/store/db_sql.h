@@ -20,7 +20,7 @@
 	"id, at_unix_ms, total_us, overhead_us, ttft_us, cost_nano_eur, input, cache_read, " \
 	"cache_write, output, reasoning, flags, status, attempts, route, code, finish, key, " \
 	"organization, assistant, user, session, model_asked, model, provider, strategy, " \
-	"metadata, attempt_list, guardrails"
+	"metadata, attempt_list, guardrails, verdicts"
 
 /* Parameters are bound in the order of their first mention. */
 #define DB_STATEMENTS(X) \
@@ -119,7 +119,7 @@
 	    "coalesce(json_extract(v.settings, '$.organization'), 'default') END, " \
 	    "json_extract(v.settings, '$.assistant'), NULL, NULL, " \
 	    "NULL, lost.model, " \
-	    "lost.provider, NULL, NULL, paid.list, NULL FROM lost JOIN paid USING (id) " \
+	    "lost.provider, NULL, NULL, paid.list, NULL, NULL FROM lost JOIN paid USING (id) " \
 	    "LEFT JOIN virtual_key v ON v.id = lost.key " \
 	    "WHERE true ON CONFLICT DO NOTHING") \
 	X(POSITION_SET, \
@@ -130,7 +130,7 @@
 	X(POSITION_CLEAR, "DELETE FROM spool_position") \
 	X(TRACE_ADD, \
 	    "INSERT INTO trace (" TRACE_COLUMNS ") " \
-	    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) " \
+	    "VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?) " \
 	    "ON CONFLICT DO NOTHING") \
 	X(TRACE_BETWEEN, \
 	    "SELECT rowid, " TRACE_COLUMNS " FROM trace WHERE id >= ? AND id <= ? LIMIT 2") \

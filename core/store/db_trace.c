@@ -9,6 +9,7 @@
  */
 #include "base/buf.h"
 #include "store/db_internal.h"
+#include "store/verdict.h"
 
 enum {
 	LIST_ROWS = 50,
@@ -61,6 +62,7 @@ read_trace(sqlite3_stmt *s, struct db_trace *out)
 	t->metadata = db_read_str(&c);
 	t->attempt_list = db_read_str(&c);
 	t->guardrails = db_read_str(&c);
+	t->verdicts = db_read_str(&c);
 	return is_ours;
 }
 
@@ -137,12 +139,49 @@ struct text_filter {
 	" AND CASE j.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' "            \
 	"ELSE CAST(j.value AS TEXT) END = ?"
 
-/* One verdict that is of that guardrail, and is that one. */
+/* One verdict that is of that guardrail, and is that one: in the bytes, or, in a row of
+ * before, in the JSON. */
 #define VERDICT_HAS                                                                      \
-	" AND CASE WHEN json_valid(guardrails) THEN EXISTS (SELECT 1 FROM "              \
+	" AND CASE WHEN verdicts IS NOT NULL THEN has_verdict(verdicts, ?, ?) "          \
+	"WHEN json_valid(guardrails) THEN EXISTS (SELECT 1 FROM "                        \
 	"json_each(guardrails) v WHERE true"
 #define VERDICT_OF " AND json_extract(guardrails, v.fullkey || '.guardrail') = ?"
 #define VERDICT_IS " AND json_extract(guardrails, v.fullkey || '.verdict') = ?"
+
+static bool
+is_any_or(sqlite3_value *wanted, const char *is, size_t n)
+{
+	return sqlite3_value_type(wanted) == SQLITE_NULL ||
+	       ((size_t)sqlite3_value_bytes(wanted) == n &&
+		   memcmp(sqlite3_value_blob(wanted), is, n) == 0);
+}
+
+/* has_verdict(verdicts, guardrail, verdict): NULL stands for any. */
+static void
+has_verdict(sqlite3_context *context, int count, sqlite3_value **arg)
+{
+	struct record_verdict v;
+	lz_str rest =
+	    lz_strn(sqlite3_value_blob(arg[0]), (size_t)sqlite3_value_bytes(arg[0]));
+	bool found = false;
+
+	(void)count;
+	while (!found && verdicts_read(&rest, &v))
+		found = is_any_or(arg[1], v.guardrail.ptr, v.guardrail.len) &&
+			is_any_or(
+			    arg[2], verdict_names[v.what], strlen(verdict_names[v.what]));
+	sqlite3_result_int(context, found);
+}
+
+enum status
+db_trace_functions(struct db *d, struct err *e)
+{
+	if (sqlite3_create_function_v2(d->sql, "has_verdict", 3,
+		SQLITE_UTF8 | SQLITE_DETERMINISTIC, NULL, has_verdict, NULL, NULL,
+		NULL) != SQLITE_OK)
+		return db_fail(d, e, "set it up");
+	return ST_OK;
+}
 
 static void
 write_verdict_query(struct buf *q, const struct db_trace_filter *f)
@@ -211,6 +250,10 @@ bind_query(sqlite3_stmt *s, const struct db_trace_filter *f,
 		db_bind_str(&c, f->metadata_key);
 		if (f->metadata_value.ptr != NULL)
 			db_bind_str(&c, f->metadata_value);
+	}
+	if (f->guardrail.ptr != NULL || f->verdict.ptr != NULL) {
+		db_bind_str(&c, f->guardrail);
+		db_bind_str(&c, f->verdict);
 	}
 	if (f->guardrail.ptr != NULL)
 		db_bind_str(&c, f->guardrail);

@@ -193,6 +193,16 @@ code_settle(struct codec *c, struct record_settle *r)
 	code_scopes(c, &r->scope_count, r->scope);
 }
 
+/* A text that records did not always have: absent where the bytes end before it. */
+FIELDS void
+code_younger(struct codec *c, lz_str *s)
+{
+	if (c->mode == READ && !c->is_bad && c->used == c->size)
+		*s = STR_NONE;
+	else
+		code_str(c, s);
+}
+
 FIELDS void
 code_trace(struct codec *c, struct record_trace *r)
 {
@@ -221,10 +231,8 @@ code_trace(struct codec *c, struct record_trace *r)
 	code_str(c, &r->metadata);
 	code_str(c, &r->attempt_list);
 	/* Younger than the others: a spool of before may still be there. */
-	if (c->mode == READ && !c->is_bad && c->used == c->size)
-		r->guardrails = STR_NONE;
-	else
-		code_str(c, &r->guardrails);
+	code_younger(c, &r->guardrails);
+	code_younger(c, &r->verdicts);
 }
 
 FIELDS void
@@ -349,7 +357,7 @@ static size_t
 cut_trace(struct record *r)
 {
 	lz_str *json[] = { &r->trace.metadata, &r->trace.attempt_list,
-		&r->trace.guardrails };
+		&r->trace.guardrails, &r->trace.verdicts };
 	lz_str *text[] = { &r->trace.session, &r->trace.finish, &r->trace.model_asked,
 		&r->trace.user };
 	size_t body = measure(r);

@@ -113,9 +113,10 @@ struct record_trace {
 	lz_str key, organization, assistant, user, session;
 	lz_str model_asked, model, provider, strategy;
 	lz_str metadata; /* flat JSON object text */
-	/* JSON array text: [{"guardrail","phase","verdict","codes","mode","ms"}]. What
+	/* Of guardrails, as JSON array text: versions before verdict.h wrote that. What
 	 * was written before there were any lacks the field. */
 	lz_str guardrails;
+	lz_str verdicts; /* the same by verdicts_write(); absent: none, or of before */
 	lz_str
 	    attempt_list; /* JSON array text:
 			     [{"provider","model","status","end","at_ms","ms","ttft_ms","cost_nano_eur",...}];
@@ -130,7 +131,7 @@ struct record_follows {
 
 /* Append one encoded record. false: out of memory, over the buffer's maximum (`b->failed`
  * is set), or larger than RECORD_BYTES. Before a trace is refused for its size, its free
- * texts give way: metadata, attempt_list and guardrails are dropped, session, finish,
+ * texts give way: metadata, attempt_list and verdicts are dropped, session, finish,
  * model_asked and user are cut to 256 bytes, in this order until it fits. [worker] */
 bool record_put_reserve(struct buf *b, const struct record_reserve *r);
 bool record_put_settle(struct buf *b, const struct record_settle *r);

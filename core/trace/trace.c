@@ -11,8 +11,6 @@
 #include "request/credential.h"
 
 enum {
-	VERDICT_LIST_BYTES = 32768,
-	VERDICT_BYTES = 128,       /* but for the name and the codes */
 	ATTEMPT_LIST_BYTES = 16384 /* as many attempts as there may be, with errors */
 };
 
@@ -129,93 +127,16 @@ attempt_list(struct request *r)
 	return copy;
 }
 
-static void
-add_codes(struct buf *b, lz_str codes)
-{
-	const char *comma = "";
-
-	while (codes.len > 0) {
-		ptrdiff_t at = str_find(codes, ',');
-		size_t end = at < 0 ? codes.len : (size_t)at;
-
-		buf_add_z(b, comma);
-		buf_add_json(b, str_cut(codes, 0, end));
-		codes = str_cut(codes, end + 1, codes.len);
-		comma = ",";
-	}
-}
-
-static char *
-put(char *p, lz_str s)
-{
-	memcpy(p, s.ptr, s.len);
-	return p + s.len;
-}
-
-/* A request has two for each guardrail, and most of them say "pass": nothing is
- * formatted, and room is made once. Names are of letters, digits and dashes. */
-static void
-add_verdict(struct buf *b, const struct guard_verdict *v)
-{
-	lz_str phase = v->is_answer ? STR_LIT("\",\"phase\":\"response\",\"verdict\":\"")
-				    : STR_LIT("\",\"phase\":\"request\",\"verdict\":\"");
-	lz_str mode = v->is_monitor ? STR_LIT("],\"mode\":\"monitor\"")
-				    : STR_LIT("],\"mode\":\"enforce\"");
-	char *room = buf_room(b, v->guardrail.len + VERDICT_BYTES), *p = room;
-
-	if (room == NULL)
-		return;
-	p = put(p, STR_LIT("{\"guardrail\":\""));
-	p = put(p, v->guardrail);
-	p = put(p, phase);
-	p = put(p, lz_strz(v->what));
-	p = put(p, STR_LIT("\",\"codes\":["));
-	b->len += (size_t)(p - room);
-	add_codes(b, v->codes);
-	buf_add_str(b, mode);
-	add_ms(b, "ms", v->took_us);
-	buf_add_char(b, '}');
-}
-
-static void
-add_verdicts(const struct request *r, struct buf *out, bool with_passes)
-{
-	const char *comma = "";
-
-	buf_add_char(out, '[');
-	for (size_t i = 0; i < r->verdict_count; i++) {
-		if (!with_passes && strcmp(r->verdict[i].what, "pass") == 0)
-			continue;
-		buf_add_z(out, comma);
-		add_verdict(out, &r->verdict[i]);
-		comma = ",";
-	}
-	buf_add_char(out, ']');
-}
-
 void
 trace_verdicts(const struct request *r, struct buf *out)
 {
-	add_verdicts(r, out, true);
-}
-
-static lz_str
-verdict_list(struct request *r)
-{
-	struct buf b;
-	lz_str copy = STR_NONE;
-
-	buf_init(&b, VERDICT_LIST_BYTES);
-	add_verdicts(r, &b, true);
-	if (b.failed) { /* very many: those that had something to say */
-		buf_free(&b);
-		buf_init(&b, VERDICT_LIST_BYTES);
-		add_verdicts(r, &b, false);
+	buf_add_char(out, '[');
+	for (size_t i = 0; i < r->verdict_count; i++) {
+		if (i > 0)
+			buf_add_char(out, ',');
+		verdict_print(&r->verdict[i], out);
 	}
-	if (!b.failed)
-		copy = arena_copy(r->arena, buf_str(&b));
-	buf_free(&b);
-	return copy;
+	buf_add_char(out, ']');
 }
 
 static uint32_t
@@ -311,7 +232,7 @@ trace_record(struct request *r, struct record_trace *out)
 	out->provider = last != NULL ? last->target->provider->name : STR_NONE;
 	out->strategy = r->strategy;
 	out->metadata = r->metadata;
-	out->guardrails = r->verdict_count > 0 ? verdict_list(r) : STR_NONE;
+	out->verdicts = verdicts_write(r->arena, r->verdict, r->verdict_count);
 	out->attempt_list = r->attempt_count > 0 ? attempt_list(r) : STR_NONE;
 }
 

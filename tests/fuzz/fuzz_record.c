@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "store/record.h"
+#include "store/verdict.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -27,8 +28,9 @@ put(struct buf *b, const struct record *r)
 	return false;
 }
 
-/* A trace of before there were guardrails ends without them; written again it says that
- * there are none, and its head (length, sum) is another. */
+/* A trace of before there were guardrails ends without them, one of before verdict.h
+ * without those; written again it says that there are none, and its head (length, sum) is
+ * another. */
 static bool
 is_same(lz_str before, const struct record *r, lz_str now)
 {
@@ -37,10 +39,37 @@ is_same(lz_str before, const struct record *r, lz_str now)
 		NO_TEXT = 2
 	};
 
-	if (r->type == RECORD_TRACE && r->trace.guardrails.ptr == NULL &&
-	    now.len == before.len + NO_TEXT)
+	if (r->type == RECORD_TRACE && r->trace.verdicts.ptr == NULL &&
+	    (now.len == before.len + NO_TEXT ||
+		(r->trace.guardrails.ptr == NULL &&
+		    now.len == before.len + 2 * (size_t)NO_TEXT)))
 		return memcmp(now.ptr + HEAD, before.ptr + HEAD, before.len - HEAD) == 0;
 	return now.len == before.len && memcmp(now.ptr, before.ptr, now.len) == 0;
+}
+
+/* Whatever stands there is read to its end or to its first fault; what was read and is
+ * written again reads the same. */
+static void
+look_at_verdicts(lz_str bytes)
+{
+	enum {
+		MANY = 7 /* none of so few gives way */
+	};
+	struct record_verdict v[MANY], again;
+	struct arena *a = arena_new(1 << 20);
+	size_t n = 0;
+	lz_str rest = bytes, written;
+
+	while (n < MANY && verdicts_read(&rest, &v[n]))
+		n++;
+	written = a != NULL ? verdicts_write(a, v, n) : STR_NONE;
+	for (size_t i = 0; i < n; i++)
+		if (!verdicts_read(&written, &again) || again.what != v[i].what ||
+		    again.took_us != v[i].took_us ||
+		    !str_eq(again.guardrail, v[i].guardrail) ||
+		    !str_eq(again.codes, v[i].codes))
+			abort();
+	arena_free(a);
 }
 
 int
@@ -54,6 +83,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (record_get(bytes, &r, &used) == ST_OK) {
 		if (used == 0 || used > bytes.len)
 			abort();
+		if (r.type == RECORD_TRACE)
+			look_at_verdicts(r.trace.verdicts);
 		buf_init(&again, 1 << 20);
 		if (put(&again, &r) &&
 		    !is_same(str_cut(bytes, 0, used), &r, lz_strn(again.ptr, again.len)))

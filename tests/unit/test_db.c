@@ -9,6 +9,7 @@
 #include "base/buf.h"
 #include "base/crypto.h"
 #include "store/db.h"
+#include "store/verdict.h"
 
 static struct db *db;
 static struct err e;
@@ -981,6 +982,13 @@ write_verdicts(unsigned i)
 static void
 write_traces(unsigned count)
 {
+	static const struct record_verdict said[] = {
+		{ .guardrail = { "words", 5 }, .what = VERDICT_PASS },
+		{ .guardrail = { "pii", 3 }, .what = VERDICT_FLAG, .is_answer = true },
+	};
+	struct arena *a = arena_new(4096);
+
+	assert_non_null(a);
 	begin();
 	for (unsigned i = 0; i < count; i++) {
 		struct record r = { .type = RECORD_TRACE, .trace = make_trace(i, 0, 5) };
@@ -995,9 +1003,12 @@ write_traces(unsigned count)
 				   : i == 7 ? STR_LIT("no json")
 					    : r.trace.metadata;
 		r.trace.guardrails = write_verdicts(i);
+		if (i == 6)
+			r.trace.verdicts = verdicts_write(a, said, 2);
 		apply(&r);
 	}
 	commit();
+	arena_free(a);
 }
 
 struct numbers {
@@ -1050,8 +1061,13 @@ traces_are_listed_newest_first_and_by_every_filter(void **state)
 	assert_lists(FILTER(.errors_only = true), "5 4 ");
 	assert_lists(FILTER(.since_unix_ms = t0 + 2, .until_unix_ms = t0 + 4), "3 2 ");
 	assert_lists(FILTER(.after_rowid = 5, .oldest_first = true), "5 6 7 ");
-	assert_lists(FILTER(.guardrail = STR_LIT("words")), "4 3 ");
+	assert_lists(FILTER(.guardrail = STR_LIT("words")), "6 4 3 ");
 	assert_lists(FILTER(.verdict = STR_LIT("mask")), "3 ");
+	assert_lists(FILTER(.verdict = STR_LIT("pass")), "6 3 ");
+	assert_lists(
+	    FILTER(.guardrail = STR_LIT("pii"), .verdict = STR_LIT("flag")), "6 ");
+	assert_lists(FILTER(.guardrail = STR_LIT("pii"), .verdict = STR_LIT("pass")), "");
+	assert_lists(FILTER(.guardrail = STR_LIT("pi")), "");
 	assert_lists(
 	    FILTER(.guardrail = STR_LIT("words"), .verdict = STR_LIT("block")), "4 ");
 	assert_lists(
@@ -1095,6 +1111,7 @@ a_database_of_an_older_version_is_brought_up_to_date(void **state)
 		  "CREATE INDEX content_at ON content (at_unix_ms);"
 		  "DROP TABLE profile; DROP TABLE content_pack;"
 		  "ALTER TABLE trace DROP COLUMN guardrails;"
+		  "ALTER TABLE trace DROP COLUMN verdicts;"
 		  "INSERT INTO content (trace_id, at_unix_ms, request, answer) "
 		  "SELECT id, at_unix_ms, 'a prompt of then', '' FROM trace LIMIT 1;"
 		  "PRAGMA user_version = 1");

@@ -110,6 +110,7 @@ a_trace_comes_back_as_it_was(void **state)
 	in.code = STR_LIT("rate_limit_exceeded");
 	in.flags = 0xffffffff;
 	in.status = 499;
+	in.verdicts = lz_strn("\x81\0\1g\0", 5);
 	assert_true(record_put_trace(&bytes, &in));
 	r = get_one();
 	out = &r.trace;
@@ -138,6 +139,47 @@ a_trace_comes_back_as_it_was(void **state)
 	assert_same(out->strategy, in.strategy);
 	assert_same(out->metadata, in.metadata);
 	assert_same(out->attempt_list, in.attempt_list);
+	assert_same(out->guardrails, STR_NONE);
+	assert_same(out->verdicts, in.verdicts);
+}
+
+/* The head that a body of n bytes has, written before it. */
+static void
+seal(char *record, size_t n)
+{
+	uint32_t sum = crypto_crc32c(0, record + 8, n);
+
+	for (int i = 0; i < 4; i++) {
+		record[i] = (char)(n >> (8 * i));
+		record[4 + i] = (char)(sum >> (8 * i));
+	}
+}
+
+/* Records of before end without the fields that they did not have. */
+static void
+a_trace_of_an_older_version_is_read(void **state)
+{
+	enum {
+		HEAD = 8,
+		NO_TEXT = 2
+	};
+	struct record_trace in = make_trace(9, 2, 4711);
+	struct record r;
+
+	(void)state;
+	in.guardrails = STR_LIT("[{}]");
+	for (unsigned missing = 0; missing <= 2; missing++) {
+		buf_reset(&bytes);
+		if (missing == 2)
+			in.guardrails = STR_NONE;
+		assert_true(record_put_trace(&bytes, &in));
+		bytes.len -= (size_t)missing * NO_TEXT;
+		seal(bytes.ptr, bytes.len - HEAD);
+		r = get_one();
+		assert_same(r.trace.guardrails, in.guardrails);
+		assert_null(r.trace.verdicts.ptr);
+		assert_same(r.trace.attempt_list, in.attempt_list);
+	}
 }
 
 static void
@@ -248,15 +290,13 @@ every_changed_bit_is_found(void **state)
 static enum status
 get_forged(const uint8_t *body, size_t n)
 {
-	uint8_t record[256] = { (uint8_t)n };
-	uint32_t sum = crypto_crc32c(0, body, n);
+	char record[256];
 	struct record got;
 	size_t used;
 
-	for (int i = 0; i < 4; i++)
-		record[4 + i] = (uint8_t)(sum >> (8 * i));
 	memcpy(record + 8, body, n);
-	return record_get(lz_strn((const char *)record, 8 + n), &got, &used);
+	seal(record, n);
+	return record_get(lz_strn(record, 8 + n), &got, &used);
 }
 
 static void
@@ -404,6 +444,7 @@ main(void)
 		TEST(a_reservation_comes_back_as_it_was),
 		TEST(a_settlement_comes_back_as_it_was),
 		TEST(a_trace_comes_back_as_it_was),
+		TEST(a_trace_of_an_older_version_is_read),
 		TEST(a_raise_comes_back_as_it_was),
 		TEST(what_stands_on_disk_is_the_same_on_every_machine),
 		TEST(records_follow_each_other_in_one_buffer),
