@@ -45,7 +45,7 @@ def ends(trace):
 
 
 def spend_is_what_the_attempts_cost(gateway, id="test-key"):
-    costs = [a["cost_nano_eur"] for t in gateway.traces() for a in gateway.trace(t["id"])["attempts"]]
+    costs = [a["cost_nano_eur"] for t in gateway.traces() for a in gateway.trace(t["id"])["attempts"] or []]
     assert gateway.spent(id) == sum(costs)
     assert gateway.json("key", "show", id)["live"]["reserved_nano_eur"] == 0
 
