@@ -156,6 +156,11 @@ end_stream(const struct ask *a, const char *finish)
 static void
 serve_text(const struct ask *a)
 {
+	if (strstr(a->text, PROVIDER_PLEA) != NULL) {
+		say_whole(
+		    a, 200, WHOLE("\"content\":\"" PROVIDER_OTHERWISE "\"", "stop"));
+		return;
+	}
 	if (!a->is_stream) {
 		say_whole(a, 200, WHOLE("\"content\":\"" PROVIDER_TEXT "\"", "stop"));
 		return;

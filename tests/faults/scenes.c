@@ -57,17 +57,52 @@ run_tools(struct stage *s, struct reply *r)
 
 /* Nothing of what is masked may come out, whatever fails. */
 static enum verdict
+chat_masked(struct stage *s, struct reply *r, const char *key, bool is_stream)
+{
+	enum verdict v = stage_chat(s, r, key, "plain", is_stream);
+
+	if (strstr(r->wire, "two") != NULL)
+		return wrong(r, "what is masked came out");
+	return v;
+}
+
+static enum verdict
+chat_masked_twice(struct stage *s, struct reply *r, const char *key)
+{
+	enum verdict v = chat_masked(s, r, key, false);
+
+	return v == VERDICT_RIGHT ? chat_masked(s, r, key, true) : v;
+}
+
+static enum verdict
 run_watched(struct stage *s, struct reply *r)
 {
-	for (int is_stream = 0; is_stream < 2; is_stream++) {
-		enum verdict v = stage_chat(s, r, STAGE_WATCHED, "plain", is_stream != 0);
+	return chat_masked_twice(s, r, STAGE_WATCHED);
+}
 
-		if (strstr(r->wire, "two") != NULL)
-			return wrong(r, "what is masked came out");
-		if (v != VERDICT_RIGHT)
-			return v;
-	}
-	return VERDICT_RIGHT;
+/* The guardrail answers later: prompt, answer, and each piece of a stream wait. */
+static enum verdict
+run_patient(struct stage *s, struct reply *r)
+{
+	return chat_masked_twice(s, r, STAGE_PATIENT);
+}
+
+/* The model that was asked for serves nobody here. */
+static enum verdict
+run_moved(struct stage *s, struct reply *r)
+{
+	enum verdict v = stage_chat(s, r, STAGE_MOVED, "plain", false);
+
+	if (v == VERDICT_RIGHT && strstr(r->wire, "x-latenza-model: fresh") == NULL)
+		return wrong(r, "the model that the guardrail left out served");
+	return v;
+}
+
+/* Two attempts, or an honest error: never the first answer. */
+static enum verdict
+run_again(struct stage *s, struct reply *r)
+{
+	return chat_masked(s, r, STAGE_AGAIN, false);
 }
 
 static enum verdict
@@ -390,7 +425,7 @@ static enum verdict
 run_check(struct stage *s, struct reply *r)
 {
 	return command_line(
-	    r, CLI_DONE, "3 providers, 9 models, 4 keys", "check", "-c", s->config, NULL);
+	    r, CLI_DONE, "3 providers, 9 models, 7 keys", "check", "-c", s->config, NULL);
 }
 
 static enum verdict
@@ -428,6 +463,9 @@ const struct scene scenes[] = {
 	{ "tools", run_tools, NULL, false, false },
 	{ "watched", run_watched, NULL, false, false },
 	{ "blocked", run_blocked, NULL, false, false },
+	{ "patient", run_patient, NULL, false, false },
+	{ "moved", run_moved, NULL, false, false },
+	{ "again", run_again, NULL, false, false },
 	{ "refused", run_refused, NULL, false, false },
 	{ "garbage", run_garbage, NULL, false, false },
 	{ "failover", run_failover, NULL, false, false },

@@ -54,15 +54,39 @@ stage_seat_libraries(void)
 	"context_window: 32768, max_output_tokens: 4096, price_input_per_mtok: " factor  \
 	", price_output_per_mtok: 2"
 
+/* The tests' guardrails, built beside this program. */
+static const char *
+guards_file(char *room, size_t size)
+{
+	ssize_t n = readlink("/proc/self/exe", room, size);
+	char *end;
+
+	if (n <= 0 || (size_t)n == size)
+		abort();
+	room[n] = '\0';
+	for (int i = 0; i < 2; i++) {
+		end = strrchr(room, '/');
+		if (end == NULL)
+			abort();
+		*end = '\0';
+	}
+	end = room + strlen(room);
+	(void)snprintf(end, size - (size_t)(end - room), "/harness/.libs/guards.so");
+	return room;
+}
+
 void
 stage_write_config(struct stage *s, unsigned turn)
 {
 	FILE *f = fopen(s->config, "w");
+	char room[4096];
 
 	if (f == NULL)
 		abort();
 	(void)fprintf(f,
 	    "listen: 127.0.0.1:0\nadmin: { listen: 127.0.0.1:0 }\ndata: %s\nworkers: 1\n"
+	    "plugins: [ compatible, echo, cheapest, patterns, '%s' ]\nplugin_files: "
+	    "warn\n"
 	    "fx: { eur_per_usd: 0.5, date: 2026-11-20 }\nledger: { sync_ms: 0 }\n"
 	    "routing: { default: cheapest, attempts: 3 }\n"
 	    "providers:\n"
@@ -74,7 +98,7 @@ stage_write_config(struct stage *s, unsigned turn)
 		     "  b: { plugin: compatible, base_url: 'http://127.0.0.1:%u/b', "
 		     "api_keys: [sk-b],"
 		     " models: [ { id: spare, " PRICES("1.0001") " }",
-	    s->data, s->provider_port, s->provider_port);
+	    s->data, guards_file(room, sizeof(room)), s->provider_port, s->provider_port);
 	for (const char *const *m = (const char *const[]){ "plain", "fresh", "reset",
 		 "slow", "tools", NULL };
 	     *m != NULL; m++)
@@ -86,11 +110,20 @@ stage_write_config(struct stage *s, unsigned turn)
 	    " }\n"
 	    "  watched: { name: Watched, guardrails: [mask, block], "
 	    "secret: " STAGE_WATCHED " }\n"
+	    "  patient: { name: Patient, guardrails: [think], secret: " STAGE_PATIENT
+	    " }\n"
+	    "  moved: { name: Moved, guardrails: [move], secret: " STAGE_MOVED " }\n"
+	    "  again: { name: Again, guardrails: [again], secret: " STAGE_AGAIN " }\n"
 	    "  turn: { name: Turn, secret: %s }\n"
 	    "guardrails:\n"
 	    "  mask: { use: patterns, words: [two, Count], action: mask, replacement: "
 	    "'2' }\n"
-	    "  block: { use: patterns, words: [forbidden] }\n",
+	    "  block: { use: patterns, words: [forbidden] }\n"
+	    "  think: { use: word, word: two, with: '2', delay_ms: 1 }\n"
+	    "  move: { use: word, word: Count, action: reroute, with: fresh, on: "
+	    "[request] }\n"
+	    "  again: { use: word, word: two, action: again, with: " PROVIDER_PLEA
+	    ", on: [response] }\n",
 	    stage_turn_key[turn % 2]);
 	if (fclose(f) != 0)
 		abort();
@@ -202,7 +235,8 @@ stage_chat(
 			 : "");
 	caller_ask(
 	    r, caller_connect(s->port), "POST", "/v1/chat/completions", key, body, NULL);
-	if (strcmp(key, STAGE_WATCHED) == 0)
+	if (strcmp(key, STAGE_WATCHED) == 0 || strcmp(key, STAGE_PATIENT) == 0 ||
+	    strcmp(key, STAGE_AGAIN) == 0)
 		text = STAGE_WATCHED_TEXT;
 	return is_stream ? caller_judge_stream(r, text) : caller_judge_chat(r, text);
 }

@@ -44,6 +44,11 @@ struct stage {
 /* With guardrails: `two` and `Count` are masked as 2, who says `forbidden` is refused. */
 #define STAGE_WATCHED      "survive-watched-0123456789"
 #define STAGE_WATCHED_TEXT "one 2 three"
+/* The same of one who thinks about it; one who sends to the model `fresh` instead; one
+ * who is content with no answer that says `two`. */
+#define STAGE_PATIENT "survive-patient-0123456789"
+#define STAGE_MOVED   "survive-moved-0123456789"
+#define STAGE_AGAIN   "survive-again-0123456789"
 extern const char *const stage_turn_key[2];
 
 /* Once in a process: everything that main.c does before the command line. */

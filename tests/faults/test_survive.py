@@ -11,11 +11,11 @@ import subprocess
 import pytest
 
 # Every n-th allocation in CI, and with --full; of all other calls, each. A scene that is not named: 4, and each.
-STRIDES = {"refused": (1, 1), "garbage": (1, 1), "budget": (1, 1), "blocked": (1, 1), "models": (2, 1), "metrics": (1, 1),
+STRIDES = {"refused": (1, 1), "garbage": (1, 1), "budget": (1, 1), "blocked": (1, 1), "patient": (2, 1), "moved": (1, 1), "again": (1, 1), "models": (2, 1), "metrics": (1, 1),
            "backup": (80, 1), "create": (30, 1), "show": (30, 1), "status": (8, 1), "traces": (40, 1),
            "reload": (97, 1), "start": (211, 1), "load": (499, 3), "end": (10, 1), "check": (41, 1),
            "errors": (41, 1), "keys": (60, 1)}
-SCENES = ["plain", "fresh", "stream", "tools", "watched", "blocked", "refused", "garbage", "failover", "budget", "large", "leave", "reset",
+SCENES = ["plain", "fresh", "stream", "tools", "watched", "blocked", "patient", "moved", "again", "refused", "garbage", "failover", "budget", "large", "leave", "reset",
           "models", "metrics", "traces", "show", "status", "backup", "create", "reload", "start", "load", "end", "check",
           "errors", "keys"]
 
