@@ -28,9 +28,12 @@ enum status policy_show_body(
 /* What the command line says is to be shown: --text or --body, --phase, --stream-every,
  * --targets, --option. owned. NULL: it was said what is wrong, *code. */
 json_t *policy_document(const struct cli *c, const struct script *s, int *code);
-/* The stored request or answer of a trace, as traces.show gives it, as a document. owned.
- * NULL: nothing was kept, e. */
+/* The stored request or answer of a trace, as traces.show gives it, as a document; with a
+ * request those whom a router may choose from. owned. NULL: nothing was kept, e. */
 json_t *policy_document_of_trace(const json_t *trace, bool is_answer, struct err *e);
+/* The candidates of a trace's table that could serve, in the order in which they were
+ * tried. owned; its members are the trace's. */
+json_t *policy_ranked_of(const json_t *trace);
 /* Adds --targets and --option. An exit code, after saying what is wrong. */
 int policy_add_choices(const struct cli *c, const struct script *s, json_t *document);
 

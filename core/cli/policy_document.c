@@ -317,6 +317,44 @@ show_caller(json_t *document, const json_t *trace)
 }
 
 json_t *
+policy_ranked_of(const json_t *trace)
+{
+	json_t *table = json_object_get(trace, "candidates"), *one;
+	json_t *list = json_array();
+	size_t i;
+
+	for (json_int_t rank = 0; rank < (json_int_t)json_array_size(table) + 1; rank++)
+		json_array_foreach(
+		    table, i, one) if (json_object_get(one, "excluded") == NULL &&
+				       json_get_int(one, "rank", -1) == rank)
+		    json_array_append(list, one);
+	return list;
+}
+
+/* As a router is shown them. owned */
+static json_t *
+targets_of(const json_t *trace)
+{
+	json_t *ranked = policy_ranked_of(trace), *list = json_array(), *one;
+	size_t i;
+
+	json_array_foreach(ranked, i, one)
+	{
+		json_int_t bound = json_get_int(one, "bound_nano_eur", -1);
+		json_t *t =
+		    json_pack("{s:O, s:O}", "provider", json_object_get(one, "provider"),
+			"model", json_object_get(one, "model"));
+
+		if (bound >= 0)
+			json_object_set_new(
+			    t, "cost_eur", json_real((double)bound / 1e9));
+		json_array_append_new(list, t);
+	}
+	json_decref(ranked);
+	return list;
+}
+
+json_t *
 policy_document_of_trace(const json_t *trace, bool is_answer, struct err *e)
 {
 	const json_t *body = json_object_get(trace, is_answer ? "answer" : "request");
@@ -335,6 +373,8 @@ policy_document_of_trace(const json_t *trace, bool is_answer, struct err *e)
 		json_object_set_new(
 		    document, "phase", json_string(is_answer ? "response" : "request"));
 		show_caller(document, trace);
+		if (!is_answer)
+			json_object_set_new(document, "targets", targets_of(trace));
 	}
 	mem_free(bytes);
 	if (st == ST_OK)

@@ -59,46 +59,6 @@ note(struct replay *r, enum outcome o, const json_t *trace)
 
 /* ---- routers ---- */
 
-/* The rows of the table that could have served the request, in the order in which they
- * were tried. owned */
-static json_t *
-ranked_of(const json_t *trace)
-{
-	json_t *table = json_object_get(trace, "candidates"), *one;
-	json_t *list = json_array();
-	size_t i;
-
-	for (json_int_t rank = 0; rank < (json_int_t)json_array_size(table) + 1; rank++)
-		json_array_foreach(
-		    table, i, one) if (json_object_get(one, "excluded") == NULL &&
-				       json_get_int(one, "rank", -1) == rank)
-		    json_array_append(list, one);
-	return list;
-}
-
-/* As a router is shown them. owned */
-static json_t *
-targets_of(const json_t *trace)
-{
-	json_t *ranked = ranked_of(trace), *list = json_array(), *one;
-	size_t i;
-
-	json_array_foreach(ranked, i, one)
-	{
-		json_int_t bound = json_get_int(one, "bound_nano_eur", -1);
-		json_t *t =
-		    json_pack("{s:O, s:O}", "provider", json_object_get(one, "provider"),
-			"model", json_object_get(one, "model"));
-
-		if (bound >= 0)
-			json_object_set_new(
-			    t, "cost_eur", json_real((double)bound / 1e9));
-		json_array_append_new(list, t);
-	}
-	json_decref(ranked);
-	return list;
-}
-
 static void
 add_costs(struct replay *r, const json_t *trace, const json_t *whom)
 {
@@ -121,7 +81,7 @@ compare_order(
 	first = (size_t)json_integer_value(json_array_get(chosen, 0));
 	note(r, first == 0 ? REORDERED : REROUTED, trace);
 	if (first != 0) {
-		json_t *ranked = ranked_of(trace);
+		json_t *ranked = policy_ranked_of(trace);
 
 		add_costs(r, trace, json_array_get(ranked, first));
 		json_decref(ranked);
@@ -184,8 +144,6 @@ visit(struct replay *r, const json_t *trace, bool is_answer, bool *is_changed,
 	if (document == NULL)
 		return true;
 	json_object_set(document, "options", r->options);
-	if (policy_is_router(r->s))
-		json_object_set_new(document, "targets", targets_of(trace));
 	f = fake_new(policy_host());
 	if (f != NULL)
 		fake_grant_all(f);

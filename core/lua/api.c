@@ -131,7 +131,8 @@ const struct api_row api_rows[] = {
 	    "average of this request's mode; nil: not known yet"),
 	FIELD("Target", "ms_per_token", "number?", FIELD_MS_PER_TOKEN, "likewise"),
 	FIELD("Target", "error_rate", "number", FIELD_ERROR_RATE, "0..1"),
-	FIELD("Target", "load", "number", FIELD_LOAD, "0 idle .. 1 full"),
+	FIELD("Target", "load", "number", FIELD_LOAD,
+	    "0 idle .. 1 full; nobody measures it yet, so it is 0"),
 
 	/* ---- verdicts ---- */
 	CALL("latenza", "pass", "", "Verdict", api_pass, "Lets it pass."),

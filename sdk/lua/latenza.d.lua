@@ -78,7 +78,7 @@
 ---@field ttft_ms number?  average of this request's mode; nil: not known yet
 ---@field ms_per_token number?  likewise
 ---@field error_rate number  0..1
----@field load number  0 idle .. 1 full
+---@field load number  0 idle .. 1 full; nobody measures it yet, so it is 0
 
 latenza = { http = {}, shared = {}, json = {}, log = {}, test = {} }
 ---@type any  what null is

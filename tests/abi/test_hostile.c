@@ -435,7 +435,9 @@ the_header_compiles_alone_in_every_dialect_and_has_no_padding(void **state)
 {
 	static const char *const compilers[] = { "cc -std=c99 -Wpadded -x c",
 		"cc -std=c11 -Wpadded -x c", "cc -std=c2x -x c", "c++ -std=c++11 -x c++",
-		"c++ -std=c++20 -x c++" };
+		"c++ -std=c++20 -x c++", "clang-14 -std=c99 -Wpadded -x c",
+		"clang-14 -std=c11 -Wpadded -x c", "clang-14 -std=c2x -x c",
+		"clang++-14 -std=c++11 -x c++", "clang++-14 -std=c++20 -x c++" };
 	const char *tree = fixture_env("srcdir", ".");
 
 	(void)state;
@@ -443,11 +445,11 @@ the_header_compiles_alone_in_every_dialect_and_has_no_padding(void **state)
 		char command[2 * PATH_MAX];
 
 		(void)snprintf(command, sizeof(command),
-		    "echo '#include <latenza/plugin.h>' | { command -v %.3s >/dev/null "
+		    "echo '#include <latenza/plugin.h>' | { command -v %.*s >/dev/null "
 		    "|| exit 0; "
 		    "%s -Wall -Wextra -Wpedantic -Wshadow -Werror -fsyntax-only "
 		    "-I'%s/sdk' -; }",
-		    compilers[i], compilers[i], tree);
+		    (int)strcspn(compilers[i], " "), compilers[i], compilers[i], tree);
 		if (system(command) != 0)
 			fail_msg("%s", compilers[i]);
 	}

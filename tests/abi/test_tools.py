@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import concurrent.futures
 import json
 import os
 import pathlib
@@ -270,11 +271,32 @@ def test_the_examples_are_short(name, lines):
 
 # ---- the stall meter ----
 
-def test_a_plugin_that_holds_its_worker_is_counted_and_named_in_the_log(make_gateway, provider, tmp_path):
+@pytest.fixture
+def stalling(tmp_path):
     out = tmp_path / "stalling.so"
     subprocess.run([*os.environ.get("CC", "cc").split(), "-std=c11", "-D_DEFAULT_SOURCE", "-fPIC", "-shared", "-fvisibility=hidden",
                     f"-I{TOP / 'sdk'}", "-o", out, TOP / "tests/abi/stalling.c"], check=True)
-    gateway = make_gateway(args=["--plugin", out], provider=provider)
+    return out
+
+
+def test_a_plugin_that_holds_its_worker_holds_up_no_other(make_gateway, provider, stalling, tmp_path):
+    """Of 32 new connections the kernel gives some to the other worker: they are answered while the first is held."""
+    gateway = make_gateway(args=["--plugin", stalling], provider=provider,
+                           config={"workers": 2, "routers": {"held": {"use": "stalling", "until": str(tmp_path / "go")}}})
+    key = gateway.key()
+    with concurrent.futures.ThreadPoolExecutor(33) as pool:
+        held = pool.submit(gateway.chat, key, headers={"x-latenza-strategy": "held"})
+        while gateway.metrics()["latenza_requests_in_flight"] < 1:
+            assert not held.done()
+        others = [pool.submit(gateway.chat, key) for _ in range(32)]
+        first, _ = concurrent.futures.wait(others, timeout=50, return_when=concurrent.futures.FIRST_COMPLETED)
+        assert first and not held.done()
+        (tmp_path / "go").touch()
+        assert all(one.result()[0] == 200 for one in [held, *others])
+
+
+def test_a_plugin_that_holds_its_worker_is_counted_and_named_in_the_log(make_gateway, provider, stalling):
+    gateway = make_gateway(args=["--plugin", stalling], provider=provider)
     key = gateway.key()
     stalls = 'latenza_plugin_stalls_total{plugin="test.stalling"}'
     assert gateway.metrics()[stalls] == 0

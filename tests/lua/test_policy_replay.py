@@ -35,6 +35,18 @@ def test_a_trace_is_shown_to_a_policy(served):
     assert gateway.run("policy", "run", PII, "--trace", "ffff", check=False).returncode != 0
 
 
+def test_a_router_chooses_among_the_candidates_of_the_trace(paid, tmp_path):
+    gateway, trace = paid
+    (tmp_path / "turn.lua").write_text(TURN)
+    told = json.loads(gateway.run("policy", "run", tmp_path / "turn.lua", "--trace", trace["id"], "-o", "json").stdout)
+    name = trace["provider"]
+    assert told["verdict"] == "pass" and told["order"] == [f"{name}/either"] * 2 and told["chosen"] == [1, 0]
+    (tmp_path / "own.json").write_text('[{"provider":"a","model":"x"},{"provider":"b","model":"y"}]')
+    told = json.loads(gateway.run("policy", "run", tmp_path / "turn.lua", "--trace", trace["id"], "--targets", tmp_path / "own.json",
+                                  "-o", "json").stdout)
+    assert told["order"] == ["b/y", "a/x"]
+
+
 def test_replay_counts_what_a_guardrail_would_have_changed(served):
     gateway, _, ids, _ = served
     told = replayed(gateway, PII)

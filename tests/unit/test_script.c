@@ -5,6 +5,8 @@
  */
 #include "script_fixture.h"
 
+#include <malloc.h>
+
 #include "base/clock.h"
 
 /* ---- loading ---- */
@@ -439,15 +441,27 @@ the_watchdog_ends_what_steps_do_not_explain(void **state)
 }
 
 /* What a script that was stopped leaves behind: nothing. */
+/* What is allocated from malloc(); 0 where a sanitizer takes its place. */
+static size_t
+allocated(void)
+{
+	struct mallinfo2 now = mallinfo2();
+
+	return now.uordblks + now.hblkhd;
+}
+
 static void
 after_memory_ran_out_the_script_goes_on_in_a_new_state(void **state)
 {
 	struct script *s = fixture_load(CHECK("if req.model == 'bomb' then local t = {} "
 					      "while true do t[#t + 1] = {} end end\n"
 					      "return latenza.pass()"));
-	json_t *told;
+	json_t *told = fixture_visit(s, "{}");
+	size_t before;
 
 	(void)state;
+	json_decref(told);
+	before = allocated();
 	for (int i = 0; i < 3; i++) {
 		told = fixture_visit(s, "{\"model\":\"bomb\"}");
 		assert_string_equal(fixture_member(told, "verdict"), "error");
@@ -455,6 +469,7 @@ after_memory_ran_out_the_script_goes_on_in_a_new_state(void **state)
 		told = fixture_visit(s, "{}");
 		assert_string_equal(fixture_member(told, "verdict"), "pass");
 		json_decref(told);
+		assert_true(allocated() < before + (1 << 20));
 	}
 	script_unref(s);
 }
