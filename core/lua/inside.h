@@ -376,7 +376,6 @@ enum field {
 /* ---- the sandbox ---- */
 void sandbox_open(
     lua_State *L, struct script *s);      /* leaves the environment on the stack */
-void base_open(lua_State *L, int env);    /* base.c */
 void strings_open(lua_State *L, int env); /* strings.c */
 void tables_open(lua_State *L, int env);  /* tables.c */
 void api_open(lua_State *L, int env); /* api.c: latenza, and the metatables of proxies */
@@ -397,21 +396,28 @@ void names_be_strict(lua_State *L, const char *where);
  * top; of a test, raises the first. */
 void names_check(lua_State *L);
 
-/* ---- patterns (strings.c), for texts too ---- */
+/* ---- texts as arguments (strings.c) ---- */
+lz_str strings_check(lua_State *L, int arg); /* raises */
+/* 1-based, from the end when negative. Beyond the end: len + 1. */
+size_t strings_place(lua_Integer at, size_t len);
+
+/* ---- patterns (patterns.c), for texts too ---- */
+extern const luaL_Reg patterns_functions[];
 struct match;
-void strings_limit(lua_State *L, struct match *m, size_t text_bytes);
+void patterns_limit(lua_State *L, struct match *m, size_t text_bytes);
 /* The first match at or after *at, which moves to it, or to where it is undecided.
  * Charged. *must_yield: neighbours come first, go on from *at. */
-int strings_search(lua_State *L, struct match *m, const char **at, bool *must_yield);
+int patterns_search(lua_State *L, struct match *m, const char **at, bool *must_yield);
 /* The text at `by` with %0 to %9 filled in. */
-void strings_push_expanded(lua_State *L, const struct match *m, const char *from, int by);
+void patterns_push_expanded(
+    lua_State *L, const struct match *m, const char *from, int by);
 /* The i-th capture; the whole match if there is none. Raises. */
-void strings_push_capture(
+void patterns_push_capture(
     lua_State *L, const struct match *m, size_t i, const char *from, const char *to);
-int strings_push_captures(
+int patterns_push_captures(
     lua_State *L, const struct match *m, const char *from, bool or_whole);
 /* Raises what m says went wrong. */
-int strings_raise(lua_State *L, const struct match *m);
+int patterns_raise(lua_State *L, const struct match *m);
 
 /* Sorts the list at index 1 of the stack by the function at 2 (nil: by <), which are all
  * there is on it. Stable; lets neighbours go on meanwhile. Returns 1, the list, if
