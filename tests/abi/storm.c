@@ -6,6 +6,7 @@
  */
 #include <pthread.h>
 #include <stdatomic.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -16,7 +17,13 @@ enum {
 	QUEUE = 4096
 };
 
+struct storm {
+	lz_str report;      /* a file: what was asked for and heard, at the end */
+	int32_t is_patient; /* nothing comes in time, and nothing ends it */
+};
+
 static uint32_t asked, heard, twice;
+static atomic_ulong total_asked, total_heard, total_twice;
 static atomic_uint turn;
 
 /* What waits for one answer; its own memory, so that a second one is seen. Kept in a
@@ -44,11 +51,20 @@ new_wait(void)
 }
 
 static void
+note_answer(struct wait *w)
+{
+	int is_first = atomic_fetch_add(&w->answers, 1) == 0;
+
+	(void)atomic_fetch_add(is_first ? &total_heard : &total_twice, 1);
+	lz->observe(is_first ? heard : twice, 1);
+}
+
+static void
 answered(lz_call *c, int32_t error, void *ud)
 {
 	struct wait *w = ud;
 
-	lz->observe(atomic_fetch_add(&w->answers, 1) == 0 ? heard : twice, 1);
+	note_answer(w);
 	if (error == LZ_OK && w->is_last)
 		(void)lz->finish(c, LZ_OK);
 }
@@ -87,8 +103,7 @@ post_for_ever(void *arg)
 		(void)pthread_mutex_unlock(&lock);
 		usleep(300);
 		if (lz->post(token, answered, w) < 0) /* then it hears it here */
-			lz->observe(
-			    atomic_fetch_add(&w->answers, 1) == 0 ? heard : twice, 1);
+			note_answer(w);
 	}
 	return NULL;
 }
@@ -131,9 +146,9 @@ ask(lz_call *c, unsigned how, struct wait *w)
 static int32_t
 check(void *self, lz_call *c)
 {
+	const struct storm *s = self;
 	unsigned how = atomic_fetch_add(&turn, 1);
 
-	(void)self;
 	/* Two at once: whatever comes second is cancelled with the call. */
 	for (int i = 0; i < 2; i++) {
 		struct wait *w = new_wait();
@@ -141,9 +156,14 @@ check(void *self, lz_call *c)
 		if (w == NULL)
 			return LZ_E_NOMEM;
 		/* In one of sixteen calls nothing comes before the deadline. */
-		if (ask(c, how % 16 == 3 ? how : how + (unsigned)i * 5, w) == LZ_OK)
+		if (ask(c,
+			s->is_patient   ? 3
+			: how % 16 == 3 ? how
+					: how + (unsigned)i * 5,
+			w) == LZ_OK) {
+			(void)atomic_fetch_add(&total_asked, 1);
 			lz->observe(asked, 1);
-		else if (i == 0)
+		} else if (i == 0)
 			return LZ_OK; /* the pool's queue is bounded */
 	}
 	return LZ_PENDING;
@@ -171,6 +191,30 @@ init(void *self, char *err, size_t err_len)
 	return LZ_OK;
 }
 
+/* [main] At the gateway's end, when nothing runs any more. */
+static void
+fini(void *self)
+{
+	const struct storm *s = self;
+	char path[4096];
+	FILE *f;
+
+	if (s->report.len == 0)
+		return;
+	(void)snprintf(path, sizeof(path), "%.*s", (int)s->report.len, s->report.ptr);
+	f = fopen(path, "w");
+	if (f == NULL)
+		return;
+	(void)fprintf(f, "%lu %lu %lu\n", atomic_load(&total_asked),
+	    atomic_load(&total_heard), atomic_load(&total_twice));
+	(void)fclose(f);
+}
+
+static const lz_option options[] = {
+	LZ_OPT_TEXT(struct storm, report, "", NULL,
+	    "a file: what was asked for, heard, and heard twice, at the end"),
+	LZ_OPT_BOOL(struct storm, is_patient, "false", "nothing comes before the end"),
+};
 static const lz_guardrail guardrail = { .size = sizeof(guardrail),
 	.phases = LZ_REQUEST,
 	.needs = LZ_NEEDS_TEXTS,
@@ -179,6 +223,8 @@ static const lz_component parts[] = { { .kind = LZ_GUARDRAIL,
     .name = "storm",
     .summary = "Never answers at once",
     .vtable = &guardrail,
-    .instance_size = 1,
-    .init = init } };
+    LZ_OPTIONS_OF(options),
+    .instance_size = sizeof(struct storm),
+    .init = init,
+    .fini = fini } };
 LZ_PLUGIN("test.storm", "1.0.0", "MIT", parts)

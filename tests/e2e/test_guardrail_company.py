@@ -217,8 +217,21 @@ def test_a_client_leaves_while_a_check_waits(behind, provider, phase, is_stream)
 PIECE = "y" * 65000 + " "
 
 
+class Steps:
+    """A semaphore for each stream's thread: so many pieces go out at once, the rest when the gate opens."""
+    def __init__(self, free, gate):
+        self.free, self.gate, self.taken, self.held = free, gate, threading.local(), 0
+
+    def acquire(self, timeout):
+        self.taken.count = getattr(self.taken, "count", 0) + 1
+        if self.taken.count == self.free + 1:
+            self.held += 1
+        if self.taken.count > self.free:
+            self.gate.wait(timeout)
+
+
 @pytest.mark.parametrize("guardrail", [{"delay_ms": 0}, {"delay_ms": 1}, {"action": "hold", "word": "yy "}])
-def test_a_slow_reader_of_a_guarded_stream_holds_the_provider_up(behind, provider, guardrail):
+def test_a_slow_reader_of_a_guarded_stream_holds_the_provider_up(behind, provider, sanitizers, guardrail):
     """32 MB are offered to a client that reads nothing, through windows that hold: the provider waits, the memory does not grow."""
     gateway, key = behind({"a": provider}, {"timeout_ms": "60s"}, g={"on": ["response"], "on_error": "open", **guardrail})
     gateway.chat(key)
@@ -229,5 +242,30 @@ def test_a_slow_reader_of_a_guarded_stream_holds_the_provider_up(behind, provide
     grown = resident_kib(gateway) - before
     text = text_of([json.loads(e) for e in reader.events() if e != "[DONE]"])
     print(f"grown by {grown} KiB")
-    assert grown < 24 * 1024 and text == PIECE * 500 and reader.ended == "whole"
+    assert (sanitizers or grown < 24 * 1024) and text == PIECE * 500 and reader.ended == "whole"
     reader.close()
+
+
+@pytest.mark.parametrize("held_kib", [0, 60])
+def test_what_a_stream_holds_is_all_that_it_costs(behind, provider, sanitizers, held_kib):
+    """Fifty at rest, each with so much in its window (64 KB is the most that it may hold): beside what came, a fixed part."""
+    gateway, key = behind({"a": provider}, {"timeout_ms": "60s"}, g={"on": ["response"], "action": "hold", "word": "HOLD"})
+    gateway.chat(key)
+    at_rest, gate = 50, threading.Event()
+    steps = Steps(held_kib + 2, gate)
+    provider.script(chunks=["start ", "HOLD", *["z" * 1024] * held_kib, "last"], step=steps)
+    before = resident_kib(gateway)
+    body = {"model": "fake-1", "messages": [{"role": "user", "content": "Go"}], "stream": True}
+    streams = [Stream(gateway.port, key, body) for _ in range(at_rest)]
+    try:
+        assert wait_for(lambda: steps.held == at_rest, 60)
+        time.sleep(0.5)
+        each = (resident_kib(gateway) - before) / at_rest
+        print(f"{held_kib} KiB held: {each:.0f} KiB a stream")
+        assert sanitizers or each < 100 + 5 * held_kib  # a sanitizer keeps what was freed
+        gate.set()
+        assert all(text_of([json.loads(e) for e in s.events() if e != "[DONE]"]) == "start HOLD" + "z" * 1024 * held_kib + "last" for s in streams)
+    finally:
+        gate.set()
+        for s in streams:
+            s.close()
