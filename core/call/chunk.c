@@ -32,6 +32,20 @@ static const char *const said_names[SAID] = { [SAID_CONTENT] = "content",
 
 /* ---- walking ---- */
 
+/* Letters, digits and what joins them. */
+static bool
+is_word(lz_str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if (!((c | 0x20) >= 'a' && (c | 0x20) <= 'z') &&
+		    !(c >= '0' && c <= '9') && strchr("_-.:/@", c) == NULL)
+			return false;
+	}
+	return s.len <= MODEL_BYTES;
+}
+
 bool
 chunk_has_items(const struct jscan_member *array)
 {
@@ -53,6 +67,14 @@ text_of(const struct jscan_member *m)
 	if (m->type != JSCAN_STRING || m->value.len <= 2)
 		return STR_NONE;
 	return str_cut(m->value, 1, m->value.len - 1);
+}
+
+/* A reason is a word; what is none is not kept for the trace. */
+static void
+note_finish(struct call *c, lz_str finish)
+{
+	if (c->r->finish.ptr == NULL && finish.ptr != NULL && is_word(finish))
+		c->r->finish = arena_copy(c->r->arena, finish);
 }
 
 /* 0: absent, or no integer. */
@@ -173,8 +195,7 @@ read_choice(struct call *c, lz_str choice)
 	}
 	if (finish.ptr != NULL) {
 		*known |= CHOICE_IS_FINISHED;
-		if (c->r->finish.ptr == NULL)
-			c->r->finish = arena_copy(c->r->arena, finish);
+		note_finish(c, finish);
 	}
 	return has_text || has_tools || finish.ptr != NULL;
 }
@@ -253,7 +274,9 @@ chunk_note_model(struct call *c, const struct jscan_member *model)
 {
 	lz_str said = model != NULL ? text_of(model) : STR_NONE;
 
+	/* Where answers are judged, a text in its place would be kept unjudged. */
 	if (said.len == 0 || said.len > MODEL_BYTES || c->a->answered_model.len > 0 ||
+	    (guard_holds_answers(c->r) && !is_word(said)) ||
 	    !is_another(c->a->target->upstream_model, said))
 		return;
 	c->a->answered_model = verdict_words(c, said, MODEL_BYTES);
@@ -271,8 +294,7 @@ chunk_read_whole(struct call *c, lz_str choices)
 	while (jscan_next_item(&choices, &choice)) {
 		jscan_pick(choice, names, 2, m);
 		finish = text_of(&m[0]);
-		if (c->r->finish.ptr == NULL && finish.ptr != NULL)
-			c->r->finish = arena_copy(c->r->arena, finish);
+		note_finish(c, finish);
 		jscan_pick(m[1].value, said_names, SAID, said);
 		(void)weigh_texts(c, said, -1);
 		(void)weigh_tools(c, said);

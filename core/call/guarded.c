@@ -443,7 +443,7 @@ take_delta(struct guarded *g, unsigned choice, lz_str delta)
 		list = m.value;
 		if (m.type == JSCAN_NULL || take_text(g, choice, &m))
 			continue;
-		if (jscan_key_is(m.key, "role")) {
+		if (jscan_key_is(m.key, "role") && guard_stream_is_name(m.value)) {
 			if (choice < PLACES && g->role[choice].ptr == NULL &&
 			    (g->call->choice[choice] & CHOICE_IS_BEGUN) == 0) {
 				g->role[choice] = kept(g, m.value);
@@ -472,8 +472,10 @@ take_finish(struct guarded *g, unsigned choice, const struct jscan_member *finis
 		return;
 	complete_calls(g, choice);
 	guard_stream_final(g->stream, choice);
-	if (g->finish[choice].ptr == NULL)
-		g->finish[choice] = kept(g, finish->value);
+	if (g->finish[choice].ptr == NULL) /* a text is no reason */
+		g->finish[choice] = guard_stream_is_name(finish->value)
+					? kept(g, finish->value)
+					: STR_LIT("\"stop\"");
 }
 
 static void
@@ -506,17 +508,49 @@ take_choice(struct guarded *g, lz_str choice)
 	take_finish(g, (unsigned)i, &finish);
 }
 
-/* Of every chunk, from the first. */
-static bool
-is_head(lz_str key)
-{
-	static const char *const names[] = { "id", "object", "created", "model",
-		"system_fingerprint", "service_tier", "provider" };
+/* Of every chunk, from the first. The first four of them all have. */
+enum {
+	HEAD_ID,
+	HEAD_OBJECT,
+	HEAD_CREATED,
+	HEAD_MODEL,
+	HEADS = 7
+};
+static const char *const heads[HEADS] = { "id", "object", "created", "model",
+	"system_fingerprint", "service_tier", "provider" };
 
-	for (unsigned i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-		if (jscan_key_is(key, names[i]))
-			return true;
-	return false;
+static unsigned
+head_of(lz_str key)
+{
+	unsigned i = 0;
+
+	while (i < HEADS && !jscan_key_is(key, heads[i]))
+		i++;
+	return i;
+}
+
+/* What looks like a text does not stand in every chunk: of what all have we say ours.
+ * false: it is shown. */
+static bool
+put_head(const struct call *c, unsigned i, lz_str value, struct buf *b)
+{
+	bool is_name = guard_stream_is_name(value);
+
+	if (!is_name && i > HEAD_MODEL)
+		return false;
+	buf_addf(b, "\"%s\":", heads[i]);
+	if (is_name)
+		buf_add_str(b, value);
+	else if (i == HEAD_ID)
+		buf_add_json(b, c->answer_id);
+	else if (i == HEAD_OBJECT)
+		buf_add_z(b, "\"chat.completion.chunk\"");
+	else if (i == HEAD_CREATED)
+		buf_add_int(b, c->r->began.unix_ms / 1000);
+	else
+		buf_add_json(b, c->a->target->upstream_model);
+	buf_add_char(b, ',');
+	return true;
 }
 
 static bool
@@ -534,22 +568,19 @@ guarded_take(struct call *c, lz_str data)
 	struct jscan_member m;
 	struct buf head, rest;
 	lz_str choice, list;
+	unsigned i;
 
 	begin_rest(&rest);
 	buf_init(&head, SSE_EVENT_BYTES);
 	while (jscan_next(&data, &m)) {
 		list = m.value;
+		i = head_of(m.key);
 		if (jscan_key_is(m.key, "choices") && m.type == JSCAN_ARRAY) {
 			while (jscan_next_item(&list, &choice))
 				take_choice(g, choice);
-		} else if (is_head(m.key)) {
-			if (!is_first)
-				continue;
-			buf_add_char(&head, '"');
-			buf_add_str(&head, m.key);
-			buf_add_z(&head, "\":");
-			buf_add_str(&head, m.value);
-			buf_add_char(&head, ',');
+		} else if (i < HEADS) {
+			if (is_first && !put_head(c, i, m.value, &head))
+				add_member(&rest, &m);
 		} else if (!is_dropped(m.key) && m.type != JSCAN_NULL) {
 			add_member(&rest, &m);
 		}

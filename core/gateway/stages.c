@@ -32,9 +32,11 @@
 #include "gateway/attempts.h"
 #include "gateway/gateway.h"
 #include "gateway/requests.h"
+#include "guard/document.h"
 #include "guard/guard.h"
 #include "key/stage.h"
 #include "policy/policy.h"
+#include "request/view.h"
 #include "trace/trace.h"
 
 enum {
@@ -263,6 +265,27 @@ stages_start(struct request *r)
 
 /* ---- the end: settle, trace, spool, last byte ---- */
 
+/* What guardrails refused, have not seen, or were still looking at is nobody's to keep.
+ */
+static void
+forget_unjudged(struct request *r)
+{
+	const struct key_terms *t = r->terms;
+
+	if (t == NULL || !guard_has_judged(r, t->guardrails, t->guardrail_lists)) {
+		if (r->log_content == LOG_CONTENT_FULL)
+			r->log_content = LOG_CONTENT_META;
+		r->metadata = r->metadata_headers;
+		if (request_view_keep_tags(r) != ST_OK)
+			log_warn(
+			    "trace.tags", "request=%s why=\"out of memory\"", r->id_hex);
+		if (!document_is_name(r->user))
+			r->user = r->user_header;
+	}
+	if (r->fault != FAULT_NONE && !guard_has_judged_answer(r))
+		r->answer.len = 0;
+}
+
 static void
 offer_content(struct request *r)
 {
@@ -359,6 +382,7 @@ end(struct request *r)
 	}
 	if (r->fault == FAULT_NONE && r->answering != NULL)
 		policy_served(r);
+	forget_unjudged(r);
 	record(r);
 	key_release(r);
 	loop_barrier(r->worker->loop, &r->wait, written, r);

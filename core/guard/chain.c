@@ -156,7 +156,31 @@ guard_has_rerouted(const struct request *r)
 	return r->guards != NULL && r->guards->is_rerouted;
 }
 
+bool
+guard_has_judged(const struct request *r, const struct guard_names *lists, size_t n)
+{
+	return r->guards != NULL ? r->guards->has_judged : count_of(r, lists, n) == 0;
+}
+
+bool
+guard_has_judged_answer(const struct request *r)
+{
+	return !guard_holds_answers(r) || r->guards->has_judged_answer;
+}
+
 /* ---- asked ---- */
+
+/* A client may leave its request less time than a guardrail would have had. */
+static int64_t
+cut_us(const struct request *r, const struct guard *g)
+{
+	int64_t left = r->deadline_us - loop_now(r->worker->loop)->mono_us;
+
+	if (r->deadline_us == 0 || r->has_begun ||
+	    left >= INT64_C(1000) * g->row->deadline_ms)
+		return 0;
+	return left > 1 ? left : 1;
+}
 
 int32_t
 chain_ask(struct guards *all, struct guard *g, uint32_t phase, const struct buf *document,
@@ -170,6 +194,7 @@ chain_ask(struct guards *all, struct guard *g, uint32_t phase, const struct buf 
 	all->check = (struct visit_check){ phase, g->row->deadline_ms,
 		document != NULL ? all->now_us : 0, document, texts, texts_arg };
 	all->asked_us = all->came_us = all->now_us = 0;
+	all->cut_us = cut_us(r, g);
 	if (g->visit == NULL)
 		g->visit = visit_guardrail(r, g->row->part);
 	if (g->visit == NULL)
@@ -400,17 +425,30 @@ refuse(struct guards *all, struct guard *g, uint32_t phase)
 	return RULED_REFUSE;
 }
 
+/* `on_error: open` is for guardrails that cannot answer, and no way around one that was
+ * not given the time: then the clock of whoever asks would decide. What it waits for is
+ * cut a little before its own time is. */
+static bool
+was_cut(const struct guards *all)
+{
+	return all->cut_us > 0 && all->asked_us > 0 &&
+	       2 * (clock_mono_us() - all->asked_us) >= all->cut_us;
+}
+
 enum ruling
 chain_failed(struct guards *all, struct guard *g, uint32_t phase, const char *why)
 {
+	bool is_cut = was_cut(all);
+
 	note(all, g, phase, VERDICT_ERROR);
 	if (all->watch != NULL)
 		all->watch->said(
 		    all->watch->arg, verdict_of(all, g, phase), STR_NONE, lz_strz(why));
-	if (g->row->is_monitor || g->row->is_open)
+	if (g->row->is_monitor || (g->row->is_open && !is_cut))
 		return RULED_IGNORE;
-	request_fail(all->r, FAULT_POLICY, NULL, "the guardrail '%.*s' %s",
-	    STR_ARG(g->row->name), why);
+	request_fail(all->r, FAULT_POLICY, NULL, "the guardrail '%.*s' %s%s",
+	    STR_ARG(g->row->name), why,
+	    is_cut ? "; the request left it less time than its deadline_ms" : "");
 	all->r->refused_by = g->row->name;
 	return RULED_REFUSE;
 }

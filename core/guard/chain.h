@@ -39,11 +39,14 @@ struct guards {
 	const struct guard_watch *watch; /* NULL: nobody */
 	bool has_answers;                /* one of them looks at answers */
 	bool is_rerouted;
+	bool has_judged, has_judged_answer; /* all of them, and it may be kept */
 	/* the check under way */
 	struct visit_check check;
 	int64_t asked_us, came_us; /* came_us 0: it waits, or was not entered */
 	int64_t now_us;            /* what the clock said just now; 0: nobody read it */
 	struct guard *asked;       /* NULL: none */
+	int64_t cut_us; /* what the request's deadline left it, if less than its own; 0:
+			   not */
 	/* a request, or a whole answer, under way */
 	struct showing *showing; /* of the document; NULL: none yet */
 	struct document document;
@@ -55,6 +58,7 @@ struct guards {
 	struct plain_job *job;   /* ... is under way for it; NULL: none */
 	struct loop_timer timer; /* of the job */
 	size_t done;             /* guardrails that have been asked */
+	struct guard *again;     /* the first that wants another attempt; NULL: none */
 	struct retired *retired, *spare;
 	struct showing *looked_at; /* perhaps */
 	bool has_left_work;        /* a visit that ended left some in the pool */

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #include "base/jscan.h"
+#include "guard/attached.h"
 
 enum {
 	CALLS = 128 /* tool calls whose names are remembered for their results */
@@ -28,6 +29,7 @@ struct segment {
 	lz_str raw; /* with its quotes; in the document, or in its container */
 	size_t end; /* in the text as it is now */
 	struct container *container; /* NULL: it stands in the document */
+	lz_str attached;             /* it is base64, behind this; absent: it is not */
 };
 
 struct text_source {
@@ -79,8 +81,13 @@ static const struct word no_texts[] = { WORD("role"), WORD("type"), WORD("id"),
 	WORD("provider"), WORD("$schema"), WORD("$ref"), WORD("strict"), WORD("required"),
 	WORD("additionalProperties"), WORD("content_filter_results"),
 	WORD("prompt_filter_results") };
-/* No text, whatever is in it: it counts, or spells, what is judged elsewhere. */
-static const struct word counts[] = { WORD("logprobs"), WORD("usage") };
+/* Where a data URL may stand: the file that is in it may be a text. */
+static const struct word files[] = { WORD("file_data"), WORD("url"), WORD("image_url"),
+	WORD("document_url"), WORD("file_url") };
+/* Parts of a message whose text is elsewhere: a `text` of theirs nobody reads. */
+static const struct word media_parts[] = { WORD("image_url"), WORD("input_image"),
+	WORD("image"), WORD("input_audio"), WORD("audio"), WORD("video_url"),
+	WORD("input_video"), WORD("file"), WORD("input_file"), WORD("document_url") };
 static const struct word roles[] = { WORD("system"), WORD("developer"), WORD("user"),
 	WORD("assistant"), WORD("tool"), WORD("function"), WORD("model") };
 enum {
@@ -102,6 +109,15 @@ is_one_of(const struct word *words, size_t n, lz_str key)
 #define IS_ONE_OF(words, key)                                                            \
 	is_one_of((words), sizeof(words) / sizeof((words)[0]), (key))
 
+/* Is there somebody's address in it? */
+static bool
+has_address(lz_str raw)
+{
+	const char *at = raw.len > 0 ? memchr(raw.ptr, '@', raw.len) : NULL;
+
+	return at != NULL && memchr(at, '.', raw.len - (size_t)(at - raw.ptr)) != NULL;
+}
+
 /* Does a string, as written and without its quotes, look like a name, an id, a URL or
  * base64? Then it has no blank, and nothing but ASCII. */
 static bool
@@ -113,7 +129,13 @@ is_like_a_name(lz_str raw, size_t max)
 		if (c <= ' ' || c >= 0x7f || (c == '\\' && raw.ptr[++i] != '/'))
 			return false;
 	}
-	return raw.len <= max;
+	return raw.len <= max && !has_address(raw);
+}
+
+bool
+document_is_name(lz_str text)
+{
+	return is_like_a_name(text, NAME_BYTES);
 }
 
 static lz_str
@@ -157,7 +179,7 @@ add_segment(struct walk *w, struct text *t, lz_str raw, struct container *in)
 		s->item = item;
 		s->room = room;
 	}
-	s->item[s->count++] = (struct segment){ raw, t->shown.text.len, in };
+	s->item[s->count++] = (struct segment){ raw, t->shown.text.len, in, STR_NONE };
 	return true;
 }
 
@@ -198,6 +220,41 @@ take_string(struct walk *w, const struct place *p, lz_str raw, struct container 
 		return;
 	t->shown.text = text;
 	w->is_dry |= !add_segment(w, t, raw, in);
+}
+
+/* A file of text is shown as one. false: the string is none. */
+static bool
+take_attached(struct walk *w, const struct place *p, lz_str raw, bool is_file)
+{
+	lz_str head, text = STR_NONE;
+	struct text *t;
+
+	if (!is_file && !attached_may_be(without_quotes(raw)))
+		return false;
+	switch (
+	    attached_read(decoded(w, raw), is_file, w->d->texts.arena, &head, &text)) {
+	case ATTACHED_NOT:
+		return false;
+	case ATTACHED_PLAIN:
+		take_string(w, p, raw, NULL);
+		return true;
+	case ATTACHED_UNREADABLE:
+		w->d->has_unread = true;
+		return true;
+	case ATTACHED_DRY:
+		w->is_dry = true;
+		return true;
+	case ATTACHED_TEXT:
+		break;
+	}
+	t = new_text(w, p);
+	if (t == NULL)
+		return true;
+	t->shown.text = text;
+	w->is_dry |= !add_segment(w, t, raw, NULL);
+	if (!w->is_dry)
+		t->source->item[0].attached = head;
+	return true;
 }
 
 /* A text that grows part by part: `begun` is its place in the list, -1: there is none. */
@@ -262,12 +319,12 @@ take_member(struct walk *w, const struct place *p, const struct jscan_member *m)
 {
 	if (!is_like_a_name(m->key, NAME_BYTES))
 		take_string(w, p, lz_strn(m->key.ptr - 1, m->key.len + 2), NULL);
-	if (w->d->kind >= DOCUMENT_ANSWER && m->type == JSCAN_OBJECT &&
-	    IS_ONE_OF(counts, m->key))
-		return;
 	if (jscan_key_is(m->key, "role") && m->type == JSCAN_STRING &&
 	    !IS_ONE_OF(roles, without_quotes(m->value)))
 		take_string(w, p, m->value, NULL);
+	else if (m->type == JSCAN_STRING && IS_ONE_OF(files, m->key) &&
+		 take_attached(w, p, m->value, jscan_key_is(m->key, "file_data")))
+		return;
 	else if (IS_ONE_OF(no_texts, m->key))
 		take_name(w, p, m->value, SIZE_MAX);
 	else
@@ -376,13 +433,39 @@ take_calls(struct walk *w, const struct place *p, lz_str list)
 
 /* ---- messages ---- */
 
+/* Which member of a part goes on with the text of the parts before it: absent, where it
+ * is none of text. What else is called so is a text of its own, so that nothing that a
+ * provider passes over stands between two halves of a word. */
+static lz_str
+text_of_part(struct walk *w, lz_str part)
+{
+	lz_str found[3] = { STR_NONE, STR_NONE, STR_NONE };
+	static const char *const names[] = { "type", "text", "refusal" };
+	struct jscan_member m;
+
+	while (jscan_next(&part, &m))
+		for (unsigned i = 0; i < 3; i++) {
+			if (!jscan_key_is(m.key, names[i]))
+				continue;
+			w->d->has_twice |= found[i].ptr != NULL;
+			found[i] = m.value;
+		}
+	if (found[0].len > 2 && found[0].ptr[0] == '"') {
+		if (jscan_key_is(without_quotes(found[0]), "refusal"))
+			return found[2];
+		if (IS_ONE_OF(media_parts, without_quotes(found[0])))
+			return STR_NONE;
+	}
+	return found[1].ptr != NULL ? found[1] : found[2];
+}
+
 /* The parts that are text are one text, whatever stands between them. */
 static void
 take_content(struct walk *w, const struct place *p, lz_str content)
 {
 	struct joining j = { -1, { 0 } };
 	struct jscan_member m;
-	lz_str part, rest;
+	lz_str part, rest, text;
 
 	if (content.ptr[0] != '[') {
 		take_value(w, p, content);
@@ -397,9 +480,9 @@ take_content(struct walk *w, const struct place *p, lz_str content)
 		if (part.ptr[0] != '{')
 			take_value(w, p, part);
 		rest = part;
+		text = part.ptr[0] == '{' ? text_of_part(w, part) : STR_NONE;
 		while (part.ptr[0] == '{' && jscan_next(&rest, &m)) {
-			if (m.type == JSCAN_STRING && (jscan_key_is(m.key, "text") ||
-							  jscan_key_is(m.key, "refusal")))
+			if (m.type == JSCAN_STRING && m.value.ptr == text.ptr)
 				take_part(w, p, m.value, &j);
 			else
 				take_member(w, p, &m);
@@ -559,8 +642,8 @@ take_choice(struct walk *w, lz_str choice, struct place p)
 	while (jscan_next(&choice, &m)) {
 		if (jscan_key_is(m.key, "message") && m.type == JSCAN_OBJECT)
 			take_message(w, &p, m.value);
-		else
-			take_member(w, &p, &m);
+		else if (!jscan_key_is(m.key, "logprobs") || m.type != JSCAN_OBJECT)
+			take_member(w, &p, &m); /* they spell what is judged here */
 	}
 }
 
@@ -708,14 +791,18 @@ add_patch(struct patches *all, struct patch p)
 	all->item[all->count++] = p;
 }
 
+/* attached: see struct segment. */
 static lz_str
-as_json(struct patches *all, lz_str text)
+as_json(struct patches *all, lz_str attached, lz_str text)
 {
 	struct buf b;
 	lz_str out;
 
 	buf_init(&b, SIZE_MAX);
-	buf_add_json(&b, text);
+	if (attached.ptr != NULL)
+		attached_write(attached, text, &b);
+	else
+		buf_add_json(&b, text);
 	out = b.failed ? STR_NONE : arena_copy(all->arena, buf_str(&b));
 	buf_free(&b);
 	all->is_dry |= out.ptr == NULL;
@@ -742,8 +829,9 @@ patch_text(struct patches *all, const struct text *t)
 		if (text.ptr == NULL)
 			all->is_dry = true;
 		else
-			add_patch(all,
-			    (struct patch){ s->raw, as_json(all, text), s->container });
+			add_patch(
+			    all, (struct patch){ s->raw, as_json(all, s->attached, text),
+				     s->container });
 		from = s->end;
 	}
 	if (t->source->logprobs.ptr != NULL)
@@ -799,7 +887,8 @@ patch_containers(struct patches *all)
 		buf_init(&b, SIZE_MAX);
 		splice(c->decoded, all->item + i, inner - i, c, &b);
 		all->is_dry |= b.failed;
-		add_patch(all, (struct patch){ c->raw, as_json(all, buf_str(&b)), NULL });
+		add_patch(all,
+		    (struct patch){ c->raw, as_json(all, STR_NONE, buf_str(&b)), NULL });
 		buf_free(&b);
 	}
 }

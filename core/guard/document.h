@@ -30,6 +30,8 @@ struct document {
 	uint32_t choice;  /* of a DOCUMENT_DELTA */
 	bool has_numbers; /* embeddings of token ids: nobody can read them */
 	bool has_inner;   /* arguments that hold JSON */
+	bool has_unread;  /* a file of text that is not UTF-8 */
+	bool has_twice;   /* a part of a message whose text or type is there twice */
 };
 
 /* Finds the texts. a: where they and all that is asked of them live; borrowed. ST_NOMEM.
@@ -49,6 +51,9 @@ enum status document_write(
 /* Is a string that is called so, in a message or a stream's delta, a text? Of which kind?
  */
 bool document_is_text(lz_str key, uint32_t *kind);
+
+/* Does a string look like a name, an id or a URL, and not like a text? */
+bool document_is_name(lz_str text);
 
 /* A chat request with two more messages: the answer's first choice as the assistant's,
  * `why` as the user's. false: one of them has no messages, or out of memory. */

@@ -54,6 +54,11 @@ bool guard_has_rerouted(const struct request *r);
 enum step guard_answer(struct request *r);
 /* Does anybody look at answers? */
 bool guard_holds_answers(const struct request *r);
+/* Have all that hold for the request let it, or its whole answer, pass? What they have
+ * not is nobody's to keep: one that was refused before they were asked, or whose client
+ * left meanwhile. Where none holds, or none looks at answers, they have. */
+bool guard_has_judged(const struct request *r, const struct guard_names *lists, size_t n);
+bool guard_has_judged_answer(const struct request *r);
 /* Nobody waits any more: what they wait for is cancelled. */
 void guard_cancel(struct request *r);
 /* The request is over: their visits end. */
@@ -90,7 +95,10 @@ bool guard_stream_text(
     struct guard_stream *s, unsigned choice, lz_str member, lz_str text);
 /* Is a string of that name a text that may grow from delta to delta? */
 bool guard_stream_is_text(lz_str member);
-/* A whole object of members; scanned JSON, copied. false: likewise. */
+/* Does a value look like a name, an id or a number? What does not is to be shown. */
+bool guard_stream_is_name(lz_str value);
+/* A whole object of members; scanned JSON, copied. false: likewise, or it has two
+ * readings. */
 bool guard_stream_piece(
     struct guard_stream *s, unsigned choice, enum guard_place place, lz_str object);
 /* Nothing more comes for the choice. */

@@ -221,6 +221,14 @@ guard_stream_is_text(lz_str member)
 }
 
 bool
+guard_stream_is_name(lz_str value)
+{
+	if (value.ptr[0] == '"')
+		return document_is_name(str_cut(value, 1, value.len - 1));
+	return value.ptr[0] != '{' && value.ptr[0] != '[';
+}
+
+bool
 guard_stream_text(struct guard_stream *s, unsigned choice, lz_str member, lz_str text)
 {
 	struct channel *c = channel_of(s, choice, member);
@@ -266,8 +274,10 @@ guard_stream_piece(
 	if (s->pieces == NULL)
 		s->pieces = chain_show(KEPT_BYTES + ARENA_TIMES * s->max_bytes);
 	object = s->pieces != NULL ? arena_copy(s->pieces->arena, object) : STR_NONE;
-	if (object.ptr == NULL || document_read(&p->document, DOCUMENT_DELTA, object,
-				      s->pieces->arena) != ST_OK) {
+	if (object.ptr == NULL ||
+	    document_read(&p->document, DOCUMENT_DELTA, object, s->pieces->arena) !=
+		ST_OK ||
+	    p->document.has_twice || p->document.has_unread) {
 		mem_free(p);
 		return false;
 	}

@@ -180,16 +180,39 @@ guard_at(struct guards *all, uint32_t phase, size_t i)
 
 static void came_home(void *arg, int32_t result);
 
-/* Numbers in place of texts cannot be read here, and are text to the model. */
+/* Numbers in place of texts cannot be read here, and are text to the model; of a text
+ * that is there twice nobody knows which one the model reads. */
 static bool
 is_unreadable(struct guards *all, const struct guard *g)
 {
-	if (!all->has_document || !all->document.has_numbers || g->row->is_monitor)
+	const struct document *d = &all->document;
+
+	if (!all->has_document || g->row->is_monitor)
 		return false;
-	request_fail(all->r, FAULT_BAD_REQUEST, "input",
-	    "'input' holds token ids, which the guardrail '%.*s' cannot read; send texts",
-	    STR_ARG(g->row->name));
-	return true;
+	if (d->has_numbers)
+		request_fail(all->r, FAULT_BAD_REQUEST, "input",
+		    "'input' holds token ids, which the guardrail '%.*s' cannot read; "
+		    "send texts",
+		    STR_ARG(g->row->name));
+	else if (d->has_unread)
+		request_fail(all->r,
+		    all->check.phase == LZ_REQUEST ? FAULT_BAD_REQUEST : FAULT_POLICY,
+		    NULL,
+		    "there is a file of text that is not UTF-8 in base64, which the "
+		    "guardrail "
+		    "'%.*s' cannot read; name the type of other files in their data URL",
+		    STR_ARG(g->row->name));
+	else if (d->has_twice && all->check.phase == LZ_REQUEST)
+		request_fail(all->r, FAULT_BAD_REQUEST, "messages",
+		    "a part of a message has its 'text' or 'type' twice, which the "
+		    "guardrail '%.*s' cannot read; send one",
+		    STR_ARG(g->row->name));
+	else if (d->has_twice)
+		request_fail(all->r, FAULT_POLICY, NULL,
+		    "a part of the answer has its 'text' or 'type' twice, which the "
+		    "guardrail '%.*s' cannot read",
+		    STR_ARG(g->row->name));
+	return d->has_numbers || d->has_unread || d->has_twice;
 }
 
 static enum ruling
@@ -219,7 +242,10 @@ rule(struct guards *all, int32_t result)
 		    all, g, all->check.phase, "changed more than there is room for");
 	if (all->has_document)
 		texts_begin_check(&all->document.texts);
-	return ruling;
+	/* The others are asked all the same: the answer becomes a part of the request. */
+	if (ruling == RULED_AGAIN && all->again == NULL)
+		all->again = g;
+	return ruling == RULED_AGAIN ? RULED_IGNORE : ruling;
 }
 
 /* ---- large texts, which are folded elsewhere first ---- */
@@ -267,7 +293,7 @@ send_to_pool(struct guards *all, uint32_t phase)
 	return all->job != NULL;
 }
 
-/* Asks until one waits, refuses, wants another attempt, or all have spoken. */
+/* Asks until one waits or refuses, or all have spoken. */
 static enum ruling
 go(struct guards *all, uint32_t phase, bool *waits)
 {
@@ -292,10 +318,10 @@ go(struct guards *all, uint32_t phase, bool *waits)
 			return RULED_PASS;
 		}
 		ruling = rule(all, result);
-		if (ruling == RULED_REFUSE || ruling == RULED_AGAIN)
+		if (ruling == RULED_REFUSE)
 			return ruling;
 	}
-	return RULED_PASS;
+	return all->again != NULL ? RULED_AGAIN : RULED_PASS;
 }
 
 static void
@@ -308,6 +334,7 @@ begin(struct guards *all, const struct buf *bytes)
 	all->is_light = false;
 	all->bytes = bytes;
 	all->done = 0;
+	all->again = NULL;
 }
 
 /* ---- requests ---- */
@@ -317,7 +344,7 @@ begin(struct guards *all, const struct buf *bytes)
 static enum step
 read_again(struct request *r)
 {
-	lz_str model = r->model, tags = r->metadata;
+	lz_str model = r->model;
 	bool is_rerouted = guard_has_rerouted(r), was_stream = r->is_stream;
 	enum step s;
 
@@ -328,7 +355,7 @@ read_again(struct request *r)
 		r->fault_param = STR_NONE;
 		return s;
 	}
-	if (request_view_keep_tags(r, tags) != ST_OK)
+	if (request_view_keep_tags(r) != ST_OK)
 		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
 	if (r->is_stream != was_stream)
 		return request_fail(r, FAULT_POLICY, NULL,
@@ -348,12 +375,9 @@ request_ruled(struct guards *all, enum ruling ruling)
 {
 	struct request *r = all->r;
 
-	if (ruling == RULED_REFUSE) {
-		/* What was refused is nobody's to keep. */
-		if (r->log_content == LOG_CONTENT_FULL)
-			r->log_content = LOG_CONTENT_META;
+	if (ruling == RULED_REFUSE)
 		return STEP_FAULT;
-	}
+	all->has_judged = true;
 	if (!all->has_shown)
 		return STEP_NEXT;
 	retire(all, &r->body);
@@ -387,11 +411,13 @@ write_answer(struct guards *all)
 	struct request *r = all->r;
 	struct buf client;
 
+	all->has_judged_answer = true;
 	if (!all->has_shown)
 		return STEP_DONE;
 	buf_init(&client, room_for(all));
 	if (all->has_document && document_write(&all->document, true, &client) != ST_OK) {
 		buf_free(&client);
+		all->has_judged_answer = false;
 		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
 	}
 	retire(all, &r->answer);
@@ -417,11 +443,12 @@ read_turns(struct request *r)
 	return STEP_RETRY;
 }
 
-/* The caller's messages, the answer, and what is wrong with it: one more attempt. */
+/* The caller's messages, the answer as the guardrails left it, and what is wrong with it:
+ * one more attempt. */
 static enum step
 ask_again(struct guards *all)
 {
-	struct guard *g = guard_at(all, LZ_RESPONSE, all->done);
+	struct guard *g = all->again;
 	struct request *r = all->r;
 	const struct visit_reason *said;
 	size_t n = visit_reasons(g->visit, &said);
@@ -430,8 +457,9 @@ ask_again(struct guards *all)
 
 	buf_init(&body, room_for(all));
 	if (why.len == 0 || !may_retire(all) ||
-	    !document_add_turns(buf_str(&r->body), buf_str(&r->answer), why, &body)) {
+	    !document_add_turns(buf_str(&r->body), buf_str(all->bytes), why, &body)) {
 		buf_free(&body);
+		all->asked_us = all->came_us = 0; /* the last one's */
 		if (chain_failed(all, g, LZ_RESPONSE,
 			"wanted another attempt that cannot be made") == RULED_REFUSE)
 			return STEP_FAULT;
@@ -449,14 +477,9 @@ ask_again(struct guards *all)
 static enum step
 answer_ruled(struct guards *all, enum ruling ruling)
 {
-	struct request *r = all->r;
-
 	if (ruling == RULED_AGAIN)
 		return ask_again(all);
-	if (ruling != RULED_REFUSE)
-		return write_answer(all);
-	r->answer.len = 0; /* nobody's to keep */
-	return STEP_FAULT;
+	return ruling != RULED_REFUSE ? write_answer(all) : STEP_FAULT;
 }
 
 enum step
@@ -481,7 +504,7 @@ go_on(struct guards *all, enum ruling ruling, bool has_spoken)
 	uint32_t phase = all->check.phase;
 	bool waits = false;
 
-	if (ruling != RULED_REFUSE && ruling != RULED_AGAIN) {
+	if (ruling != RULED_REFUSE) {
 		all->done += has_spoken;
 		ruling = go(all, phase, &waits);
 	}

@@ -333,23 +333,20 @@ is_traceparent(lz_str s)
 	return is_id(str_cut(s, 3, 35)) && is_id(str_cut(s, 36, 52));
 }
 
+/* The body's, and over it the headers'; null and absent ones are none. */
 static enum step
-read_metadata(struct request *r)
+take_metadata(struct request *r, const struct jscan_member *body, lz_str header,
+    lz_str parent, lz_str *out)
 {
-	const struct jscan_member *m = jscan_find(&r->scan, "metadata");
-	lz_str header = request_header(r, "x-latenza-metadata"),
-	       parent = request_header(r, "traceparent");
 	json_t *all;
 	struct buf text;
 	enum step s = STEP_NEXT;
 
-	if (!is_traceparent(parent))
-		parent = STR_NONE;
-	if (read_is_null(m) && header.ptr == NULL && parent.ptr == NULL)
+	if (read_is_null(body) && header.ptr == NULL && parent.ptr == NULL)
 		return STEP_NEXT;
 	all = json_object();
-	if (!read_is_null(m))
-		s = merge_metadata(r, m->value, "metadata", all);
+	if (!read_is_null(body))
+		s = merge_metadata(r, body->value, "metadata", all);
 	if (s == STEP_NEXT && header.ptr != NULL)
 		s = merge_metadata(r, header, "x-latenza-metadata", all);
 	if (parent.ptr != NULL)
@@ -357,9 +354,27 @@ read_metadata(struct request *r)
 		    all, "traceparent", json_stringn(parent.ptr, TRACEPARENT));
 	buf_init(&text, METADATA_PAIRS * (METADATA_KEY + METADATA_VALUE) * 6 + 256);
 	if (s == STEP_NEXT && json_print(all, &text))
-		r->metadata = arena_copy(r->arena, buf_str(&text));
+		*out = arena_copy(r->arena, buf_str(&text));
 	buf_free(&text);
 	json_decref(all);
+	return s;
+}
+
+static enum step
+read_metadata(struct request *r)
+{
+	const struct jscan_member *m = jscan_find(&r->scan, "metadata");
+	lz_str header = request_header(r, "x-latenza-metadata"),
+	       parent = request_header(r, "traceparent");
+	enum step s;
+
+	if (!is_traceparent(parent))
+		parent = STR_NONE;
+	s = take_metadata(r, m, header, parent, &r->metadata);
+	if (s == STEP_NEXT && read_is_null(m))
+		r->metadata_headers = r->metadata;
+	else if (s == STEP_NEXT)
+		s = take_metadata(r, NULL, header, parent, &r->metadata_headers);
 	return s;
 }
 
@@ -438,6 +453,7 @@ read_user(struct request *r)
 
 	if (s == STEP_NEXT)
 		s = read_string(r, "safety_identifier", ID_BYTES, &safety);
+	r->user_header = r->user;
 	if (r->user.ptr == NULL)
 		r->user = safety.ptr != NULL ? safety : user;
 	return s;
@@ -495,7 +511,7 @@ request_read_again(struct request *r)
 	r->is_stream = r->wants_usage_chunk = false;
 	r->media_parts = r->inputs = r->longest_input = 0;
 	r->prompt_tokens = r->prompt_bound = 0;
-	r->metadata = STR_NONE;
+	r->metadata = r->user = STR_NONE;
 	return r->kind == REQUEST_EMBEDDINGS ? request_read_embeddings(r)
 					     : request_read(r);
 }

@@ -201,6 +201,8 @@ struct request {
 	struct buf body; /* see also `scan`, at the end */
 	lz_str model, user, session, metadata,
 	    strategy_asked; /* metadata: flat JSON object text, merged */
+	/* What of these two did not come in the body, and what plugins added. */
+	lz_str user_header, metadata_headers, tags;
 	bool is_stream, wants_usage_chunk, wants_latenza_usage;
 	bool is_dry_run;       /* who would serve it is the answer; nobody is called */
 	int64_t max_tokens;    /* -1: not given */

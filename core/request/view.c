@@ -181,16 +181,14 @@ is_tag(lz_str s, size_t max)
 	return s.len > 0 && s.len <= max && str_find(s, '\0') < 0 && str_is_utf8(s);
 }
 
-enum status
-request_view_tag(struct request *r, lz_str key, lz_str value)
+/* An object of strings, printed, gets one more. */
+static enum status
+add_pair(struct request *r, lz_str *to, lz_str key, lz_str value)
 {
-	json_t *tree;
+	json_t *tree = to->len > 0 ? json_parse(*to, NULL) : json_object();
 	struct buf text;
 	enum status st = ST_NOMEM;
 
-	if (!is_tag(key, TAG_KEY_BYTES) || !is_tag(value, TAG_VALUE_BYTES))
-		return ST_INVALID;
-	tree = r->metadata.len > 0 ? json_parse(r->metadata, NULL) : json_object();
 	if (json_object_size(tree) >= TAGS &&
 	    json_object_getn(tree, key.ptr, key.len) == NULL) {
 		json_decref(tree);
@@ -203,7 +201,7 @@ request_view_tag(struct request *r, lz_str key, lz_str value)
 		lz_str copy = arena_copy(r->arena, buf_str(&text));
 
 		if (copy.ptr != NULL) {
-			r->metadata = copy;
+			*to = copy;
 			st = ST_OK;
 		}
 	}
@@ -213,23 +211,32 @@ request_view_tag(struct request *r, lz_str key, lz_str value)
 }
 
 enum status
-request_view_keep_tags(struct request *r, lz_str before)
+request_view_tag(struct request *r, lz_str key, lz_str value)
 {
-	json_t *old = before.len > 0 ? json_parse(before, NULL) : NULL;
-	json_t *new = r->metadata.len > 0 ? json_parse(r->metadata, NULL) : NULL;
+	enum status st;
+
+	if (!is_tag(key, TAG_KEY_BYTES) || !is_tag(value, TAG_VALUE_BYTES))
+		return ST_INVALID;
+	st = add_pair(r, &r->metadata, key, value);
+	return st == ST_OK ? add_pair(r, &r->tags, key, value) : st;
+}
+
+enum status
+request_view_keep_tags(struct request *r)
+{
+	json_t *tags = r->tags.len > 0 ? json_parse(r->tags, NULL) : NULL;
 	enum status st = ST_OK;
 	const char *key;
 	json_t *value;
 
-	json_object_foreach(old, key, value)
+	json_object_foreach(tags, key, value)
 	{
 		lz_str text =
 		    lz_strn(json_string_value(value), json_string_length(value));
 
-		if (st == ST_OK && json_object_get(new, key) == NULL)
-			st = request_view_tag(r, lz_strz(key), text);
+		if (st == ST_OK)
+			st = add_pair(r, &r->metadata, lz_strz(key), text);
 	}
-	json_decref(old);
-	json_decref(new);
-	return st == ST_INVALID || st == ST_LIMIT ? ST_OK : st;
+	json_decref(tags);
+	return st == ST_LIMIT ? ST_OK : st;
 }

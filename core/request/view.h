@@ -17,7 +17,7 @@ lz_str request_view_metadata(const struct request *r, lz_str key, struct arena *
 /* Adds or replaces a member of the metadata that the trace carries. ST_INVALID: not
  * UTF-8, or too long. ST_LIMIT: there are too many. */
 enum status request_view_tag(struct request *r, lz_str key, lz_str value) MUST_CHECK;
-/* Puts the members of `before` that the metadata lacks back into it. ST_NOMEM. */
-enum status request_view_keep_tags(struct request *r, lz_str before) MUST_CHECK;
+/* Puts them back into metadata that was read anew. ST_NOMEM. */
+enum status request_view_keep_tags(struct request *r) MUST_CHECK;
 
 #endif

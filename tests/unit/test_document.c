@@ -78,7 +78,63 @@ names_ids_and_media_are_no_texts_while_they_look_like_it(void **state)
 	assert_shows(DOCUMENT_ANSWER,
 	    "{\"choices\":[{\"message\":{\"content\":\"c\"},\"logprobs\":{\"content\":[{"
 	    "\"token\":\"c\"}]}}],\"usage\":{\"note\":\"n\"}}",
-	    "c|");
+	    "c|n|");
+	assert_shows(DOCUMENT_ANSWER,
+	    "{\"choices\":[{\"message\":{\"logprobs\":{\"said\":\"x\"}}}]}", "x|");
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"user\":\"a@b.eu\",\"model\":\"m@7\",\"metadata\":{\"c@d.eu\":\"\"}}",
+	    "a@b.eu|c@d.eu|");
+}
+
+static void
+a_file_of_text_is_a_text(void **state)
+{
+	(void)state;
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"messages\":[{\"content\":[{\"type\":\"file\",\"file\":{\"file_data\":"
+	    "\"data:text\\/plain;base64,a2VzdHJlbA==\"}},{\"image_url\":{\"url\":"
+	    "\"DATA:application/json;x=y;Base64,a2 Vz\\ndHJl\\tbA\"}},"
+	    "{\"file_data\":\"a2VzdHJlbA\"},{\"file_data\":\"data:,a b\"}]}]}",
+	    "kestrel|kestrel|kestrel|data:,a b|");
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"messages\":[{\"content\":[{\"url\":\"data:image/png;base64,a2Vz\"},"
+	    "{\"file_data\":\"data:application/pdf;base64,JVBERgD/\"},"
+	    "{\"file_data\":\"https://x/y\"},{\"url\":\"https://x/y\"}]}]}",
+	    "");
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"messages\":[{\"content\":\"data: 50%, base64,\"}]}",
+	    "data: 50%, base64,|");
+}
+
+static void
+assert_is_unread(const char *json, bool is_file)
+{
+	static struct jscan scan;
+	struct document d = { .choice = 0 };
+	struct arena *a = arena_new(1 << 20);
+
+	assert_int_equal(jscan_object(lz_strz(json), &scan, NULL), ST_OK);
+	assert_int_equal(document_read(&d, DOCUMENT_CHAT, lz_strz(json), a), ST_OK);
+	assert_int_equal(d.has_unread, is_file);
+	assert_int_equal(d.has_twice, !is_file);
+	arena_free(a);
+}
+
+static void
+what_has_two_readings_is_told(void **state)
+{
+	(void)state;
+	/* Neither UTF-8, nor base64, nor without a NUL; percents hide letters. */
+	assert_is_unread("{\"file_data\":\"data:text/plain;base64,a2X/\"}", true);
+	assert_is_unread("{\"file_data\":\"data:text/plain;base64,a!b\"}", true);
+	assert_is_unread("{\"file_data\":\"data:text/plain;base64,awBl\"}", true);
+	assert_is_unread("{\"file_data\":\"awBl\"}", true);
+	assert_is_unread("{\"url\":\"data:text/plain,k%65strel\"}", true);
+	assert_is_unread(
+	    "{\"messages\":[{\"content\":[{\"text\":\"a\",\"text\":\"b\"}]}]}", false);
+	assert_is_unread("{\"messages\":[{\"content\":[{\"type\":\"text\",\"t\\u0079pe\":"
+			 "\"file\",\"text\":\"b\"}]}]}",
+	    false);
 }
 
 static void
@@ -89,6 +145,13 @@ parts_of_a_message_are_one_text(void **state)
 	    "{\"messages\":[{\"c\\u006fntent\":[\"a\",{\"t\\u0065xt\":\"b\"},{\"type\":"
 	    "\"image_url\"},{\"text\":\"\"},{\"refusal\":\"c\"}]},{\"content\":\"d\"}]}",
 	    "abc|d|");
+	/* What a provider passes over does not stand between two halves. */
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"messages\":[{\"content\":[{\"text\":\"a\",\"refusal\":\"x\"},{\"type\":"
+	    "\"image_url\",\"text\":\"y\"},{\"type\":\"refusal\",\"text\":\"z\","
+	    "\"refusal\":"
+	    "\"b\"},{\"text\":\"c\"}]}]}",
+	    "abc|x|y|z|");
 	assert_shows(DOCUMENT_CHAT,
 	    "{\"messages\":[{\"content\":\"a\",\"content\":[{\"text\":\"b\"}]}]}",
 	    "a|b|");
@@ -259,6 +322,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(
 		    names_ids_and_media_are_no_texts_while_they_look_like_it),
+		cmocka_unit_test(a_file_of_text_is_a_text),
+		cmocka_unit_test(what_has_two_readings_is_told),
 		cmocka_unit_test(parts_of_a_message_are_one_text),
 		cmocka_unit_test(arguments_are_a_text_for_each_string),
 		cmocka_unit_test(what_is_not_changed_is_there_to_the_last_byte),

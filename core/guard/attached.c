@@ -1,0 +1,207 @@
+/* attached.c - text files in base64, read and written.
+ *
+ * Decoders differ in what they forgive: white space, the alphabet of URLs, padding that
+ * lacks. All of it is forgiven here, so that nobody reads what was not shown.
+ *
+ * SPDX-License-Identifier: MIT
+ */
+#include "guard/attached.h"
+
+#include <strings.h>
+
+#include "base/base64.h"
+
+enum {
+	PEEK_CHARS = 1024, /* of base64: where bytes that are no text show */
+	GROUP = 4
+};
+static const char scheme[] = "data:", in_base64[] = ";base64,";
+
+static bool
+begins(lz_str s, const char *word)
+{
+	size_t n = strlen(word);
+
+	return s.len >= n && strncasecmp(s.ptr, word, n) == 0;
+}
+
+/* ---- kinds ---- */
+
+/* Never a text, and large: not even looked into. */
+static bool
+is_media(lz_str type)
+{
+	return (begins(type, "image/") && !begins(type, "image/svg")) ||
+	       begins(type, "audio/") || begins(type, "video/");
+}
+
+/* Bytes that are no text are what is expected of these. */
+static bool
+is_binary(lz_str type, lz_str bytes)
+{
+	static const char *const types[] = { "application/pdf", "application/x-pdf",
+		"application/zip", "application/msword", "application/vnd.",
+		"application/octet-stream" };
+
+	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
+		if (begins(type, types[i]))
+			return true;
+	return type.ptr == NULL && (begins(bytes, "%PDF") || begins(bytes, "PK"));
+}
+
+static bool
+is_text(lz_str bytes)
+{
+	return memchr(bytes.ptr, '\0', bytes.len) == NULL && str_is_utf8(bytes);
+}
+
+/* Of bytes that may end within a character. */
+static bool
+begins_like_text(lz_str bytes)
+{
+	size_t at = 0, step = 1;
+
+	if (memchr(bytes.ptr, '\0', bytes.len) != NULL)
+		return false;
+	for (; at < bytes.len && step > 0; at += step)
+		step = str_utf8_step(bytes.ptr + at, bytes.len - at);
+	return step > 0 || bytes.len - at < GROUP;
+}
+
+/* ---- base64 ---- */
+
+/* false: a character that no decoder forgives. */
+static bool
+add_forgiven(struct buf *b, lz_str data)
+{
+	char *to = buf_room(b, data.len + GROUP);
+	size_t n = 0;
+
+	if (to == NULL)
+		return false;
+	for (size_t i = 0; i < data.len && data.ptr[i] != '='; i++) {
+		char c = data.ptr[i];
+
+		if (c == ' ' || (c >= '\t' && c <= '\r'))
+			continue;
+		to[n++] = (char)(c == '-' ? '+' : c == '_' ? '/' : c);
+	}
+	if (n % GROUP == 1) /* six bits are no byte */
+		n--;
+	while (n % GROUP != 0)
+		to[n++] = '=';
+	b->len += n;
+	return true;
+}
+
+static bool
+decode(lz_str data, struct buf *out)
+{
+	struct buf plain;
+	bool is_fine;
+
+	buf_init(&plain, SIZE_MAX);
+	is_fine = add_forgiven(&plain, data) && base64_decode(buf_str(&plain), out);
+	out->failed |= plain.failed;
+	buf_free(&plain);
+	return is_fine;
+}
+
+/* A look at the beginning spares most files the rest. */
+static bool
+is_binary_at_once(lz_str type, lz_str data)
+{
+	struct buf head;
+	bool is_one;
+
+	if (data.len <= PEEK_CHARS)
+		return false;
+	buf_init(&head, PEEK_CHARS);
+	is_one = decode(str_cut(data, 0, PEEK_CHARS), &head) && head.len > 0 &&
+		 is_binary(type, buf_str(&head)) && !begins_like_text(buf_str(&head));
+	buf_free(&head);
+	return is_one;
+}
+
+static enum attached
+read_data(lz_str type, lz_str data, struct arena *a, lz_str *text)
+{
+	enum attached what = ATTACHED_NOT;
+	struct buf bytes;
+	bool is_base64;
+
+	if (is_binary_at_once(type, data))
+		return ATTACHED_NOT;
+	buf_init(&bytes, SIZE_MAX);
+	is_base64 = decode(data, &bytes);
+	if (bytes.failed) {
+		what = ATTACHED_DRY;
+	} else if (!is_base64) { /* without a type it may be a URL, or an id */
+		what = type.ptr != NULL ? ATTACHED_UNREADABLE : ATTACHED_NOT;
+	} else if (bytes.len > 0 && is_text(buf_str(&bytes))) {
+		*text = arena_copy(a, buf_str(&bytes));
+		what = text->ptr != NULL ? ATTACHED_TEXT : ATTACHED_DRY;
+	} else if (bytes.len > 0 && !is_binary(type, buf_str(&bytes))) {
+		what = ATTACHED_UNREADABLE;
+	}
+	buf_free(&bytes);
+	return what;
+}
+
+/* ---- data URLs ---- */
+
+bool
+attached_may_be(lz_str raw)
+{
+	lz_str type = str_cut(raw, sizeof(scheme) - 1, raw.len);
+
+	/* An escape may stand for anything, but a slash's is common. */
+	if (memchr(raw.ptr, '\\', raw.len < sizeof(scheme) ? raw.len : sizeof(scheme)))
+		return true;
+	if (!begins(raw, scheme))
+		return false;
+	return !is_media(type) && !begins(type, "image\\/png") &&
+	       !begins(type, "image\\/jpeg") && !begins(type, "image\\/webp");
+}
+
+enum attached
+attached_read(lz_str value, bool is_file, struct arena *a, lz_str *head, lz_str *text)
+{
+	lz_str type = STR_NONE, data = value;
+	ptrdiff_t comma = -1, semicolon;
+
+	*head = STR_LIT("");
+	if (begins(value, scheme))
+		comma = str_find(value, ',');
+	else if (!is_file)
+		return ATTACHED_NOT;
+	if (comma >= 0) {
+		*head = str_cut(value, 0, (size_t)comma + 1);
+		data = str_cut(value, (size_t)comma + 1, value.len);
+		type = str_cut(*head, sizeof(scheme) - 1, (size_t)comma);
+		semicolon = str_find(type, ';');
+		if (semicolon >= 0)
+			type.len = (size_t)semicolon;
+		if (is_media(type))
+			return ATTACHED_NOT;
+		if (head->len < sizeof(in_base64) ||
+		    !begins(str_cut(*head, head->len - sizeof(in_base64) + 1, head->len),
+			in_base64))
+			return str_find(data, '%') >= 0 ? ATTACHED_UNREADABLE
+							: ATTACHED_PLAIN;
+	}
+	return read_data(type, data, a, text);
+}
+
+void
+attached_write(lz_str head, lz_str text, struct buf *out)
+{
+	struct buf url;
+
+	buf_init(&url, SIZE_MAX);
+	buf_add_str(&url, head);
+	base64_encode(text.ptr, text.len, &url);
+	buf_add_json(out, buf_str(&url));
+	out->failed |= url.failed;
+	buf_free(&url);
+}
