@@ -15,6 +15,9 @@
 enum {
 	MEMORY_BYTES = 64 << 20,
 	LOG_MAX = 1000,
+	TAGS = 64,
+	TAG_NAME_BYTES = 64,
+	TAG_BYTES = 512,
 	NOW_S = 1700000000
 };
 
@@ -147,9 +150,21 @@ fake_metadata(lz_call *c, lz_str key)
 	return map_value(fake_of(c)->document, "metadata", key);
 }
 
+/* The gateway's limits (request/view.c). */
+static bool
+is_tag(lz_str s, size_t most)
+{
+	return s.len > 0 && s.len <= most && str_find(s, '\0') < 0;
+}
+
 static int32_t
 fake_tag(lz_call *c, lz_str key, lz_str value)
 {
+	if (!is_tag(key, TAG_NAME_BYTES) || !is_tag(value, TAG_BYTES))
+		return LZ_E_INVALID;
+	if (json_object_size(fake_of(c)->tags) >= TAGS &&
+	    json_object_getn(fake_of(c)->tags, key.ptr, key.len) == NULL)
+		return LZ_E_LIMIT;
 	if (json_object_setn_new(fake_of(c)->tags, key.ptr, key.len,
 		json_stringn(value.ptr, value.len)) != 0)
 		return LZ_E_INVALID;

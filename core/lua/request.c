@@ -68,6 +68,10 @@ map_newindex(lua_State *L)
 
 	if (p->index != MAP_TAGS)
 		return luaL_error(L, "only tags can be written");
+	if (lua_type(L, 3) != LUA_TSTRING && lua_type(L, 3) != LUA_TNUMBER &&
+	    lua_type(L, 3) != LUA_TBOOLEAN)
+		return luaL_error(L, "a tag is a text, a number or a boolean, not %s",
+		    luaL_typename(L, 3));
 	sandbox_push_text(L, 3);
 	value.ptr = lua_tolstring(L, -1, &value.len);
 	switch (r->lz->tag(r->c, key, value)) {
@@ -76,8 +80,9 @@ map_newindex(lua_State *L)
 	case LZ_E_LIMIT:
 		return luaL_error(L, "the request has too many tags");
 	default:
-		return luaL_error(
-		    L, "the host does not take this tag; short names and texts are fine");
+		return luaL_error(L,
+		    "the host does not take this tag: a name has 1 to 64 bytes, a text 1 "
+		    "to 512, both in UTF-8");
 	}
 }
 

@@ -161,6 +161,19 @@ check_option_names(lua_State *L, int arg)
 	}
 }
 
+static lz_str
+header_part(lua_State *L, int arg)
+{
+	lz_str s = check_str(L, arg);
+
+	for (size_t i = 0; i < s.len; i++)
+		if (((unsigned char)s.ptr[i] < ' ' && s.ptr[i] != '\t') ||
+		    s.ptr[i] == 0x7f)
+			(void)luaL_error(L, "a header holds a line break or another "
+					    "control character");
+	return s;
+}
+
 /* { timeout_ms =, headers = } at arg. Names and values stay where they are: the host
  * copies. */
 static void
@@ -188,7 +201,8 @@ read_options(lua_State *L, int arg, lz_http *q, lz_header *headers)
 		if (q->header_count == HEADERS_MAX)
 			(void)luaL_error(
 			    L, "too many headers; %d are the most", HEADERS_MAX);
-		headers[q->header_count++] = lz_head(check_str(L, -2), check_str(L, -1));
+		headers[q->header_count++] =
+		    lz_head(header_part(L, -2), header_part(L, -1));
 	}
 	q->headers = headers;
 }

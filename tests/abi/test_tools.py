@@ -308,3 +308,21 @@ def test_a_plugin_that_holds_its_worker_is_counted_and_named_in_the_log(make_gat
     told = gateway.events("plugin.stall")  # once a minute
     assert [(line["plugin"], line["component"]) for line in told] == [("test.stalling", "stalling")]
     assert int(told[0]["ms"]) >= 50
+
+@pytest.mark.parametrize("case, said", [
+    ("CRASHING_CONSTRUCTOR", "crashed with signal"), ("LOOPING_ENTRY", "hostile.so"),
+    ("FAILING_INIT", "does not start"), ("WRONG_MINOR", "ABI"), ("MISSING_SYMBOL", "nobody_has_this"),
+])
+def test_a_plugin_that_is_no_good_changes_nothing_of_a_gateway_that_serves(make_gateway, provider, tmp_path, case, said):
+    """A crash is that of a child; what the file names then is refused with its sentence, by `check` and by a reload."""
+    out = tmp_path / "hostile.so"
+    subprocess.run([*os.environ.get("CC", "cc").split(), "-std=c11", "-fPIC", "-shared", "-fvisibility=hidden", "-w", f"-DCASE={case}",
+                    f"-I{TOP / 'sdk'}", "-o", out, TOP / "tests/abi/hostile.c"], check=True)
+    gateway = make_gateway(provider=provider)
+    key = gateway.key()
+    gateway.change_config(plugins=["compatible", "echo", "balanced", str(out)], plugin_files="warn", routers={"r": {"use": "hostile"}})
+    for verb in ("check", "reload"):
+        done = gateway.run(verb, check=False)
+        assert done.returncode == 78 and said in done.stderr, done.stderr
+        assert gateway.chat(key)[0] == 200
+    assert said in json.loads(gateway.get("/readyz")[2])["config_refused"]

@@ -469,6 +469,9 @@ a_script_calls_what_is_granted_and_nothing_else(void **state)
 	assert_fails(CHECK("latenza.http.get('https://finance.internal/api/x', { "
 			   "headers = 5 })"),
 	    "(headers are texts by name)");
+	assert_fails(CHECK("latenza.http.get('https://finance.internal/api/x', { "
+			   "headers = { a = 'b\\r\\nc: d' } })"),
+	    "a header holds a line break");
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		char source[400];
 
@@ -507,6 +510,12 @@ small_services(void **state)
 	    "{\"now\":1700000000,\"budgets\":{\"organization\":{\"limit_eur\":10,\"spent_"
 	    "eur\":2.5}}}",
 	    "verdict", "pass");
+	assert_fails(CHECK("req.tags.side = {}"),
+	    "a tag is a text, a number or a boolean, not table");
+	assert_fails(
+	    CHECK("req.tags.side = ('x'):rep(513)"), "a name has 1 to 64 bytes, a text");
+	assert_fails(CHECK("for i = 1, 65 do req.tags['t' .. i] = i end"),
+	    "the request has too many tags");
 	/* The number is a promise: canaries must not move with a release. */
 	assert_tells(
 	    CHECK("return latenza.block(('%.12f'):format(latenza.hash01('canary', "
