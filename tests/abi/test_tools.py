@@ -310,7 +310,7 @@ def test_a_plugin_that_holds_its_worker_is_counted_and_named_in_the_log(make_gat
     assert int(told[0]["ms"]) >= 50
 
 @pytest.mark.parametrize("case, said", [
-    ("CRASHING_CONSTRUCTOR", "crashed with signal"), ("LOOPING_ENTRY", "hostile.so"),
+    ("CRASHING_CONSTRUCTOR", "crashed with signal"), ("LOOPING_ENTRY", "did not come back in time"),
     ("FAILING_INIT", "does not start"), ("WRONG_MINOR", "ABI"), ("MISSING_SYMBOL", "nobody_has_this"),
 ])
 def test_a_plugin_that_is_no_good_changes_nothing_of_a_gateway_that_serves(make_gateway, provider, tmp_path, case, said):
