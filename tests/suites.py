@@ -53,7 +53,8 @@ VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--sho
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1",
              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
 PYTEST_SECONDS = {"abi": 600, "lua": 600, "e2e": 1200, "faults": 1800, "bench": 900}
-PYTEST_CASE_SECONDS = 300
+PYTEST_CASE_SECONDS = 300  # ten times that with --full, and a third of the suite's where that is more: every allocation of a start fails once
+PYTEST_FULL = {"faults": 12}  # how many times as long a suite may be with --full; the others: 3
 # How many times as long that may be where a tool slows the programs down, and what they leave out there.
 PATIENCE = {"sanitize": 6, "coverage": 3, "threads": 10, "valgrind": 10}
 UNIT_SHORT = {"LATENZA_PLAY_COUNT": "200", "LATENZA_POWER_STEP": "5", "LATENZA_CUTS_STEP": "20"}
@@ -449,9 +450,11 @@ def suite_pytest(suite, *more):
         prepare_node(o.tools)
         report = o.build / f"{suite}.xml"
         report.unlink(missing_ok=True)
+        seconds = PYTEST_SECONDS[suite] * o.patience * (PYTEST_FULL.get(suite, 3) if o.full else 1)
+        case_seconds = max(10 * PYTEST_CASE_SECONDS * o.patience, seconds // 3) if o.full else PYTEST_CASE_SECONDS * o.patience
         argv = [python, "-m", "pytest", str(folder), "-q", "--no-header", "-p", "no:cacheprovider",
-                f"--junitxml={report}", f"--timeout={PYTEST_CASE_SECONDS * o.patience * (10 if o.full else 1)}", *(["--full"] if o.full else []), *more, *o.pytest]
-        code, out = run(argv, PYTEST_SECONDS[suite] * o.patience * (3 if o.full else 1), cwd=TOP / "tests",
+                f"--junitxml={report}", f"--timeout={case_seconds}", *(["--full"] if o.full else []), *more, *o.pytest]
+        code, out = run(argv, seconds, cwd=TOP / "tests",
                         env={**environment(o.build), "PYTHONDONTWRITEBYTECODE": "1"})
         if code not in (0, 5):
             print(tail(out, 120))

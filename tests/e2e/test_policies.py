@@ -114,7 +114,7 @@ def test_a_reload_brings_a_changed_script_and_keeps_one_that_is_not(scripted, pr
 def test_neighbours_are_served_while_a_script_computes(scripted):
     """The script takes several slices; a hundred requests beside it do not wait for its end."""
     busy = REDACT.replace("for _, part", "if req.headers['x-busy'] then for i = 1, 4500000 do end end for _, part")
-    gateway, key, _ = scripted({"redact.lua": busy}, guard() | {"workers": 1}, cpu_ms="200ms")
+    gateway, key, _ = scripted({"redact.lua": busy}, guard(deadline_ms="60s") | {"workers": 1}, cpu_ms="200ms")
     with concurrent.futures.ThreadPoolExecutor(24) as pool:
         slow = [pool.submit(gateway.chat, key, headers={"x-busy": "1"}) for _ in range(4)]
         quick = [pool.submit(gateway.chat, key) for _ in range(100)]

@@ -113,7 +113,8 @@ def test_visits_under_way_end_in_the_version_that_they_began_in(scripted, provid
     slow = ("return { kind = 'guardrail', name = 'it', on = { 'request' }, options = { url = { type = 'string' } },\n"
             "check = function(req, options)\n  latenza.http.get(options.url)\n  return latenza.block('it', 'one')\nend }\n")
     url = f"http://127.0.0.1:{provider.port}/v1/models"
-    gateway, key, folder = scripted({"it.lua": slow}, {"guardrails": {"g": {"use": "lua:it", "default_on": True, "url": url}}}, http=[url])
+    gateway, key, folder = scripted({"it.lua": slow}, {"guardrails": {"g": {"use": "lua:it", "default_on": True, "deadline_ms": "60s", "url": url}}},
+                                    http=[url])
     with concurrent.futures.ThreadPoolExecutor(20) as pool:
         for round in range(5):
             asked = [pool.submit(gateway.chat, key) for _ in range(20)]
