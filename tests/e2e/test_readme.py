@@ -8,11 +8,14 @@ import itertools
 import json
 import pathlib
 import re
+import select
 import shlex
 import subprocess
 import sys
 
 import pytest
+
+from harness.gateway import Gateway
 
 README = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
 
@@ -43,13 +46,6 @@ def test_what_its_guardrail_makes_of_its_text(gateway, tmp_path):
     assert (done.returncode, done.stderr) == (0, "") and done.stdout.endswith("The provider gets:\n  mail [EMAIL_1]\n"), done
 
 
-def test_the_key_is_taken_as_it_stands(gateway):
-    secret = gateway.key("from-readme", **json.loads(block("json")))
-    assert secret.startswith("lz_live_")
-    shown = gateway.json("key", "show", "from-readme")
-    assert shown["settings"]["budget_monthly_eur"] == 250 and shown["settings"]["rate_limit"] == 120
-
-
 def test_the_commands_are_commands(gateway):
     help_text = subprocess.run([gateway.program, "--help"], text=True, capture_output=True, check=True).stdout
     words = [line.split("#")[0].split() for text in re.findall(r"```sh\n(.*?)```", README, re.S)
@@ -58,6 +54,54 @@ def test_the_commands_are_commands(gateway):
     for _, *command in words:
         name = " ".join(itertools.takewhile(lambda w: re.fullmatch(r"[a-z]+", w), command))
         assert re.search(rf"^  {name}\b", help_text, re.M), name
+
+
+@pytest.fixture
+def as_it_stands(build, provider, tmp_path):
+    """A gateway over the configuration of README.md, its provider `openai` at the scripted one."""
+    gateway = Gateway(build, tmp_path / "gateway", env={"OPENAI_API_KEY": "sk-" + "x" * 40, "ANTHROPIC_API_KEY": "sk-ant-" + "x" * 40})
+    text = block("yaml").replace("127.0.0.1:8080", f"127.0.0.1:{gateway.port}").replace("127.0.0.1:8081", f"127.0.0.1:{gateway.admin_port}")
+    gateway.config_path.write_text(text.replace("openai: { ", f"openai: {{ base_url: '{provider.base_url}', "))
+    yield gateway
+    gateway.close()
+
+
+def test_the_commands_do_what_is_said_beside_them(as_it_stands, provider):
+    """Each line, in a shell, in the folder of latenza.yaml and key.json."""
+    gateway = as_it_stands
+    (gateway.folder / "key.json").write_text(block("json"))
+    serve, create, tail, explain, guardrail, reload = (line.split("#")[0].strip() for line in block("sh", "key create").splitlines())
+    env = gateway.env | {"PATH": f"{gateway.program.parent}:{gateway.env['PATH']}"}
+
+    def say(line):
+        done = subprocess.run(["sh", "-c", line], cwd=gateway.folder, env=env, text=True, capture_output=True, timeout=120)
+        assert done.returncode == 0, (line, done)
+        return done.stdout
+
+    assert serve == "latenza serve &"
+    gateway.start()
+    secret = say(create).strip()
+    gateway.secrets.add(secret)
+    assert re.fullmatch(r"lz_live_\w+", secret)
+    settings = gateway.json("key", "show", "production-backend")["settings"]
+    assert {k: settings[k] for k in json.loads(block("json"))} == json.loads(block("json"))
+    with subprocess.Popen(shlex.split(tail), cwd=gateway.folder, env=env, text=True, stdout=subprocess.PIPE) as tailing:
+        id = None
+        while id is None:  # a request that ended before it listened is not shown
+            gateway.chat(secret, model="gpt-4o", text="mail jane@example.org")
+            if select.select([tailing.stdout], [], [], 0.2)[0]:
+                id = tailing.stdout.readline()
+        tailing.terminate()
+    assert "production-backend" in id and "gpt-4o" in id, id
+    assert provider.last()["body"]["messages"][0]["content"] == "mail [EMAIL_1]"
+    assert re.search(r"(?m)^ +openai +1 +gpt-4o ", table := say(explain)), table
+    assert say(guardrail).endswith("The provider gets:\n  mail [EMAIL_1]\n")
+    gateway.config_path.write_text(gateway.config_path.read_text().replace("attempts: 3", "attempts: 2"))
+    assert "attempts" in say(reload)
+    gateway.config_path.write_text(gateway.config_path.read_text().replace("attempts: 2", "attempts: none"))
+    refused = subprocess.run(["sh", "-c", reload], cwd=gateway.folder, env=env, text=True, capture_output=True)
+    assert refused.returncode != 0 and re.search(r"latenza.yaml:\d+: .*attempts", refused.stderr), refused
+    assert gateway.chat(secret, model="gpt-4o")[0] == 200
 
 
 def test_what_it_says_of_coming_from_elsewhere(gateway, make_gateway, provider, tmp_path):
@@ -83,6 +127,13 @@ def test_what_it_says_of_coming_from_elsewhere(gateway, make_gateway, provider, 
     assert shown["routing"]["attempts"] == 2 and shown["routing"]["timeout_ms"] == 9000
     new = make_gateway(config={k: shown[k] for k in ("providers", "models", "keys")}, env={"COMPATIBLE_KEY": "sk-" + "y" * 20})
     assert new.chat(secret, model="house")[0] == 200
+
+
+def test_as_many_guardrails_as_it_says_ship_with_it(gateway):
+    counted = ["no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten"]
+    said, = re.findall(r"(\w+) ship with it; yours are", README)
+    parts = gateway.json("plugin", "list")["components"]
+    assert sum(p["kind"] == "guardrail" for p in parts) == counted.index(said.lower())
 
 
 def test_the_links_lead_somewhere():
