@@ -50,6 +50,11 @@
 #define CUT_DEPENDENT        37
 #define KEPT_VIEW            38
 #define CRASHING_CHECK       39
+/* what follows has no guardrail again */
+#define NEEDS_NEWER          40
+#define NO_KIND              41
+#define SMALL_COMPONENTS     42
+#define NO_LICENSE           43
 
 struct own {
 	int64_t number;
@@ -150,7 +155,7 @@ use_json(void)
 {
 	return json_object();
 }
-#elif CASE >= SLOW_CHECK
+#elif CASE >= SLOW_CHECK && CASE <= CRASHING_CHECK
 static int32_t
 check(void *self, lz_call *c)
 {
@@ -192,11 +197,13 @@ static const lz_component parts[] = {
 #if CASE == UNKNOWN_KIND
 	PART("teleporter/7", "beam"),
 #endif
-#if CASE == TWICE
+#if CASE == NO_KIND
+	PART(NULL, "hostile"),
+#elif CASE == TWICE
 	PART(LZ_ROUTER, "hostile"),
 #endif
 	PART(LZ_ROUTER, "hostile"),
-#if CASE >= SLOW_CHECK
+#if CASE >= SLOW_CHECK && CASE <= CRASHING_CHECK
 	{ .kind = LZ_GUARDRAIL,
 	    .name = "hostile-guard",
 	    .summary = "x",
@@ -217,9 +224,10 @@ static const lz_plugin plugin = {
 		? "1.0.0-"
 		  "0123456789012345678901234567890123456789012345678901234567890123456789"
 		: "1.0.0",
-	.license = "MIT",
+	.license = CASE == NO_LICENSE ? NULL : "MIT",
 	.components = CASE == NO_COMPONENTS ? NULL : parts,
-	.component_size = sizeof(lz_component),
+	.component_size = CASE == SMALL_COMPONENTS ? 1 : sizeof(lz_component),
+	.needs_minor = CASE == NEEDS_NEWER ? LZ_ABI_MINOR + 1 : 0,
 	.component_count =
 	    CASE == HUGE_COUNT ? 1u << 30 : sizeof(parts) / sizeof(parts[0]),
 };
