@@ -130,7 +130,7 @@ admin_http_open(const struct admin_options *o, struct err *e)
 	server_limits_default(&a->limits);
 	a->limits.body_bytes = ADMIN_BODY_BYTES;
 	a->limits.connections = ADMIN_CONNECTIONS;
-	fd = server_socket(o->listen, e);
+	fd = server_socket(o->listen, false, e);
 	if (fd < 0)
 		goto fail;
 	if (getsockname(fd, (struct sockaddr *)&bound.sa, &bound.len) == 0)

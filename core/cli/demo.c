@@ -9,8 +9,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/crypto.h"
 #include "cli/out.h"
@@ -67,34 +65,19 @@ send_samples(const char *at, const char *key)
 	}
 }
 
-/* Can the address be listened on? Without SO_REUSEPORT, so that another gateway is
- * noticed. */
-static bool
-is_free(const char *at)
-{
-	struct net_addr a;
-	bool is_bound;
-	int fd, on = 1;
-
-	if (net_addr_parse(lz_strz(at), &a, NULL) != ST_OK)
-		return false;
-	fd = socket(a.sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return false;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	is_bound = bind(fd, (struct sockaddr *)&a.sa, a.len) == 0 && listen(fd, 1) == 0;
-	close(fd);
-	return is_bound;
-}
-
 static const char *
 choose_listen(const struct cli *c)
 {
+	static const char usual[] = "127.0.0.1:8080";
 	const char *given = cli_text(c, "listen");
+	struct net_addr a;
+	struct err e;
 
 	if (given != NULL)
 		return given;
-	return is_free("127.0.0.1:8080") ? "127.0.0.1:8080" : "127.0.0.1:0";
+	return net_addr_parse(lz_strz(usual), &a, &e) == ST_OK && net_addr_is_free(&a)
+		   ? usual
+		   : "127.0.0.1:0";
 }
 
 /* What scripts read: one line of JSON. */

@@ -170,30 +170,13 @@ look_at_gateway(struct doctor *d)
 	}
 }
 
-static bool
-is_free(const struct net_addr *a)
-{
-	int fd = socket(a->sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-	bool is_bound;
-
-	if (fd < 0)
-		return true;
-	(void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	is_bound =
-	    bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0 && listen(fd, 1) == 0;
-	on = errno;
-	close(fd);
-	errno = on;
-	return is_bound;
-}
-
 static void
 look_at_address(struct doctor *d, const char *what, const struct net_addr *a)
 {
 	char text[80];
 
 	net_addr_format(a, text, sizeof(text));
-	if (is_free(a))
+	if (net_addr_is_free(a))
 		note(d, FINE, what, "", "%s is free", text);
 	else
 		note(d, BAD, what,

@@ -106,13 +106,26 @@ workers_make(struct gateway *g, struct err *e)
 	return ST_OK;
 }
 
+/* 0.0.0.0:80 and [::]:80 take the same connections, and both are ours. */
+static bool
+is_port_ours(const struct gateway *g, size_t k)
+{
+	for (size_t i = 0; i < k; i++)
+		if (net_addr_port(&g->bound[i]) == net_addr_port(&g->bound[k]))
+			return true;
+	return false;
+}
+
 /* Port 0 is chosen by the first worker's socket; the others join it. */
 static enum status
 listen_on(struct gateway *g, size_t k, struct err *e)
 {
+	bool is_ours;
+
 	g->bound[k] = g->config->listen[k];
+	is_ours = is_port_ours(g, k);
 	for (unsigned i = 0; i < g->worker_count; i++) {
-		int fd = server_socket(&g->bound[k], e);
+		int fd = server_socket(&g->bound[k], is_ours || i > 0, e);
 		enum status st;
 
 		if (fd < 0)

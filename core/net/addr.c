@@ -225,29 +225,55 @@ net_range_holds(const struct net_range *r, const struct net_addr *a)
 /* Sockets. */
 
 static bool
-prepare(int fd, int family)
+prepare(int fd, int family, bool is_shared)
 {
 	int on = 1, off = 0;
 
 	/* Accepted sockets inherit TCP_NODELAY, which saves a system call for each. */
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) != 0 ||
-	    setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0 ||
+	    (is_shared &&
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) != 0) ||
 	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) != 0)
 		return false;
 	return family != AF_INET6 ||
 	       setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &off, sizeof(off)) == 0;
 }
 
-int
-server_socket(const struct net_addr *a, struct err *e)
+/* -1: errno says why not. */
+static int
+open_bound(const struct net_addr *a, bool is_shared)
 {
 	int family = a->sa.ss_family;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int error;
+
+	if (fd >= 0 && prepare(fd, family, is_shared) &&
+	    bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0)
+		return fd;
+	error = errno;
+	if (fd >= 0)
+		(void)io.close(fd);
+	errno = error;
+	return -1;
+}
+
+bool
+net_addr_is_free(const struct net_addr *a)
+{
+	int fd = open_bound(a, false);
+
+	if (fd >= 0)
+		(void)io.close(fd);
+	return fd >= 0;
+}
+
+int
+server_socket(const struct net_addr *a, bool joins, struct err *e)
+{
+	int fd = joins || net_addr_is_free(a) ? open_bound(a, true) : -1;
 	char text[INET6_ADDRSTRLEN + 10];
 
-	if (fd >= 0 && prepare(fd, family) &&
-	    bind(fd, (const struct sockaddr *)&a->sa, a->len) == 0 &&
-	    listen(fd, BACKLOG) == 0)
+	if (fd >= 0 && listen(fd, BACKLOG) == 0)
 		return fd;
 	net_addr_format(a, text, sizeof(text));
 	if (errno == EADDRINUSE)

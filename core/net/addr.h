@@ -32,8 +32,13 @@ bool net_range_holds(const struct net_range *r, const struct net_addr *a);
 /* The address without its port, v4 as v4-mapped; false: a local socket's. */
 bool net_addr_bytes(const struct net_addr *a, uint8_t out[16]);
 
+/* Does nobody listen there? With SO_REUSEPORT a second gateway of the same user would get
+ * half of the connections without a word; it is tried without. false: errno says why. */
+bool net_addr_is_free(const struct net_addr *a);
 /* Opens a listening socket with SO_REUSEADDR, SO_REUSEPORT and TCP_NODELAY; -1 with a
- * sentence that names the address. [any] */
-int server_socket(const struct net_addr *a, struct err *e);
+ * sentence that names the address. joins: another socket of this process listens there
+ * already, and they share the connections; else an address that anybody listens on is
+ * refused. [any] */
+int server_socket(const struct net_addr *a, bool joins, struct err *e);
 
 #endif

@@ -292,6 +292,23 @@ def test_two_gateways_cannot_share_a_data_directory(gateway):
     assert second.returncode == 1 and str(gateway.data) in second.stderr
 
 
+@pytest.mark.parametrize("taken", ["listen", "admin"])
+def test_two_gateways_cannot_share_an_address(gateway, tmp_path, taken):
+    """The kernel would let them, and give each of them half of the connections."""
+    config = gateway.config | {"data": str(tmp_path / "data")} | ({"listen": "127.0.0.1:0"} if taken == "admin" else {"admin": {"listen": "127.0.0.1:0"}})
+    path = tmp_path / "other.yaml"
+    path.write_text(json.dumps(config))
+    done = subprocess.run([gateway.program, "serve", "-c", path], env=gateway.env, text=True, capture_output=True, timeout=60)
+    port = gateway.port if taken == "listen" else gateway.admin_port
+    assert done.returncode == 1 and f"listen 127.0.0.1:{port}: the address is in use by another program" in done.stderr, done.stderr
+
+
+def test_a_port_may_be_listened_on_by_both_families(gateway):
+    assert gateway.stop() == 0
+    gateway.change_config(listen=[f"0.0.0.0:{gateway.port}", f"[::]:{gateway.port}"])
+    gateway.start()
+
+
 def test_metrics_and_probes_stand_on_the_admin_listener(gateway):
     gateway.chat(gateway.key())
     metrics = gateway.metrics()

@@ -103,7 +103,7 @@ main(int argc, char **argv)
 	server_limits_default(&limits);
 	(void)snprintf(text, sizeof(text), "127.0.0.1:%s", argc > 1 ? argv[1] : "0");
 	if (net_addr_parse(lz_strz(text), &a, &e) != ST_OK ||
-	    (fd = server_socket(&a, &e)) < 0 || (l = loop_new(&e)) == NULL) {
+	    (fd = server_socket(&a, false, &e)) < 0 || (l = loop_new(&e)) == NULL) {
 		(void)fprintf(stderr, "%s\n", e.text);
 		return 1;
 	}

@@ -147,7 +147,7 @@ a_socket_listens_and_one_that_cannot_says_why(void **state)
 	struct sockaddr_in taken;
 	socklen_t len = sizeof(taken);
 	struct err e;
-	int fd = server_socket(&a, &e);
+	int fd = server_socket(&a, false, &e);
 	int plain = socket(AF_INET, SOCK_STREAM, 0);
 
 	(void)state;
@@ -157,13 +157,41 @@ a_socket_listens_and_one_that_cannot_says_why(void **state)
 	assert_int_equal(bind(plain, (struct sockaddr *)&a.sa, a.len), 0);
 	assert_int_equal(getsockname(plain, (struct sockaddr *)&taken, &len), 0);
 	memcpy(&a.sa, &taken, sizeof(taken));
-	assert_int_equal(server_socket(&a, &e), -1);
+	assert_int_equal(server_socket(&a, true, &e), -1);
 	assert_non_null(strstr(e.text, "127.0.0.1:"));
 	assert_non_null(strstr(e.text, "in use"));
 	(void)close(plain);
 	a = addr("203.0.113.1:80");
-	assert_int_equal(server_socket(&a, &e), -1);
+	assert_int_equal(server_socket(&a, true, &e), -1);
 	assert_non_null(strstr(e.text, "203.0.113.1:80"));
+}
+
+/* Two gateways of one user would share the connections of both, half and half. */
+static void
+an_address_is_shared_only_by_who_joins_it(void **state)
+{
+	static const char *const all[] = { "127.0.0.1:0", "[::1]:0", "[::]:0" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(all) / sizeof(all[0]); i++) {
+		struct net_addr a = addr(all[i]);
+		struct err e;
+		int first = server_socket(&a, false, &e), second;
+
+		assert_true(first >= 0);
+		a.len = sizeof(a.sa);
+		assert_int_equal(getsockname(first, (struct sockaddr *)&a.sa, &a.len), 0);
+		assert_int_equal(server_socket(&a, false, &e), -1);
+		assert_non_null(strstr(e.text, "in use"));
+		second = server_socket(&a, true, &e);
+		assert_true(second >= 0);
+		(void)close(first);
+		assert_int_equal(server_socket(&a, false, &e), -1);
+		(void)close(second);
+		first = server_socket(&a, false, &e);
+		assert_true(first >= 0);
+		(void)close(first);
+	}
 }
 
 int
@@ -176,6 +204,7 @@ main(void)
 		cmocka_unit_test(ranges_hold_what_they_say),
 		cmocka_unit_test(wrong_ranges_are_refused),
 		cmocka_unit_test(a_socket_listens_and_one_that_cannot_says_why),
+		cmocka_unit_test(an_address_is_shared_only_by_who_joins_it),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

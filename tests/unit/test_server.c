@@ -262,7 +262,7 @@ start_server(const struct server_ops *ops)
 	    sem_init(&room_again, 0, 0) != 0 || sem_init(&done, 0, 0) != 0)
 		return 1;
 	if (net_addr_parse(STR_LIT("127.0.0.1:0"), &a, &e) != ST_OK ||
-	    (fd = server_socket(&a, &e)) < 0)
+	    (fd = server_socket(&a, false, &e)) < 0)
 		return 1;
 	(void)getsockname(fd, (struct sockaddr *)&a.sa, &a.len);
 	port = net_addr_port(&a);
