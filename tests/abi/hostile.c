@@ -51,10 +51,10 @@
 #define KEPT_VIEW            38
 #define CRASHING_CHECK       39
 /* what follows has no guardrail again */
-#define NEEDS_NEWER          40
-#define NO_KIND              41
-#define SMALL_COMPONENTS     42
-#define NO_LICENSE           43
+#define NEEDS_NEWER      40
+#define NO_KIND          41
+#define SMALL_COMPONENTS 42
+#define NO_LICENSE       43
 
 struct own {
 	int64_t number;
