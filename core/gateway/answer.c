@@ -38,17 +38,17 @@ add_int(struct fields *h, const char *name, int64_t v)
 	add(h, name, arena_int(h->r->arena, v));
 }
 
-/* As OpenAI writes them: "500ms", "1s", "6m0s". */
+/* As OpenAI writes them: "500ms", "1s", "6m0s". Never less than it is. */
 static lz_str
 duration(struct request *r, int64_t ms)
 {
+	int64_t s = (ms + 999) / 1000;
+
 	if (ms < 1000)
 		return arena_join(r->arena, arena_int(r->arena, ms), STR_LIT("ms"));
-	if (ms < 60000)
-		return arena_join(
-		    r->arena, arena_int(r->arena, (ms + 999) / 1000), STR_LIT("s"));
-	return arena_printf(
-	    r->arena, "%" PRId64 "m%" PRId64 "s", ms / 60000, ms / 1000 % 60);
+	if (s < 60)
+		return arena_join(r->arena, arena_int(r->arena, s), STR_LIT("s"));
+	return arena_printf(r->arena, "%" PRId64 "m%" PRId64 "s", s / 60, s % 60);
 }
 
 static lz_str

@@ -51,6 +51,23 @@ start_config(struct gateway *g, struct err *e)
 }
 
 static enum status
+note_start(struct gateway *g, struct err *e)
+{
+	struct as_started *s = &g->started;
+	const struct config *c = g->config;
+
+	for (size_t i = 0; i < c->listen_count; i++)
+		s->listen[i] = c->listen[i];
+	s->listen_count = c->listen_count;
+	s->workers = c->workers;
+	s->data = mem_dup(c->data.ptr, c->data.len);
+	s->timezone = mem_dup(c->timezone.ptr, c->timezone.len);
+	return s->data != NULL && s->timezone != NULL
+		   ? ST_OK
+		   : err_fail(e, ST_NOMEM, "gateway: out of memory");
+}
+
+static enum status
 start_data(struct gateway *g, const char *dir, struct err *e)
 {
 	enum status st = datadir_open(
@@ -192,6 +209,8 @@ gateway_start(const struct gateway_options *o, struct err *e)
 	g->loop = o->loop;
 	st = start_config(g, e);
 	if (st == ST_OK)
+		st = note_start(g, e);
+	if (st == ST_OK)
 		st = start_data(g, o->data_dir, e);
 	if (st == ST_OK)
 		st = start_storage(g, e);
@@ -228,30 +247,33 @@ inside_config_refused(struct gateway *g, struct err *why)
 	return why->text[0] != 0;
 }
 
-/* What a running process cannot change is said, and the old value stays. */
-static void
-warn_unchangeable(const struct gateway *g, const struct config *next)
+/* What a running process cannot change is said, at each reload, and the old value stays.
+ */
+static bool
+needs_restart(const struct gateway *g, const struct config *next)
 {
-	bool listens = next->listen_count != g->config->listen_count;
+	const struct as_started *s = &g->started;
+	bool is_same = next->listen_count == s->listen_count &&
+		       next->workers == s->workers && lz_eq(next->data, s->data) &&
+		       lz_eq(next->timezone, s->timezone);
 
-	for (size_t i = 0; i < next->listen_count && !listens; i++)
-		listens = !net_addr_is_same(&next->listen[i], &g->config->listen[i]);
-
-	if (listens || !str_eq(next->data, g->config->data) ||
-	    next->workers != g->config->workers ||
-	    !str_eq(next->timezone, g->config->timezone))
-		log_warn("reload.restart_needed",
-		    "changed=\"listen, data, workers or ledger.timezone\"");
+	for (size_t i = 0; is_same && i < s->listen_count; i++)
+		is_same = net_addr_is_same(&next->listen[i], &s->listen[i]);
+	return !is_same;
 }
 
 static json_t *
-make_report(const struct config *before, const struct config *after)
+make_report(const struct config *before, const struct config *after, bool restart)
 {
 	struct buf lines;
 	json_t *report;
 
 	buf_init(&lines, 1 << 20);
 	config_diff(before, after, &lines);
+	if (restart)
+		buf_add_z(&lines,
+		    "! listen, data, workers and ledger.timezone stay as they were at "
+		    "the start; restart to change them\n");
 	report = json_pack("{s:o}", "changes",
 	    json_stringn(lines.ptr != NULL ? lines.ptr : "", lines.len));
 	buf_free(&lines);
@@ -276,6 +298,7 @@ gateway_reload(struct gateway *g, json_t **report, struct err *e)
 {
 	struct config_options o = g->options;
 	struct config *before = g->config, *next;
+	bool restart;
 	enum status st;
 
 	o.before = before;
@@ -286,7 +309,6 @@ gateway_reload(struct gateway *g, json_t **report, struct err *e)
 		tell(TELL_CONFIG_REJECTED, "reason=\"%s\"", e->text);
 		return ST_INVALID;
 	}
-	warn_unchangeable(g, next);
 	g->config = next;
 	st = publish_file_keys(g, before, NULL, e);
 	if (st != ST_OK) { /* the keys' own rules: put the old ones back in force */
@@ -301,8 +323,12 @@ gateway_reload(struct gateway *g, json_t **report, struct err *e)
 		tell(TELL_CONFIG_REJECTED, "reason=\"%s\"", e->text);
 		return st;
 	}
+	restart = needs_restart(g, next);
+	if (restart)
+		log_warn("reload.restart_needed",
+		    "changed=\"listen, data, workers or ledger.timezone\"");
 	if (report != NULL)
-		*report = make_report(before, next);
+		*report = make_report(before, next, restart);
 	set_refused(g, "");
 	keep_policies(g);
 	log_set_level(next->log_level);
@@ -369,6 +395,8 @@ gateway_stop(struct gateway *g)
 	crypto_wipe(&g->keyring, sizeof g->keyring);
 	pthread_mutex_destroy(&g->refused_lock);
 	mem_free(g->spool_dir);
+	mem_free(g->started.data);
+	mem_free(g->started.timezone);
 	mem_free(g);
 }
 
@@ -449,5 +477,5 @@ gateway_ledger(struct gateway *g)
 unsigned
 gateway_port(const struct gateway *g, size_t i)
 {
-	return i < g->config->listen_count ? net_addr_port(&g->bound[i]) : 0;
+	return i < g->started.listen_count ? net_addr_port(&g->bound[i]) : 0;
 }

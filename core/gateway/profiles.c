@@ -165,6 +165,8 @@ remember_one(struct db *db, const struct config_profile *p, struct err *e)
 	if (json_print(p->tree, &settings)) {
 		row.settings = buf_str(&settings);
 		st = db_profile_put(db, &row, e);
+	} else {
+		(void)err_fail(e, st, "organizations: out of memory");
 	}
 	buf_free(&settings);
 	return st;

@@ -159,6 +159,8 @@ remember_one(struct gateway *g, struct db *db, const struct config_key *k, struc
 	if (json_print(k->tree, &settings)) {
 		row.settings = buf_str(&settings);
 		st = db_key_put(db, &row, e);
+	} else {
+		(void)err_fail(e, st, "keys: out of memory");
 	}
 	buf_free(&settings);
 	return st;
@@ -171,6 +173,7 @@ struct stale {
 	struct arena *memory;
 	struct db_key *row;
 	size_t count, room;
+	bool is_out_of_memory;
 };
 
 static bool
@@ -192,7 +195,8 @@ find_stale(void *arg, const struct db_key *k)
 	row->hash = row->sha256 = row->old_hash = STR_NONE;
 	row->is_disabled = true;
 	row->changed_unix_ms = clock_unix_ms();
-	return true;
+	s->is_out_of_memory = row->id.ptr == NULL || row->settings.ptr == NULL;
+	return !s->is_out_of_memory;
 }
 
 static enum status
@@ -204,6 +208,8 @@ disable_stale(struct gateway *g, struct db *db, struct err *e)
 	s.row = s.memory != NULL ? arena_alloc(s.memory, s.room * sizeof *s.row) : NULL;
 	if (s.row != NULL)
 		st = db_key_each(db, find_stale, &s, e);
+	if (s.row == NULL || s.is_out_of_memory)
+		st = err_fail(e, ST_NOMEM, "keys: out of memory");
 	for (size_t i = 0; st == ST_OK && i < s.count; i++)
 		st = db_key_put(db, &s.row[i], e);
 	arena_free(s.memory);

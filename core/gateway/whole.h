@@ -13,8 +13,17 @@ enum {
 	GATEWAY_LISTENS = 8
 };
 
+/* What a running process cannot change, as it was at its start. */
+struct as_started {
+	struct net_addr listen[GATEWAY_LISTENS];
+	size_t listen_count;
+	unsigned workers;
+	char *data, *timezone;
+};
+
 struct gateway {
 	struct config_options options;
+	struct as_started started;
 	struct config *config; /* [main]'s reference */
 	struct loop *loop;     /* [main]'s */
 	struct datadir data;

@@ -55,6 +55,20 @@ def test_a_reload_says_what_changed(gateway):
     assert gateway.chat("sk-literal-new-key-0123456789")[0] == 200
 
 
+def test_what_needs_a_restart_is_said_at_each_reload_until_it_is_put_back(gateway):
+    needed = "! listen, data, workers and ledger.timezone stay as they were at the start; restart to change them"
+    good = gateway.config
+    reload = ["reload", "--data", gateway.data]  # where it is, whatever the file says now
+    for changes in ({"workers": 7}, {"listen": [f"127.0.0.1:{gateway.port}", "127.0.0.1:1"]}, {"data": "elsewhere"}, {"ledger": {"timezone": "Europe/Rome"}}):
+        gateway.write_config(good | changes)
+        assert needed in gateway.json(*reload)["changes"]
+        assert gateway.json(*reload)["changes"] == [needed]
+        gateway.write_config(good)
+        assert needed not in gateway.json(*reload)["changes"]
+    assert len(gateway.events("reload.restart_needed")) == 8
+    assert gateway.get("/readyz")[0] == 200
+
+
 def test_a_bad_configuration_is_refused_and_the_last_good_one_serves_on(gateway):
     key = gateway.key()
     good = gateway.config
