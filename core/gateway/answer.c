@@ -116,8 +116,8 @@ was_said(const struct request *r, size_t i)
 	return false;
 }
 
-/* "pii-mask=mask, injection=flag": who found something, on the request or on the answer
- * as far as it was seen. */
+/* "pii-mask=mask, injection=block;monitor": who found something, on the request or on the
+ * answer as far as it was seen; of what one that monitors said nothing came. */
 static lz_str
 verdicts(const struct request *r, bool is_json)
 {
@@ -132,8 +132,9 @@ verdicts(const struct request *r, bool is_json)
 		if (v->what == VERDICT_PASS || was_said(r, i))
 			continue;
 		buf_add_z(&b, n++ > 0 ? (is_json ? "," : ", ") : "");
-		buf_addf(&b, is_json ? "\"%.*s=%s\"" : "%.*s=%s", STR_ARG(v->guardrail),
-		    verdict_names[v->what]);
+		buf_addf(&b, is_json ? "\"%.*s=%s%s\"" : "%.*s=%s%s",
+		    STR_ARG(v->guardrail), verdict_names[v->what],
+		    v->is_monitor ? ";monitor" : "");
 	}
 	if (b.len > 0 && !b.failed)
 		out = arena_copy(r->arena, buf_str(&b));

@@ -214,6 +214,9 @@ def test_monitoring_changes_nothing_but_is_recorded(guarded, provider):
     gateway, key = guarded(a={"mode": "monitor"}, b={"mode": "monitor", "action": "block"}, c={"mode": "monitor", "action": "fail"})
     status, head, body = gateway.chat(key, text=WORD)
     assert status == 200 and body["choices"][0]["message"]["content"] == WORD
+    assert head["x-latenza-guardrails"] == "a=mask;monitor, b=block;monitor, c=error;monitor"
+    _, _, body = gateway.chat(key, text=WORD, headers={"x-latenza-usage": "include"})
+    assert body["usage"]["latenza"]["guardrails"] == ["a=mask;monitor", "b=block;monitor", "c=error;monitor"]
     verdicts = {(v["guardrail"], v["phase"]): (v["verdict"], v["mode"]) for v in gateway.trace(head["x-request-id"])["guardrails"]}
     for phase in ("request", "response"):
         assert [verdicts[n, phase] for n in "abc"] == [("mask", "monitor"), ("block", "monitor"), ("error", "monitor")]

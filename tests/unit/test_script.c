@@ -397,12 +397,20 @@ bombs_are_stopped_whatever_they_are_hidden_in(void **state)
 	(void)state;
 	log_set_level(LOG_LEVEL_ERROR + 1);
 	for (size_t i = 0; i < sizeof(bombs) / sizeof(bombs[0]); i++) {
+		const struct script_limits *most = fixture_limits();
 		char source[1000];
+		struct script *s;
 		json_t *told;
 
 		(void)snprintf(source, sizeof(source), CHECK("%s"), bombs[i].body);
-		told = fixture_run(source,
+		s = fixture_load(source);
+		told = fixture_visit(s,
 		    "{\"text\":\"aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\"}");
+		/* Whoever had to be stopped had no more than a slice beyond the visit's.
+		 */
+		assert_true(
+		    script_cost(s).steps <= most->visit_steps + most->slice_steps);
+		script_unref(s);
 		if (strcmp(fixture_member(told, "verdict"), "error") != 0 ||
 		    strstr(fixture_member(told, "error"), bombs[i].wanted) == NULL)
 			fail_msg("%s\n%s: %s; wanted %s", bombs[i].body,
