@@ -1,41 +1,19 @@
-/* document.c - the texts of a document: found, changed, and put back.
+/* document.c - the texts of a document: found.
  *
  * The walk is over bytes that the scanner has passed, so that it only looks at brackets
  * and quotes. Each string that is (a part of) a text becomes a segment: where it stands,
  * and where it ends in the text. A segment of arguments stands inside the decoded string
- * of its container, which is written anew when one of its segments changed.
+ * of its container. splice.c puts back what was made of them.
  *
  * SPDX-License-Identifier: MIT
  */
-#include "guard/document.h"
-
-#include <stdlib.h>
-
 #include "base/jscan.h"
 #include "guard/attached.h"
+#include "guard/names.h"
+#include "guard/segment.h"
 
 enum {
 	CALLS = 128 /* tool calls whose names are remembered for their results */
-};
-
-/* Arguments of a tool call: JSON inside a string. */
-struct container {
-	lz_str raw;     /* in the document, with its quotes */
-	lz_str decoded; /* in the arena */
-	struct container *next;
-};
-
-struct segment {
-	lz_str raw; /* with its quotes; in the document, or in its container */
-	size_t end; /* in the text as it is now */
-	struct container *container; /* NULL: it stands in the document */
-	lz_str attached;             /* it is base64, behind this; absent: it is not */
-};
-
-struct text_source {
-	struct segment *item;
-	size_t count, room;
-	lz_str logprobs; /* of its choice: a value in the document */
 };
 
 /* What is known of the place that the walk is at. */
@@ -54,88 +32,10 @@ struct walk {
 	bool is_dry;
 };
 
-/* ---- what is no text ---- */
-
-struct word {
-	size_t len;
-	const char *text;
-};
-#define WORD(s)                                                                          \
-	{                                                                                \
-		sizeof(s) - 1, s                                                         \
-	}
-
-/* Names, ids, media: no text, as long as they look like it. */
-static const struct word no_texts[] = { WORD("role"), WORD("type"), WORD("id"),
-	WORD("tool_call_id"), WORD("call_id"), WORD("model"), WORD("object"),
-	WORD("created"), WORD("index"), WORD("finish_reason"),
-	WORD("native_finish_reason"), WORD("system_fingerprint"), WORD("service_tier"),
-	WORD("url"), WORD("image_url"), WORD("detail"), WORD("format"),
-	WORD("media_type"), WORD("mime_type"), WORD("data"), WORD("file_id"),
-	WORD("file_data"), WORD("b64_json"), WORD("signature"), WORD("thought_signature"),
-	WORD("thoughtSignature"), WORD("encrypted_content"), WORD("redacted_thinking"),
-	WORD("voice"), WORD("stream_options"), WORD("tool_choice"),
-	WORD("reasoning_effort"), WORD("verbosity"), WORD("modalities"), WORD("user"),
-	WORD("safety_identifier"), WORD("prompt_cache_key"),
-	WORD("prompt_cache_retention"), WORD("encoding_format"), WORD("cache_control"),
-	WORD("provider"), WORD("$schema"), WORD("$ref"), WORD("strict"), WORD("required"),
-	WORD("additionalProperties"), WORD("content_filter_results"),
-	WORD("prompt_filter_results") };
-/* Where a data URL may stand: the file that is in it may be a text. */
-static const struct word files[] = { WORD("file_data"), WORD("url"), WORD("image_url"),
-	WORD("document_url"), WORD("file_url") };
-/* Parts of a message whose text is elsewhere: a `text` of theirs nobody reads. */
-static const struct word media_parts[] = { WORD("image_url"), WORD("input_image"),
-	WORD("image"), WORD("input_audio"), WORD("audio"), WORD("video_url"),
-	WORD("input_video"), WORD("file"), WORD("input_file"), WORD("document_url") };
-static const struct word roles[] = { WORD("system"), WORD("developer"), WORD("user"),
-	WORD("assistant"), WORD("tool"), WORD("function"), WORD("model") };
-enum {
-	NAME_BYTES = 128 /* of a key, or the name of a tool; what is longer is a text */
-};
-
-static bool
-is_one_of(const struct word *words, size_t n, lz_str key)
-{
-	bool is_plain = memchr(key.ptr, '\\', key.len) == NULL;
-
-	for (size_t i = 0; i < n; i++)
-		if (is_plain ? words[i].len == key.len &&
-				   memcmp(words[i].text, key.ptr, key.len) == 0
-			     : jscan_key_is(key, words[i].text))
-			return true;
-	return false;
-}
-#define IS_ONE_OF(words, key)                                                            \
-	is_one_of((words), sizeof(words) / sizeof((words)[0]), (key))
-
-/* Is there somebody's address in it? */
-static bool
-has_address(lz_str raw)
-{
-	const char *at = raw.len > 0 ? memchr(raw.ptr, '@', raw.len) : NULL;
-
-	return at != NULL && memchr(at, '.', raw.len - (size_t)(at - raw.ptr)) != NULL;
-}
-
-/* Does a string, as written and without its quotes, look like a name, an id, a URL or
- * base64? Then it has no blank, and nothing but ASCII. */
-static bool
-is_like_a_name(lz_str raw, size_t max)
-{
-	for (size_t i = 0; i < raw.len; i++) {
-		unsigned char c = (unsigned char)raw.ptr[i];
-
-		if (c <= ' ' || c >= 0x7f || (c == '\\' && raw.ptr[++i] != '/'))
-			return false;
-	}
-	return raw.len <= max && !has_address(raw);
-}
-
 bool
 document_is_name(lz_str text)
 {
-	return is_like_a_name(text, NAME_BYTES);
+	return names_look_like(text, NAME_BYTES);
 }
 
 static lz_str
@@ -305,7 +205,7 @@ take_name(struct walk *w, const struct place *p, lz_str value, size_t max)
 {
 	lz_str item;
 
-	if (value.ptr[0] == '"' && !is_like_a_name(without_quotes(value), max))
+	if (value.ptr[0] == '"' && !names_look_like(without_quotes(value), max))
 		take_string(w, p, value, NULL);
 	else if (value.ptr[0] == '{')
 		take_value(w, p, value);
@@ -317,15 +217,15 @@ take_name(struct walk *w, const struct place *p, lz_str value, size_t max)
 static void
 take_member(struct walk *w, const struct place *p, const struct jscan_member *m)
 {
-	if (!is_like_a_name(m->key, NAME_BYTES))
+	if (!names_look_like(m->key, NAME_BYTES))
 		take_string(w, p, lz_strn(m->key.ptr - 1, m->key.len + 2), NULL);
 	if (jscan_key_is(m->key, "role") && m->type == JSCAN_STRING &&
-	    !IS_ONE_OF(roles, without_quotes(m->value)))
+	    !names_a_role(without_quotes(m->value)))
 		take_string(w, p, m->value, NULL);
-	else if (m->type == JSCAN_STRING && IS_ONE_OF(files, m->key) &&
+	else if (m->type == JSCAN_STRING && names_a_file(m->key) &&
 		 take_attached(w, p, m->value, jscan_key_is(m->key, "file_data")))
 		return;
-	else if (IS_ONE_OF(no_texts, m->key))
+	else if (names_no_text(m->key))
 		take_name(w, p, m->value, SIZE_MAX);
 	else
 		take_value(w, p, m->value);
@@ -422,7 +322,7 @@ take_calls(struct walk *w, const struct place *p, lz_str list)
 			 : STR_NONE;
 		rest = call;
 		while (jscan_next(&rest, &m)) {
-			if (m.type == JSCAN_OBJECT && !IS_ONE_OF(no_texts, m.key) &&
+			if (m.type == JSCAN_OBJECT && !names_no_text(m.key) &&
 			    !jscan_key_is(m.key, "extra_content"))
 				take_function(w, p, m.value, id);
 			else
@@ -453,7 +353,7 @@ text_of_part(struct walk *w, lz_str part)
 	if (found[0].len > 2 && found[0].ptr[0] == '"') {
 		if (jscan_key_is(without_quotes(found[0]), "refusal"))
 			return found[2];
-		if (IS_ONE_OF(media_parts, without_quotes(found[0])))
+		if (names_media(without_quotes(found[0])))
 			return STR_NONE;
 	}
 	return found[1].ptr != NULL ? found[1] : found[2];
@@ -502,19 +402,11 @@ name_of_call(struct walk *w, lz_str raw_id)
 	return STR_NONE;
 }
 
-static bool
-is_reasoning(lz_str key)
-{
-	return jscan_key_is(key, "reasoning_content") || jscan_key_is(key, "reasoning") ||
-	       jscan_key_is(key, "thinking") || jscan_key_is(key, "reasoning_details") ||
-	       jscan_key_is(key, "thinking_blocks");
-}
-
 bool
 document_is_text(lz_str key, uint32_t *kind)
 {
-	*kind = is_reasoning(key) ? LZ_REASONING : LZ_PROSE;
-	return is_like_a_name(key, NAME_BYTES) && !IS_ONE_OF(no_texts, key);
+	*kind = names_reasoning(key) ? LZ_REASONING : LZ_PROSE;
+	return names_look_like(key, NAME_BYTES) && !names_no_text(key);
 }
 
 static void
@@ -546,7 +438,7 @@ take_message(struct walk *w, const struct place *where, lz_str message)
 			take_calls(w, &p, m.value);
 		else if (jscan_key_is(m.key, "function_call") && m.type == JSCAN_OBJECT)
 			take_function(w, &p, m.value, STR_NONE);
-		else if (is_reasoning(m.key)) {
+		else if (names_reasoning(m.key)) {
 			other.kind = LZ_REASONING;
 			take_value(w, &other, m.value);
 		} else {
@@ -689,256 +581,4 @@ document_read(struct document *d, enum document_kind kind, lz_str bytes, struct 
 	d->texts.arena = a;
 	readers[kind](&w);
 	return w.is_dry ? ST_NOMEM : ST_OK;
-}
-
-/* ---- changed ---- */
-
-/* Where the boundaries of segments stand after the edits: inside one, behind what it put
- * there. Both rise, so that one walk is enough. */
-static void
-move_ends(struct text_source *s, const struct text_edits *edits)
-{
-	ptrdiff_t shift = 0;
-	size_t next = 0, to = 0; /* of the last edit that began before */
-
-	for (size_t i = 0; i < s->count; i++) {
-		size_t at = s->item[i].end;
-
-		for (; next < edits->count && edits->item[next].from < at; next++) {
-			const struct text_edit *e = &edits->item[next];
-
-			if (e->is_reveal)
-				continue;
-			shift += (ptrdiff_t)e->with.len - (ptrdiff_t)(e->to - e->from);
-			to = e->to;
-		}
-		s->item[i].end = (size_t)((ptrdiff_t)(to > at ? to : at) + shift);
-	}
-}
-
-static enum status
-apply(struct document *d, struct text *t)
-{
-	struct text_edits marks = { NULL, 0, 0 };
-	lz_str new = text_apply(&d->texts, t, 0, t->shown.text.len, &marks);
-
-	if (new.ptr == NULL)
-		return ST_NOMEM;
-	move_ends(t->source, &t->edits);
-	t->shown.text = new;
-	t->marks = marks;
-	t->shown.plain = STR_NONE;
-	t->has_plain = false;
-	t->origin = NULL;
-	t->is_changed = true;
-	t->edits.count = 0;
-	return ST_OK;
-}
-
-enum status
-document_apply(struct document *d)
-{
-	for (size_t i = 0; i < d->texts.count; i++) {
-		if (d->texts.item[i].edits.count == 0)
-			continue;
-		if (apply(d, &d->texts.item[i]) != ST_OK)
-			return ST_NOMEM;
-	}
-	return ST_OK;
-}
-
-bool
-document_is_changed(const struct document *d)
-{
-	for (size_t i = 0; i < d->texts.count; i++)
-		if (d->texts.item[i].is_changed)
-			return true;
-	return false;
-}
-
-/* ---- put back ---- */
-
-/* A range of bytes and what stands there now. */
-struct patch {
-	lz_str raw;
-	lz_str with; /* JSON */
-	struct container *container;
-};
-
-struct patches {
-	struct arena *arena;
-	struct patch *item;
-	size_t count, room;
-	bool is_for_client, is_dry;
-};
-
-static void
-add_patch(struct patches *all, struct patch p)
-{
-	if (all->count == all->room) {
-		size_t room = all->room > 0 ? 2 * all->room : 16;
-		struct patch *item = arena_room(all->arena, room * sizeof(*item));
-
-		if (item == NULL) {
-			all->is_dry = true;
-			return;
-		}
-		if (all->count > 0)
-			memcpy(item, all->item, all->count * sizeof(*item));
-		all->item = item;
-		all->room = room;
-	}
-	all->item[all->count++] = p;
-}
-
-/* attached: see struct segment. */
-static lz_str
-as_json(struct patches *all, lz_str attached, lz_str text)
-{
-	struct buf b;
-	lz_str out;
-
-	buf_init(&b, SIZE_MAX);
-	if (attached.ptr != NULL)
-		attached_write(attached, text, &b);
-	else
-		buf_add_json(&b, text);
-	out = b.failed ? STR_NONE : arena_copy(all->arena, buf_str(&b));
-	buf_free(&b);
-	all->is_dry |= out.ptr == NULL;
-	return out;
-}
-
-static void
-patch_text(struct patches *all, const struct text *t)
-{
-	struct text_edits marks = { NULL, 0, 0 };
-	size_t from = 0;
-
-	if (all->is_for_client)
-		marks = t->marks;
-	for (size_t i = 0; i < t->source->count; i++) {
-		const struct segment *s = &t->source->item[i];
-		lz_str text =
-		    text_revealed(all->arena, t->shown.text, &marks, from, s->end);
-
-		/* Those that end before what follows are done. */
-		for (; marks.count > 0 && marks.item->to <= s->end; marks.count--)
-			marks.item++;
-
-		if (text.ptr == NULL)
-			all->is_dry = true;
-		else
-			add_patch(
-			    all, (struct patch){ s->raw, as_json(all, s->attached, text),
-				     s->container });
-		from = s->end;
-	}
-	if (t->source->logprobs.ptr != NULL)
-		add_patch(
-		    all, (struct patch){ t->source->logprobs, STR_LIT("null"), NULL });
-}
-
-static int
-by_place(const void *a, const void *b)
-{
-	const struct patch *x = a, *y = b;
-
-	return (x->raw.ptr > y->raw.ptr) - (x->raw.ptr < y->raw.ptr);
-}
-
-/* Those of the container that lie one behind the other from the first on. */
-static void
-splice(lz_str bytes, const struct patch *item, size_t count,
-    const struct container *inside, struct buf *out)
-{
-	const char *at = bytes.ptr, *end = bytes.ptr + bytes.len;
-
-	for (size_t i = 0; i < count; i++) {
-		const struct patch *p = &item[i];
-
-		if (inside != NULL && p->container != inside)
-			break;
-		/* One choice's log probabilities are there for each of its texts. */
-		if (p->container != inside || p->raw.ptr < at)
-			continue;
-		buf_add(out, at, (size_t)(p->raw.ptr - at));
-		buf_add_str(out, p->with);
-		at = p->raw.ptr + p->raw.len;
-	}
-	buf_add(out, at, (size_t)(end - at));
-}
-
-/* Containers whose segments changed are patches themselves. In the order of places those
- * of one container, which was decoded into a piece of memory, stand together. */
-static void
-patch_containers(struct patches *all)
-{
-	const struct container *before = NULL;
-	size_t inner = all->count;
-
-	for (size_t i = 0; i < inner; i++) {
-		const struct container *c = all->item[i].container;
-		struct buf b;
-
-		if (c == before || c == NULL)
-			continue;
-		before = c;
-		buf_init(&b, SIZE_MAX);
-		splice(c->decoded, all->item + i, inner - i, c, &b);
-		all->is_dry |= b.failed;
-		add_patch(all,
-		    (struct patch){ c->raw, as_json(all, STR_NONE, buf_str(&b)), NULL });
-		buf_free(&b);
-	}
-}
-
-enum status
-document_write(struct document *d, bool is_for_client, struct buf *out)
-{
-	struct patches all = { .arena = d->texts.arena, .is_for_client = is_for_client };
-
-	for (size_t i = 0; i < d->texts.count; i++)
-		if (d->texts.item[i].is_changed)
-			patch_text(&all, &d->texts.item[i]);
-	if (all.count > 1)
-		qsort(all.item, all.count, sizeof(*all.item), by_place);
-	patch_containers(&all);
-	if (all.count > 1)
-		qsort(all.item, all.count, sizeof(*all.item), by_place);
-	if (all.is_dry)
-		return ST_NOMEM;
-	splice(d->bytes, all.item, all.count, NULL, out);
-	return out->failed ? ST_LIMIT : ST_OK;
-}
-
-/* ---- one more turn ---- */
-
-bool
-document_add_turns(lz_str request, lz_str answer, lz_str why, struct buf *out)
-{
-	static const char *const names[] = { "message" };
-	struct jscan_member messages, choices, message, content;
-	lz_str list, choice, end;
-
-	if (!jscan_inner(request, "messages", &messages) ||
-	    messages.type != JSCAN_ARRAY || !jscan_inner(answer, "choices", &choices) ||
-	    choices.type != JSCAN_ARRAY)
-		return false;
-	list = choices.value;
-	if (!jscan_next_item(&list, &choice) || choice.ptr[0] != '{')
-		return false;
-	jscan_pick(choice, names, 1, &message);
-	if (message.value.ptr == NULL || message.type != JSCAN_OBJECT ||
-	    !jscan_inner(message.value, "content", &content))
-		return false;
-	end = str_cut(messages.value, messages.value.len - 1, messages.value.len);
-	buf_add(out, request.ptr, (size_t)(end.ptr - request.ptr));
-	buf_add_z(out, ",{\"role\":\"assistant\",\"content\":");
-	buf_add_str(out, content.value);
-	buf_add_z(out, "},{\"role\":\"user\",\"content\":");
-	buf_add_json(out, why);
-	buf_add_char(out, '}');
-	buf_add(out, end.ptr, (size_t)(request.ptr + request.len - end.ptr));
-	return !out->failed;
 }
