@@ -1,4 +1,4 @@
-"""What README.md shows works as it stands there.
+"""What README.md shows works as it stands there, and what CHANGELOG.md names is there.
 
 SPDX-License-Identifier: MIT
 """
@@ -10,6 +10,7 @@ import pathlib
 import re
 import select
 import shlex
+import sqlite3
 import subprocess
 import sys
 
@@ -17,7 +18,8 @@ import pytest
 
 from harness.gateway import Gateway
 
-README = (pathlib.Path(__file__).parents[2] / "README.md").read_text()
+TOP = pathlib.Path(__file__).parents[2]
+README = (TOP / "README.md").read_text()
 
 
 def block(language, holding=""):
@@ -137,11 +139,10 @@ def test_as_many_guardrails_as_it_says_ship_with_it(gateway):
 
 
 def test_the_links_lead_somewhere():
-    top = pathlib.Path(__file__).parents[2]
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert links
     for link in links:
-        assert (top / link).exists(), link
+        assert (TOP / link).exists(), link
 
 
 def test_the_python_example_prints_an_answer(make_gateway, provider, tmp_path):
@@ -153,3 +154,29 @@ def test_the_python_example_prints_an_answer(make_gateway, provider, tmp_path):
     path.write_text(text)
     result = subprocess.run([sys.executable, path], text=True, capture_output=True, timeout=60)
     assert (result.returncode, result.stdout) == (0, "Explain AI routing in one sentence.\n"), result.stderr
+
+
+# ---- CHANGELOG.md ----
+
+CHANGELOG = (TOP / "CHANGELOG.md").read_text()
+
+
+def test_what_the_changelog_names_is_there(gateway):
+    """Commands, metrics, headers, members of the file, presets, and the counts that grow."""
+    help_text = subprocess.run([gateway.program, "--help"], text=True, capture_output=True, check=True).stdout
+    named = set(re.findall(r"`latenza ((?:[a-z]+ ?)+)", CHANGELOG))
+    assert len(named) >= 15 and [c for c in named if not re.search(rf"^  {c.strip()}\b", help_text, re.M)] == []
+    source = "\n".join(p.read_text() for p in (TOP / "core").rglob("*.[ch]"))
+    named = set(re.findall(r"`(latenza_[a-z_]+|x-latenza-[a-z-]+)", CHANGELOG))
+    assert len(named) >= 6 and [n for n in named if n not in source] == []
+    schema = gateway.json("config", "schema")["properties"]
+    named = set(re.findall(r"`([a-z]+)\.([a-z_]+)", CHANGELOG))
+    members = [(a, b) for a, b in named if a in schema and b not in schema[a].get("properties", {b: ""})]
+    assert len(named) >= 12 and members == []
+    presets = re.search(r"preset: ([a-z|\s]+)`", CHANGELOG).group(1)
+    assert set(re.sub(r"\s", "", presets).split("|")) <= set(json.loads((TOP / "core/config/presets.json").read_text()))
+    models = json.loads((TOP / "core/config/models.json").read_text())["models"]
+    assert f"has {len(models)} of them now" in re.sub(r"\s+", " ", CHANGELOG)
+    with sqlite3.connect(f"file:{gateway.data / 'latenza.db'}?mode=ro", uri=True) as db:
+        version, = db.execute("PRAGMA user_version").fetchone()
+    assert f"The database's schema is version {version}:" in CHANGELOG
