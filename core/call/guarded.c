@@ -383,6 +383,25 @@ complete_calls(struct guarded *g, int64_t choice)
 
 /* ---- in: chunks ---- */
 
+/* However it is written, it is the same member to a client. What cannot be written
+ * without escapes again stays as it is. */
+static lz_str
+decoded_key(struct guarded *g, lz_str key)
+{
+	struct jscan_member m = { .value = lz_strn(key.ptr - 1, key.len + 2),
+		.type = JSCAN_STRING };
+	struct buf plain;
+	lz_str name = key;
+
+	buf_init(&plain, SSE_EVENT_BYTES);
+	if (!add_decoded(&plain, &m))
+		g->has_failed = true;
+	else if (str_find(buf_str(&plain), '"') < 0)
+		name = kept(g, buf_str(&plain));
+	buf_free(&plain);
+	return name.ptr != NULL ? name : key;
+}
+
 /* Content, a refusal, reasoning under any name: what is a string may go on in the next
  * delta. */
 static bool
@@ -390,12 +409,16 @@ take_text(struct guarded *g, unsigned choice, const struct jscan_member *m)
 {
 	struct buf text;
 
-	if (m->type != JSCAN_STRING || !guard_stream_is_text(m->key))
+	lz_str name = m->key;
+
+	if (memchr(name.ptr, '\\', name.len) != NULL)
+		name = decoded_key(g, name);
+	if (m->type != JSCAN_STRING || !guard_stream_is_text(name))
 		return false;
 	buf_init(&text, SSE_EVENT_BYTES);
 	if (m->value.len > 2 &&
 	    (!add_decoded(&text, m) ||
-		!guard_stream_text(g->stream, choice, m->key, buf_str(&text))))
+		!guard_stream_text(g->stream, choice, name, buf_str(&text))))
 		g->has_failed = true;
 	buf_free(&text);
 	return true;
@@ -496,9 +519,10 @@ take_choice(struct guarded *g, lz_str choice)
 	}
 	begin_rest(&rest);
 	while (jscan_next(&members, &m)) {
-		if (jscan_key_is(m.key, "delta") && m.type == JSCAN_OBJECT)
-			take_delta(g, (unsigned)i, m.value);
-		else if (jscan_key_is(m.key, "finish_reason"))
+		if (jscan_key_is(m.key, "delta")) {
+			if (m.type == JSCAN_OBJECT)
+				take_delta(g, (unsigned)i, m.value);
+		} else if (jscan_key_is(m.key, "finish_reason"))
 			finish = m;
 		else if (!jscan_key_is(m.key, "index") &&
 			 !jscan_key_is(m.key, "logprobs") && m.type != JSCAN_NULL)
@@ -575,8 +599,9 @@ guarded_take(struct call *c, lz_str data)
 	while (jscan_next(&data, &m)) {
 		list = m.value;
 		i = head_of(m.key);
-		if (jscan_key_is(m.key, "choices") && m.type == JSCAN_ARRAY) {
-			while (jscan_next_item(&list, &choice))
+		if (jscan_key_is(m.key, "choices")) {
+			/* ours stand there already: no list, no choices */
+			while (m.type == JSCAN_ARRAY && jscan_next_item(&list, &choice))
 				take_choice(g, choice);
 		} else if (i < HEADS) {
 			if (is_first && !put_head(c, i, m.value, &head))

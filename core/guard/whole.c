@@ -471,6 +471,7 @@ ask_again(struct guards *all)
 	retire(all, &r->body);
 	r->body = body;
 	retire(all, &r->answer);
+	r->again_by = g->row->name;
 	return request_scan_for(r, read_turns);
 }
 

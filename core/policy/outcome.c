@@ -93,12 +93,24 @@ latest_callers(const struct request *r)
 	return NULL;
 }
 
+/* Somebody answered, and a guardrail wanted another answer. */
+static enum step
+fail_unwanted(struct request *r)
+{
+	r->refused_by = r->again_by;
+	return request_fail(r, FAULT_CONTENT_POLICY, NULL,
+	    "the guardrail '%.*s' wanted another answer, and no attempt is left",
+	    STR_ARG(r->again_by));
+}
+
 enum step
 outcome_fail(struct request *r)
 {
 	const struct attempt *last = request_attempt(r), *told = latest_callers(r);
 	struct story s = story_of(r);
 
+	if (r->again_by.ptr != NULL && last->blame == LZ_UPSTREAM_OK)
+		return fail_unwanted(r);
 	if (told != NULL)
 		return fail_refused(r, told);
 	if (s.rate == r->attempt_count) {

@@ -224,6 +224,7 @@ struct request {
 	struct record_verdict *verdict;
 	size_t verdict_count;
 	lz_str refused_by;  /* the guardrail that refused request or answer */
+	lz_str again_by;    /* the one that wanted the latest attempt */
 	lz_str model_asked; /* before a guardrail chose another; absent: `model` */
 
 	/* policy */

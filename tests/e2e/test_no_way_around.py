@@ -11,7 +11,7 @@ import time
 import pytest
 from harness.provider import Provider
 from harness.wires import WIRES
-from test_guardrails import WORD, guarded, plugin, stream, text_of  # noqa: F401
+from test_guardrails import WORD, guarded, plugin, stream  # noqa: F401
 
 MAIL = "jane.doe@example.com"
 CHUNK = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}
@@ -164,6 +164,16 @@ def test_what_is_asked_again_was_judged(guarded, provider):
     assert WORD not in kept(gateway, head)
 
 
+def test_a_guardrail_that_is_never_content_is_why(guarded, provider):
+    gateway, key = guarded({"routing": {"attempts": 2, "backoff_ms": 1}}, again={"on": ["response"], "action": "again", "with": "no birds"},
+                           key={"budget_monthly_eur": 1})
+    provider.script(chunks=[WORD])
+    status, head, body = gateway.chat(key)
+    assert (status, body["error"]["code"], body["error"]["latenza"]["guardrail"]) == (400, "content_policy_violation", "again")
+    trace = gateway.trace(head["x-request-id"])
+    assert provider.calls() == 2 and sum(a["cost_nano_eur"] for a in trace["attempts"]) == trace["cost_nano_eur"] == gateway.spent("k") > 0
+
+
 def test_a_block_is_not_asked_again(guarded, provider):
     gateway, key = guarded(no={"on": ["response"], "action": "block"},
                            again={"on": ["response"], "word": "bad", "action": "again", "with": "be good"}, key={"budget_monthly_eur": 1})
@@ -197,6 +207,10 @@ STREAMED = {
     "calls in any order": [*chunks(delta={"tool_calls": [{"index": 1, "id": "b", "function": {"name": "f", "arguments": "{\"a\":\"kes"}},
                                                          {"index": 0, "id": "a", "function": {"name": "f", "arguments": "{}"}}]})[:1],
                            *chunks(delta={"tool_calls": [{"index": 1, "function": {"arguments": "trel\"}"}}]})],
+    "keys with escapes": [json.dumps(c).replace('"content": "kes"', '"c\\u006fntent":"kes"').replace('"content": "trel"', '"conten\\u0074":"trel"')
+                          if isinstance(c, dict) else c
+                          for c in [*chunks(delta={"content": "kes"})[:1], *chunks(delta={"content": "trel"})]],
+    "a key with a quote": [json.dumps(chunks()[0]).replace('"content"', '"a\\u0022b":"the kestrel","content"'), *chunks()[1:]],
     "a call's name": chunks(delta={"tool_calls": [{"index": 0, "id": "b", "function": {"name": TEXT, "arguments": "{}"}}]}),
     "a call's id": chunks(delta={"tool_calls": [{"index": 0, "id": TEXT, "function": {"name": "f", "arguments": "{}"}}]}),
 }
@@ -209,6 +223,8 @@ def test_nothing_of_a_stream_is_passed_by(guarded, provider, where, action):
     provider.script(events=STREAMED[where])
     status, head, body, _ = stream(gateway, key, stream_options={"include_usage": True})
     assert WORD not in json.dumps(body) and WORD not in kept(gateway, head)
+    joined = "".join(str(c["delta"].get("content", "")) for e in body for c in e.get("choices", [])) if status == 200 else ""
+    assert WORD not in joined
 
 
 def answer(top=None, choice=None, message=None):
