@@ -169,6 +169,29 @@ run_large(struct stage *s, struct reply *r)
 	return caller_judge(r, 200, "xxxxxxxx");
 }
 
+/* More than a worker folds, and scans: the pool does both, and the second again, since
+ * the guardrails change it. */
+static enum verdict
+run_folded(struct stage *s, struct reply *r)
+{
+	enum {
+		LETTERS = 150000
+	};
+	static char body[2 * LETTERS + 200];
+	int n = snprintf(body, sizeof(body),
+	    "{\"model\":\"plain\",\"messages\":[{\"role\":\"user\",\"content\":"
+	    "\"Count to three\"}],\"pad\":\"");
+
+	for (int i = 0; i < LETTERS; i++)
+		memcpy(body + n + 2 * i, "\xc3\xa9", 2);
+	(void)snprintf(body + n + 2 * LETTERS, 100, "\"}");
+	caller_ask(r, caller_connect(s->port), "POST", "/v1/chat/completions",
+	    STAGE_WATCHED, body, NULL);
+	if (strstr(r->wire, "two") != NULL)
+		return wrong(r, "what is masked came out");
+	return caller_judge_chat(r, STAGE_WATCHED_TEXT);
+}
+
 static enum verdict
 run_leave(struct stage *s, struct reply *r)
 {
@@ -471,6 +494,7 @@ const struct scene scenes[] = {
 	{ "failover", run_failover, NULL, false, false },
 	{ "budget", run_budget, NULL, false, false },
 	{ "large", run_large, NULL, false, false },
+	{ "folded", run_folded, NULL, false, false },
 	{ "leave", run_leave, NULL, false, false },
 	{ "reset", run_reset, NULL, false, false },
 	{ "models", run_models, NULL, false, false },

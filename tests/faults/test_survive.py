@@ -15,7 +15,7 @@ STRIDES = {"refused": (1, 1), "garbage": (1, 1), "budget": (1, 1), "blocked": (1
            "backup": (80, 1), "create": (30, 1), "show": (30, 1), "status": (8, 1), "traces": (40, 1),
            "reload": (97, 1), "start": (211, 1), "load": (499, 3), "end": (10, 1), "check": (41, 1),
            "errors": (41, 1), "keys": (60, 1)}
-SCENES = ["plain", "fresh", "stream", "tools", "watched", "blocked", "patient", "moved", "again", "refused", "garbage", "failover", "budget", "large", "leave", "reset",
+SCENES = ["plain", "fresh", "stream", "tools", "watched", "blocked", "patient", "moved", "again", "refused", "garbage", "failover", "budget", "large", "folded", "leave", "reset",
           "models", "metrics", "traces", "show", "status", "backup", "create", "reload", "start", "load", "end", "check",
           "errors", "keys"]
 
