@@ -69,7 +69,8 @@ fixture_compile(const char *source, const char *name, const char *flags)
 	char command[4 * PATH_MAX];
 
 	(void)snprintf(command, sizeof(command),
-	    "cd '%s' && %s -std=c11 -O1 -g -fPIC -shared -fvisibility=hidden -Isdk "
+	    "cd '%s' && %s -std=c11 -D_DEFAULT_SOURCE -O1 -g -fPIC -shared "
+	    "-fvisibility=hidden -Isdk "
 	    "-o '%s' %s %s",
 	    fixture_env("srcdir", "."), fixture_env("CC", "cc"), out, source, flags);
 	if (system(command) != 0)

@@ -52,7 +52,7 @@ VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--sho
 # With sanitizers a finding ends the process, and with it the test.
 SANITIZED = {"ASAN_OPTIONS": "detect_leaks=1:detect_stack_use_after_return=1:strict_string_checks=1:check_initialization_order=1",
              "UBSAN_OPTIONS": "print_stacktrace=1:halt_on_error=1"}
-PYTEST_SECONDS = {"abi": 600, "lua": 600, "e2e": 1200, "faults": 1800, "bench": 900}
+PYTEST_SECONDS = {"abi": 600, "lua": 600, "e2e": 2400, "faults": 1800, "bench": 900}
 PYTEST_CASE_SECONDS = 300  # ten times that with --full, and a third of the suite's where that is more: every allocation of a start fails once
 PYTEST_FULL = {"faults": 12}  # how many times as long a suite may be with --full; the others: 3
 # How many times as long that may be where a tool slows the programs down, and what they leave out there.
@@ -279,7 +279,7 @@ def suite_sanitize(o):
 
 
 def suite_coverage(o):
-    """Counts lines and branches that unit, abi, fuzz and e2e reach; the table is for tests/README.md."""
+    """Counts lines and branches that unit, fuzz, abi, lua and e2e reach; the table is for tests/README.md."""
     count = Count()
     other = other_build(o, "coverage", "--enable-coverage", "CFLAGS=-O0 -g")
     if other is None:
@@ -287,7 +287,7 @@ def suite_coverage(o):
         return count
     for counted in other.build.rglob("*.gcda"):
         counted.unlink()
-    for name in ("unit", "fuzz", "abi", "e2e"):
+    for name in ("unit", "fuzz", "abi", "lua", "e2e"):
         print(f"  -- {name}", flush=True)
         count += SUITES[name](other)
     report = other.build / "coverage.json"
