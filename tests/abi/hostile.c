@@ -56,6 +56,13 @@
 #define SMALL_COMPONENTS 42
 #define NO_LICENSE       43
 
+#ifndef NAME /* the plugin's */
+#define NAME "hostile"
+#endif
+#ifndef PART_NAME /* its router's */
+#define PART_NAME "hostile"
+#endif
+
 struct own {
 	int64_t number;
 };
@@ -198,11 +205,11 @@ static const lz_component parts[] = {
 	PART("teleporter/7", "beam"),
 #endif
 #if CASE == NO_KIND
-	PART(NULL, "hostile"),
+	PART(NULL, PART_NAME),
 #elif CASE == TWICE
-	PART(LZ_ROUTER, "hostile"),
+	PART(LZ_ROUTER, PART_NAME),
 #endif
-	PART(LZ_ROUTER, "hostile"),
+	PART(LZ_ROUTER, PART_NAME),
 #if CASE >= SLOW_CHECK && CASE <= CRASHING_CHECK
 	{ .kind = LZ_GUARDRAIL,
 	    .name = "hostile-guard",
@@ -218,7 +225,7 @@ static const lz_plugin plugin = {
 	.abi_minor = CASE == WRONG_MINOR ? LZ_ABI_MINOR + 1 : LZ_ABI_MINOR,
 	.name = CASE == BAD_NAME   ? "../../etc"
 		: CASE == NOT_UTF8 ? "caf\xe9"
-				   : "hostile",
+				   : NAME,
 	.version =
 	    CASE == LONG_VERSION
 		? "1.0.0-"

@@ -17,6 +17,7 @@
 #include "base/crypto.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "plugin/host.h"
 #include "plugin/registry.h"
 #include "trial/trial.h"
 
@@ -529,6 +530,76 @@ an_unknown_kind_is_skipped(void **state)
 	assert_non_null(strstr(h.text, "1 of 2 components known here"));
 }
 
+/* With GOOD open. */
+static void
+names_are_taken_once_and_a_file_is_opened_once(void **state)
+{
+	static const char copy[] = "-w -DCASE=GOOD";
+	static const char other[] = "-w -DCASE=GOOD '-DNAME=\"other\"'";
+	const char *link_path = fixture_path("linked.so");
+
+	(void)state;
+	assert_refused(fixture_compile("tests/abi/hostile.c", "copy.so", copy),
+	    "its name 'hostile' is taken by ");
+	assert_refused(fixture_compile("tests/abi/hostile.c", "other.so", other),
+	    "router 'hostile' is offered by the plugin 'hostile' already");
+	assert_int_equal(link(fixture_path("GOOD.so"), link_path), 0);
+	assert_refused(link_path, "is open already, as ");
+}
+
+static void
+a_library_that_is_gone_is_named(void **state)
+{
+	char flags[PATH_MAX + 64];
+
+	(void)state;
+	(void)fixture_compile("tests/abi/hostile.c", "libgone.so",
+	    "-w -DCASE=MORE_SYMBOLS -Wl,-soname,libgone.so");
+	(void)snprintf(flags, sizeof(flags),
+	    "-w -DCASE=GOOD -Wl,--no-as-needed -L'%.4000s' -lgone", fixture_dir);
+	(void)fixture_compile("tests/abi/hostile.c", "needs.so", flags);
+	assert_int_equal(unlink(fixture_path("libgone.so")), 0);
+	assert_refused(fixture_path("needs.so"), "cannot be loaded: libgone.so: ");
+}
+
+/* What check hears from a child, the configuration hears in the process. */
+static void
+a_part_that_does_not_start_says_why_or_that_it_did_not_say(void **state)
+{
+	static const struct {
+		const char *name, *flags, *words;
+	} rows[] = {
+		{ "failing",
+		    "-w -DCASE=FAILING_INIT '-DNAME=\"failing\"' "
+		    "'-DPART_NAME=\"failing\"'",
+		    "here: router 'failing' does not start: the moon is in the wrong "
+		    "house" },
+		{ "mute",
+		    "-w -DCASE=MUTE_INIT '-DNAME=\"mute\"' "
+		    "'-DPART_NAME=\"mute\"'",
+		    "here: router 'mute' does not start: it answered 77 and no "
+		    "sentence" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		const struct part_ops *ops = part_get_ops();
+		const struct part_info *info;
+		struct err e = { "" };
+		char file[32];
+
+		(void)snprintf(file, sizeof(file), "%s.so", rows[i].name);
+		assert_int_equal(
+		    try_open(fixture_compile("tests/abi/hostile.c", file, rows[i].flags),
+			false, &e),
+		    ST_OK);
+		info = ops->find("router", lz_strz(rows[i].name), NULL);
+		assert_non_null(info);
+		assert_null(part_make(info, "it", NULL, "here", &e));
+		assert_string_equal(e.text, rows[i].words);
+	}
+}
+
 /* ---- the header ---- */
 
 static void
@@ -596,11 +667,15 @@ main(void)
 		cmocka_unit_test(check_calls_what_it_made),
 		cmocka_unit_test(check_tells_what_init_says_and_survives_its_crash),
 		cmocka_unit_test(an_unknown_kind_is_skipped),
+		cmocka_unit_test(a_library_that_is_gone_is_named),
 		cmocka_unit_test(
 		    the_header_compiles_alone_in_every_dialect_and_has_no_padding),
 		/* The last, because what is open stays open, and names are taken once. */
 		cmocka_unit_test(
 		    a_file_that_others_may_write_is_refused_when_strict_and_told_otherwise),
+		cmocka_unit_test(names_are_taken_once_and_a_file_is_opened_once),
+		cmocka_unit_test(
+		    a_part_that_does_not_start_says_why_or_that_it_did_not_say),
 	};
 
 	return cmocka_run_group_tests(tests, start, stop);
