@@ -17,6 +17,7 @@
 #include "base/json.h"
 #include "cli/backend.h"
 #include "cli/out.h"
+#include "lua/script.h"
 #include "plugin/registry.h"
 
 enum {
@@ -247,6 +248,13 @@ look_at_plugins(struct doctor *d)
 }
 
 static void
+look_at_policies(struct doctor *d)
+{
+	note(d, FINE, "policies", "", "%zu in the file; %.*s",
+	    d->config != NULL ? d->config->policy_count : 0, STR_ARG(script_lua()));
+}
+
+static void
 look_at_clock(struct doctor *d)
 {
 	time_t now = time(NULL);
@@ -379,8 +387,8 @@ doctor_run(struct cli *c)
 {
 	static void (*const looks[])(struct doctor *) = { look_at_configuration,
 		look_at_providers, look_at_data, look_at_gateway, look_at_addresses,
-		look_at_files, look_at_plugins, look_at_clock, look_at_hosts,
-		look_at_database };
+		look_at_files, look_at_plugins, look_at_policies, look_at_clock,
+		look_at_hosts, look_at_database };
 	struct doctor d = { .c = c, .lines = json_array() };
 
 	for (size_t i = 0; i < sizeof(looks) / sizeof(*looks); i++)

@@ -314,6 +314,17 @@ script_unref(struct script *s)
 	mem_free(s);
 }
 
+lz_str
+script_lua(void)
+{
+	lz_str ident = lz_strz(lua_ident); /* "$LuaVersion: Lua 5.4.4  Copyright ..." */
+	ptrdiff_t from = str_find(ident, ' ') + 1;
+	const char *end = strstr(ident.ptr + from, "  ");
+
+	return str_cut(
+	    ident, (size_t)from, end != NULL ? (size_t)(end - ident.ptr) : ident.len);
+}
+
 const lz_component *
 script_component(const struct script *s)
 {

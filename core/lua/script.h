@@ -70,6 +70,9 @@ struct script_source {
 
 struct script;
 
+/* The library that is linked: "Lua 5.4.4". */
+lz_str script_lua(void);
+
 /* Compiles, runs the top level under the limits, checks what it returns. Everything is
  * copied. owned: one reference. NULL: e says FILE:LINE and what would be right. [main] */
 struct script *script_load(const struct script_source *q, struct err *e) MUST_CHECK;

@@ -229,6 +229,7 @@ def test_doctor_is_content_with_a_running_gateway(gateway):
     gateway.key()
     lines = {line["what"]: line for line in gateway.json("doctor")}
     assert lines["gateway"]["verdict"] == lines["database"]["verdict"] == lines["fake"]["verdict"] == "ok"
+    assert re.fullmatch(r"0 in the file; Lua 5\.4\.\d+", lines["policies"]["found"])
 
 
 # ---- with a gateway ----
