@@ -206,6 +206,8 @@ a_paused_visit_hears_nothing_until_it_goes_on(void **state)
 		assert_int_equal(counted("called.ok"), before);
 		assert_int_equal(s.done, 0);
 		visit_go_on(s.visit);
+		if (i > 0 && s.done == 0) /* a thread took longer than the pause */
+			(void)scene_wait(&s);
 		assert_int_equal(s.done, 1);
 		assert_int_equal(s.result, LZ_ANSWERED);
 		assert_int_equal(counted("called.ok"), before + 1);
@@ -317,18 +319,19 @@ static void
 work_in_the_pool_holds_the_request_until_it_is_home(void **state)
 {
 	int64_t gone = counted("called.gone"), worked = counted("worked");
+	int64_t begun = counted("begun");
 	struct scene s;
 
 	(void)state;
 	released = 0;
 	assert_int_equal(build(&s, "acting", "slow offload"), LZ_PENDING);
-	scene_run_for(5); /* it has begun */
+	run_until("begun", begun + 1);
 	visit_end_all(s.visit);
 	s.visit = NULL;
 	assert_int_equal(s.r.holds, 1);
 	s.r.is_finished = true;
 	run_until("worked", worked + 1);
-	scene_run_for(20);
+	run_until("called.gone", gone + 1);
 	assert_int_equal(counted("called.gone"), gone + 1);
 	assert_int_equal(s.done, 0);
 	assert_int_equal(released, 1);

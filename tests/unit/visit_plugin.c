@@ -88,6 +88,7 @@ static void
 slow_work(void *ud)
 {
 	(void)ud;
+	count("begun");
 	usleep(50000);
 	count("worked");
 }
