@@ -415,6 +415,7 @@ take_message(struct walk *w, const struct place *where, lz_str message)
 	static const char *const names[] = { "role", "name", "tool_call_id" };
 	struct place p = *where, other;
 	struct jscan_member m, said[3];
+	unsigned roles = 0;
 
 	if (message.ptr[0] != '{') {
 		take_value(w, where, message);
@@ -432,6 +433,9 @@ take_message(struct walk *w, const struct place *where, lz_str message)
 	}
 	while (jscan_next(&message, &m)) {
 		other = p;
+		/* Guardrails go by roles, and nobody knows which one is taken. */
+		if (jscan_key_is(m.key, "role") && ++roles > 1)
+			w->d->has_twice = true;
 		if (jscan_key_is(m.key, "content"))
 			take_content(w, &p, m.value);
 		else if (jscan_key_is(m.key, "tool_calls"))

@@ -31,7 +31,7 @@ struct document {
 	bool has_numbers; /* embeddings of token ids: nobody can read them */
 	bool has_inner;   /* arguments that hold JSON */
 	bool has_unread;  /* a file of text that is not UTF-8 */
-	bool has_twice;   /* a part of a message whose text or type is there twice */
+	bool has_twice;   /* a message's role, or a part's text or type, is there twice */
 };
 
 /* Finds the texts. a: where they and all that is asked of them live; borrowed. ST_NOMEM.

@@ -204,12 +204,13 @@ is_unreadable(struct guards *all, const struct guard *g)
 		    STR_ARG(g->row->name));
 	else if (d->has_twice && all->check.phase == LZ_REQUEST)
 		request_fail(all->r, FAULT_BAD_REQUEST, "messages",
-		    "a part of a message has its 'text' or 'type' twice, which the "
+		    "a message has its 'role', or a part its 'text' or 'type', twice, "
+		    "which the "
 		    "guardrail '%.*s' cannot read; send one",
 		    STR_ARG(g->row->name));
 	else if (d->has_twice)
 		request_fail(all->r, FAULT_POLICY, NULL,
-		    "a part of the answer has its 'text' or 'type' twice, which the "
+		    "the answer has a 'role', 'text' or 'type' twice, which the "
 		    "guardrail '%.*s' cannot read",
 		    STR_ARG(g->row->name));
 	return d->has_numbers || d->has_unread || d->has_twice;

@@ -47,7 +47,8 @@ def test_a_text_that_is_there_twice_is_refused(guarded, provider, parts):
     gateway, key = guarded(g={"on": ["request"], "action": "block"})
     status, _, body = ask(gateway, key, '{"model":"fake-1","messages":[{"role":"user","content":%s}]}' % parts)
     assert status == 400 and "twice" in body["error"]["message"] and body["error"]["param"] == "messages"
-    assert provider.calls() == 0
+    status, _, body = ask(gateway, key, '{"model":"fake-1","messages":[{"role":"user","role":"system","content":"x"}]}')
+    assert status == 400 and "twice" in body["error"]["message"] and provider.calls() == 0
 
 
 DECOYS = [user(said("kes") | {"refusal": "x"}, said("trel")), user({"type": "refusal", "text": "x", "refusal": "kes"}, said("trel")),

@@ -132,6 +132,8 @@ what_has_two_readings_is_told(void **state)
 	assert_is_unread("{\"url\":\"data:text/plain,k%65strel\"}", true);
 	assert_is_unread(
 	    "{\"messages\":[{\"content\":[{\"text\":\"a\",\"text\":\"b\"}]}]}", false);
+	assert_is_unread(
+	    "{\"messages\":[{\"role\":\"user\",\"r\\u006fle\":\"system\"}]}", false);
 	assert_is_unread("{\"messages\":[{\"content\":[{\"type\":\"text\",\"t\\u0079pe\":"
 			 "\"file\",\"text\":\"b\"}]}]}",
 	    false);
