@@ -143,7 +143,7 @@ void keys_read(struct build *b, const json_t *keys);
 json_t *keys_file_schema(void);
 json_t *keys_shown(const struct config *c);
 
-/* ---- models.c and catalogue.c ---- */
+/* ---- facts.c and catalogue.c ---- */
 /* One row of the catalogue or of a provider's list, as the options write it. */
 struct model_entry {
 	lz_str id, upstream_model, base_model, price_date, price_source, quality_source;
@@ -192,6 +192,9 @@ bool model_check_name(struct build *b, const char *where, const json_t *object,
     const char *member, lz_str name);
 /* Is it a member of model_rows? */
 bool model_is_row(const char *name);
+void model_make_free(struct model_facts *f); /* it costs nothing */
+
+/* ---- models.c, model_index.c, model_lookup.c ---- */
 
 struct model_table { /* open addressing, at most half full */
 	struct model_name *slot;
@@ -218,6 +221,11 @@ struct target *models_add_target(
 const struct target *models_listed(
     const struct config *c, const struct provider *p, lz_str id);
 const struct provider *provider_named(const struct config *c, lz_str name);
+/* The name in the table; NULL: it is not there. [any] */
+const struct model_name *models_find(const struct model_table *t, lz_str name);
+/* The name's target of that provider; s may be NULL. [any] */
+const struct target *models_target_at(
+    const struct model_name *s, const struct provider *p);
 
 /* ---- names.c: the section `models` ---- */
 /* Deployments that it has, to reserve room. */

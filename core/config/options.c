@@ -493,10 +493,10 @@ is_row(const struct reading *r, const char *name)
 	return false;
 }
 
-static bool
-is_ignored(const struct reading *r, const char *name)
+bool
+options_is_ignored(const struct options_context *c, const char *name)
 {
-	for (const char *const *p = r->c->ignore; p != NULL && *p != NULL; p++) {
+	for (const char *const *p = c->ignore; p != NULL && *p != NULL; p++) {
 		if (strcmp(*p, name) == 0)
 			return true;
 	}
@@ -555,7 +555,7 @@ check_members(struct reading *r)
 	{
 		if (r->worst != ST_OK && r->c->report == NULL)
 			return;
-		if (!is_row(r, name) && !is_ignored(r, name))
+		if (!is_row(r, name) && !options_is_ignored(r->c, name))
 			unknown_member(r, name);
 	}
 }

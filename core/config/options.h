@@ -81,6 +81,8 @@ options_row(const lz_option *rows, uint32_t stride, uint32_t i)
  * member NULL: the object itself. */
 void options_say(const struct options_context *c, enum options_severity how,
     const json_t *object, const char *member, struct err *sentence);
+/* Is it a member that c->ignore names, which somebody else reads? */
+bool options_is_ignored(const struct options_context *c, const char *name);
 /* Of the names the nearest to `name`, if it is near enough to be meant; NULL otherwise.
  * NULL-terminated, may be NULL. */
 const char *options_nearest(lz_str name, const char *const *names);

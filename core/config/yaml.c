@@ -1,8 +1,8 @@
 /* yaml.c - libyaml's events to a JSON tree, by the core schema of YAML 1.2, with the line
  * of everything.
  *
- * libyaml reads the syntax and nothing else: what a scalar means is decided here, so that
- * `no` is a string and `0o17` is fifteen. The event interface is used because the
+ * libyaml reads the syntax and nothing else: what a scalar means is decided by
+ * yaml_plain.c. The event interface is used because the
  * document interface builds all of a hostile text before anybody may say stop. Whatever
  * could mean two things to two readers (duplicate keys, merge keys, tags, several
  * documents) is refused with its line.
@@ -11,16 +11,13 @@
  */
 #include "config/yaml.h"
 
-#include <ctype.h>
-#include <errno.h>
-#include <math.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <yaml.h>
 
 #include "base/crypto.h"
 #include "base/mem.h"
 #include "config/places.h"
+#include "config/yaml_plain.h"
 
 enum {
 	TEXT_BYTES = 1 << 20,
@@ -28,8 +25,7 @@ enum {
 	DEPTH = 64,
 	ALIAS_NODES =
 	    10000, /* made by following aliases, in all: stops the billion laughs */
-	ANCHORS = 1000,
-	SCALAR_BYTES = 64 /* the longest plain scalar that can be a number */
+	ANCHORS = 1000
 };
 
 struct anchor {
@@ -93,125 +89,25 @@ next(struct reader *r, yaml_event_t *ev)
 	return false;
 }
 
-/* ---- scalars, by the core schema ---- */
-
-static bool
-is_one_of(const char *s, const char *a, const char *b, const char *c)
-{
-	return strcmp(s, a) == 0 || strcmp(s, b) == 0 || strcmp(s, c) == 0;
-}
-
-/* 0x1f, 0o17, [-+]?[0-9]+. false: no integer at all. */
-static bool
-is_integer(const char *s, int *base, const char **digits)
-{
-	const char *p = s;
-	const char *allowed = "0123456789";
-
-	*base = 10;
-	*digits = s;
-	if (p[0] == '0' && (p[1] == 'x' || p[1] == 'o')) {
-		*base = p[1] == 'x' ? 16 : 8;
-		allowed = p[1] == 'x' ? "0123456789abcdefABCDEF" : "01234567";
-		*digits = p += 2;
-	} else if (*p == '-' || *p == '+') {
-		p++;
-	}
-	return *p != '\0' && p[strspn(p, allowed)] == '\0';
-}
-
-/* [-+]? ( \. [0-9]+ | [0-9]+ ( \. [0-9]* )? ) ( [eE] [-+]? [0-9]+ )? */
-static bool
-is_real(const char *p)
-{
-	size_t before, after = 0;
-
-	if (*p == '-' || *p == '+')
-		p++;
-	before = strspn(p, "0123456789");
-	p += before;
-	if (*p == '.') {
-		after = strspn(++p, "0123456789");
-		p += after;
-	}
-	if (before + after == 0)
-		return false;
-	if (*p == 'e' || *p == 'E') {
-		p++;
-		if (*p == '-' || *p == '+')
-			p++;
-		if (!isdigit((unsigned char)*p))
-			return false;
-		p += strspn(p, "0123456789");
-	}
-	return *p == '\0';
-}
-
-static bool
-is_not_finite(const char *s)
-{
-	if (*s == '-' || *s == '+')
-		s++;
-	return is_one_of(s, ".inf", ".Inf", ".INF") ||
-	       is_one_of(s, ".nan", ".NaN", ".NAN");
-}
-
-static json_t *
-number(struct reader *r, const char *s, unsigned line)
-{
-	const char *digits;
-	double v;
-	int base;
-
-	errno = 0;
-	if (is_integer(s, &base, &digits)) {
-		long long n = strtoll(digits, NULL, base);
-
-		if (errno == ERANGE)
-			return fail(r, line, "the number %s is too large", s);
-		return json_integer(n);
-	}
-	v = strtod(s, NULL);
-	if (!isfinite(v))
-		return fail(r, line, "the number %s is too large", s);
-	return json_real(v);
-}
-
-static json_t *
-plain_scalar(struct reader *r, const char *s, size_t n, unsigned line)
-{
-	const char *digits;
-	int base;
-
-	if (n == 0 || strcmp(s, "~") == 0 || is_one_of(s, "null", "Null", "NULL"))
-		return json_null();
-	if (is_one_of(s, "true", "True", "TRUE"))
-		return json_true();
-	if (is_one_of(s, "false", "False", "FALSE"))
-		return json_false();
-	if (is_not_finite(s))
-		return fail(r, line, "%s is not a number that can be used here", s);
-	if (n < SCALAR_BYTES && (is_integer(s, &base, &digits) || is_real(s)))
-		return number(r, s, line);
-	return json_stringn(s, n);
-}
+/* ---- scalars ---- */
 
 static json_t *
 scalar(struct reader *r, const yaml_event_t *ev)
 {
 	const char *s = (const char *)ev->data.scalar.value;
 	size_t n = ev->data.scalar.length;
+	struct err why = { "" };
 	json_t *j;
 
 	if (memchr(s, '\0', n) != NULL)
 		return fail(r, line_of(ev), "a string holds a NUL byte");
 	if (ev->data.scalar.style == YAML_PLAIN_SCALAR_STYLE)
-		j = plain_scalar(r, s, n, line_of(ev));
+		j = yaml_plain(s, n, &why);
 	else
 		j = json_stringn(s, n);
-	if (j == NULL && r->e != NULL && r->e->text[0] == '\0')
-		return fail_nomem(r);
-	return j;
+	if (j != NULL)
+		return j;
+	return why.text[0] != '\0' ? fail(r, line_of(ev), "%s", why.text) : fail_nomem(r);
 }
 
 /* ---- aliases ---- */
