@@ -110,6 +110,24 @@ void tools_read(struct call *c, int64_t choice, lz_str list);
 /* The chunk, with the places that were read put right. */
 void tools_put(const struct call *c, lz_str data, struct buf *out);
 
+/* ---- growing.c: tool calls that come in pieces ---- */
+struct growing_calls {
+	struct arena *arena;
+	struct growing *call;
+	size_t count;
+	bool has_failed; /* more than can be kept, or no memory */
+};
+/* Adds a member's decoded text. false: no memory. */
+bool growing_add_text(struct buf *out, const struct jscan_member *string);
+/* One piece: an object of tool_calls, or function_call. */
+void growing_take(struct growing_calls *g, unsigned choice, lz_str call);
+void growing_take_function(struct growing_calls *g, unsigned choice, lz_str function);
+/* Nothing more comes for the choice, or for all (-1): each call of it as a delta,
+ * {"tool_calls":[{...}]}, whole. take: false is a failure. */
+void growing_complete(struct growing_calls *g, int64_t choice,
+    bool (*take)(void *arg, unsigned choice, lz_str delta), void *arg);
+void growing_free(struct growing_calls *g);
+
 /* ---- guarded.c: streams that guardrails look at ---- */
 bool guarded_begin(struct call *c); /* false: out of memory */
 /* Takes a chunk apart that chunk_read() passed. */
@@ -145,10 +163,14 @@ json_t *shape_usage(const struct record_usage *u); /* OpenAI's usage object; own
 
 /* ---- stream.c: streamed answers ---- */
 void stream_begin(struct call *c);
-/* c->out holds something for the client to see. */
+/* c->out holds something for the client to see: from here on it has the stream. */
 void stream_has_content(struct call *c);
-/* ... and is more than should wait for the rest. */
+/* ... and is to go now. */
 void stream_flush(struct call *c);
+/* Adds an event of JSON. */
+void stream_put(const struct call *c, lz_str data, struct buf *out);
+/* JSON that came in several data lines leaves in one. */
+void stream_make_one_line(char *p, size_t n);
 /* A guardrail that was waited for has spoken. From an event. */
 void stream_checked(struct call *c);
 void stream_data(struct call *c, lz_str bytes);
@@ -156,12 +178,23 @@ void stream_data(struct call *c, lz_str bytes);
 enum step stream_end(struct call *c, const struct upstream_result *res);
 /* false: it is over, nothing more is taken. */
 bool stream_emit(struct call *c, const json_t *j);
-/* Ends a stream that cannot go on: error object when something went out, else a failed
- * attempt. */
-enum step stream_fail(struct call *c, const char *end, int32_t blame, lz_str message);
 /* A stream whose provider answered by itself (LZ_ANSWERED). */
 enum step stream_answered(struct call *c);
 void stream_stop(struct call *c); /* timers off, memory back */
+
+/* ---- stream_end.c: how a stream ends ---- */
+/* Is there money for what has been delivered? More is asked for before it is passed. */
+bool stream_is_funded(struct call *c);
+enum step stream_out_of_money(struct call *c);
+/* Ends a stream that cannot go on: error object when something went out, else a failed
+ * attempt. */
+enum step stream_fail(struct call *c, const char *end, int32_t blame, lz_str message);
+/* A guardrail refused what was to go out. */
+enum step stream_filtered(struct call *c);
+/* Nothing more comes of the provider's. STEP_WAIT: stream_checked() follows. */
+enum step stream_conclude(struct call *c);
+/* It ended so: nothing more is taken. */
+void stream_close(struct call *c, enum step s);
 
 /* ---- call.c ---- */
 /* The attempt failed: notes how, tells the live cells. The message is copied. STEP_RETRY.

@@ -2,10 +2,11 @@
  * they let through put together again.
  *
  * Text goes into guard/'s windows as it comes and out of them when it may. Tool calls are
- * shown when their choice is finished, and leave as one delta each. Members that nobody
- * here knows are shown as they come. A choice's finish_reason waits until nothing of it
- * is held. Chunks go out with what all chunks of the answer have in common (id, model),
- * and without log probabilities, which would spell what was masked.
+ * put together by growing.c, shown when their choice is finished, and leave as one delta
+ * each. Members that nobody here knows are shown as they come. A choice's finish_reason
+ * waits until nothing of it is held. Chunks go out with what all chunks of the answer
+ * have in common (id, model), and without log probabilities, which would spell what was
+ * masked.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -14,30 +15,16 @@
 #include "guard/guard.h"
 
 enum {
-	CALLS = 128, /* tool calls of all choices */
-	ARGUMENT_BYTES = 4 << 20,
 	EVENT_BYTES = 32 << 10, /* of text in one chunk */
 	FLUSH_BYTES = 256 << 10,
-	PIECE_BYTES = 8 << 20,
 	PLACES = CALL_CHOICES
-};
-
-/* One tool call as it grows. */
-struct growing {
-	unsigned choice;
-	int64_t said;                        /* its index */
-	bool is_legacy;                      /* function_call */
-	lz_str id, type, inner, name, extra; /* inner: "function", "custom" */
-	const char *texts;                   /* "arguments", "input" */
-	struct buf text;                     /* decoded */
 };
 
 struct guarded {
 	struct call *call;
 	struct guard_stream *stream;
 	lz_str head; /* `"id":...,"model":...,` of every chunk */
-	struct growing *growing;
-	size_t growing_count;
+	struct growing_calls calls;
 	lz_str role[PLACES];      /* raw; goes with the first delta */
 	lz_str finish[PLACES];    /* raw; waits */
 	bool is_finished[PLACES]; /* it went out */
@@ -192,48 +179,7 @@ put_finishes(struct guarded *g)
 	}
 }
 
-/* ---- in: tool calls that grow ---- */
-
-/* A string's text. */
-static bool
-add_decoded(struct buf *out, const struct jscan_member *m)
-{
-	struct jscan_member string = *m;
-	char *room = buf_room(out, m->value.len);
-	lz_str text;
-
-	if (room == NULL)
-		return false;
-	string.has_escape = memchr(m->value.ptr, '\\', m->value.len) != NULL;
-	if (!jscan_string(&string, room, &text))
-		return false;
-	if (text.ptr != room)
-		memcpy(room, text.ptr, text.len);
-	out->len += text.len;
-	return true;
-}
-
-static struct growing *
-growing_of(struct guarded *g, unsigned choice, int64_t said, bool is_legacy)
-{
-	struct growing *new;
-
-	for (size_t i = 0; i < g->growing_count; i++)
-		if (g->growing[i].choice == choice && g->growing[i].said == said &&
-		    g->growing[i].is_legacy == is_legacy)
-			return &g->growing[i];
-	if (g->growing == NULL)
-		g->growing = arena_alloc(g->call->r->arena, CALLS * sizeof(*g->growing));
-	if (g->growing == NULL || g->growing_count == CALLS)
-		return NULL;
-	new = &g->growing[g->growing_count++];
-	*new = (struct growing){ .choice = choice,
-		.said = said,
-		.is_legacy = is_legacy,
-		.texts = "arguments" };
-	buf_init(&new->text, ARGUMENT_BYTES);
-	return new;
-}
+/* ---- in: chunks ---- */
 
 static lz_str
 kept(struct guarded *g, lz_str raw)
@@ -244,144 +190,13 @@ kept(struct guarded *g, lz_str raw)
 	return copy;
 }
 
-/* Some providers say it with every piece. */
-static void
-keep(struct guarded *g, lz_str *to, lz_str raw)
+static bool
+take_call(void *arg, unsigned choice, lz_str delta)
 {
-	if (!str_eq(*to, raw))
-		*to = kept(g, raw);
+	const struct guarded *g = arg;
+
+	return guard_stream_piece(g->stream, choice, GUARD_IN_DELTA, delta);
 }
-
-static void
-grow_function(struct guarded *g, struct growing *t, lz_str function)
-{
-	struct jscan_member m;
-
-	while (jscan_next(&function, &m)) {
-		if (jscan_key_is(m.key, "arguments") || jscan_key_is(m.key, "input")) {
-			t->texts = jscan_key_is(m.key, "input") ? "input" : "arguments";
-			if (m.type == JSCAN_STRING)
-				g->has_failed |= !add_decoded(&t->text, &m);
-		} else if (jscan_key_is(m.key, "name") && m.type == JSCAN_STRING &&
-			   m.value.len > 2) {
-			keep(g, &t->name, m.value);
-		}
-	}
-}
-
-static void
-grow_call(struct guarded *g, unsigned choice, lz_str call)
-{
-	struct jscan_member m;
-	struct growing *t;
-	int64_t said = 0;
-
-	if (call.ptr[0] != '{')
-		return;
-	if (jscan_inner(call, "index", &m))
-		(void)jscan_int(&m, &said);
-	t = growing_of(g, choice, said, false);
-	if (t == NULL) {
-		g->has_failed = true;
-		return;
-	}
-	while (jscan_next(&call, &m)) {
-		if (jscan_key_is(m.key, "index"))
-			continue;
-		if (jscan_key_is(m.key, "id") && m.type == JSCAN_STRING &&
-		    m.value.len > 2)
-			keep(g, &t->id, m.value);
-		else if (jscan_key_is(m.key, "type") && m.type == JSCAN_STRING)
-			keep(g, &t->type, m.value);
-		else if (m.type == JSCAN_OBJECT && (jscan_key_is(m.key, "function") ||
-						       jscan_key_is(m.key, "custom"))) {
-			t->inner = jscan_key_is(m.key, "custom") ? STR_LIT("custom")
-								 : STR_LIT("function");
-			grow_function(g, t, m.value);
-		} else if (jscan_key_is(m.key, "extra_content") && m.type == JSCAN_OBJECT)
-			keep(g, &t->extra, m.value);
-	}
-}
-
-static int64_t
-place_of(const struct guarded *g, const struct growing *t)
-{
-	int64_t place = 0;
-
-	for (const struct growing *k = g->growing; k < t; k++)
-		place += k->choice == t->choice && !k->is_legacy;
-	return place;
-}
-
-static void
-put_function(const struct growing *t, struct buf *b)
-{
-	const char *comma = "";
-
-	buf_add_char(b, '{');
-	if (t->name.ptr != NULL) {
-		buf_add_z(b, "\"name\":");
-		buf_add_str(b, t->name);
-		comma = ",";
-	}
-	buf_addf(b, "%s\"%s\":", comma, t->texts);
-	buf_add_json(b, t->text.len > 0 ? buf_str(&t->text) : STR_LIT(""));
-	buf_add_char(b, '}');
-}
-
-/* {"tool_calls":[{...}]}, whole. */
-static void
-put_call(const struct guarded *g, const struct growing *t, struct buf *b)
-{
-	if (t->is_legacy) {
-		buf_add_z(b, "{\"function_call\":");
-		put_function(t, b);
-		buf_add_char(b, '}');
-		return;
-	}
-	buf_add_z(b, "{\"tool_calls\":[{\"index\":");
-	buf_add_int(b, place_of(g, t));
-	if (t->id.ptr != NULL) {
-		buf_add_z(b, ",\"id\":");
-		buf_add_str(b, t->id);
-	}
-	if (t->type.ptr != NULL) {
-		buf_add_z(b, ",\"type\":");
-		buf_add_str(b, t->type);
-	}
-	buf_add_z(b, ",\"");
-	buf_add_str(b, t->inner.ptr != NULL ? t->inner : STR_LIT("function"));
-	buf_add_z(b, "\":");
-	put_function(t, b);
-	if (t->extra.ptr != NULL) {
-		buf_add_z(b, ",\"extra_content\":");
-		buf_add_str(b, t->extra);
-	}
-	buf_add_z(b, "}]}");
-}
-
-static void
-complete_calls(struct guarded *g, int64_t choice)
-{
-	struct buf b;
-
-	for (size_t i = 0; i < g->growing_count; i++) {
-		struct growing *t = &g->growing[i];
-
-		if ((choice >= 0 && t->choice != choice) || t->said < 0)
-			continue;
-		buf_init(&b, PIECE_BYTES);
-		put_call(g, t, &b);
-		if (b.failed || !guard_stream_piece(
-				    g->stream, t->choice, GUARD_IN_DELTA, buf_str(&b)))
-			g->has_failed = true;
-		buf_free(&b);
-		buf_free(&t->text);
-		t->said = -1; /* it is complete */
-	}
-}
-
-/* ---- in: chunks ---- */
 
 /* However it is written, it is the same member to a client. What cannot be written
  * without escapes again stays as it is. */
@@ -394,7 +209,7 @@ decoded_key(struct guarded *g, lz_str key)
 	lz_str name = key;
 
 	buf_init(&plain, SSE_EVENT_BYTES);
-	if (!add_decoded(&plain, &m))
+	if (!growing_add_text(&plain, &m))
 		g->has_failed = true;
 	else if (str_find(buf_str(&plain), '"') < 0)
 		name = kept(g, buf_str(&plain));
@@ -417,7 +232,7 @@ take_text(struct guarded *g, unsigned choice, const struct jscan_member *m)
 		return false;
 	buf_init(&text, SSE_EVENT_BYTES);
 	if (m->value.len > 2 &&
-	    (!add_decoded(&text, m) ||
+	    (!growing_add_text(&text, m) ||
 		!guard_stream_text(g->stream, choice, name, buf_str(&text))))
 		g->has_failed = true;
 	buf_free(&text);
@@ -457,7 +272,6 @@ static void
 take_delta(struct guarded *g, unsigned choice, lz_str delta)
 {
 	struct jscan_member m;
-	struct growing *legacy;
 	struct buf rest;
 	lz_str list, call;
 
@@ -474,13 +288,10 @@ take_delta(struct guarded *g, unsigned choice, lz_str delta)
 			}
 		} else if (jscan_key_is(m.key, "tool_calls") && m.type == JSCAN_ARRAY) {
 			while (jscan_next_item(&list, &call))
-				grow_call(g, choice, call);
+				growing_take(&g->calls, choice, call);
 		} else if (jscan_key_is(m.key, "function_call") &&
 			   m.type == JSCAN_OBJECT) {
-			legacy = growing_of(g, choice, 0, true);
-			g->has_failed |= legacy == NULL;
-			if (legacy != NULL)
-				grow_function(g, legacy, m.value);
+			growing_take_function(&g->calls, choice, m.value);
 		} else {
 			add_member(&rest, &m);
 		}
@@ -493,7 +304,7 @@ take_finish(struct guarded *g, unsigned choice, const struct jscan_member *finis
 {
 	if (finish->type != JSCAN_STRING || choice >= PLACES)
 		return;
-	complete_calls(g, choice);
+	growing_complete(&g->calls, choice, take_call, g);
 	guard_stream_final(g->stream, choice);
 	if (g->finish[choice].ptr == NULL) /* a text is no reason */
 		g->finish[choice] = guard_stream_is_name(finish->value)
@@ -635,6 +446,7 @@ guarded_begin(struct call *c)
 	if (g == NULL)
 		return false;
 	g->call = c;
+	g->calls.arena = c->r->arena;
 	g->stream = guard_stream_new(c->r, &ops, g);
 	c->guarded = g->stream != NULL ? g : NULL;
 	return c->guarded != NULL;
@@ -648,9 +460,9 @@ guarded_run(struct call *c, bool is_end)
 
 	if (is_end && !g->is_concluding) {
 		g->is_concluding = true;
-		complete_calls(g, -1);
+		growing_complete(&g->calls, -1, take_call, g);
 	}
-	if (g->has_failed) {
+	if (g->has_failed || g->calls.has_failed) {
 		request_fail(c->r, FAULT_OVERLOADED, NULL,
 		    "the answer is more than can be checked at once");
 		return GUARD_REFUSED;
@@ -690,7 +502,6 @@ guarded_free(struct call *c)
 	if (g == NULL)
 		return;
 	guard_stream_free(g->stream);
-	for (size_t i = 0; i < g->growing_count; i++)
-		buf_free(&g->growing[i].text);
+	growing_free(&g->calls);
 	c->guarded = NULL;
 }
