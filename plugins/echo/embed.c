@@ -7,7 +7,7 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "embed.h"
+#include "echo.h"
 
 #include <math.h>
 #include <stdio.h>

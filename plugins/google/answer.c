@@ -8,37 +8,10 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "google.h"
+#include "message.h"
 
 enum {
-	UNKNOWN = -1,
-	ID_BYTES = 12 /* random ones in the id of a call */
-};
-
-struct finish {
-	const char *reason, *twin;
-	int32_t fault; /* LZ_UPSTREAM_*, when nothing came with it; 0: that is fine */
-};
-
-struct choice {
-	const struct finish *finish; /* NULL: not yet */
-	unsigned calls;
-	int is_seen, has_content;
-};
-
-/* As Google counts; UNKNOWN: not said. */
-struct counts {
-	int64_t prompt, candidates, thoughts, total, cached, tools;
-};
-
-struct answer {
-	lz_call *c;
-	int is_stream;
-	int is_blocked; /* the prompt was */
-	int is_short;   /* of memory: something is missing */
-	int is_broken;  /* something in it cannot be shown as OpenAI would */
-	struct choice choice[CHOICES_MAX];
-	struct counts counts;
+	UNKNOWN = -1
 };
 
 /* ---- how it ended ---- */
@@ -166,231 +139,6 @@ read_usage(struct answer *a, const lz_json *usage, int is_last)
 	(void)lz->usage(a->c, &u);
 }
 
-/* ---- parts ---- */
-
-static int
-is_thought(const lz_json *part)
-{
-	return lz->json_bool(lz->json_at(part, "/thought"), 0);
-}
-
-/* All texts of one kind, one behind the other; NULL: there is none. One alone is not
- * copied. */
-static const lz_json *
-join_texts(struct answer *a, const lz_json *parts, int thought)
-{
-	size_t count = lz->json_len(parts), bytes = 0, n = 0;
-	const lz_json *only = NULL;
-	char *text;
-
-	for (size_t i = 0; i < count; i++) {
-		const lz_json *part = lz->json_item(parts, i, NULL);
-		lz_str s = string_at(part, "/text");
-
-		if (s.len == 0 || is_thought(part) != thought)
-			continue;
-		only = lz->json_at(part, "/text");
-		bytes += s.len;
-		n++;
-	}
-	if (n < 2)
-		return only;
-	text = lz->alloc(a->c, bytes);
-	if (text == NULL) {
-		a->is_short = 1;
-		return NULL;
-	}
-	bytes = 0;
-	for (size_t i = 0; i < count; i++) {
-		const lz_json *part = lz->json_item(parts, i, NULL);
-		lz_str s = string_at(part, "/text");
-
-		if (s.len == 0 || is_thought(part) != thought)
-			continue;
-		memcpy(text + bytes, s.ptr, s.len);
-		bytes += s.len;
-	}
-	return lz->json_of_str(a->c, lz_strn(text, bytes));
-}
-
-static void
-set(lz_call *c, lz_json *object, const char *key, const lz_json *value)
-{
-	if (value != NULL)
-		(void)lz->json_set(c, object, lz_strz(key), value);
-}
-
-static void
-set_signature(lz_call *c, lz_json *object, const lz_json *part)
-{
-	const lz_json *signature = lz->json_at(part, "/thoughtSignature");
-
-	if (lz->json_str(signature, lz_strz("")).len > 0)
-		(void)lz->json_put(
-		    c, object, "/extra_content/google/thought_signature", signature);
-}
-
-/* Google's own, or, as mostly there is none, one that nobody can have used before. */
-static lz_json *
-id_of(lz_call *c, lz_str given)
-{
-	static const char hex[] = "0123456789abcdef";
-	char text[sizeof("call_") + 2 * (size_t)ID_BYTES] = "call_";
-	uint8_t bytes[ID_BYTES];
-	size_t n = strlen(text);
-
-	if (given.len > 0)
-		return lz->json_of_str(c, given);
-	lz->random(bytes, sizeof(bytes));
-	for (size_t i = 0; i < sizeof(bytes); i++) {
-		text[n++] = hex[bytes[i] >> 4];
-		text[n++] = hex[bytes[i] & 15];
-	}
-	return lz->json_of_str(c, lz_strn(text, n));
-}
-
-/* A part of a call, as Vertex sends them to whoever asks for it: nobody here does. */
-static int
-is_half(const lz_json *call)
-{
-	return string_at(call, "/name").len == 0 ||
-	       lz->json_len(lz->json_at(call, "/partialArgs")) > 0 ||
-	       lz->json_bool(lz->json_at(call, "/willContinue"), 0);
-}
-
-static lz_json *
-call_of(struct answer *a, struct choice *choice, const lz_json *part)
-{
-	lz_call *c = a->c;
-	const lz_json *said = lz->json_at(part, "/functionCall");
-	lz_json *call = lz->json_new(c, LZ_OBJECT),
-		*function = lz->json_new(c, LZ_OBJECT);
-	const lz_json *args = lz->json_at(said, "/args");
-	lz_str text = lz_strz("{}");
-
-	a->is_broken |= is_half(said);
-	if (lz->json_type(args) == LZ_OBJECT)
-		text = lz->json_text(c, args);
-	a->is_short |= text.ptr == NULL;
-	if (a->is_stream)
-		set(c, call, "index", lz->json_of_int(c, choice->calls));
-	set(c, call, "id", id_of(c, string_at(said, "/id")));
-	set(c, call, "type", lz->json_of_str(c, lz_strz("function")));
-	set(c, function, "name", lz->json_at(said, "/name"));
-	set(c, function, "arguments", lz->json_of_str(c, text));
-	set(c, call, "function", function);
-	set_signature(c, call, part);
-	choice->calls++;
-	return call;
-}
-
-/* As other gateways show pictures: a data: URL in `images`. */
-static lz_json *
-image_of(struct answer *a, const lz_json *part)
-{
-	static const char data[] = "data:", base64[] = ";base64,";
-	lz_str kind = string_at(part, "/inlineData/mimeType");
-	lz_str bytes = string_at(part, "/inlineData/data");
-	size_t n = sizeof(data) + sizeof(base64) + kind.len + bytes.len;
-	lz_json *image = lz->json_new(a->c, LZ_OBJECT);
-	char *url = lz->alloc(a->c, n), *p = url;
-
-	if (url == NULL || kind.len == 0) {
-		a->is_short |= url == NULL;
-		return NULL;
-	}
-	memcpy(p, data, strlen(data));
-	p += strlen(data);
-	memcpy(p, kind.ptr, kind.len);
-	p += kind.len;
-	memcpy(p, base64, strlen(base64));
-	p += strlen(base64);
-	if (bytes.len > 0)
-		memcpy(p, bytes.ptr, bytes.len);
-	p += bytes.len;
-	set(a->c, image, "type", lz->json_of_str(a->c, lz_strz("image_url")));
-	(void)lz->json_put(a->c, image, "/image_url/url",
-	    lz->json_of_str(a->c, lz_strn(url, (size_t)(p - url))));
-	return image;
-}
-
-static void
-append(lz_call *c, lz_json **list, const lz_json *value)
-{
-	if (*list == NULL)
-		*list = lz->json_new(c, LZ_ARRAY);
-	if (value != NULL)
-		(void)lz->json_put(c, *list, "/-", value);
-}
-
-/* What the parts hold, as a message or a delta. */
-static lz_json *
-message_of(struct answer *a, struct choice *choice, const lz_json *parts)
-{
-	lz_call *c = a->c;
-	lz_json *message = lz->json_new(c, LZ_OBJECT), *calls = NULL, *images = NULL;
-	const lz_json *text = join_texts(a, parts, 0);
-
-	set(c, message, "content", text);
-	set(c, message, "reasoning_content", join_texts(a, parts, 1));
-	for (size_t i = 0, n = lz->json_len(parts); i < n; i++) {
-		const lz_json *part = lz->json_item(parts, i, NULL);
-
-		if (lz->json_type(lz->json_at(part, "/functionCall")) == LZ_OBJECT)
-			append(c, &calls, call_of(a, choice, part));
-		else if (lz->json_type(lz->json_at(part, "/inlineData")) == LZ_OBJECT &&
-			 !is_thought(part))
-			append(c, &images, image_of(a, part));
-		else
-			set_signature(c, message, part);
-	}
-	set(c, message, "tool_calls", calls);
-	set(c, message, "images", images);
-	choice->has_content |= text != NULL || calls != NULL || images != NULL;
-	if (!a->is_stream && text == NULL && calls == NULL)
-		set(c, message, "content", lz->json_of_str(c, lz_strz("")));
-	return message;
-}
-
-/* ---- log probabilities ---- */
-
-static lz_json *
-token_of(lz_call *c, const lz_json *said)
-{
-	lz_json *token = lz->json_new(c, LZ_OBJECT);
-
-	set(c, token, "token", lz->json_at(said, "/token"));
-	set(c, token, "logprob", lz->json_at(said, "/logProbability"));
-	set(c, token, "bytes", lz->json_new(c, LZ_NULL));
-	return token;
-}
-
-static const lz_json *
-logprobs_of(lz_call *c, const lz_json *result)
-{
-	const lz_json *chosen = lz->json_at(result, "/chosenCandidates");
-	const lz_json *top = lz->json_at(result, "/topCandidates");
-	lz_json *content = lz->json_new(c, LZ_ARRAY), *logprobs;
-
-	if (lz->json_type(chosen) != LZ_ARRAY)
-		return NULL;
-	for (size_t i = 0, n = lz->json_len(chosen); i < n; i++) {
-		lz_json *token = token_of(c, lz->json_item(chosen, i, NULL));
-		lz_json *others = lz->json_new(c, LZ_ARRAY);
-		const lz_json *list =
-		    lz->json_at(lz->json_item(top, i, NULL), "/candidates");
-
-		for (size_t k = 0, m = lz->json_len(list); k < m; k++)
-			append(c, &others, token_of(c, lz->json_item(list, k, NULL)));
-		set(c, token, "top_logprobs", others);
-		append(c, &content, token);
-	}
-	logprobs = lz->json_new(c, LZ_OBJECT);
-	set(c, logprobs, "content", content);
-	set(c, logprobs, "refusal", lz->json_new(c, LZ_NULL));
-	return logprobs;
-}
-
 /* ---- candidates ---- */
 
 /* The choice that a candidate is; NULL: one that nobody can have asked for. */
@@ -422,9 +170,9 @@ read_candidate(struct answer *a, const lz_json *candidate, size_t at)
 	message = message_of(a, choice, lz->json_at(candidate, "/content/parts"));
 	if (a->is_stream && lz->json_len(message) == 0)
 		return NULL;
-	set(c, out, "index", lz->json_of_int(c, index));
-	set(c, out, a->is_stream ? "delta" : "message", message);
-	set(c, out, "logprobs",
+	message_set(c, out, "index", lz->json_of_int(c, index));
+	message_set(c, out, a->is_stream ? "delta" : "message", message);
+	message_set(c, out, "logprobs",
 	    logprobs_of(c, lz->json_at(candidate, "/logprobsResult")));
 	return out;
 }
@@ -456,7 +204,7 @@ finish_whole(struct answer *a, lz_json *choice, size_t index)
 
 	if (state->finish == NULL)
 		state->finish = &other_finish;
-	set(a->c, choice, "finish_reason",
+	message_set(a->c, choice, "finish_reason",
 	    lz->json_of_str(a->c, lz_strz(finish_word(state))));
 }
 
@@ -467,10 +215,11 @@ blocked_choice(lz_call *c, int is_stream)
 	lz_json *choice = lz->json_new(c, LZ_OBJECT),
 		*message = lz->json_new(c, LZ_OBJECT);
 
-	set(c, message, "content", lz->json_of_str(c, lz_strz("")));
-	set(c, choice, "index", lz->json_of_int(c, 0));
-	set(c, choice, is_stream ? "delta" : "message", message);
-	set(c, choice, "finish_reason", lz->json_of_str(c, lz_strz("content_filter")));
+	message_set(c, message, "content", lz->json_of_str(c, lz_strz("")));
+	message_set(c, choice, "index", lz->json_of_int(c, 0));
+	message_set(c, choice, is_stream ? "delta" : "message", message);
+	message_set(
+	    c, choice, "finish_reason", lz->json_of_str(c, lz_strz("content_filter")));
 	return choice;
 }
 
@@ -491,7 +240,7 @@ answer_reply(lz_call *c, const lz_json *said)
 			return LZ_E_FAIL;
 		finish_whole(
 		    &a, choice, (size_t)lz->json_int(lz->json_at(choice, "/index"), 0));
-		append(c, &choices, choice);
+		message_append(c, &choices, choice);
 	}
 	read_usage(&a, lz->json_at(said, "/usageMetadata"), 1);
 	if (fault_of(&a) != NULL)
@@ -499,8 +248,8 @@ answer_reply(lz_call *c, const lz_json *said)
 	if (n == 0 && !is_blocked(said))
 		return LZ_E_FAIL;
 	if (n == 0)
-		append(c, &choices, blocked_choice(c, 0));
-	set(c, out, "choices", choices);
+		message_append(c, &choices, blocked_choice(c, 0));
+	message_set(c, out, "choices", choices);
 	return a.is_short ? LZ_E_NOMEM : lz->emit(c, out);
 }
 
@@ -525,8 +274,8 @@ emit_choice(lz_call *c, lz_json *choice)
 {
 	lz_json *chunk = lz->json_new(c, LZ_OBJECT), *choices = NULL;
 
-	append(c, &choices, choice);
-	set(c, chunk, "choices", choices);
+	message_append(c, &choices, choice);
+	message_set(c, chunk, "choices", choices);
 	return lz->emit(c, chunk);
 }
 
@@ -566,8 +315,8 @@ emit_finish(struct answer *a, size_t index)
 {
 	lz_json *choice = lz->json_new(a->c, LZ_OBJECT);
 
-	set(a->c, choice, "index", lz->json_of_int(a->c, (int64_t)index));
-	set(a->c, choice, "finish_reason",
+	message_set(a->c, choice, "index", lz->json_of_int(a->c, (int64_t)index));
+	message_set(a->c, choice, "finish_reason",
 	    lz->json_of_str(a->c, lz_strz(finish_word(&a->choice[index]))));
 	return emit_choice(a->c, choice);
 }
