@@ -167,8 +167,8 @@ what_we_ship_and_show_passes_plugin_check_and_exports_one_symbol(void **state)
 	(void)state;
 	for (size_t i = 0; i < sizeof(sources) / sizeof(sources[0]); i++) {
 		const char *path = fixture_compile(sources[i], "checked.so",
-		    "-Iplugins/ask -Iplugins/scan -Wall -Wextra -Wl,-z,defs -lm "
-		    "-lpcre2-8");
+		    "-D_GNU_SOURCE -Iplugins/ask -Iplugins/scan -Wall -Wextra "
+		    "-Wl,-z,defs -lm -lpcre2-8");
 		char command[2 * PATH_MAX];
 
 		assert_int_equal(trial_check(path, only_good, NULL), 0);
