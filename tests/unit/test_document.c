@@ -14,6 +14,7 @@
 #include <stdlib.h>
 
 #include "document_play.h"
+#include "guard/plain.h"
 
 enum {
 	WRITTEN_BYTES = 20000,
@@ -318,6 +319,41 @@ many_parts_and_many_calls_are_written(void **state)
 	    "{\"function\":{\"arguments\":\"{\\\"a\\\":\\\"q\\\"}\"}}", "]}]}");
 }
 
+/* ---- how much it is ---- */
+
+static bool
+is_much(const char *unit, size_t times, size_t shift)
+{
+	size_t n = strlen(unit), len = shift + n * times;
+	char *text = malloc(len + 1);
+	bool much;
+
+	memset(text, ' ', shift);
+	for (size_t i = 0; i < times; i++)
+		memcpy(text + shift + n * i, unit, n);
+	much = plain_is_much_of(lz_strn(text, len));
+	free(text);
+	return much;
+}
+
+/* At each place that a word of memory may begin at. */
+static void
+what_folds_slowly_is_weighed(void **state)
+{
+	(void)state;
+	for (size_t shift = 0; shift < 9; shift++) {
+		assert_false(is_much("\xc3\xa9", 8192, shift));
+		assert_true(is_much("\xc3\xa9", 8193, shift));
+		assert_false(is_much("The e\xcc\x81 is one. ", 8192, shift));
+		assert_true(is_much("The e\xcc\x81 is one. ", 8193, shift));
+		assert_false(is_much("\\u00e9", 5461, shift)); /* three bytes at most */
+		assert_true(is_much("\\u00e9", 5462, shift));
+		assert_false(is_much("x]~\177", (256 << 8) - 3, shift));
+	}
+	assert_false(is_much("x", 256 << 10, 0));
+	assert_true(is_much("x", (256 << 10) + 1, 0));
+}
+
 int
 main(void)
 {
@@ -330,6 +366,7 @@ main(void)
 		cmocka_unit_test(arguments_are_a_text_for_each_string),
 		cmocka_unit_test(what_is_not_changed_is_there_to_the_last_byte),
 		cmocka_unit_test(many_parts_and_many_calls_are_written),
+		cmocka_unit_test(what_folds_slowly_is_weighed),
 	};
 
 	json_start();
