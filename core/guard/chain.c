@@ -86,7 +86,7 @@ make(struct request *r, size_t count)
 
 	if (all != NULL)
 		all->guard = arena_alloc(r->arena, count * sizeof(*all->guard));
-	r->verdict = arena_alloc(r->arena, 2 * count * sizeof(*r->verdict));
+	r->verdict = arena_room(r->arena, 2 * count * sizeof(*r->verdict));
 	if (all == NULL || all->guard == NULL || r->verdict == NULL)
 		return NULL;
 	all->r = r;
@@ -182,26 +182,38 @@ cut_us(const struct request *r, const struct guard *g)
 	return left > 1 ? left : 1;
 }
 
+static bool
+give_visit(struct guards *all, struct guard *g)
+{
+	g->visit = all->blank;
+	all->blank = NULL;
+	if (g->visit != NULL)
+		visit_hand_on(g->visit, g->row->part);
+	else
+		g->visit = visit_guardrail(all->r, g->row->part);
+	return g->visit != NULL;
+}
+
 int32_t
 chain_ask(struct guards *all, struct guard *g, uint32_t phase, const struct buf *document,
     struct texts *(*texts)(void *arg), void *texts_arg, visit_done_fn *done,
     void *done_arg)
 {
-	struct request *r = all->r;
 	int32_t result;
 
 	/* First: what its failing comes to is looked up by it. */
 	all->check = (struct visit_check){ phase, g->row->deadline_ms,
 		document != NULL ? all->now_us : 0, document, texts, texts_arg };
 	all->asked_us = all->came_us = all->now_us = 0;
-	all->cut_us = cut_us(r, g);
-	if (g->visit == NULL)
-		g->visit = visit_guardrail(r, g->row->part);
-	if (g->visit == NULL)
+	all->cut_us = 0;
+	if (g->visit == NULL && !give_visit(all, g))
 		return LZ_E_NOMEM;
 	all->asked = g;
 	result = visit_check(g->visit, &all->check, done, done_arg);
 	all->asked_us = visit_entered_us(g->visit);
+	/* Of the same turn, as if it had been asked for before. */
+	if (result < LZ_OK || result == LZ_PENDING)
+		all->cut_us = cut_us(all->r, g);
 	if (result != LZ_PENDING) {
 		all->asked = NULL;
 		all->came_us = visit_left_us(g->visit);
@@ -277,10 +289,10 @@ verdict_of(struct guards *all, struct guard *g, uint32_t phase)
 	if (v != NULL)
 		return v;
 	v = &all->r->verdict[all->r->verdict_count++];
-	v->guardrail = g->row->name;
-	v->is_answer = phase == LZ_RESPONSE;
-	v->is_monitor = g->row->is_monitor;
-	v->what = VERDICT_PASS;
+	*v = (struct record_verdict){ .guardrail = g->row->name,
+		.what = VERDICT_PASS,
+		.is_answer = phase == LZ_RESPONSE,
+		.is_monitor = g->row->is_monitor };
 	*place = v;
 	return v;
 }
@@ -534,6 +546,10 @@ passed(struct guards *all, struct guard *g)
 	if (v->checks == 1 && all->r->asked == NULL)
 		metric_add_label(METRIC_GUARDRAIL_VERDICTS, VERDICT_PASS, 1);
 	all->now_us = all->came_us;
+	if (all->came_us > 0 && all->blank == NULL && visit_is_blank(g->visit)) {
+		all->blank = g->visit;
+		g->visit = NULL;
+	}
 	return g->row->is_monitor ? RULED_IGNORE : RULED_PASS;
 }
 
@@ -601,6 +617,8 @@ guard_end(struct request *r)
 	drop_job(all);
 	for (size_t i = 0; i < all->count; i++)
 		end_visit(all, &all->guard[i]);
+	visit_end_all(all->blank);
+	all->blank = NULL;
 	all->asked = NULL;
 }
 

@@ -27,7 +27,7 @@ struct plain_job; /* plain.h */
 
 struct guard {
 	const struct guardrail *row;
-	struct visit *visit; /* NULL: not asked yet */
+	struct visit *visit; /* NULL: not asked yet, or it kept nothing */
 	struct record_verdict
 	    *verdict[2]; /* on the request, on the answer; NULL: not asked */
 };
@@ -44,6 +44,7 @@ struct guards {
 	struct visit_check check;
 	int64_t asked_us, came_us; /* came_us 0: it waits, or was not entered */
 	int64_t now_us;            /* what the clock said just now; 0: nobody read it */
+	struct visit *blank;       /* for who is asked next; NULL: none */
 	struct guard *asked;       /* NULL: none */
 	int64_t cut_us; /* what the request's deadline left it, if less than its own; 0:
 			   not */

@@ -94,6 +94,7 @@ struct state {
 	uint64_t steps;    /* of runs that ended */
 	size_t refused;    /* the last growth that was refused, and nothing grew since */
 	struct run *running; /* whose slice this is */
+	struct run *spare;   /* memory of a run that ended; or NULL */
 	/* References in the registry, a third of what a look-up by address takes: the
 	 * script's function, its options by instance, latenza.pass()'s verdict.
 	 * LUA_NOREF: not there yet. */
@@ -139,8 +140,7 @@ struct run {
 	bool is_pending; /* the host was told LZ_PENDING */
 	bool is_loaded;  /* the top level is through */
 	enum waiting waits;
-	int32_t stop; /* LZ_E_*: it was stopped, why says why */
-	char why[RUN_WHY_BYTES];
+	int32_t stop;     /* LZ_E_*: it was stopped, why says why */
 	const char *said; /* the text that error() was called with last */
 	unsigned callouts;
 	const lz_reply *reply;
@@ -148,9 +148,10 @@ struct run {
 	size_t edit_count, edit_room;
 	struct hold *hold; /* by text */
 	size_t hold_count;
-	lz_json *root;     /* of the body, once it was edited */
-	bool has_slot;     /* req.slot was looked at */
-	struct kept *kept; /* lz->slot()'s; NULL until it was asked for */
+	lz_json *root;           /* of the body, once it was edited */
+	bool has_slot;           /* req.slot was looked at */
+	struct kept *kept;       /* lz->slot()'s; NULL until it was asked for */
+	char why[RUN_WHY_BYTES]; /* last: of a new run only its first byte is written */
 };
 
 /* ---- state.c ---- */

@@ -105,12 +105,34 @@ let_go_of_coroutine(struct run *r, bool is_reusable)
 static void
 free_run(struct run *r)
 {
+	struct state *s = r->state;
+
 	for (size_t i = 0; i < r->edit_count; i++)
 		mem_free(r->edit[i].with);
 	mem_free(r->edit);
 	mem_free(r->hold);
-	state_leave(r->state);
-	mem_free(r);
+	if (s->spare != NULL)
+		mem_free(r);
+	else
+		s->spare = r;
+	state_leave(s);
+}
+
+/* NULL: out of memory. */
+static struct run *
+new_run(struct state *s)
+{
+	struct run *r = s->spare;
+
+	s->spare = NULL;
+	if (r == NULL)
+		r = mem_alloc(sizeof(*r));
+	if (r == NULL)
+		return NULL;
+	memset(r, 0, offsetof(struct run, why));
+	r->why[0] = '\0';
+	r->state = s;
+	return r;
 }
 
 /* Returns the result, or tells it to the host if that was told to wait. */
@@ -325,21 +347,21 @@ start(void *self, lz_call *c)
 {
 	struct instance *in = self;
 	struct script *s = in->script;
+	struct state *state;
 	struct run *r;
 	struct err e;
 	int status;
 
 	if (script_is_off(s))
 		return LZ_E_FAIL;
-	r = mem_zalloc(sizeof(*r));
-	if (r == NULL)
-		return LZ_E_NOMEM;
-	r->state = state_here(s, &e);
-	if (r->state == NULL) {
+	state = state_here(s, &e);
+	if (state == NULL) {
 		in->lz->log(c, LZ_ERROR, lz_strz(e.text));
-		mem_free(r);
 		return LZ_E_NOMEM;
 	}
+	r = new_run(state);
+	if (r == NULL)
+		return LZ_E_NOMEM;
 	r->limits = &s->limits;
 	r->self = in;
 	r->lz = in->lz;

@@ -88,6 +88,8 @@ state_close(struct state *s)
 		lua_close(s->L); /* nothing in it has a finalizer */
 	s->L = NULL;
 	s->idle = NULL;
+	mem_free(s->spare);
+	s->spare = NULL;
 }
 
 static int

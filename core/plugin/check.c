@@ -126,6 +126,22 @@ visit_said_nothing(const struct visit *v)
 	return v->reasons == 0 && v->output_limit < 0 && v->op == NULL;
 }
 
+bool
+visit_is_blank(const struct visit *v)
+{
+	return !v->is_slot_shown && !v->took_token && v->body == NULL &&
+	       v->edit == NULL && memory_is_unused(&v->keep) &&
+	       memory_is_unused(&v->scratch) && memory_is_unused(&v->said) &&
+	       !v->is_settling;
+}
+
+void
+visit_hand_on(struct visit *v, const struct part *part)
+{
+	v->component = part->info->component;
+	v->self = part->instance;
+}
+
 const json_t *
 visit_edited(const struct visit *v)
 {

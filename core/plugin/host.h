@@ -178,6 +178,7 @@ struct visit {
 	struct memory scratch; /* until the call is over */
 	struct memory *now;    /* where lz->alloc() goes at present */
 	void *slot;
+	bool is_slot_shown;
 	pthread_t thread;            /* the worker's */
 	unsigned calls;              /* entries so far: a late post belongs to its own */
 	unsigned depth;              /* functions of the plugin on the stack */

@@ -169,7 +169,10 @@ offer_keep(lz_call *c, size_t n)
 static void **
 offer_slot(lz_call *c)
 {
-	return c != NULL ? &visit_of(c)->slot : NULL;
+	if (c == NULL)
+		return NULL;
+	visit_of(c)->is_slot_shown = true;
+	return &visit_of(c)->slot;
 }
 
 static void

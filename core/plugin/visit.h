@@ -103,6 +103,10 @@ size_t visit_reasons(const struct visit *v, const struct visit_reason **out);
 int64_t visit_output_limit(const struct visit *v);
 /* No reasons, no limit, and no thread of the pool still works for it. */
 bool visit_said_nothing(const struct visit *v);
+/* ... and it keeps nothing for a check to come, nor has it shown its slot: it is as good
+ * as a new one, and may be handed on to another guardrail of the request. */
+bool visit_is_blank(const struct visit *v);
+void visit_hand_on(struct visit *v, const struct part *part);
 /* When the check's component was entered last, and left; 0: it was not. So that nobody
  * reads the clock once more. */
 int64_t visit_entered_us(const struct visit *v);

@@ -26,16 +26,17 @@ struct run {
 static void
 run_read(const struct scan_form *f, size_t at, struct run *r)
 {
-	size_t stop = at + PIECE_BYTES;
+	const unsigned char *s = f->s + at, *stop = f->s + f->len;
 	unsigned all = 0, hex = SCAN_HEX, class;
-	size_t p = at;
+	size_t p;
 
-	if (stop > f->len)
-		stop = f->len;
-	for (; p < stop && ((class = scan_class[f->s[p]]) & SCAN_WORD) != 0; p++) {
+	if (f->len - at > PIECE_BYTES)
+		stop = s + PIECE_BYTES;
+	for (; s < stop && ((class = scan_class[*s]) & SCAN_WORD) != 0; s++) {
 		all |= class;
 		hex &= class;
 	}
+	p = (size_t)(s - f->s);
 	r->from = at;
 	r->to = p;
 	r->all = all;

@@ -119,6 +119,28 @@ stars(lz_call *c, lz_str written)
 	return lz_strn(p, n);
 }
 
+/* "[EMAIL_2]", or "[EMAIL]" without a name; by hand: snprintf() takes 800 instructions
+ * for it. Returns its length. */
+static size_t
+placeholder_write(char *p, const char *tag, const struct name *name)
+{
+	char digits[10];
+	size_t n = 0, count = 0;
+
+	p[n++] = '[';
+	for (; *tag != '\0'; tag++)
+		p[n++] = *tag;
+	if (name != NULL) {
+		p[n++] = '_';
+		for (unsigned v = name->number; v > 0 || count == 0; v /= 10)
+			digits[count++] = (char)('0' + v % 10);
+		while (count > 0)
+			p[n++] = digits[--count];
+	}
+	p[n++] = ']';
+	return n;
+}
+
 /* absent: no memory */
 static lz_str
 mask(const struct pii *g, lz_call *c, unsigned kind, lz_str value, lz_str written)
@@ -126,7 +148,6 @@ mask(const struct pii *g, lz_call *c, unsigned kind, lz_str value, lz_str writte
 	struct names *names = NULL;
 	const struct name *name = NULL;
 	char *p;
-	int n;
 
 	if (g->mask_with == STARS)
 		return stars(c, written);
@@ -139,10 +160,7 @@ mask(const struct pii *g, lz_call *c, unsigned kind, lz_str value, lz_str writte
 	p = lz->alloc(c, PLACEHOLDER_MAX);
 	if (p == NULL)
 		return lz_strn(NULL, 0);
-	n = name == NULL ? snprintf(p, PLACEHOLDER_MAX, "[%s]", kinds[kind].tag)
-			 : snprintf(p, PLACEHOLDER_MAX, "[%s_%u]", kinds[kind].tag,
-			       (unsigned)name->number);
-	return lz_strn(p, (size_t)n);
+	return lz_strn(p, placeholder_write(p, kinds[kind].tag, name));
 }
 
 static int32_t

@@ -38,11 +38,12 @@ def test_a_request_of_1_kb_takes_the_instructions_it_took(build, tmp_path, log_c
 
 @pytest.mark.parametrize("language", ["c", "lua"])
 def test_a_guardrail_that_looks_at_nothing_costs_what_it_cost(build, tmp_path, language):
-    """Ten of them, on the request and on the answer, beside none: what one visit takes, its verdict in the trace counted in."""
+    """Thirty of them, on the request and on the answer, beside none: what one visit takes, its verdict in the trace counted in.
+    What a request takes without them differs by 2,000 from run to run, so the more of them, the better."""
     needs("valgrind")
     few, many = (bench.instructions(build, tmp_path / str(n), log_content="off", more=bench.noop_guardrails(tmp_path, n, language))[0]
-                 for n in (0, 10))
-    check(f"guardrail_visit_{language}", (many - few) / 20)
+                 for n in (0, 30))
+    check(f"guardrail_visit_{language}", (many - few) / 60)
 
 
 @pytest.mark.parametrize("language", ["c", "lua"])

@@ -47,8 +47,12 @@ def cut(text, rng):
     return [text[a:b] for a, b in zip([0, *at], [*at, len(text)])]
 
 
-def test_a_value_leaves_as_its_place_and_comes_back_for_the_caller_alone(guarded, provider):
-    gateway, key = guarded(pii={"restore": True, "on_error": "closed"})
+@pytest.mark.parametrize("neighbours", [[], ["before"], ["before", "behind"]])
+def test_a_value_leaves_as_its_place_and_comes_back_for_the_caller_alone(guarded, provider, neighbours):
+    """Beside others that keep nothing, and whose visit is handed on, too."""
+    rows = {name: {"use": "secrets"} for name in neighbours[:1]} | {"pii": {"restore": True, "on_error": "closed"}} \
+        | {name: {"use": "secrets"} for name in neighbours[1:]}
+    gateway, key = guarded(**rows)
     messages = [{"role": "user", "content": f"I am {MAIL}, card {CARD}"},
                 {"role": "assistant", "content": None, "tool_calls": [
                     {"id": "c1", "type": "function", "function": {"name": "f", "arguments": json.dumps({"to": MAIL.upper()})}}]},
