@@ -50,6 +50,13 @@ struct guard_stream {
 	size_t max_bytes;   /* of a channel that is held whole */
 };
 
+/* Whose input goes on before it has been asked. */
+static inline bool
+growing_only_watches(const struct guard *g)
+{
+	return g->row->is_monitor || g->row->stream == GUARDRAIL_AFTER;
+}
+
 /* A round begins: its memory is there, and what came is its own. false: out of memory. */
 bool growing_begin_round(struct guard_stream *s, bool is_end);
 /* Moves `text`, with the marks in it, on to the next window. false: out of memory. */

@@ -29,13 +29,6 @@ is_held_whole(const struct guard *g)
 	return g->row->stream != GUARDRAIL_PIECES;
 }
 
-/* Whose input goes on before it has been asked. */
-static bool
-only_watches(const struct guard *g)
-{
-	return g->row->is_monitor || g->row->stream == GUARDRAIL_AFTER;
-}
-
 static bool
 show_window(struct guard_stream *s, const struct channel *c, struct window *w)
 {
@@ -124,7 +117,7 @@ settle_window(struct guard_stream *s, struct channel *c, struct window *w)
 	const struct guard *g = s->stage[s->at];
 	const lz_guardrail *table = visit_guardrail_table(g->row->part);
 	struct text_edits marks = { NULL, 0, 0 };
-	bool watches = only_watches(g);
+	bool watches = growing_only_watches(g);
 	size_t end = window_release(w, w->shown, table->overlap);
 	lz_str out;
 
@@ -218,7 +211,7 @@ settles_at(const struct window *w, const struct guard *g)
 
 	if (t.shown.final)
 		return SIZE_MAX;
-	if (only_watches(g))
+	if (growing_only_watches(g))
 		t.edits.count = 0;
 	return window_release(w, &t, table->overlap);
 }
@@ -245,7 +238,7 @@ static void came_home(void *arg, int32_t result);
 static bool
 refuses(struct guard_stream *s, const struct guard *g, enum ruling ruling)
 {
-	if (ruling != RULED_REFUSE || !only_watches(g))
+	if (ruling != RULED_REFUSE || !growing_only_watches(g))
 		return ruling == RULED_REFUSE;
 	s->all->r->fault = FAULT_NONE;
 	s->all->r->refused_by = STR_NONE;
@@ -262,14 +255,14 @@ rule(struct guard_stream *s, int32_t result)
 	if (result >= LZ_OK && s->all->watch != NULL)
 		tell_edits(s, g);
 	ruling = chain_rule(s->all, g, result, has_edits(s));
-	if (ruling == RULED_IGNORE && !only_watches(g)) {
+	if (ruling == RULED_IGNORE && !growing_only_watches(g)) {
 		hold_nothing(s);
 	} else if (ruling != RULED_REFUSE && stage_holds_too_much(s)) {
 		ruling = chain_failed(s->all, g, LZ_RESPONSE, too_much);
 		if (ruling != RULED_REFUSE)
 			hold_nothing(s);
 	}
-	if (ruling == RULED_IGNORE || only_watches(g))
+	if (ruling == RULED_IGNORE || growing_only_watches(g))
 		drop_edits(s);
 	if (refuses(s, g, ruling))
 		return false;
@@ -430,7 +423,7 @@ go(struct guard_stream *s)
 	for (; s->at < s->stages; s->at++) {
 		struct guard *g = s->stage[s->at];
 
-		if (only_watches(g) && !let_through(s))
+		if (growing_only_watches(g) && !let_through(s))
 			return out_of_memory(s);
 		if (!s->is_out[s->at] && is_held_whole(g) && waits_for_too_much(s) &&
 		    !leave_out(s))

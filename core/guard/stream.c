@@ -201,6 +201,16 @@ take_in(struct guard_stream *s, bool is_end)
 	return true;
 }
 
+/* A piece that has two readings goes out only where nobody could refuse it. */
+static bool
+may_pass_unread(const struct guard_stream *s)
+{
+	for (size_t i = 0; i < s->stages; i++)
+		if (!growing_only_watches(s->stage[i]))
+			return false;
+	return true;
+}
+
 bool
 guard_stream_piece(
     struct guard_stream *s, unsigned choice, enum guard_place place, lz_str object)
@@ -221,7 +231,7 @@ guard_stream_piece(
 	if (object.ptr == NULL ||
 	    document_read(&p->document, DOCUMENT_DELTA, object, s->pieces->arena) !=
 		ST_OK ||
-	    p->document.has_twice || p->document.has_unread) {
+	    ((p->document.has_twice || p->document.has_unread) && !may_pass_unread(s))) {
 		mem_free(p);
 		return false;
 	}

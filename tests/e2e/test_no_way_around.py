@@ -251,3 +251,10 @@ def test_nothing_of_an_answer_is_passed_by(guarded, provider, where):
     status, head, body = gateway.chat(key)
     assert status == 400 and body["error"]["code"] == "content_policy_violation"
     assert WORD not in json.dumps(body) and WORD not in kept(gateway, head)
+
+
+def test_who_only_watches_breaks_nothing(guarded, provider):
+    gateway, key = guarded(g={"on": ["response"], "action": "block", "mode": "monitor"})
+    provider.script(events=STREAMED["a part twice"])
+    status, _, _, done = stream(gateway, key)
+    assert status == 200 and done
