@@ -344,7 +344,7 @@ def test_u24_all_down(faults):
     """Once the breaker is open nobody is asked, and the caller is told when to come again."""
     for _ in range(6):
         answer, trace = faults.ask_for("u24-alone")
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120
     while answer.status != 503:
         assert time.monotonic() < end and answer.status == 502
         answer, trace = faults.ask_for("u24-alone")

@@ -87,8 +87,8 @@ def test_a_client_that_leaves_while_its_body_is_scanned_is_traced_once(gateway):
         t.start()
     for t in leavers:
         t.join()
-    assert wait_for(lambda: gateway.metrics()["latenza_requests_in_flight"] == 0)
-    assert wait_for(lambda: len(gateway.traces()) == 40)
+    assert wait_for(lambda: gateway.metrics()["latenza_requests_in_flight"] == 0, 120)
+    assert wait_for(lambda: len(gateway.traces()) == 40, 120)
     assert {t["status"] for t in gateway.traces()} <= {400, 499}
     assert gateway.chat(key)[0] == 200
 
