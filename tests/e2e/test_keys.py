@@ -194,3 +194,19 @@ def test_limits_hold_across_workers_for_requests_in_flight(gateway, provider):
     for t in threads:
         t.join()
     assert sorted(answers) == [200, 200, 429, 429, 429, 429]
+
+
+def test_the_operators_master_secret_stands_in_for_the_keyrings_with_and_without_a_gateway(gateway):
+    """secrets.master: keys made beforehand and while it runs are known under it, and under no other."""
+    assert gateway.stop() == 0
+    gateway.change_config(secrets={"master": "env:MASTER"})
+    gateway.env["MASTER"] = "a-master-secret-of-the-house-1"
+    gateway.secrets.add(gateway.env["MASTER"])
+    before = gateway.key("before")
+    gateway.start()
+    both = [before, gateway.key("meanwhile")]
+    assert [gateway.chat(k)[0] for k in both] == [200, 200]
+    assert gateway.stop() == 0
+    gateway.env["MASTER"] = "a-master-secret-of-the-house-2"
+    gateway.start()
+    assert [gateway.chat(k)[0] for k in both] == [401, 401]
