@@ -411,3 +411,19 @@ fold_text(struct fold *f, lz_str text, bool is_final)
 	f->plain = f->bytes.len > 0 ? buf_str(&f->bytes) : STR_LIT("");
 	return ST_OK;
 }
+
+size_t
+fold_plain(lz_str text, char *out, size_t room)
+{
+	struct fold f;
+	size_t n = SIZE_MAX;
+
+	fold_init(&f, SIZE_MAX / 32);
+	if (fold_text(&f, text, true) == ST_OK) {
+		n = f.plain.len;
+		if (n > 0 && n <= room)
+			memcpy(out, f.plain.ptr, n);
+	}
+	fold_free(&f);
+	return n;
+}

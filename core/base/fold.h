@@ -56,5 +56,8 @@ size_t fold_origin(const struct fold *f, size_t at);
 /* All of them in one walk, where each one is looked for alone otherwise: origin[0 ..
  * plain.len]. */
 void fold_origins(const struct fold *f, uint32_t *origin);
+/* The plain form of a text that is final: the bytes that it takes, written to `out` where
+ * they are no more than `room`. SIZE_MAX: no memory, or 2 GiB. [any] */
+size_t fold_plain(lz_str text, char *out, size_t room);
 
 #endif

@@ -203,7 +203,8 @@ chain_ask(struct guards *all, struct guard *g, uint32_t phase, const struct buf 
 
 	/* First: what its failing comes to is looked up by it. */
 	all->check = (struct visit_check){ phase, g->row->deadline_ms,
-		document != NULL ? all->now_us : 0, document, texts, texts_arg };
+		document != NULL ? all->now_us : 0, document, texts, texts_arg,
+		document == NULL ? all->stream_calls : NULL };
 	all->asked_us = all->came_us = all->now_us = 0;
 	all->cut_us = 0;
 	if (g->visit == NULL && !give_visit(all, g))

@@ -64,6 +64,9 @@ struct guards {
 	struct showing *looked_at; /* perhaps */
 	bool has_left_work;        /* a visit that ended left some in the pool */
 	unsigned folding;          /* plain_job that have not come home */
+	/* Of a stream, set by it: visit_check's. */
+	bool (*stream_calls)(void *arg,
+	    void (*each)(void *each_arg, uint32_t choice, lz_str delta), void *each_arg);
 };
 
 /* What comes of a check. */

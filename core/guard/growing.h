@@ -26,6 +26,7 @@ struct piece {
 	struct document document;
 	size_t first; /* its texts in this round's list */
 	bool is_shown;
+	bool is_call; /* a tool call, complete */
 };
 
 struct guard_stream {

@@ -415,6 +415,16 @@ show_and_ask(struct guard_stream *s)
 	return s->job != NULL ? GUARD_WAITS : GUARD_REFUSED;
 }
 
+/* One that is called without a name and without arguments has no text. */
+static bool
+shows_calls(const struct guard_stream *s)
+{
+	for (const struct piece *p = s->piece; p != NULL; p = p->next)
+		if (p->is_shown && p->is_call)
+			return true;
+	return false;
+}
+
 static enum guard_run
 go(struct guard_stream *s)
 {
@@ -434,7 +444,7 @@ go(struct guard_stream *s)
 			continue;
 		if (!show_stage(s))
 			return out_of_memory(s);
-		if (s->texts.count == 0 && settle_pieces(s))
+		if (s->texts.count == 0 && !shows_calls(s) && settle_pieces(s))
 			continue;
 		ran = show_and_ask(s);
 		if (ran != GUARD_RAN)

@@ -70,6 +70,29 @@ begin_showing(struct guard_stream *s)
 	return s->round != NULL;
 }
 
+/* Those of the check under way, as the guardrails in front left them. */
+static bool
+show_calls(void *arg, void (*each)(void *each_arg, uint32_t choice, lz_str delta),
+    void *each_arg)
+{
+	struct guard_stream *s = arg;
+	bool is_fine = true;
+	struct buf now;
+
+	for (struct piece *p = s->piece; p != NULL && is_fine; p = p->next) {
+		if (!p->is_shown || !p->is_call)
+			continue;
+		buf_init(&now, WINDOW_TIMES * s->max_bytes);
+		is_fine = !document_is_changed(&p->document) ||
+			  document_write(&p->document, false, &now) == ST_OK;
+		if (is_fine)
+			each(each_arg, p->choice,
+			    now.len > 0 ? buf_str(&now) : p->document.bytes);
+		buf_free(&now);
+	}
+	return is_fine;
+}
+
 struct guard_stream *
 guard_stream_new(struct request *r, const struct guard_stream_ops *ops, void *arg)
 {
@@ -78,6 +101,7 @@ guard_stream_new(struct request *r, const struct guard_stream_ops *ops, void *ar
 	if (s == NULL)
 		return NULL;
 	s->all = r->guards;
+	s->all->stream_calls = show_calls;
 	s->ops = ops;
 	s->arg = arg;
 	s->last_piece = &s->piece;
@@ -235,7 +259,10 @@ guard_stream_piece(
 		mem_free(p);
 		return false;
 	}
-	if (p->document.texts.count == 0)
+	p->is_call =
+	    place == GUARD_IN_DELTA && (str_starts(object, "{\"tool_calls\":") ||
+					   str_starts(object, "{\"function_call\":"));
+	if (p->document.texts.count == 0 && !p->is_call)
 		p->stage = s->stages; /* nobody has anything to say of it */
 	*s->last_piece = p;
 	s->last_piece = &p->next;

@@ -167,6 +167,8 @@ const struct api_row api_rows[] = {
 	    "integer",
 	    "boolean", api_luhn,
 	    "Are these min to max digits with a right check digit, as of a card?"),
+	CALL("latenza", "plain", "text: string", "string", api_plain,
+	    "The text as Text.plain has it: for words that are looked for there."),
 	CALL("latenza", "time", "", "integer", api_time, "Unix seconds."),
 	CALL("latenza", "random", "", "number", api_random, "In [0,1)."),
 	CALL("latenza", "count",

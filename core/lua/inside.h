@@ -313,6 +313,7 @@ int api_use_model(lua_State *L);
 int api_budget(lua_State *L);
 int api_hash01(lua_State *L);
 int api_luhn(lua_State *L);
+int api_plain(lua_State *L);
 int api_time(lua_State *L);
 int api_random(lua_State *L);
 int api_count(lua_State *L);

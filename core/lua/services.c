@@ -4,6 +4,7 @@
  */
 #include <stdio.h>
 
+#include "base/fold.h"
 #include "base/mem.h"
 #include "lua/grants.h"
 #include "lua/inside.h"
@@ -11,7 +12,8 @@
 enum {
 	HEADERS_MAX = 32,
 	CODE_BYTES = 100,
-	SHARED_KEY_BYTES = 100
+	SHARED_KEY_BYTES = 100,
+	PLAIN_STEPS = 8 /* of a byte: it may be one of many that fold slowly */
 };
 
 struct run *
@@ -414,6 +416,27 @@ api_hash01(lua_State *L)
 	budget_charge(L, 20 + all.len / 4);
 	crypto_sha256(all, hash);
 	lua_pushnumber(L, fraction_of(hash));
+	return 1;
+}
+
+/* Folded here and not by the host: a list is made when the script is loaded, and there is
+ * no host yet. */
+int
+api_plain(lua_State *L)
+{
+	lz_str s = check_str(L, 1);
+	luaL_Buffer b;
+	size_t n;
+	char *out;
+
+	budget_charge(L, 1 + s.len * PLAIN_STEPS);
+	n = fold_plain(s, NULL, 0);
+	if (n == SIZE_MAX || n > run_of(L)->limits->string_bytes)
+		return luaL_error(L, "latenza.plain(): the text is too long");
+	budget_make_room(L, n);
+	out = luaL_buffinitsize(L, &b, n);
+	(void)fold_plain(s, out, n);
+	luaL_pushresultsize(&b, n);
 	return 1;
 }
 

@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "base/json.h"
+#include "plugin/calls.h"
 #include "plugin/host.h"
 
 /* ---- entering ---- */
@@ -63,7 +64,8 @@ forget_last(struct visit *v)
 {
 	json_decref(v->body);
 	json_decref(v->edit);
-	v->body = v->edit = NULL;
+	json_decref(v->tool_calls);
+	v->body = v->edit = v->tool_calls = NULL;
 	v->texts = NULL;
 	v->lacks_texts = false;
 	v->reasons = 0;
@@ -270,9 +272,51 @@ offer_origin(lz_call *c, size_t i, size_t at)
 	return t != NULL ? text_origin(t, at) : at;
 }
 
+struct calling {
+	json_t *list;
+	bool has_failed;
+};
+
+static void
+add_delta(void *arg, uint32_t choice, lz_str delta)
+{
+	struct calling *k = arg;
+	json_t *message = json_parse(delta, NULL);
+
+	k->has_failed |= message == NULL || !calls_add(k->list, choice, message);
+	json_decref(message);
+}
+
+/* Of a stream. owned; NULL: none, or no memory */
+static json_t *
+calls_of_check(const struct visit_check *q)
+{
+	struct calling k = { .list = json_array() };
+
+	k.has_failed = k.list == NULL || !q->calls(q->texts_arg, add_delta, &k);
+	if (!k.has_failed && json_array_size(k.list) > 0)
+		return k.list;
+	json_decref(k.list);
+	return NULL;
+}
+
+static const lz_json *
+offer_tool_calls(lz_call *c)
+{
+	struct visit *v = checking(c);
+
+	if (v == NULL || v->check->phase != LZ_RESPONSE)
+		return NULL;
+	if (v->tool_calls == NULL)
+		v->tool_calls = v->check->calls != NULL ? calls_of_check(v->check)
+							: calls_of_answer(visit_body(v));
+	return (const lz_json *)(const void *)v->tool_calls;
+}
+
 void
 check_fill(lz_host *h)
 {
+	h->tool_calls = offer_tool_calls;
 	h->texts = offer_texts;
 	h->text = offer_text;
 	h->replace = offer_replace;

@@ -10,6 +10,7 @@
 #include "plugin/host.h"
 
 #include "base/crypto.h"
+#include "base/fold.h"
 #include "base/log.h"
 
 enum {
@@ -110,6 +111,7 @@ host_fill(lz_host *h, struct plugin *p)
 	h->now_unix_ms = clock_unix_ms;
 	h->random = host_random;
 	h->hmac_sha256 = host_hmac;
+	h->plain = fold_plain;
 	h->shared_add = shared_add;
 	value_fill(h);
 	offer_fill(h);

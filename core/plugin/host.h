@@ -199,6 +199,7 @@ struct visit {
 	size_t target_count;
 	bool has_targets, lacks_targets;
 	json_t *body, *edit;
+	json_t *tool_calls; /* guardrails: of the check under way; NULL: not asked for */
 
 	/* what was said */
 	lz_str limit_name;

@@ -133,6 +133,7 @@ free_visit(struct visit *v)
 
 	json_decref(v->body);
 	json_decref(v->edit);
+	json_decref(v->tool_calls);
 	memory_reset(&v->scratch);
 	memory_reset(&v->keep);
 	memory_reset(&v->said);

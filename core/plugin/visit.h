@@ -84,6 +84,11 @@ struct visit_check {
 	 * the check fails whatever it says. They stay until the check is over. */
 	struct texts *(*texts)(void *arg);
 	void *texts_arg;
+	/* Of a stream: calls `each` for every tool call that is shown, complete, as
+	 * {"tool_calls":[...]} or {"function_call":{...}}. false: out of memory. NULL:
+	 * they are in the document, if there is one. Called with texts_arg. */
+	bool (*calls)(void *arg,
+	    void (*each)(void *each_arg, uint32_t choice, lz_str delta), void *each_arg);
 };
 struct visit_reason {
 	lz_str code, message;

@@ -142,6 +142,7 @@ trial_end(struct trial *c)
 	h->call = NULL;
 	json_decref(c->edit);
 	json_decref(c->body);
+	json_decref(c->calls);
 	for (size_t i = 0; c->fold != NULL && i < c->text_count; i++)
 		fold_free(&c->fold[i]);
 	mem_free(c->fold);

@@ -11,7 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/json.h"
 #include "base/mem.h"
+#include "plugin/calls.h"
 
 enum {
 	DEADLINE_MS = 2000,
@@ -59,6 +61,21 @@ host_text(lz_call *lc, size_t i)
 	struct trial *c = guardrail_call(lc, "text");
 
 	return c == NULL || i >= c->text_count ? NULL : &c->texts[i];
+}
+
+/* A stream's were set; those of a whole answer are in it. */
+static const lz_json *
+host_tool_calls(lz_call *lc)
+{
+	struct trial *c = guardrail_call(lc, "tool_calls");
+
+	if (c == NULL || c->request.phase != LZ_RESPONSE)
+		return NULL;
+	if (c->calls == NULL)
+		c->calls = c->body != NULL       ? calls_of_answer(c->body)
+			   : c->h->calls != NULL ? json_parse(lz_strz(c->h->calls), NULL)
+						 : NULL;
+	return (const lz_json *)(const void *)c->calls;
 }
 
 static size_t
@@ -165,6 +182,7 @@ trial_fill_guardrail(lz_host *t)
 	t->texts = host_texts;
 	t->text = host_text;
 	t->origin = host_origin;
+	t->tool_calls = host_tool_calls;
 	t->hold = host_hold;
 	t->replace = host_replace;
 	t->reveal = host_reveal;

@@ -101,7 +101,7 @@ struct testhost {
 	struct pair *headers, *metadata, *tags;
 	size_t header_count, metadata_count, tag_count;
 	lz_budget budget[3];
-	char *credential, *body;
+	char *credential, *body, *calls;
 	struct script *scripts;
 	size_t script_count;
 	int64_t leaves_after_ms;
@@ -133,7 +133,7 @@ struct trial {
 	size_t *hold;      /* per text; SIZE_MAX: not said */
 	struct fold *fold; /* per text: its plain form */
 	lz_target *targets;
-	json_t *body, *edit;
+	json_t *body, *edit, *calls;
 	bool is_building;
 	unsigned depth;
 	bool has_result, took_token, heard_post;

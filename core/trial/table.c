@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/crypto.h"
+#include "base/fold.h"
 #include "base/json.h"
 #include "base/mem.h"
 
@@ -316,6 +317,7 @@ trial_table(void)
 		.now_unix_ms = host_now_unix_ms,
 		.random = crypto_random,
 		.hmac_sha256 = host_hmac,
+		.plain = fold_plain,
 		.request = host_request,
 		.header = host_header,
 		.metadata = host_metadata,

@@ -365,6 +365,7 @@ free_state(struct testhost *h)
 	mem_free(h->gauges);
 	mem_free(h->credential);
 	mem_free(h->body);
+	mem_free(h->calls);
 	buf_free(&h->log);
 }
 
@@ -447,17 +448,31 @@ testhost_set_credential(struct testhost *h, const char *credential)
 	h->credential = mem_strdup(credential);
 }
 
-void
-testhost_set_body(struct testhost *h, const char *json)
+static void
+set_json(struct testhost *h, const char *function, char **to, const char *json)
 {
 	struct err e = { "" };
 	json_t *j = json_parse(lz_strz(json), &e);
 
 	if (j == NULL)
-		trial_problem(h, "testhost_set_body(): %s", e.text);
+		trial_problem(h, "%s(): %s", function, e.text);
 	json_decref(j);
 	mem_free(h->body);
-	h->body = mem_strdup(json);
+	mem_free(h->calls);
+	h->body = h->calls = NULL;
+	*to = mem_strdup(json);
+}
+
+void
+testhost_set_body(struct testhost *h, const char *json)
+{
+	set_json(h, "testhost_set_body", &h->body, json);
+}
+
+void
+testhost_set_calls(struct testhost *h, const char *json)
+{
+	set_json(h, "testhost_set_calls", &h->calls, json);
 }
 
 void

@@ -90,25 +90,72 @@ is_utf8(lz_str s)
 	return true;
 }
 
+/* Takes text, and writes over it. */
 static int32_t
-set_word(const struct patterns *p, struct entry *e, lz_str word, bool is_whole,
+shape_word(const struct patterns *p, struct entry *e, char *text, size_t n, bool is_whole,
     const struct place *at)
 {
-	char *text;
-	size_t n;
-
-	if (!is_utf8(word))
-		return complain(at, "the word is not UTF-8");
-	text = malloc(word.len + 1);
-	if (text == NULL)
-		return complain(at, "no memory");
-	n = words_shape(word, p->ignore_case, text);
+	n = words_shape(lz_strn(text, n), p->ignore_case, text);
 	e->word = lz_strn(text, n);
 	if (n == 0)
 		return complain(at, "the word is empty; leave it out or write one");
 	e->left_edge = is_whole && words_begins(text, text + n);
 	e->right_edge = is_whole && words_ends(text, text + n);
 	return LZ_OK;
+}
+
+static bool
+is_ascii(lz_str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if ((unsigned char)s.ptr[i] > 0x7f)
+			return false;
+	return true;
+}
+
+/* In disguise a word with other letters than ASCII reads as its plain form does: an entry
+ * more, which stands for the one at `of`. */
+static int32_t
+add_plain(
+    struct patterns *p, size_t of, lz_str word, bool is_whole, const struct place *at)
+{
+	size_t n = lz->plain(word, NULL, 0);
+	char *text = n < SIZE_MAX ? malloc(n + 1) : NULL;
+	struct entry *e;
+
+	if (text == NULL || lz->plain(word, text, n) != n)
+		n = SIZE_MAX;
+	if (n == 0 || (n == word.len && memcmp(text, word.ptr, n) == 0)) {
+		free(text);
+		return LZ_OK;
+	}
+	e = n < SIZE_MAX ? new_entry(p, at) : NULL;
+	if (e == NULL) {
+		free(text);
+		return n < SIZE_MAX ? LZ_E_INVALID : complain(at, "no memory");
+	}
+	*e = p->entries[of];
+	e->is_plain = true;
+	e->of = (uint32_t)of;
+	return shape_word(p, e, text, n, is_whole, at);
+}
+
+/* of: the entry's place, because another may move them. */
+static int32_t
+set_word(
+    struct patterns *p, size_t of, lz_str word, bool is_whole, const struct place *at)
+{
+	char *text;
+	int32_t rc;
+
+	if (!is_utf8(word))
+		return complain(at, "the word is not UTF-8");
+	text = malloc(word.len + 1);
+	if (text == NULL)
+		return complain(at, "no memory");
+	memcpy(text, word.ptr, word.len);
+	rc = shape_word(p, &p->entries[of], text, word.len, is_whole, at);
+	return rc == LZ_OK && !is_ascii(word) ? add_plain(p, of, word, is_whole, at) : rc;
 }
 
 /* ---- expressions ---- */
@@ -229,7 +276,8 @@ load_word(struct patterns *p, const lz_json *item, const struct place *at)
 	}
 	if (rc == LZ_OK && word.ptr == NULL)
 		rc = complain(at, "word: a text is wanted");
-	return rc == LZ_OK ? set_word(p, e, word, is_whole, at) : rc;
+	return rc == LZ_OK ? set_word(p, (size_t)(e - p->entries), word, is_whole, at)
+			   : rc;
 }
 
 static int32_t
@@ -296,10 +344,10 @@ load_lines(struct patterns *p, char *text, size_t len, struct place *at)
 		if (from < stop && *from != '#') {
 			struct entry *e = new_entry(p, at);
 
-			rc = e == NULL
-				 ? LZ_E_INVALID
-				 : set_word(p, e, lz_strn(from, (size_t)(stop - from)),
-				       p->whole_words, at);
+			rc = e == NULL ? LZ_E_INVALID
+				       : set_word(p, (size_t)(e - p->entries),
+					     lz_strn(from, (size_t)(stop - from)),
+					     p->whole_words, at);
 		}
 	}
 	return rc;

@@ -33,6 +33,8 @@ struct entry {
 	lz_str word;                /* as it is looked for */
 	bool left_edge, right_edge; /* a word: no letter or digit may stand there */
 	uint32_t next;              /* another word of the same text, + 1; 0: none */
+	bool is_plain;              /* the plain form of the word of entry `of` */
+	uint32_t of;
 };
 
 /* Found in bytes [from, to) of what was looked through. */

@@ -155,12 +155,31 @@ add_found(struct scan *s, struct found f)
 	s->found[s->count++] = f;
 }
 
+/* The plain form of a word counts where something else is written: who lists "résumé" did
+ * not list "resume". */
+static bool
+is_disguised(const struct scan *s, struct found in_form, struct found in_text)
+{
+	size_t n = in_form.to - in_form.from;
+
+	return n != in_text.to - in_text.from ||
+	       memcmp(s->here->ptr + in_form.from, s->form[0].ptr + in_text.from, n) != 0;
+}
+
 static void
 found_or_open(void *arg, struct found f, bool is_open)
 {
 	struct scan *s = arg;
+	const struct entry *e = &s->p->entries[f.entry];
+	struct found in_form = f;
 
+	if (e->is_plain && !s->here->is_plain)
+		return;
 	f = in_text(s, f);
+	if (e->is_plain && !is_open && !is_disguised(s, in_form, f))
+		return;
+	if (e->is_plain)
+		f.entry = e->of;
 	if (!is_open && (s->is_end || f.to < s->limit))
 		add_found(s, f);
 	else if (f.from < s->open)

@@ -2,7 +2,8 @@
  * against it.
  *
  * A whole answer is looked at as a document. A stream's is held back by the host and
- * looked at as texts: there is no document, and no other attempt can be made.
+ * looked at as texts: there is no document, and no other attempt can be made. Tool calls
+ * are shown complete in either.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -136,10 +137,6 @@ remember_tools(lz_call *c, struct promise *p, const lz_json *body)
 		rc = add_tools(c, map, lz->json_at(body, "/functions"), "");
 	if (rc != LZ_OK || lz->json_len(map) == 0)
 		return rc;
-	if (lz->request(c)->stream)
-		return refuse(c, "schema.tools_streamed", "tools",
-		    "arguments of tool calls cannot be checked on a stream; ask without "
-		    "stream");
 	p->tools = keep_text(c, lz->json_text(c, map));
 	return p->tools.ptr != NULL ? LZ_OK : LZ_E_NOMEM;
 }
@@ -282,24 +279,24 @@ judge_call(const struct guard *g, lz_call *c, const lz_json *tools,
 	return rc;
 }
 
+/* Of a whole answer all, of a stream those that are complete: they come in the check that
+ * sees their choice's end. Other kinds of calls have no parameters. */
 static int32_t
-judge_calls(const struct guard *g, lz_call *c, const struct promise *p,
-    const lz_json *message, struct fault *f)
+judge_calls(const struct guard *g, lz_call *c, const struct promise *p, struct fault *f)
 {
-	const lz_json *calls = lz->json_at(message, "/tool_calls"), *function;
-	const lz_json *legacy = lz->json_at(message, "/function_call"), *tools;
+	const lz_json *calls = g->tools ? lz->tool_calls(c) : NULL, *tools;
 	int32_t rc = LZ_OK;
 
-	if (!g->tools || (lz->json_len(calls) == 0 && lz->json_len(legacy) == 0))
+	if (calls == NULL)
 		return LZ_OK;
 	tools = lz->json_parse(c, p->tools.ptr != NULL ? p->tools : lz_strz("{}"));
 	for (size_t i = 0; rc == LZ_OK && i < lz->json_len(calls); i++) {
-		function = lz->json_at(lz->json_item(calls, i, NULL), "/function");
+		const lz_json *function =
+		    lz->json_at(lz->json_item(calls, i, NULL), "/function");
+
 		if (function != NULL)
 			rc = judge_call(g, c, tools, function, f);
 	}
-	if (rc == LZ_OK && lz->json_len(legacy) > 0)
-		rc = judge_call(g, c, tools, legacy, f);
 	return rc;
 }
 
@@ -348,17 +345,12 @@ text_index(lz_call *c, uint32_t choice, lz_str content)
 }
 
 static int32_t
-judge_choice(const struct guard *g, lz_call *c, const struct promise *p,
-    const struct compiled *schema, const lz_json *choice, size_t at, struct fault *f)
+judge_choice(const struct guard *g, lz_call *c, const struct compiled *schema,
+    const lz_json *choice, size_t at, struct fault *f)
 {
 	const lz_json *message = lz->json_at(choice, "/message");
 	int64_t index = lz->json_int(lz->json_at(choice, "/index"), (int64_t)at);
-	lz_str content;
-	int32_t rc = judge_calls(g, c, p, message, f);
-
-	if (rc != LZ_OK || schema == NULL)
-		return rc;
-	content = content_of(c, lz->json_at(message, "/content"));
+	lz_str content = content_of(c, lz->json_at(message, "/content"));
 	if (content.ptr == NULL)
 		return LZ_E_NOMEM;
 	if (content.len > 0)
@@ -376,14 +368,14 @@ judge_choice(const struct guard *g, lz_call *c, const struct promise *p,
 }
 
 static int32_t
-judge_document(const struct guard *g, lz_call *c, const struct promise *p,
-    const struct compiled *schema, const lz_json *body, struct fault *f)
+judge_document(const struct guard *g, lz_call *c, const struct compiled *schema,
+    const lz_json *body, struct fault *f)
 {
 	const lz_json *choices = lz->json_at(body, "/choices");
 	int32_t rc = LZ_OK;
 
 	for (size_t i = 0; rc == LZ_OK && i < lz->json_len(choices); i++)
-		rc = judge_choice(g, c, p, schema, lz->json_item(choices, i, NULL), i, f);
+		rc = judge_choice(g, c, schema, lz->json_item(choices, i, NULL), i, f);
 	return rc;
 }
 
@@ -408,7 +400,7 @@ judge_texts(
 {
 	int32_t rc = LZ_OK;
 
-	for (size_t i = 0; rc == LZ_OK && schema != NULL && i < lz->texts(c); i++)
+	for (size_t i = 0; rc == LZ_OK && i < lz->texts(c); i++)
 		if (is_first_of_choice(c, i))
 			rc = judge_text(g, c, schema, lz->text(c, i)->text, i, f);
 	return rc;
@@ -441,9 +433,11 @@ judge(const struct guard *g, lz_call *c, struct promise *p, const struct compile
 {
 	struct fault f = { .code = "schema.mismatch" };
 	const lz_json *body = lz->body(c);
-	int32_t rc = body != NULL ? judge_document(g, c, p, schema, body, &f)
-				  : judge_texts(g, c, schema, &f);
+	int32_t rc = judge_calls(g, c, p, &f);
 
+	if (rc == LZ_OK && schema != NULL)
+		rc = body != NULL ? judge_document(g, c, schema, body, &f)
+				  : judge_texts(g, c, schema, &f);
 	if (rc == LZ_E_LIMIT)
 		lz->log(c, LZ_WARN, lz_strz("the answer takes more than max_steps"));
 	return rc == LZ_BLOCK ? act(g, c, p, &f, body != NULL) : rc;

@@ -40,7 +40,7 @@ extern "C" {
 
 #define LZ_MAGIC     0x305a4c7fu /* 7f 'L' 'Z' '0' */
 #define LZ_ABI_MAJOR 0           /* 0: a draft, host and plugin must have the same minor. 1: frozen */
-#define LZ_ABI_MINOR 3
+#define LZ_ABI_MINOR 4
 #define LZ_EXPORT    __attribute__((visibility("default")))
 
 /* Does the other side's *p reach as far as member m? */
@@ -273,6 +273,15 @@ typedef struct lz_host {
     int32_t  (*finish)(lz_call *c, int32_t result);                              /* [worker] */
     lz_token (*token)(lz_call *c);                                               /* [worker] */
     int32_t  (*post)(lz_token t, lz_call_fn *fn, void *ud);      /* [any] < 0: fn won't run. LZ_E_GONE; LZ_E_LIMIT: too many wait */
+
+    /* since 0.4 */
+    size_t   (*plain)(lz_str text, char *out, size_t room);      /* [any] text as lz_text.plain has it, for words that are looked
+                                             for there: the bytes that it takes, written where they are no more than room.
+                                             At most 18 times the text's. SIZE_MAX: no memory */
+    const lz_json *(*tool_calls)(lz_call *c);                    /* guardrail, LZ_RESPONSE: [worker] the calls that this check shows,
+                                             complete: items as in OpenAI's tool_calls, each with its `choice`; a function_call is
+                                             one of {choice, function}. Of a stream those that came since the last check. Built as
+                                             body() is. NULL: none, or no memory */
 } lz_host;
 
 /* ---- what you offer ---------------------------------------------------------------------- */

@@ -113,6 +113,9 @@ int testhost_found(const struct testhost_result *r, const char *code);
 /* Adds a text to what testhost_check() shows, prose of its role in a message of its own; the result may be
  * changed: kind, message, choice, name. Its texts must stay until the check. */
 lz_text *testhost_add_text(struct testhost *h, const char *role, const char *text);
+/* The tool calls of a stream that testhost_check() shows: a list as lz->tool_calls() gives it. Those of a whole answer are
+ * found in its body; a stream has none, so what testhost_set_body() said is forgotten, and the other way round. */
+void testhost_set_calls(struct testhost *h, const char *json);
 /* Asks the guardrail about the texts that were added, whole. phase: LZ_REQUEST, LZ_RESPONSE. */
 const struct testhost_result *testhost_check(struct testhost *h, uint32_t phase);
 /* The same with one text: a user's prompt; an assistant's whole answer. */

@@ -127,6 +127,11 @@ function latenza.hash01(...) end
 ---@return boolean
 function latenza.luhn(digits, min, max) end
 
+---The text as Text.plain has it: for words that are looked for there.
+---@param text string
+---@return string
+function latenza.plain(text) end
+
 ---Unix seconds.
 ---@return integer
 function latenza.time() end

@@ -27,6 +27,12 @@ def asks_for(schema):
     return {"type": "json_schema", "json_schema": {"name": "n", "strict": True, "schema": schema}}
 
 
+def stream_events(gateway, key, **more):
+    body = {"model": "fake-1", "stream": True, "messages": [{"role": "user", "content": "x"}], **more}
+    status, _, raw = gateway.request("POST", "/v1/chat/completions", body, key)
+    return status, json.loads(raw) if status != 200 else [json.loads(x[6:]) for x in raw.decode().split("\n\n") if x.startswith("data: {")]
+
+
 def stream(gateway, key, **more):
     body = {"model": "fake-1", "stream": True, "messages": [{"role": "user", "content": "x"}], **more}
     status, _, raw = gateway.request("POST", "/v1/chat/completions", body, key)
@@ -130,17 +136,46 @@ TOOL = {"type": "function", "function": {"name": "look", "parameters": {
 @pytest.mark.parametrize("arguments, status", [('{"q":"x"}', 200), ('{"q":1}', 400), ('{}', 400), ('{"q":"x","z":1}', 400), ('{"q":', 400)])
 def test_arguments_of_tool_calls(guarded, provider, arguments, status):
     gateway, key = guarded(tools=True)
-    provider.script(tool_calls=[{"id": "c1", "type": "function", "function": {"name": "look", "arguments": arguments}}], finish="tool_calls")
+    provider.script(tool_calls=[{"id": "c1", "type": "function", "function": {"name": "look", "arguments": arguments}}], finish="tool_calls", times=2)
     got, _, body = gateway.chat(key, tools=[TOOL])
-    assert got == status
+    streamed, events = stream_events(gateway, key, tools=[TOOL])
+    assert got == streamed == status
     if status == 400:
-        assert "the arguments of 'look'" in body["error"]["message"]
+        assert "the arguments of 'look'" in body["error"]["message"] and body["error"]["message"] == events["error"]["message"]
+    else:
+        call = [c["delta"]["tool_calls"] for e in events for c in e["choices"] if c["delta"].get("tool_calls")]
+        assert call == [[{"index": 0, "id": "c1", "type": "function", "function": {"name": "look", "arguments": arguments}}]]
 
 
-def test_tool_calls_on_a_stream_are_no_way_around(guarded, provider):
-    gateway, key = guarded(tools=True)
-    status, body = stream(gateway, key, tools=[TOOL])
-    assert status == 400 and "stream" in body["error"]["message"] and provider.calls() == 0
+def test_tool_calls_on_a_stream_are_judged_with_their_text_and_each(guarded, provider):
+    """Two calls and a text of one answer: the text matches, the second call does not."""
+    gateway, key = guarded(tools=True, schema=PERSON)
+    calls = [{"id": f"c{i}", "type": "function", "function": {"name": "look", "arguments": json.dumps({"q": q})}} for i, q in enumerate(["x", 5])]
+    for wrong, status in ((calls, 400), (calls[:1], 200)):
+        provider.script(chunks=[GOOD[:7], GOOD[7:]], tool_calls=wrong, finish="tool_calls")
+        got, events = stream_events(gateway, key, tools=[TOOL])
+        assert got == status
+        assert status == 200 or "/q: is an integer" in events["error"]["message"]
+
+
+def test_tool_calls_on_a_stream_are_flagged_or_undeclared(guarded, provider):
+    gateway, key = guarded(tools=True, action="flag")
+    provider.script(tool_calls=[{"id": "c", "type": "function", "function": {"name": "other", "arguments": "{}"}}], finish="tool_calls")
+    assert stream_events(gateway, key, tools=[TOOL])[0] == 200
+    assert gateway.traces()[0]["guardrails"][-1]["codes"] == ["schema.tool"]
+    provider.script(tool_calls=[{"id": "c", "type": "function", "function": {"arguments": "{}"}}], finish="tool_calls")
+    assert stream_events(gateway, key, tools=[TOOL])[0] == 200
+    assert gateway.traces()[0]["guardrails"][-1]["codes"] == ["schema.tool"], "a call without a name has no text, and is seen all the same"
+
+
+def test_a_stream_of_tool_calls_is_judged_as_the_guardrail_in_front_left_it(make_gateway, provider):
+    gateway = make_gateway(provider=provider, config={"guardrails": {
+        "shape": {"use": "schema", "default_on": True, "tools": True}, "words": {"use": "patterns", "default_on": True, "words": ["kestrel"], "action": "mask"}}})
+    key, tool = gateway.key("k"), json.loads(json.dumps(TOOL))
+    tool["function"]["parameters"]["properties"]["q"]["maxLength"] = 8
+    for said, status in (("kestrel", 400), ("plover", 200)):
+        provider.script(tool_calls=[{"id": "c", "type": "function", "function": {"name": "look", "arguments": json.dumps({"q": said})}}], finish="tool_calls")
+        assert stream_events(gateway, key, tools=[tool])[0] == status
 
 
 def test_work_without_end_is_on_errors(guarded, provider):

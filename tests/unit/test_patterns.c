@@ -122,6 +122,32 @@ disguise_does_not_help(void **state)
 }
 
 static void
+a_word_that_is_not_ascii_is_found_in_disguise_too(void **state)
+{
+	(void)state;
+	use("{\"words\":[\"résumé\",\"пароль\",\"Straße\"],\"code\":\"w\"}");
+	assert_verdict("my résumé", LZ_BLOCK);
+	assert_verdict("my RÉSUMÉ", LZ_BLOCK);
+	assert_verdict("my re\u0301sume\u0301", LZ_BLOCK);
+	assert_verdict("my résumе́", LZ_BLOCK); /* a Cyrillic letter */
+	assert_verdict("my r\u200bésumé", LZ_BLOCK);
+	assert_verdict("𝐫ésumé", LZ_BLOCK);
+	assert_verdict("ПАРОЛЬ", LZ_BLOCK);
+	assert_verdict("п\u200bароль", LZ_BLOCK);
+	assert_verdict("pаrоль", LZ_OK); /* other letters that do not look like them */
+	assert_verdict("ſtraße", LZ_BLOCK);
+	/* Who lists an accent did not list the word without one. */
+	assert_verdict("to resume", LZ_OK);
+	assert_verdict("déjà vu, RESUME it", LZ_OK);
+	/* Found as written and in disguise it is one finding, and one mask. */
+	use("{\"words\":[\"résumé\"],\"code\":\"w\",\"action\":\"mask\",\"replacement\":"
+	    "\"*\"}");
+	assert_becomes("a résumé, a r\u200bésumé, resume", "a *, a *, resume");
+	assert_int_equal(
+	    testhost_cuts(host, "é résumé ré\u200bsumé resume e", NULL, 1000, 1), 0);
+}
+
+static void
 a_mask_takes_all_of_the_disguise_away(void **state)
 {
 	(void)state;
@@ -466,6 +492,8 @@ main(void)
 		cmocka_unit_test_teardown(
 		    words_are_found_whole_and_in_any_case, tear_down),
 		cmocka_unit_test_teardown(disguise_does_not_help, tear_down),
+		cmocka_unit_test_teardown(
+		    a_word_that_is_not_ascii_is_found_in_disguise_too, tear_down),
 		cmocka_unit_test_teardown(
 		    a_mask_takes_all_of_the_disguise_away, tear_down),
 		cmocka_unit_test_teardown(every_entry_has_its_own_consequence, tear_down),

@@ -488,25 +488,28 @@ small_services(void **state)
 {
 	(void)state;
 	assert_tells(
-	    CHECK("local h = latenza.hash01('canary', 'user-1')\n"
-		  "assert(h == latenza.hash01('canary', 'user-1') and h >= 0 and h < 1)\n"
-		  "assert(latenza.hash01('a', 'bc') ~= latenza.hash01('ab', 'c'))\n"
-		  "assert(latenza.luhn('4111 1111-1111 1111', 13, 19) and not "
-		  "latenza.luhn('4111111111111112', 13, 19))\n"
-		  "assert(not latenza.luhn('4111x1111', 1, 19) and latenza.time() == "
-		  "1700000000)\n"
-		  "assert(latenza.shared.get('k') == 0 and latenza.shared.add('k', 2, "
-		  "60) == 2 and latenza.shared.get('k') == 2)\n"
-		  "assert(latenza.shared.add('k', math.maxinteger, 60) == 2)\n"
-		  "local r = latenza.random() assert(r >= 0 and r < 1)\n"
-		  "latenza.count('hits') latenza.count('hits', 2) "
-		  "latenza.log.info('fine')\n"
-		  "assert(not pcall(latenza.count, 'mis' .. 'ses'))\n"
-		  "local b = latenza.budget('organization') assert(b.limit_eur == 10 and "
-		  "b.spent_eur == 2.5)\n"
-		  "assert(latenza.budget('key') == nil)\n"
-		  "req:limit_output(100) req.tags.side = 'x'\n"
-		  "return latenza.pass()"),
+	    CHECK(
+		"local h = latenza.hash01('canary', 'user-1')\n"
+		"assert(h == latenza.hash01('canary', 'user-1') and h >= 0 and h < 1)\n"
+		"assert(latenza.hash01('a', 'bc') ~= latenza.hash01('ab', 'c'))\n"
+		"assert(latenza.luhn('4111 1111-1111 1111', 13, 19) and not "
+		"latenza.luhn('4111111111111112', 13, 19))\n"
+		"assert(latenza.plain('na\xc3\xafve \xd1\x80 \\u{1d400}') == 'naive p A' "
+		"and latenza.plain('') == '')\n"
+		"assert(not latenza.luhn('4111x1111', 1, 19) and latenza.time() == "
+		"1700000000)\n"
+		"assert(latenza.shared.get('k') == 0 and latenza.shared.add('k', 2, "
+		"60) == 2 and latenza.shared.get('k') == 2)\n"
+		"assert(latenza.shared.add('k', math.maxinteger, 60) == 2)\n"
+		"local r = latenza.random() assert(r >= 0 and r < 1)\n"
+		"latenza.count('hits') latenza.count('hits', 2) "
+		"latenza.log.info('fine')\n"
+		"assert(not pcall(latenza.count, 'mis' .. 'ses'))\n"
+		"local b = latenza.budget('organization') assert(b.limit_eur == 10 and "
+		"b.spent_eur == 2.5)\n"
+		"assert(latenza.budget('key') == nil)\n"
+		"req:limit_output(100) req.tags.side = 'x'\n"
+		"return latenza.pass()"),
 	    "{\"now\":1700000000,\"budgets\":{\"organization\":{\"limit_eur\":10,\"spent_"
 	    "eur\":2.5}}}",
 	    "verdict", "pass");
