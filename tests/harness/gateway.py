@@ -8,6 +8,7 @@ import http.client
 import json
 import os
 import pathlib
+import random
 import re
 import signal
 import socket
@@ -21,9 +22,15 @@ PROVIDER_KEY = "sk-fake-kestrel/9+74=0951"  # marked: it may stand nowhere but o
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """One that nobody's outgoing connection gets while its gateway is down: from below the kernel's own range."""
+    low = int(pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range").read_text().split()[0])
+    while True:
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", random.SystemRandom().randrange(10000, max(low, 20000))))
+                return s.getsockname()[1]
+            except OSError:
+                pass
 
 
 class Failed(Exception):
