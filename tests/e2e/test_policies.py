@@ -70,6 +70,23 @@ def test_a_router_in_lua_chooses_and_tags(scripted, provider):
     assert gateway.trace(head["x-request-id"])["metadata"]["canary"] == "yes"
 
 
+EDIT = """return { kind = "guardrail", name = "ed", on = { "request" }, check = function(req)
+  req.body.user = "seen"
+  req.body.messages[1].content = "short"
+  return latenza.pass()
+end }
+"""
+
+
+@pytest.mark.parametrize("size", [1000, 70000, 3000000])
+def test_a_script_edits_a_body_of_any_size(scripted, provider, size):
+    """Of more than 64 KiB its tree is built in the pool, because the source mentions the body."""
+    gateway, key, _ = scripted({"ed.lua": EDIT}, {"guardrails": {"ed": {"use": "lua:ed", "default_on": True}}})
+    assert gateway.chat(key, text="a" * size)[0] == 200
+    sent = provider.last()["body"]
+    assert (sent["user"], sent["messages"][0]["content"]) == ("seen", "short")
+
+
 def test_what_is_wrong_with_a_script_is_said_with_its_place(scripted, tmp_path):
     path = tmp_path / "bad.lua"
     path.write_text("return {\n  kind = 'router'\n  name = 'x' }\n")
