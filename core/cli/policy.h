@@ -14,7 +14,7 @@ enum {
 	POLICY_TEXT_BYTES = 4 << 20
 };
 
-/* The table that fake hosts take their readers of JSON from. */
+/* The table that fake hosts take their JSON from. */
 const lz_host *policy_host(void);
 /* A script's file, under the usual limits. NULL: e. owned. */
 struct script *policy_open(const char *path, struct err *e);
