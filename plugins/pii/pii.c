@@ -124,6 +124,7 @@ stars(lz_call *c, lz_str written)
 static size_t
 placeholder_write(char *p, const char *tag, const struct name *name)
 {
+	unsigned number = name != NULL ? name->number : 0;
 	char digits[10];
 	size_t n = 0, count = 0;
 
@@ -132,8 +133,10 @@ placeholder_write(char *p, const char *tag, const struct name *name)
 		p[n++] = *tag;
 	if (name != NULL) {
 		p[n++] = '_';
-		for (unsigned v = name->number; v > 0 || count == 0; v /= 10)
-			digits[count++] = (char)('0' + v % 10);
+		do {
+			digits[count++] = (char)('0' + number % 10);
+			number /= 10;
+		} while (number > 0);
 		while (count > 0)
 			p[n++] = digits[--count];
 	}
