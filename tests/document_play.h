@@ -12,6 +12,7 @@
 
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/buf.h"
 #include "base/jscan.h"
@@ -32,7 +33,8 @@ document_edge(lz_str s, size_t at)
 	return at;
 }
 
-/* One or two edits; what is put in is no name, and nothing twice. */
+/* One or two edits; what is put in is no name, and nothing twice. A data URL may become
+ * another file by them, or none that can be read; it is left alone. */
 static inline void
 document_edit(struct texts *all, struct text *t, unsigned *dice)
 {
@@ -40,6 +42,8 @@ document_edit(struct texts *all, struct text *t, unsigned *dice)
 	size_t from = 0, to;
 	char with[40];
 
+	if (s.len >= 5 && strncasecmp(s.ptr, "data:", 5) == 0)
+		return;
 	for (int k = 0; k < 2 && from < s.len; k++) {
 		*dice = *dice * 1103515245u + 12345u;
 		from = document_edge(s, from + (*dice >> 8) % (s.len - from));

@@ -70,7 +70,31 @@ begins_like_text(lz_str bytes)
 
 /* ---- base64 ---- */
 
-/* false: a character that no decoder forgives. */
+static bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* Where its padding begins. */
+static size_t
+padding_at(lz_str data)
+{
+	const char *at = memchr(data.ptr, '=', data.len);
+
+	return at != NULL ? (size_t)(at - data.ptr) : data.len;
+}
+
+static bool
+is_padding(lz_str s)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (s.ptr[i] != '=' && !is_blank(s.ptr[i]))
+			return false;
+	return true;
+}
+
+/* Of what stands before the padding; false: out of memory. */
 static bool
 add_forgiven(struct buf *b, lz_str data)
 {
@@ -79,10 +103,10 @@ add_forgiven(struct buf *b, lz_str data)
 
 	if (to == NULL)
 		return false;
-	for (size_t i = 0; i < data.len && data.ptr[i] != '='; i++) {
+	for (size_t i = 0, end = padding_at(data); i < end; i++) {
 		char c = data.ptr[i];
 
-		if (c == ' ' || (c >= '\t' && c <= '\r'))
+		if (is_blank(c))
 			continue;
 		to[n++] = (char)(c == '-' ? '+' : c == '_' ? '/' : c);
 	}
@@ -94,6 +118,7 @@ add_forgiven(struct buf *b, lz_str data)
 	return true;
 }
 
+/* false: a character that no decoder forgives. */
 static bool
 decode(lz_str data, struct buf *out)
 {
@@ -138,6 +163,10 @@ read_data(lz_str type, lz_str data, struct arena *a, lz_str *text)
 		what = ATTACHED_DRY;
 	} else if (!is_base64) { /* without a type it may be a URL, or an id */
 		what = type.ptr != NULL ? ATTACHED_UNREADABLE : ATTACHED_NOT;
+	} else if (bytes.len > 0 &&
+		   !is_padding(str_cut(data, padding_at(data), data.len))) {
+		/* Some decoders end there, others go on. */
+		what = ATTACHED_UNREADABLE;
 	} else if (bytes.len > 0 && is_text(buf_str(&bytes))) {
 		*text = arena_copy(a, buf_str(&bytes));
 		what = text->ptr != NULL ? ATTACHED_TEXT : ATTACHED_DRY;

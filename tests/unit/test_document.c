@@ -130,6 +130,9 @@ what_has_two_readings_is_told(void **state)
 	assert_is_unread("{\"file_data\":\"data:text/plain;base64,a!b\"}", true);
 	assert_is_unread("{\"file_data\":\"data:text/plain;base64,awBl\"}", true);
 	assert_is_unread("{\"file_data\":\"awBl\"}", true);
+	/* Behind the padding some decoders go on. */
+	assert_is_unread("{\"file_data\":\"data:text/plain;base64,YWI=a2V=\"}", true);
+	assert_is_unread("{\"file_data\":\"YWJj=a2VzdHJlbA\"}", true);
 	assert_is_unread("{\"url\":\"data:text/plain,k%65strel\"}", true);
 	assert_is_unread(
 	    "{\"messages\":[{\"content\":[{\"text\":\"a\",\"text\":\"b\"}]}]}", false);
