@@ -174,7 +174,9 @@ make_request(void *arg)
 	struct work *w = arg;
 	int32_t result;
 
+	/* A visit lives as long as its request. */
 	visit_end_all(w->s->visit);
+	arena_reset(w->s->r.arena);
 	w->s->visit = visit_provider(&w->s->r, &w->s->r.attempt[0], &ops, w->s);
 	w->s->http = lz_http_to("POST", STR_LIT("http://base"));
 	w->s->done = 0;
