@@ -1,7 +1,8 @@
 /* attached.c - text files in base64, read and written.
  *
  * Decoders differ in what they forgive: white space, the alphabet of URLs, padding that
- * lacks. All of it is forgiven here, so that nobody reads what was not shown.
+ * lacks. All of it is forgiven here, so that nobody reads what was not shown; what only
+ * some forgive (other characters, data behind the padding) is no file that anybody knows.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -13,7 +14,8 @@
 
 enum {
 	PEEK_CHARS = 1024, /* of base64: where bytes that are no text show */
-	GROUP = 4
+	GROUP = 4,
+	CHANCE_BYTES = 9 /* that words, read as base64, give a text: rare from here on */
 };
 static const char scheme[] = "data:", in_base64[] = ";base64,";
 
@@ -23,6 +25,15 @@ begins(lz_str s, const char *word)
 	size_t n = strlen(word);
 
 	return s.len >= n && strncasecmp(s.ptr, word, n) == 0;
+}
+
+static bool
+contains(lz_str s, const char *word)
+{
+	for (size_t i = 0; i < s.len; i++)
+		if (begins(str_cut(s, i, s.len), word))
+			return true;
+	return false;
 }
 
 /* ---- kinds ---- */
@@ -46,7 +57,8 @@ is_binary(lz_str type, lz_str bytes)
 	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
 		if (begins(type, types[i]))
 			return true;
-	return type.ptr == NULL && (begins(bytes, "%PDF") || begins(bytes, "PK"));
+	return is_media(type) ||
+	       (type.ptr == NULL && (begins(bytes, "%PDF") || begins(bytes, "PK")));
 }
 
 static bool
@@ -74,6 +86,13 @@ static bool
 is_blank(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+static bool
+is_base64_char(char c)
+{
+	return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') ||
+	       (c >= '0' && c <= '9') || c == '+' || c == '/' || c == '-' || c == '_';
 }
 
 /* Where its padding begins. */
@@ -118,7 +137,7 @@ add_forgiven(struct buf *b, lz_str data)
 	return true;
 }
 
-/* false: a character that no decoder forgives. */
+/* false: a character that not every decoder forgives. */
 static bool
 decode(lz_str data, struct buf *out)
 {
@@ -148,6 +167,50 @@ is_binary_at_once(lz_str type, lz_str data)
 	return is_one;
 }
 
+/* Some decoders pass over what is no base64: would one of them read a text? Whoever
+ * does not look at what a data URL says of itself decodes that of words, too. */
+static bool
+hides_text(lz_str data, struct buf *bytes)
+{
+	struct buf only;
+	char *to;
+
+	buf_init(&only, SIZE_MAX);
+	to = buf_room(&only, data.len);
+	for (size_t i = 0; to != NULL && i < data.len; i++)
+		if (is_base64_char(data.ptr[i]))
+			to[only.len++] = data.ptr[i];
+	bytes->failed |= only.failed || !decode(buf_str(&only), bytes);
+	buf_free(&only);
+	return bytes->len >= CHANCE_BYTES && is_text(buf_str(bytes));
+}
+
+/* Of a data URL whose head does not end with ";base64". */
+static enum attached
+read_words(lz_str head, lz_str data)
+{
+	enum attached what = ATTACHED_PLAIN;
+	struct buf bytes;
+
+	if (str_find(data, '%') >= 0 || contains(head, "base64"))
+		return ATTACHED_UNREADABLE;
+	buf_init(&bytes, SIZE_MAX);
+	if (hides_text(data, &bytes))
+		what = ATTACHED_UNREADABLE;
+	if (bytes.failed)
+		what = ATTACHED_DRY;
+	buf_free(&bytes);
+	return what;
+}
+
+/* The only data that is neither base64 nor a data URL: its bytes are elsewhere. No
+ * base64 in it reads as a text: two slashes are a byte that UTF-8 has not. */
+static bool
+is_url(lz_str data)
+{
+	return begins(data, "https://") || begins(data, "http://");
+}
+
 static enum attached
 read_data(lz_str type, lz_str data, struct arena *a, lz_str *text)
 {
@@ -161,8 +224,9 @@ read_data(lz_str type, lz_str data, struct arena *a, lz_str *text)
 	is_base64 = decode(data, &bytes);
 	if (bytes.failed) {
 		what = ATTACHED_DRY;
-	} else if (!is_base64) { /* without a type it may be a URL, or an id */
-		what = type.ptr != NULL ? ATTACHED_UNREADABLE : ATTACHED_NOT;
+	} else if (!is_base64) {
+		what =
+		    type.ptr == NULL && is_url(data) ? ATTACHED_NOT : ATTACHED_UNREADABLE;
 	} else if (bytes.len > 0 &&
 		   !is_padding(str_cut(data, padding_at(data), data.len))) {
 		/* Some decoders end there, others go on. */
@@ -211,13 +275,12 @@ attached_read(lz_str value, bool is_file, struct arena *a, lz_str *head, lz_str 
 		semicolon = str_find(type, ';');
 		if (semicolon >= 0)
 			type.len = (size_t)semicolon;
-		if (is_media(type))
+		if (is_media(type) && !is_file)
 			return ATTACHED_NOT;
 		if (head->len < sizeof(in_base64) ||
 		    !begins(str_cut(*head, head->len - sizeof(in_base64) + 1, head->len),
 			in_base64))
-			return str_find(data, '%') >= 0 ? ATTACHED_UNREADABLE
-							: ATTACHED_PLAIN;
+			return read_words(*head, data);
 	}
 	return read_data(type, data, a, text);
 }

@@ -86,7 +86,8 @@ def test_a_file_of_text_is_judged_and_masked_inside(make_gateway, wire):
         sent = provider.requests[-1]["raw"].decode()
         assert "[EMAIL_1]" in sent or in_base64("é to [EMAIL_1]") in sent
         assert in_base64(f"é to {MAIL}") not in kept(gateway, head) and MAIL not in sent
-        for data in ("data:text/plain;base64,a2X/", "data:text/csv,a%20b", "data:;base64,awBl"):
+        for data in ("data:text/plain;base64,a2X/", "data:text/csv,a%20b", "data:;base64,awBl",
+                     "!" + in_base64(MAIL), "data:," + in_base64(MAIL), "data:text/plain;base64;a," + in_base64(MAIL)):
             calls = len(provider.requests)
             status, _, body = ask(gateway, key, user(file(data)))
             assert status == 400 and "cannot read" in body["error"]["message"] and len(provider.requests) == calls

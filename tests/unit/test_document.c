@@ -100,8 +100,15 @@ a_file_of_text_is_a_text(void **state)
 	assert_shows(DOCUMENT_CHAT,
 	    "{\"messages\":[{\"content\":[{\"url\":\"data:image/png;base64,a2Vz\"},"
 	    "{\"file_data\":\"data:application/pdf;base64,JVBERgD/\"},"
-	    "{\"file_data\":\"https://x/y\"},{\"url\":\"https://x/y\"}]}]}",
+	    "{\"file_data\":\"https://x/y\"},{\"file_data\":\"HTTP://x/y?a=b!c\"},"
+	    "{\"file_data\":\"data:image/png;base64,iVBORw0KGgo=\"},"
+	    "{\"url\":\"https://x/y\"}]}]}",
 	    "");
+	/* Who takes a file goes by its name, not by the type before its data. */
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"messages\":[{\"content\":[{\"file_data\":"
+	    "\"data:image/png;base64,a2VzdHJlbA==\"}]}]}",
+	    "kestrel|");
 	assert_shows(DOCUMENT_CHAT,
 	    "{\"messages\":[{\"content\":\"data: 50%, base64,\"}]}",
 	    "data: 50%, base64,|");
@@ -133,6 +140,15 @@ what_has_two_readings_is_told(void **state)
 	/* Behind the padding some decoders go on. */
 	assert_is_unread("{\"file_data\":\"data:text/plain;base64,YWI=a2V=\"}", true);
 	assert_is_unread("{\"file_data\":\"YWJj=a2VzdHJlbA\"}", true);
+	/* Others pass over what is no base64, or do not read the head. */
+	assert_is_unread("{\"file_data\":\"a2Vz!dHJlbA==\"}", true);
+	assert_is_unread("{\"file_data\":\"x:a2VzdHJlbA==\"}", true);
+	assert_is_unread("{\"file_data\":\"data:a2VzdHJlbA==\"}", true);
+	assert_is_unread("{\"file_data\":\"a2Vz\\u0000dHJlbA==\"}", true);
+	assert_is_unread("{\"file_data\":\"ftp://x/y\"}", true);
+	assert_is_unread("{\"url\":\"data:text/plain;base64;a=b,a2VzdHJlbA==\"}", true);
+	assert_is_unread("{\"url\":\"data:,a2VzdHJlbCBhbmQ=\"}", true);
+	assert_is_unread("{\"url\":\"data:,a2Vz.dHJlbC\u00e9BhbmQ\"}", true);
 	assert_is_unread("{\"url\":\"data:text/plain,k%65strel\"}", true);
 	assert_is_unread(
 	    "{\"messages\":[{\"content\":[{\"text\":\"a\",\"text\":\"b\"}]}]}", false);
