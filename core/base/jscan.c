@@ -19,7 +19,7 @@
 #include "base/plain.h"
 
 enum {
-	MEDIA_BYTES = 256, /* a longer "data:" string is an image or the like, no prose */
+	MEDIA_BYTES = 256, /* a longer data: URL weighs as an item, not by its bytes */
 	REAL_EXPONENT_MAX = 308,
 	/* The least number that rounds to infinity, 2^1024 - 2^970, is an integer of 309
 	 * digits: what stands behind the 309th decides nothing. */
@@ -31,8 +31,8 @@ struct scan {
 	uint64_t is_object; /* bit n: what bracket n + 1 opened */
 	unsigned depth;
 	uint32_t keys, items, max_items;
-	uint32_t text_bytes, media_items;
-	bool has_type;
+	uint32_t media_bytes, media_items;
+	bool has_type, is_at_url;
 	enum status failed;
 	struct err *e;
 };
@@ -170,6 +170,31 @@ scan_string(struct scan *s, struct piece *out)
 	return true;
 }
 
+/* Where data: URLs stand: "url", "image_url", "file_data". */
+static bool
+is_url_key(lz_str key)
+{
+	return str_ends(key, "url") || str_is(key, "file_data");
+}
+
+/* A text may begin like one, and so does a file of text, which the model reads: neither
+ * weighs less for it. */
+static bool
+is_media(lz_str text)
+{
+	static const char *const kinds[] = { "image/", "image\\/", "audio/", "audio\\/",
+		"video/", "video\\/", "application/pdf;", "application\\/pdf;" };
+
+	if (!str_starts(text, "data:"))
+		return false;
+	text = str_cut(text, strlen("data:"), text.len);
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++) {
+		if (str_starts(text, kinds[i]))
+			return true;
+	}
+	return false;
+}
+
 static bool
 scan_text(struct scan *s)
 {
@@ -177,10 +202,10 @@ scan_text(struct scan *s)
 
 	if (!scan_string(s, &piece))
 		return false;
-	if (piece.text.len > MEDIA_BYTES && str_starts(piece.text, "data:"))
+	if (s->is_at_url && piece.text.len > MEDIA_BYTES && is_media(piece.text)) {
 		s->media_items++;
-	else
-		s->text_bytes += (uint32_t)piece.text.len;
+		s->media_bytes += (uint32_t)piece.text.len;
+	}
 	return true;
 }
 
@@ -367,6 +392,7 @@ scan_to_value(struct scan *s)
 		if (!scan_key(s, &key))
 			return false;
 		s->has_type |= key.has_escape || str_eq(key.text, STR_LIT("type"));
+		s->is_at_url = is_url_key(key.text);
 		return true;
 	}
 	if (++s->items > s->max_items)
@@ -418,6 +444,7 @@ scan_behind(struct scan *s, unsigned floor)
 		if (c == closing(s)) {
 			s->depth--;
 			s->p++;
+			s->is_at_url = false;
 		} else if (c == ',') {
 			s->p++;
 			return scan_to_value(s);
@@ -520,15 +547,16 @@ scan_member(struct scan *s, struct jscan *out)
 	if (!scan_key(s, &key) || !add_member(s, out, &key))
 		return false;
 	m = &out->member[out->count - 1];
-	s->text_bytes = 0;
+	s->media_bytes = 0;
 	s->media_items = 0;
 	s->has_type = false;
+	s->is_at_url = is_url_key(key.text);
 	(void)peek(s);
 	from = s->p;
 	if (!scan_value(s, &m->type))
 		return false;
 	m->value = lz_strn(from, (size_t)(s->p - from));
-	m->text_bytes = s->text_bytes;
+	m->media_bytes = s->media_bytes;
 	m->media_items = s->media_items;
 	m->has_type = s->has_type;
 	m->has_escape =

@@ -36,11 +36,12 @@ struct jscan_member {
 	lz_str value; /* the value's text; a string's includes its quotes */
 	enum jscan_type type;
 	bool has_escape; /* of a string value */
-	/* Bytes of the strings inside the value as written, keys and media excluded: what
-	 * tokens are estimated from. */
-	uint32_t text_bytes;
-	/* Strings inside it that start with "data:" and are longer than 256 bytes. */
+	/* Strings inside it that are media: of more than 256 bytes, where a URL is wanted
+	 * (the keys that jscan.c lists), "data:" and the type of an image, a sound, a
+	 * film or a PDF in front. What says so anywhere else is a text to who reads it.
+	 */
 	uint32_t media_items;
+	uint32_t media_bytes; /* of all of them */
 	/* A key inside it is "type", or is written with an escape and may be: without
 	 * one, no part is of another kind than text. */
 	bool has_type;
@@ -71,7 +72,7 @@ bool jscan_int(const struct jscan_member *m, int64_t *out);
  * `room`, which must hold value.len bytes. false: not a string. */
 bool jscan_string(const struct jscan_member *m, char *room, lz_str *out);
 /* Looks up one member inside an object's text without validating it again: for values
- * that jscan_object passed. Later duplicates win; nothing is counted (text_bytes is 0).
+ * that jscan_object passed. Later duplicates win; nothing is counted (media_items is 0).
  * false: absent or no object. */
 bool jscan_inner(lz_str object, const char *key, struct jscan_member *out);
 /* The members of such a text one after the other. *rest is the object's text at first,

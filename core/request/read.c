@@ -241,28 +241,47 @@ read_capabilities(struct request *r)
 	return STEP_NEXT;
 }
 
+/* What never is a part of the prompt. */
+static bool
+is_beside_prompt(lz_str key)
+{
+	static const char *const names[] = { "model", "metadata", "user",
+		"safety_identifier", "prompt_cache_key", "stream_options" };
+
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+		if (str_is(key, names[i]))
+			return true;
+	return false;
+}
+
 /* No provider counts more tokens than bytes of what it is shown; media count by item, not
- * by their base64. */
+ * by their base64. A member that nobody here knows may be shown, too (documents, a
+ * prediction): it is in the bound, and not in what is likely. */
 static void
 estimate_prompt(struct request *r)
 {
 	static const char *const shown[] = { "messages", "tools", "functions",
-		"response_format", NULL };
-	int64_t bytes = 0, media = 0;
+		"response_format" };
+	int64_t likely = 0, bound = 0, media = 0;
 
-	for (unsigned i = 0; shown[i] != NULL; i++) {
-		const struct jscan_member *m = jscan_find(&r->scan, shown[i]);
+	for (size_t i = 0; i < r->scan.count; i++) {
+		const struct jscan_member *m = &r->scan.member[i];
+		int64_t bytes = (int64_t)m->value.len - m->media_bytes;
+		bool is_shown = false;
 
-		if (m == NULL)
-			continue;
-		media += m->media_items;
-		bytes += m->media_items > 0 ? (int64_t)m->text_bytes * 5 / 4
-					    : (int64_t)m->value.len;
+		for (unsigned k = 0; k < sizeof shown / sizeof shown[0]; k++)
+			is_shown |= str_is(m->key, shown[k]);
+		if (is_shown)
+			likely += bytes;
+		if (is_shown || (m->type >= JSCAN_STRING && !is_beside_prompt(m->key))) {
+			bound += bytes;
+			media += m->media_items;
+		}
 	}
 	if (media < r->media_parts) /* what is only pointed at weighs as much */
 		media = r->media_parts;
-	r->prompt_bound = bytes + media * MEDIA_TOKENS;
-	r->prompt_tokens = (bytes + 3) / 4 + media * MEDIA_TOKENS / 2;
+	r->prompt_bound = bound + media * MEDIA_TOKENS;
+	r->prompt_tokens = (likely + 3) / 4 + media * MEDIA_TOKENS / 2;
 }
 
 /* One flat object of strings into `into`; later ones win. */

@@ -3,6 +3,7 @@
 SPDX-License-Identifier: MIT
 """
 
+import base64
 import json
 import subprocess
 import threading
@@ -35,6 +36,27 @@ def test_a_budget_that_is_spent_blocks_before_any_provider_call(gateway, provide
     assert answers[-1][1]["x-should-retry"] == "false"
     assert gateway.spent("poor") == calls * COST <= 30000
     assert provider.calls() == calls
+
+
+LONG = "to be or not " * 2000
+LONG_PROMPTS = {
+    "a text that begins like a data URL": {"messages": [{"role": "user", "content": f"data:image/png;base64,{LONG}"}]},
+    "a file of text": {"messages": [{"role": "user", "content": [
+        {"type": "file", "file": {"filename": "a.txt", "file_data": "data:text/plain;base64," + base64.b64encode(LONG.encode()).decode()}}]}]},
+    "a prediction": {"prediction": {"type": "content", "content": LONG}},
+    "what nobody knows": {"documents": [{"text": LONG}]},
+    "keys beside an image": {"tools": [{"type": "function", "function": {"name": "f", "parameters": {
+        "image": {"url": "data:image/png;base64," + 300 * "A"}, "properties": {LONG: {}}}}}]},
+}
+
+
+@pytest.mark.parametrize("where", LONG_PROMPTS)
+def test_a_long_prompt_is_held_against_the_budget_whatever_it_looks_like(gateway, provider, where):
+    provider.script(usage=(len(LONG) // 2, 5))
+    key = gateway.key("k", budget_monthly_eur=0.005, max_output_tokens=5)
+    status, _, body = gateway.chat(key, **LONG_PROMPTS[where])
+    assert status == 429 and body["error"]["type"] == "insufficient_quota"
+    assert gateway.spent("k") == 0 and provider.calls() == 0
 
 
 def test_a_budget_is_never_exceeded_by_many_at_once(gateway, provider):

@@ -451,18 +451,17 @@ members_are_ranges_of_the_text(void **state)
 		const char *key, *value;
 		enum jscan_type type;
 		bool has_escape;
-		uint32_t text_bytes;
 	} rows[] = {
-		{ "model", "\"gpt\\u002d4\"", JSCAN_STRING, true, 10 },
-		{ "n", "-12", JSCAN_NUMBER, false, 0 },
+		{ "model", "\"gpt\\u002d4\"", JSCAN_STRING, true },
+		{ "n", "-12", JSCAN_NUMBER, false },
 		{ "messages", "[ {\"role\":\"user\",\"content\":\"hello\"} ]",
-		    JSCAN_ARRAY, false, 9 },
-		{ "stream", "true", JSCAN_TRUE, false, 0 },
-		{ "stop", "null", JSCAN_NULL, false, 0 },
-		{ "user", "{\"a\":[false]}", JSCAN_OBJECT, false, 0 },
-		{ "t", "0.5", JSCAN_NUMBER, false, 0 },
-		{ "plain", "\"x\"", JSCAN_STRING, false, 1 },
-		{ "no", "false", JSCAN_FALSE, false, 0 },
+		    JSCAN_ARRAY, false },
+		{ "stream", "true", JSCAN_TRUE, false },
+		{ "stop", "null", JSCAN_NULL, false },
+		{ "user", "{\"a\":[false]}", JSCAN_OBJECT, false },
+		{ "t", "0.5", JSCAN_NUMBER, false },
+		{ "plain", "\"x\"", JSCAN_STRING, false },
+		{ "no", "false", JSCAN_FALSE, false },
 	};
 	struct jscan s;
 	struct err e;
@@ -478,7 +477,7 @@ members_are_ranges_of_the_text(void **state)
 		assert_true(m->value.ptr > text && m->value.ptr < text + sizeof(text));
 		assert_int_equal(m->type, rows[i].type);
 		assert_int_equal(m->has_escape, rows[i].has_escape);
-		assert_int_equal(m->text_bytes, rows[i].text_bytes);
+		assert_int_equal(m->media_bytes, 0);
 		assert_int_equal(m->media_items, 0);
 		assert_ptr_equal(jscan_find(&s, rows[i].key), m);
 	}
@@ -486,27 +485,44 @@ members_are_ranges_of_the_text(void **state)
 	assert_null(jscan_find(&s, "models"));
 }
 
+/* Adds ,"key":before, `head`, as many x as make it `len` bytes, and `behind`. */
 static void
-media_is_counted_and_not_read_as_text(void **state)
+add_long(struct buf *b, const char *key, const char *before, const char *head, size_t len,
+    const char *behind)
 {
+	buf_addf(b, ",\"%s\":%s\"%s", key, before, head);
+	add_times(b, "x", len - strlen(head));
+	buf_addf(b, "\"%s", behind);
+}
+
+static void
+media_are_items_where_urls_stand(void **state)
+{
+	static const char png[] = "data:image/png;base64,";
 	struct jscan s;
 	struct buf b;
 	struct err e;
 
 	(void)state;
 	buf_init(&b, 10000);
-	buf_add_z(&b, "{\"a\":\"data:");
-	add_times(&b, "x", 251);
-	buf_add_z(&b, "\",\"b\":[\"data:");
-	add_times(&b, "x", 252);
-	buf_add_z(&b, "\",{\"data:k\":\"12345\",\"u\":\"data:");
-	add_times(&b, "y", 300);
-	buf_add_z(&b, "\"}]}");
+	buf_add_z(&b, "{\"first\":0");
+	add_long(&b, "url", "", png, 256, "");
+	add_long(&b, "image_url", "", "data:image\\/png;base64,", 257, "");
+	add_long(&b, "a", "{\"file_data\":", "data:application/pdf;base64,", 300, "}");
+	add_long(&b, "b", "[{\"url\":", "data:audio/wav;base64,", 400, ",\"c\":\"y\"}]");
+	/* Texts, whatever they begin with. */
+	add_long(&b, "content", "", png, 300, "");
+	add_long(&b, "file_url", "", "data:text/plain;base64,", 300, "");
+	add_long(&b, "list", "[{\"url\":1},", png, 300, "]");
+	buf_add_char(&b, '}');
 	assert_int_equal(jscan_object(buf_str(&b), &s, &e), ST_OK);
-	assert_int_equal(s.member[0].text_bytes, 256);
-	assert_int_equal(s.member[0].media_items, 0);
-	assert_int_equal(s.member[1].text_bytes, 5);
-	assert_int_equal(s.member[1].media_items, 2);
+	for (size_t i = 0; i < s.count; i++) {
+		static const uint32_t items[] = { 0, 0, 1, 1, 1, 0, 0, 0 },
+				      bytes[] = { 0, 0, 257, 300, 400, 0, 0, 0 };
+
+		assert_int_equal(s.member[i].media_items, items[i]);
+		assert_int_equal(s.member[i].media_bytes, bytes[i]);
+	}
 	buf_free(&b);
 }
 
@@ -959,7 +975,7 @@ main(void)
 		cmocka_unit_test(sixty_four_members_are_taken_and_one_more_refused),
 		cmocka_unit_test(depth_counts_the_object_itself),
 		cmocka_unit_test(members_are_ranges_of_the_text),
-		cmocka_unit_test(media_is_counted_and_not_read_as_text),
+		cmocka_unit_test(media_are_items_where_urls_stand),
 		cmocka_unit_test(an_integer_is_read_exactly_or_not_at_all),
 		cmocka_unit_test(a_string_is_a_view_or_decoded),
 		cmocka_unit_test(

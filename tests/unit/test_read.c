@@ -224,6 +224,44 @@ the_bound_of_a_prompt_is_never_below_its_bytes(void **state)
 	drop(r);
 }
 
+/* What a member's bytes may become of a prompt is at least what they weigh, whatever they
+ * say they are. */
+static void
+no_text_weighs_less_for_what_it_begins_with(void **state)
+{
+	enum {
+		LONG = 10000
+	};
+	static const char *const cases[][2] = {
+		{ "\"messages\":[{\"role\":\"user\",\"content\":\"data:", "\"}]" },
+		{ "\"messages\":[{\"content\":\"data:image/png;base64,", "\"}]" },
+		{ "\"messages\":[{\"content\":[{\"type\":\"file\",\"file\":{\"file_"
+		  "data\":"
+		  "\"data:text/plain;base64,",
+		    "\"}}]}]" },
+		{ "\"messages\":[1],\"prediction\":{\"content\":\"", "\"}" },
+		{ "\"messages\":[1],\"documents\":[\"", "\"]" },
+		{ "\"messages\":[1],\"tools\":[{\"", "\":1}]" },
+	};
+	char *body = malloc(2 * LONG);
+
+	(void)state;
+	assert_non_null(body);
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		struct request *r;
+		size_t n =
+		    (size_t)snprintf(body, 2 * LONG, "{\"model\":\"m\",%s", cases[i][0]);
+
+		memset(body + n, 'x', LONG);
+		(void)snprintf(body + n + LONG, LONG - n, "%s}", cases[i][1]);
+		r = make(body);
+		assert_int_equal(request_read(r), STEP_NEXT);
+		assert_true(r->prompt_bound >= LONG);
+		drop(r);
+	}
+	free(body);
+}
+
 /* ---- embeddings ---- */
 
 static void
@@ -338,6 +376,7 @@ main(void)
 		    capabilities_are_told_from_parts_and_not_from_what_a_prompt_talks_about),
 		cmocka_unit_test(an_inline_image_counts_as_an_item_and_not_by_its_bytes),
 		cmocka_unit_test(the_bound_of_a_prompt_is_never_below_its_bytes),
+		cmocka_unit_test(no_text_weighs_less_for_what_it_begins_with),
 		cmocka_unit_test(texts_are_counted_whatever_form_they_have),
 		cmocka_unit_test(what_is_no_text_is_refused_by_the_name_of_its_member),
 		cmocka_unit_test(a_list_holds_2048_texts_at_most),
