@@ -11,6 +11,7 @@
 
 #include <stdalign.h>
 #include <stdatomic.h>
+#include <stdio.h>
 
 /* Upper bounds in microseconds, about 2.2 times apart. Our own part of a request lies in
  * the first five; the others reach from a cached answer to the longest stream. */
@@ -27,6 +28,7 @@ _Static_assert(
 
 struct cells {
 	alignas(64) _Atomic int64_t of[METRIC_COUNT][METRIC_LABELS];
+	alignas(64) _Atomic int64_t named[METRIC_NAMES][METRIC_NAME_LABELS];
 };
 
 static const struct {
@@ -44,12 +46,16 @@ static const char *const kind_names[] = {
 	[METRIC_GAUGE] = "gauge",
 	[METRIC_NANO] = "counter",
 	[METRIC_SECONDS] = "histogram",
+	[METRIC_NAMED] = "counter",
 };
 
 static struct {
 	const char *const *names;
 	unsigned count;
 } labels[METRIC_COUNT];
+
+static char known[METRIC_NAMES][METRIC_NAME_BYTES + 1] = { "_other" };
+static _Atomic unsigned known_count = 1; /* a name is whole before it is counted here */
 
 /* The kernel gives a thread's pages when it first counts. Slot 0 belongs to all who did
  * not ask for their own. */
@@ -109,27 +115,68 @@ metric_time(enum metric m, int64_t us)
 	add(m, SUM_CELL, us);
 }
 
+unsigned
+metric_name(lz_str name)
+{
+	unsigned used = atomic_load_explicit(&known_count, memory_order_relaxed);
+
+	must(name.len <= METRIC_NAME_BYTES);
+	for (unsigned i = 1; i < used; i++)
+		if (str_is(name, known[i]))
+			return i;
+	if (used == METRIC_NAMES)
+		return 0;
+	memcpy(known[used], name.ptr, name.len);
+	atomic_store_explicit(&known_count, used + 1, memory_order_release);
+	return used;
+}
+
+void
+metric_add_named(unsigned name, unsigned label, int64_t by)
+{
+	must(name < METRIC_NAMES && label < METRIC_NAME_LABELS);
+	atomic_fetch_add_explicit(&mine->named[name][label], by, memory_order_relaxed);
+}
+
 void
 metric_label_names(enum metric m, const char *const *names, unsigned count)
 {
-	must(count <= METRIC_LABELS && rows[m].label != NULL);
+	must(
+	    rows[m].label != NULL &&
+	    count <= (rows[m].kind == METRIC_NAMED ? METRIC_NAME_LABELS : METRIC_LABELS));
 	labels[m].names = names;
 	labels[m].count = count;
 }
 
 /* ---- reading ---- */
 
+static unsigned
+thread_count(void)
+{
+	unsigned used = atomic_load_explicit(&threads_used, memory_order_relaxed);
+
+	return used < METRIC_THREADS ? used : METRIC_THREADS;
+}
+
 static int64_t
 cell_sum(enum metric m, size_t cell)
 {
-	unsigned used = atomic_load_explicit(&threads_used, memory_order_relaxed);
 	int64_t sum = 0;
 
-	if (used > METRIC_THREADS)
-		used = METRIC_THREADS;
-	for (unsigned i = 0; i < used; i++)
+	for (unsigned i = 0; i < thread_count(); i++)
 		sum +=
 		    atomic_load_explicit(&threads[i].of[m][cell], memory_order_relaxed);
+	return sum;
+}
+
+static int64_t
+named_sum(unsigned name, unsigned label)
+{
+	int64_t sum = 0;
+
+	for (unsigned i = 0; i < thread_count(); i++)
+		sum += atomic_load_explicit(
+		    &threads[i].named[name][label], memory_order_relaxed);
 	return sum;
 }
 
@@ -184,11 +231,46 @@ add_value(struct buf *out, enum metric m, int64_t v)
 	buf_add_char(out, '\n');
 }
 
+static void
+add_label(struct buf *out, const char *label, const char *value)
+{
+	buf_add_z(out, label);
+	buf_add_z(out, "=\"");
+	add_escaped(out, value, true);
+	buf_add_char(out, '"');
+}
+
+/* One number for each name and value of the label; those of no name once they counted
+ * something. */
+static void
+add_named_samples(struct buf *out, enum metric m)
+{
+	unsigned used = atomic_load_explicit(&known_count, memory_order_acquire);
+
+	for (unsigned name = 0; name < used; name++) {
+		for (unsigned i = 0; i < labels[m].count; i++) {
+			int64_t v = named_sum(name, i);
+
+			if (name == 0 && v == 0)
+				continue;
+			buf_add_z(out, rows[m].name);
+			buf_add_char(out, '{');
+			add_label(out, "guardrail", known[name]);
+			buf_add_char(out, ',');
+			add_label(out, rows[m].label, labels[m].names[i]);
+			buf_add_char(out, '}');
+			add_value(out, m, v);
+		}
+	}
+}
+
 /* One number, or one for each value of the label. A value whose name nobody registered
  * shows as its number, and only once it counted something. */
 static void
 add_samples(struct buf *out, enum metric m)
 {
+	char number[12];
+
 	if (rows[m].label == NULL) {
 		buf_add_z(out, rows[m].name);
 		add_value(out, m, metric_sum(m));
@@ -202,13 +284,9 @@ add_samples(struct buf *out, enum metric m)
 			continue;
 		buf_add_z(out, rows[m].name);
 		buf_add_char(out, '{');
-		buf_add_z(out, rows[m].label);
-		buf_add_z(out, "=\"");
-		if (has_name)
-			add_escaped(out, labels[m].names[i], true);
-		else
-			buf_add_int(out, i);
-		buf_add_z(out, "\"}");
+		(void)snprintf(number, sizeof(number), "%u", i);
+		add_label(out, rows[m].label, has_name ? labels[m].names[i] : number);
+		buf_add_char(out, '}');
 		add_value(out, m, v);
 	}
 }
@@ -260,6 +338,8 @@ metric_print(struct buf *out)
 		add_head(out, m);
 		if (rows[m].kind == METRIC_SECONDS)
 			add_histogram(out, m);
+		else if (rows[m].kind == METRIC_NAMED)
+			add_named_samples(out, m);
 		else
 			add_samples(out, m);
 	}

@@ -3,7 +3,8 @@
  *
  * Counting is an addition to the calling thread's own cells, so it costs no shared cache
  * line; reading sums the threads. A row may have one label dimension whose values are
- * fixed small numbers (a fault, a target).
+ * fixed small numbers (a fault, an outcome); a METRIC_NAMED row has names of the
+ * configuration beside it.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,8 +16,9 @@
 enum metric_kind {
 	METRIC_COUNTER,
 	METRIC_GAUGE,
-	METRIC_NANO,   /* a counter kept in nano-units, shown in units */
-	METRIC_SECONDS /* a histogram of microseconds, shown in seconds */
+	METRIC_NANO,    /* a counter kept in nano-units, shown in units */
+	METRIC_SECONDS, /* a histogram of microseconds, shown in seconds */
+	METRIC_NAMED    /* a counter for each guardrail and value of the row's label */
 };
 
 /* id, kind, name, label, help */
@@ -41,8 +43,8 @@ enum metric_kind {
 	    "Requests refused for want of a valid key")                                  \
 	X(ATTEMPTS, METRIC_COUNTER, "latenza_attempts_total", "outcome",                 \
 	    "Provider calls, by outcome")                                                \
-	X(GUARDRAIL_VERDICTS, METRIC_COUNTER, "latenza_guardrail_verdicts_total",        \
-	    "verdict", "What guardrails came to; of a stream each change of it")         \
+	X(GUARDRAIL_VERDICTS, METRIC_NAMED, "latenza_guardrail_verdicts_total",          \
+	    "verdict", "What each guardrail came to; of a stream each change of it")     \
 	X(HEDGES, METRIC_COUNTER, "latenza_hedges_total", NULL,                          \
 	    "Second attempts because the first had brought nothing in time")             \
 	X(TOKENS_INPUT, METRIC_COUNTER, "latenza_tokens_input_total", NULL,              \
@@ -89,7 +91,10 @@ enum metric {
 
 enum {
 	METRIC_THREADS = 130, /* workers, storage, main */
-	METRIC_LABELS = 48    /* values of a row's label */
+	METRIC_LABELS = 48,   /* values of a row's label */
+	METRIC_NAMES = 512,   /* of the process's life, the first for all that are more */
+	METRIC_NAME_BYTES = 64, /* the longest name */
+	METRIC_NAME_LABELS = 8  /* values of a METRIC_NAMED row's label: one cache line */
 };
 
 /* Once in each thread that counts often; all others share one thread's cells. */
@@ -97,7 +102,13 @@ void metric_thread_start(void);
 void metric_add(enum metric m, int64_t by); /* [any] */
 void metric_add_label(enum metric m, unsigned label, int64_t by);
 void metric_time(enum metric m, int64_t us);
-int64_t metric_sum(enum metric m); /* over threads and labels; a histogram's count */
+/* The number of a guardrail's name; the same one for as long as the process runs, since a
+ * counter must not begin again when a configuration comes back. 0, shown as "_other":
+ * there have been METRIC_NAMES already. name is copied. [main] */
+unsigned metric_name(lz_str name);
+void metric_add_named(unsigned name, unsigned label, int64_t by); /* [any] */
+/* Over threads and labels; a histogram's count. Of no METRIC_NAMED row. */
+int64_t metric_sum(enum metric m);
 /* The names behind a row's label numbers, registered by the room that owns them (static
  * strings). [start] */
 void metric_label_names(enum metric m, const char *const *names, unsigned count);

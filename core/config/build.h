@@ -117,6 +117,9 @@ json_t *policies_shown(const struct config *c); /* NULL: the file has none */
 
 /* ---- guardrails.c; before organizations_read() ---- */
 void guardrails_read(struct build *b, const json_t *root);
+/* Gives each its number in the metrics: last, when nothing is wrong, since a number is
+ * taken for the life of the process. */
+void guardrails_number(struct config *c);
 json_t *guardrails_schema(void);
 json_t *guardrails_shown(const struct config *c); /* NULL: the file has none */
 /* Are there guardrails of the names that the settings have? Complains otherwise. */

@@ -307,8 +307,10 @@ config_load(const struct config_options *o, struct buf *errors, struct err *e)
 	mem_free(folder);
 	crypto_wipe(text.ptr, text.len);
 	buf_free(&text);
-	if (st == ST_OK)
+	if (st == ST_OK) {
+		guardrails_number(b.c);
 		return b.c;
+	}
 	config_free(b.c);
 	return NULL;
 }

@@ -116,6 +116,7 @@ enum {
 
 struct guardrail {
 	lz_str name;
+	unsigned counted_as; /* metric_name() of it */
 	const struct part_info *info;
 	struct part *part; /* NULL when loaded with is_offline */
 	uint8_t options_digest[32];

@@ -6,6 +6,7 @@
 #include <stdio.h>
 
 #include "base/json.h"
+#include "base/metric.h"
 #include "config/instance.h"
 
 enum {
@@ -167,6 +168,13 @@ guardrails_read(struct build *b, const json_t *root)
 		else
 			add(b, root, name, object);
 	}
+}
+
+void
+guardrails_number(struct config *c)
+{
+	for (size_t i = 0; i < c->guardrail_count; i++)
+		c->guardrail[i].counted_as = metric_name(c->guardrail[i].name);
 }
 
 /* ---- named elsewhere ---- */

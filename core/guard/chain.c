@@ -371,11 +371,12 @@ chain_tell_tree(struct guards *all, struct guard *g)
 
 /* What a command tries counts for nobody. */
 static void
-publish(const struct request *r, const struct record_verdict *v, enum verdict_kind d)
+publish(const struct request *r, const struct guardrail *row,
+    const struct record_verdict *v, enum verdict_kind d)
 {
 	if (r->asked != NULL)
 		return;
-	metric_add_label(METRIC_GUARDRAIL_VERDICTS, d, 1);
+	metric_add_named(row->counted_as, d, 1);
 	if (d == VERDICT_BLOCK || d == VERDICT_FLAG || d == VERDICT_ERROR)
 		tell(d == VERDICT_FLAG    ? TELL_GUARDRAIL_FLAGGED
 		     : d == VERDICT_BLOCK ? TELL_GUARDRAIL_BLOCKED
@@ -409,7 +410,7 @@ note(struct guards *all, struct guard *g, uint32_t phase, enum verdict_kind d)
 	if (g->visit != NULL)
 		note_reasons(all, v, g->visit);
 	if (v->checks == 1 || d != VERDICT_PASS)
-		publish(all->r, v, d);
+		publish(all->r, g->row, v, d);
 }
 
 static lz_str
@@ -545,7 +546,7 @@ passed(struct guards *all, struct guard *g)
 
 	note_time(all, v);
 	if (v->checks == 1 && all->r->asked == NULL)
-		metric_add_label(METRIC_GUARDRAIL_VERDICTS, VERDICT_PASS, 1);
+		metric_add_named(g->row->counted_as, VERDICT_PASS, 1);
 	all->now_us = all->came_us;
 	if (all->came_us > 0 && all->blank == NULL && visit_is_blank(g->visit)) {
 		all->blank = g->visit;

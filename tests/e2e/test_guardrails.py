@@ -163,7 +163,7 @@ def test_a_block_costs_nothing_and_says_who(guarded, provider):
         assert WORD not in json.dumps(trace), "what was refused is nobody's to keep"
     assert provider.calls() == 0 and gateway.spent("k") == 0
     assert len(gateway.events("guardrail.blocked")) == 2
-    assert gateway.metrics()['latenza_guardrail_verdicts_total{verdict="block"}'] == 2
+    assert gateway.metrics()['latenza_guardrail_verdicts_total{guardrail="words",verdict="block"}'] == 2
 
 
 def test_levels_add_up_and_a_guardrail_that_is_gone_refuses(make_gateway, provider, plugin):
@@ -491,6 +491,31 @@ def test_several_choices_are_judged_apart(guarded, provider):
 
 
 # ---- reloads ----
+
+def test_metrics_name_the_guardrail_and_go_on_counting_over_reloads(guarded):
+    flags = {"action": "flag", "on": ["request"]}
+    gateway, key = guarded(first=flags, second=flags | {"word": "merlin"})
+
+    def counted():
+        head = "latenza_guardrail_verdicts_total"
+        of = {name: int(n) for name, n in gateway.metrics().items() if name.startswith(head)}
+        assert {name.split('"')[1] for name in of} <= {"first", "second", "third"}
+        return {tuple(name.split('"')[1::2]): n for name, n in of.items() if n}
+    assert counted() == {}
+    assert gateway.chat(key, text=WORD)[0] == 200
+    once = {("first", "flag"): 1, ("second", "pass"): 1}
+    assert counted() == once
+    rails = gateway.config["guardrails"]
+    gateway.change_config(guardrails={"never": rails["first"], "wrong": {"use": "nobody"}})
+    assert gateway.run("reload", check=False).returncode != 0
+    gateway.change_config(guardrails={"third": rails["first"]})
+    gateway.run("reload")
+    assert gateway.chat(key, text=WORD)[0] == 200
+    assert counted() == once | {("third", "flag"): 1}
+    gateway.change_config(guardrails={"first": rails["first"]})
+    gateway.run("reload")
+    assert gateway.chat(key, text=WORD)[0] == 200
+    assert counted()[("first", "flag")] == 2
 
 def test_reloads_make_and_end_instances_and_no_request_sees_two(make_gateway, plugin):
     """The request is masked with the number of the configuration, the answer with the same: echo says what it heard."""

@@ -123,6 +123,48 @@ a_label_without_names_shows_what_it_counted(void **state)
 }
 
 static void
+expect_verdicts(const char *name, const char *verdict, int count)
+{
+	char line[200];
+
+	(void)snprintf(line, sizeof(line),
+	    "latenza_guardrail_verdicts_total{guardrail=\"%s\",verdict=\"%s\"} %d", name,
+	    verdict, count);
+	expect_line(line);
+}
+
+static void
+a_named_row_counts_each_name_and_those_that_are_too_many_together(void **state)
+{
+	static const char *const labels[] = { "pass", "block" };
+	char name[METRIC_NAME_BYTES + 1];
+	unsigned pii = metric_name(lz_strz("pii"));
+	struct buf b;
+
+	(void)state;
+	metric_label_names(METRIC_GUARDRAIL_VERDICTS, labels, 2);
+	metric_add_named(pii, 1, 2);
+	assert_int_equal(metric_name(lz_strz("pii")), pii);
+	expect_verdicts("pii", "pass", 0);
+	expect_verdicts("pii", "block", 2);
+	memset(name, 'l', METRIC_NAME_BYTES);
+	name[METRIC_NAME_BYTES] = '\0';
+	metric_add_named(metric_name(lz_strz(name)), 0, 1);
+	expect_verdicts(name, "pass", 1);
+	assert_null(strstr(printed(&b), "_other"));
+	buf_free(&b);
+	for (int i = 0; i < METRIC_NAMES; i++) {
+		(void)snprintf(name, sizeof(name), "guardrail-%d", i);
+		metric_add_named(metric_name(lz_strz(name)), 0, 1);
+	}
+	/* Of all but the first and the two before, three were too many. */
+	expect_verdicts("guardrail-508", "pass", 1);
+	expect_verdicts("_other", "pass", 3);
+	assert_int_equal(metric_name(lz_strz("guardrail-509")), 0);
+	assert_int_equal(metric_name(lz_strz("pii")), pii);
+}
+
+static void
 nano_units_are_shown_in_units(void **state)
 {
 	(void)state;
@@ -200,6 +242,8 @@ main(void)
 		cmocka_unit_test(more_threads_than_cells_share_the_first),
 		cmocka_unit_test(a_label_without_names_shows_what_it_counted),
 		cmocka_unit_test(a_label_shows_its_names_and_escapes_them),
+		cmocka_unit_test(
+		    a_named_row_counts_each_name_and_those_that_are_too_many_together),
 		cmocka_unit_test(nano_units_are_shown_in_units),
 		cmocka_unit_test(a_histogram_is_cumulative_and_in_seconds),
 		cmocka_unit_test(the_text_is_well_formed),
