@@ -9,6 +9,7 @@
  */
 #include "base/jscan.h"
 #include "guard/attached.h"
+#include "guard/loose.h"
 #include "guard/names.h"
 #include "guard/segment.h"
 
@@ -267,7 +268,7 @@ take_arguments(struct walk *w, const struct place *p, lz_str raw)
 	}
 	in->raw = raw;
 	in->decoded = decoded(w, raw);
-	if (jscan_value(in->decoded, NULL) != ST_OK) {
+	if (jscan_value(in->decoded, NULL) != ST_OK && !loose_is_json(in->decoded)) {
 		take_string(w, &inside, raw, NULL); /* no JSON: as it stands */
 		return;
 	}

@@ -259,3 +259,23 @@ def test_who_only_watches_breaks_nothing(guarded, provider):
     provider.script(events=STREAMED["a part twice"])
     status, _, _, done = stream(gateway, key)
     assert status == 200 and done
+
+
+# ---- arguments that a client's reader takes, and a strict one does not ----
+
+LOOSE = ['{"a":"\\u006bestrel","b":12345678901234567890}', '{"a":"\\u006bestrel","b":NaN}', '{"a":"\\u006bestrel","b":"\\ud800"}',
+         '{"a":"\\u006bestrel","b":1e999}', 70 * "[" + '"\\u006bestrel"' + 70 * "]"]
+
+
+@pytest.mark.parametrize("arguments", LOOSE)
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_what_a_client_reads_of_arguments_is_judged(guarded, provider, arguments, is_stream):
+    assert WORD in str(json.loads(arguments))
+    gateway, key = guarded(g={"on": ["response"], "action": "mask"})
+    calls = [{"index": 0, "id": "a", "type": "function", "function": {"name": "f", "arguments": arguments}}]
+    provider.script(**({"events": chunks(delta={"tool_calls": calls})} if is_stream else {"body": answer(message={"tool_calls": calls})}))
+    status, _, body = stream(gateway, key)[:3] if is_stream else gateway.chat(key)
+    assert status == 200
+    choices = [c for e in body for c in e.get("choices", [])] if is_stream else body["choices"]
+    said = "".join(t["function"]["arguments"] for c in choices for t in (c.get("delta") or c.get("message") or {}).get("tool_calls", []))
+    assert "***" in said and WORD not in str(json.loads(said))

@@ -203,6 +203,36 @@ arguments_are_a_text_for_each_string(void **state)
 	    "b|c|d|");
 }
 
+/* What the scanner refuses and a client's reader takes is read as the client does. */
+static void
+arguments_that_others_read_are_a_text_for_each_string(void **state)
+{
+	static const char *const cases[][2] = {
+		{ "{\\\"a\\\":\\\"\\\\u006b\\\",\\\"b\\\":123456789012345678901}",
+		    "a|k|b|" },
+		{ "\\n[\\\"\\\\u006b\\\",NaN,-Infinity,1e999,true,false,null,]", "k|" },
+		{ "[\\\"\\\\u006b\\\",\\\"\\\\ud800\\\"]", "k|\\ud800|" },
+		{ "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
+		  "\\\"\\\\u006b"
+		  "\\\"]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]]"
+		  "]",
+		    "k|" },
+		/* Texts, and nobody's JSON. */
+		{ "{\\\"a\\\":\\\"b", "{\"a\":\"b|" },
+		{ "[\\\"a\\\", nobody]", "[\"a\", nobody]|" },
+		{ "1, 2, \\\"a\\\"", "1, 2, \"a\"|" },
+	};
+	char body[500];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		(void)snprintf(body, sizeof(body),
+		    "{\"messages\":[{\"function_call\":{\"arguments\":\"%s\"}}]}",
+		    cases[i][0]);
+		assert_shows(DOCUMENT_CHAT, body, cases[i][1]);
+	}
+}
+
 /* ---- written ---- */
 
 static uint64_t
@@ -383,6 +413,7 @@ main(void)
 		cmocka_unit_test(what_has_two_readings_is_told),
 		cmocka_unit_test(parts_of_a_message_are_one_text),
 		cmocka_unit_test(arguments_are_a_text_for_each_string),
+		cmocka_unit_test(arguments_that_others_read_are_a_text_for_each_string),
 		cmocka_unit_test(what_is_not_changed_is_there_to_the_last_byte),
 		cmocka_unit_test(many_parts_and_many_calls_are_written),
 		cmocka_unit_test(what_folds_slowly_is_weighed),
