@@ -129,7 +129,7 @@ add_forgiven(struct buf *b, lz_str data)
 			continue;
 		to[n++] = (char)(c == '-' ? '+' : c == '_' ? '/' : c);
 	}
-	if (n % GROUP == 1) /* six bits are no byte */
+	if (n % GROUP == 1 && is_base64_char(to[n - 1])) /* six bits are no byte */
 		n--;
 	while (n % GROUP != 0)
 		to[n++] = '=';

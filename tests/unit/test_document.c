@@ -146,6 +146,7 @@ what_has_two_readings_is_told(void **state)
 	assert_is_unread("{\"file_data\":\"data:a2VzdHJlbA==\"}", true);
 	assert_is_unread("{\"file_data\":\"a2Vz\\u0000dHJlbA==\"}", true);
 	assert_is_unread("{\"file_data\":\"ftp://x/y\"}", true);
+	assert_is_unread("{\"url\":\"dAta:\"}", true);
 	assert_is_unread("{\"url\":\"data:text/plain;base64;a=b,a2VzdHJlbA==\"}", true);
 	assert_is_unread("{\"url\":\"data:,a2VzdHJlbCBhbmQ=\"}", true);
 	assert_is_unread("{\"url\":\"data:,a2Vz.dHJlbC\u00e9BhbmQ\"}", true);
