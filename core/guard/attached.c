@@ -13,6 +13,7 @@
 #include "base/base64.h"
 
 enum {
+	HEAD_BYTES = 64,   /* of a data URL, in which a type that is media's ends */
 	PEEK_CHARS = 1024, /* of base64: where bytes that are no text show */
 	GROUP = 4,
 	CHANCE_BYTES = 9 /* that words, read as base64, give a text: rare from here on */
@@ -38,10 +39,13 @@ contains(lz_str s, const char *word)
 
 /* ---- kinds ---- */
 
-/* Never a text, and large: not even looked into. */
+/* Never a text, and large: not even looked into. A blank may hide anything from here. */
 static bool
 is_media(lz_str type)
 {
+	for (size_t i = 0; i < type.len && type.ptr[i] != ';' && type.ptr[i] != ','; i++)
+		if ((unsigned char)type.ptr[i] <= ' ')
+			return false;
 	return (begins(type, "image/") && !begins(type, "image/svg")) ||
 	       begins(type, "audio/") || begins(type, "video/");
 }
@@ -243,16 +247,37 @@ read_data(lz_str type, lz_str data, struct arena *a, lz_str *text)
 
 /* ---- data URLs ---- */
 
+/* As browsers have it, blanks before a URL are none of it, nor are tabs and ends of lines
+ * inside. */
+static bool
+begins_hidden(lz_str value)
+{
+	size_t at = 0, n = 0;
+
+	while (at < value.len && (unsigned char)value.ptr[at] <= ' ')
+		at++;
+	for (; at < value.len && scheme[n] != '\0'; at++) {
+		char c = value.ptr[at];
+
+		if (c == '\t' || c == '\n' || c == '\r')
+			continue;
+		if ((c | 0x20) != scheme[n++])
+			return false;
+	}
+	return scheme[n] == '\0';
+}
+
 bool
 attached_may_be(lz_str raw)
 {
 	lz_str type = str_cut(raw, sizeof(scheme) - 1, raw.len);
 
 	/* An escape may stand for anything, but a slash's is common. */
-	if (memchr(raw.ptr, '\\', raw.len < sizeof(scheme) ? raw.len : sizeof(scheme)))
-		return true;
+	for (size_t i = 0; i < raw.len && i < HEAD_BYTES && raw.ptr[i] != ','; i++)
+		if (raw.ptr[i] == '\\' && (i + 1 == raw.len || raw.ptr[++i] != '/'))
+			return true;
 	if (!begins(raw, scheme))
-		return false;
+		return raw.len > 0 && raw.ptr[0] == ' ';
 	return !is_media(type) && !begins(type, "image\\/png") &&
 	       !begins(type, "image\\/jpeg") && !begins(type, "image\\/webp");
 }
@@ -267,7 +292,7 @@ attached_read(lz_str value, bool is_file, struct arena *a, lz_str *head, lz_str 
 	if (begins(value, scheme))
 		comma = str_find(value, ',');
 	else if (!is_file)
-		return ATTACHED_NOT;
+		return begins_hidden(value) ? ATTACHED_UNREADABLE : ATTACHED_NOT;
 	if (comma >= 0) {
 		*head = str_cut(value, 0, (size_t)comma + 1);
 		data = str_cut(value, (size_t)comma + 1, value.len);

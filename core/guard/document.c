@@ -470,14 +470,27 @@ take_messages(struct walk *w, lz_str list)
 
 /* What stands beside the messages and reaches the model all the same: tools, schemas,
  * predictions. */
+static const struct place beside = {
+	.kind = LZ_PROSE, .message = (uint32_t)TEXT_NO_MESSAGE, .role = { "system", 6 }
+};
+
 static void
 take_beside(struct walk *w, const struct jscan_member *m)
 {
-	struct place p = { .kind = LZ_PROSE,
-		.message = (uint32_t)TEXT_NO_MESSAGE,
-		.role = STR_LIT("system") };
+	take_member(w, &beside, m);
+}
 
-	take_member(w, &p, m);
+/* Its parts are one text, as a message's are: some providers' plugins join them. */
+static void
+take_prediction(struct walk *w, lz_str prediction)
+{
+	struct jscan_member m;
+
+	while (jscan_next(&prediction, &m))
+		if (jscan_key_is(m.key, "content"))
+			take_content(w, &beside, m.value);
+		else
+			take_beside(w, &m);
 }
 
 static void
@@ -489,6 +502,8 @@ read_chat(struct walk *w)
 	while (jscan_next(&rest, &m)) {
 		if (jscan_key_is(m.key, "messages"))
 			take_messages(w, m.value);
+		else if (jscan_key_is(m.key, "prediction") && m.type == JSCAN_OBJECT)
+			take_prediction(w, m.value);
 		else
 			take_beside(w, &m);
 	}

@@ -36,10 +36,12 @@ static const struct word no_texts[] = { WORD("role"), WORD("type"), WORD("id"),
 /* Where a data URL may stand: the file that is in it may be a text. */
 static const struct word files[] = { WORD("file_data"), WORD("url"), WORD("image_url"),
 	WORD("document_url"), WORD("file_url") };
-/* Parts of a message whose text is elsewhere: a `text` of theirs nobody reads. */
+/* Parts of a message whose text is elsewhere, or who have none: a `text` of theirs nobody
+ * reads. */
 static const struct word media_parts[] = { WORD("image_url"), WORD("input_image"),
 	WORD("image"), WORD("input_audio"), WORD("audio"), WORD("video_url"),
-	WORD("input_video"), WORD("file"), WORD("input_file"), WORD("document_url") };
+	WORD("input_video"), WORD("file"), WORD("input_file"), WORD("document_url"),
+	WORD("thinking"), WORD("reference") };
 static const struct word roles[] = { WORD("system"), WORD("developer"), WORD("user"),
 	WORD("assistant"), WORD("tool"), WORD("function"), WORD("model") };
 

@@ -52,7 +52,9 @@ def test_a_text_that_is_there_twice_is_refused(guarded, provider, parts):
 
 
 DECOYS = [user(said("kes") | {"refusal": "x"}, said("trel")), user({"type": "refusal", "text": "x", "refusal": "kes"}, said("trel")),
-          user(said("kes"), {"type": "image_url", "text": "x", "image_url": {"url": "https://x/y.png"}}, said("trel"))]
+          user(said("kes"), {"type": "image_url", "text": "x", "image_url": {"url": "https://x/y.png"}}, said("trel")),
+          user(said("kes"), {"type": "reference", "text": "x", "reference_ids": [1]}, said("trel")),
+          user(said("kes"), {"type": "thinking", "text": "x", "thinking": []}, said("trel"))]
 
 
 @pytest.mark.parametrize("decoy", range(len(DECOYS)))
@@ -65,6 +67,17 @@ def test_what_nobody_reads_parts_no_word(make_gateway, plugin, wire, decoy):  # 
         status, _, body = ask(gateway, gateway.key("k"), DECOYS[decoy])
         assert status == 400 and body["error"]["code"] == "content_policy_violation"
         assert provider.requests == []
+
+
+@pytest.mark.parametrize("wire", ["compatible", "mistral"])
+def test_what_a_plugin_joins_is_one_text(make_gateway, plugin, wire):  # noqa: F811
+    with Provider(dialect=WIRES[wire].scripted if wire in WIRES else None) as provider:
+        gateway = make_gateway(provider=provider, config={
+            "plugins": ["compatible", "echo", "balanced", *WIRES, str(plugin)], "plugin_files": "warn",
+            "guardrails": {"g": {"use": "word", "word": WORD, "default_on": True, "on": ["request"], "action": "block"}}})
+        parts = user(said("x")) | {"prediction": {"type": "content", "content": [said("kes"), said("trel")]}}
+        status, _, body = ask(gateway, gateway.key("k"), parts)
+        assert status == 400 and body["error"]["code"] == "content_policy_violation" and provider.requests == []
 
 
 def file(data, name="a.txt"):
@@ -91,6 +104,18 @@ def test_a_file_of_text_is_judged_and_masked_inside(make_gateway, wire):
             calls = len(provider.requests)
             status, _, body = ask(gateway, key, user(file(data)))
             assert status == 400 and "cannot read" in body["error"]["message"] and len(provider.requests) == calls
+
+
+HIDDEN = ["data:image/\\u0073vg+xml;base64,", " data:text/plain;base64,", "\\tdata:text/plain;base64,", "da\\nta:text/plain;base64,",
+          "data:image/\\nsvg+xml;base64,"]
+
+
+@pytest.mark.parametrize("head", HIDDEN)
+def test_nothing_before_its_data_hides_a_file_of_text(guarded, provider, head):
+    gateway, key = guarded(g={"on": ["request"], "action": "block"})
+    url = '{"type":"image_url","image_url":{"url":"%s"}}' % (head + in_base64(TEXT))
+    status, _, body = ask(gateway, key, '{"model":"fake-1","messages":[{"role":"user","content":[%s]}]}' % url)
+    assert status == 400 and provider.calls() == 0 and "guardrail 'g'" in body["error"]["message"]
 
 
 def test_an_address_is_personal_where_a_name_is_wanted(make_gateway, provider):

@@ -104,6 +104,13 @@ a_file_of_text_is_a_text(void **state)
 	    "{\"file_data\":\"data:image/png;base64,iVBORw0KGgo=\"},"
 	    "{\"url\":\"https://x/y\"}]}]}",
 	    "");
+	/* Neither an escape nor a blank makes an image of it. */
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"messages\":[{\"content\":[{\"url\":\"data:image/"
+	    "\\u0073vg+xml;base64,a2Vz\"},"
+	    "{\"url\":\"data:image/\\nsvg+xml;base64,a2Vz\"},"
+	    "{\"url\":\"data:image\\/svg+xml;base64,a2Vz\"}]}]}",
+	    "kes|kes|kes|");
 	/* Who takes a file goes by its name, not by the type before its data. */
 	assert_shows(DOCUMENT_CHAT,
 	    "{\"messages\":[{\"content\":[{\"file_data\":"
@@ -137,6 +144,9 @@ what_has_two_readings_is_told(void **state)
 	assert_is_unread("{\"file_data\":\"data:text/plain;base64,a!b\"}", true);
 	assert_is_unread("{\"file_data\":\"data:text/plain;base64,awBl\"}", true);
 	assert_is_unread("{\"file_data\":\"awBl\"}", true);
+	/* What reads URLs as browsers do passes over these blanks. */
+	assert_is_unread("{\"url\":\" data:text/plain;base64,a2Vz\"}", true);
+	assert_is_unread("{\"url\":\"\\u0001Da\\nta\\t:text/plain;base64,a2Vz\"}", true);
 	/* Behind the padding some decoders go on. */
 	assert_is_unread("{\"file_data\":\"data:text/plain;base64,YWI=a2V=\"}", true);
 	assert_is_unread("{\"file_data\":\"YWJj=a2VzdHJlbA\"}", true);
@@ -183,6 +193,17 @@ parts_of_a_message_are_one_text(void **state)
 	    "\"d\"}]]]}",
 	    "a|b|c|d|");
 	assert_shows(DOCUMENT_CHAT, "{\"messages\":{\"content\":\"a\"}}", "a|");
+}
+
+static void
+parts_of_a_prediction_are_one_text(void **state)
+{
+	(void)state;
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"prediction\":{\"type\":\"content\",\"content\":[{\"type\":\"text\","
+	    "\"text\":\"kes\"},{\"type\":\"text\",\"text\":\"trel\"}],\"new\":\"n\"}}",
+	    "kestrel|n|");
+	assert_shows(DOCUMENT_CHAT, "{\"prediction\":[{\"content\":\"a\"}]}", "a|");
 }
 
 static void
@@ -413,6 +434,7 @@ main(void)
 		cmocka_unit_test(a_file_of_text_is_a_text),
 		cmocka_unit_test(what_has_two_readings_is_told),
 		cmocka_unit_test(parts_of_a_message_are_one_text),
+		cmocka_unit_test(parts_of_a_prediction_are_one_text),
 		cmocka_unit_test(arguments_are_a_text_for_each_string),
 		cmocka_unit_test(arguments_that_others_read_are_a_text_for_each_string),
 		cmocka_unit_test(what_is_not_changed_is_there_to_the_last_byte),
