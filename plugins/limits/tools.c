@@ -10,27 +10,41 @@ text_at(const lz_json *j, const char *pointer)
 	return lz->json_str(lz->json_at(j, pointer), lz_strn(NULL, 0));
 }
 
-/* A function's or a custom tool's name; a vendor's own tool is named by its type. */
-static lz_str
-name_of(const lz_json *tool)
-{
-	static const char *const places[] = { "/function/name", "/custom/name", "/name",
-		"/type" };
-
-	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
-		lz_str name = text_at(tool, places[i]);
-
-		if (name.len > 0)
-			return name;
-	}
-	return lz_strz("");
-}
-
 static int
-is_allowed(const struct limits *g, lz_str name)
+is_allowed_name(const struct limits *g, lz_str name)
 {
 	return !is_listed(&g->tools_denied, name) &&
 	       (g->tools.count == 0 || is_listed(&g->tools, name));
+}
+
+/* A vendor's own tool is named by its type, a function's and a custom tool's say nothing
+ * of which. */
+static int
+is_kind(lz_str type)
+{
+	return lz_eq(type, "function") || lz_eq(type, "custom");
+}
+
+/* Which of its names a provider goes by is the provider's: all of them must be allowed.
+ * *name is the one that is not, or the first that is there. */
+static int
+is_allowed(const struct limits *g, const lz_json *tool, lz_str *name)
+{
+	static const char *const places[] = { "/function/name", "/custom/name", "/name",
+		"/type" };
+	lz_str first = lz_strz("");
+
+	for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++) {
+		*name = text_at(tool, places[i]);
+		if (name->len == 0 || (i == 3 && is_kind(*name)))
+			continue;
+		if (!is_allowed_name(g, *name))
+			return 0;
+		if (first.len == 0)
+			first = *name;
+	}
+	*name = first;
+	return first.len > 0 || is_allowed_name(g, first);
 }
 
 static int32_t
@@ -48,10 +62,11 @@ filter(struct job *j, const char *member, size_t *left)
 	size_t n = lz->json_len(all);
 	lz_json *kept = NULL;
 	int has_more = 0;
+	lz_str name;
 
 	*left = 0;
 	for (size_t i = 0; i < n; i++)
-		has_more |= !is_allowed(j->g, name_of(lz->json_item(all, i, NULL)));
+		has_more |= !is_allowed(j->g, lz->json_item(all, i, NULL), &name);
 	if (!has_more) {
 		*left = n;
 		return LZ_OK;
@@ -60,12 +75,12 @@ filter(struct job *j, const char *member, size_t *left)
 	for (size_t i = 0; i < n; i++) {
 		const lz_json *tool = lz->json_item(all, i, NULL);
 
-		if (is_allowed(j->g, name_of(tool))) {
+		if (is_allowed(j->g, tool, &name)) {
 			++*left;
 			if (lz->json_put(j->c, kept, "/-", tool) != LZ_OK)
 				return LZ_E_NOMEM;
 		} else if (j->g->excess == REFUSE) {
-			return refuse_tool(j, name_of(tool));
+			return refuse_tool(j, name);
 		}
 	}
 	if (job_edit(j) == NULL)
@@ -82,11 +97,12 @@ check_choice(struct job *j, const char *member, size_t left)
 	const lz_json *choice = lz->json_at(j->body, member);
 	const lz_json *among = lz->json_at(choice, "/allowed_tools/tools");
 	int is_gone = left == 0;
+	lz_str name;
 
 	if (lz->json_type(choice) == LZ_OBJECT && among == NULL)
-		is_gone |= !is_allowed(j->g, name_of(choice));
+		is_gone |= !is_allowed(j->g, choice, &name);
 	for (size_t i = 0, n = lz->json_len(among); i < n; i++)
-		is_gone |= !is_allowed(j->g, name_of(lz->json_item(among, i, NULL)));
+		is_gone |= !is_allowed(j->g, lz->json_item(among, i, NULL), &name);
 	if (choice == NULL || !is_gone)
 		return LZ_OK;
 	return job_edit(j) != NULL && lz->json_put(j->c, j->edit, member, NULL) == LZ_OK

@@ -165,6 +165,17 @@ tools_are_known_by_name_or_type(void **state)
 	    "limits.tool", "The tool 'get_secrets' is not allowed here.");
 	assert_refused(judge(h, "{\"tools\":[{}]}", "x"), "limits.tool",
 	    "The tool '' is not allowed here.");
+	/* Whoever takes it may go by any of its names. */
+	assert_refused(judge(h,
+			   "{\"tools\":[{\"type\":\"shell\",\"function\":{\"name\":"
+			   "\"get_x\"},\"name\":\"sql\"}]}",
+			   "x"),
+	    "limits.tool", "The tool 'shell' is not allowed here.");
+	assert_refused(judge(h,
+			   "{\"tools\":[{\"type\":\"custom\",\"function\":{\"name\":"
+			   "\"get_x\"},\"custom\":{\"name\":\"rm\"}}]}",
+			   "x"),
+	    "limits.tool", "The tool 'rm' is not allowed here.");
 	testhost_free(h);
 }
 
