@@ -315,6 +315,7 @@ what_only_seems_to_be_framing_is_taken(void **state)
 	(void)state;
 	accepted(POST_WITH(
 	    "X-Content-Length: 5\r\nTransfer-Encodings: x\r\nContent-Lengths: 2\r\n"
+	    "Content_Length-Of-What-Was-Before: 3\r\n"
 	    "Content-Length: 27\r\n"));
 }
 
@@ -538,6 +539,38 @@ chunks_that_are_not_exactly_framed_are_refused(void **state)
 	assert_int_equal(feed_chunked("3\0\r\n", 4, 4), HTTP_BAD);
 }
 
+/* Of a name longer than is kept of one, no more is asked than whether it is framing. */
+static void
+trailers_that_frame_nothing_are_passed_over(void **state)
+{
+	static const char *const rows[] = { "0\r\nX: y\r\n\r\n",
+		"0\r\nTransfer-Encoding-Of-What-Was-Before: chunked\r\n\r\n",
+		"0\r\nTransfer-Encodings: x\r\nHosts: y\r\n\r\n" };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
+		for (size_t step = 1; step <= strlen(rows[i]); step++)
+			assert_int_equal(
+			    feed_chunked(rows[i], strlen(rows[i]), step), HTTP_DONE);
+}
+
+/* It is the next request's, however often the body is asked for. */
+static void
+what_stands_behind_a_body_is_left_where_it_is(void **state)
+{
+	struct http_chunked c = { 0 };
+	lz_str run;
+	size_t took;
+
+	(void)state;
+	assert_int_equal(
+	    http1_chunked(&c, "0\r\n\r\nGET", 8, &took, &run, &why), HTTP_DONE);
+	assert_int_equal(took, 5);
+	assert_int_equal(http1_chunked(&c, "GET", 3, &took, &run, &why), HTTP_DONE);
+	assert_int_equal(took, 0);
+	assert_int_equal(run.len, 0);
+}
+
 static enum http_verdict
 feed_many(struct http_chunked *c, const char *chunk, unsigned times)
 {
@@ -620,6 +653,8 @@ main(void)
 		cmocka_unit_test(no_byte_anywhere_makes_the_parser_stumble),
 		cmocka_unit_test(chunks_come_out_the_same_however_they_are_cut),
 		cmocka_unit_test(chunks_that_are_not_exactly_framed_are_refused),
+		cmocka_unit_test(trailers_that_frame_nothing_are_passed_over),
+		cmocka_unit_test(what_stands_behind_a_body_is_left_where_it_is),
 		cmocka_unit_test(a_body_that_is_mostly_framing_is_refused),
 		cmocka_unit_test(only_clean_fields_may_be_written),
 		cmocka_unit_test(every_status_has_a_reason),

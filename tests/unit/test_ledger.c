@@ -179,6 +179,25 @@ a_top_up_takes_from_what_is_left_in_every_budget(void **state)
 }
 
 static void
+no_reservation_grows_beyond_what_an_attempt_may_cost(void **state)
+{
+	struct budget *b = budget(*state, "key:a", PERIOD_DAY, -1);
+	struct reservation r;
+
+	assert_int_equal(reserve(b, 10, &r), ST_OK);
+	assert_false(ledger_top_up(&r, LEDGER_AMOUNT_MAX - 9));
+	assert_false(ledger_top_up(&r, INT64_MAX));
+	assert_int_equal(view(b).reserved_nano_eur, 10);
+	assert_true(ledger_top_up(&r, LEDGER_AMOUNT_MAX - 10));
+	assert_int_equal(view(b).reserved_nano_eur, LEDGER_AMOUNT_MAX);
+	ledger_top_down(&r, LEDGER_AMOUNT_MAX - 10);
+	ledger_top_down(&r, 0);
+	assert_int_equal(view(b).reserved_nano_eur, 10);
+	ledger_settle(&r, 0);
+	assert_int_equal(ledger_reserved_total(*state), 0);
+}
+
+static void
 a_charge_beyond_its_reservation_is_booked_and_counted(void **state)
 {
 	struct budget *b = budget(*state, "key:a", PERIOD_DAY, 1000);
@@ -464,6 +483,88 @@ without_memory_for_a_new_period_nothing_is_admitted_and_nothing_lost(void **stat
 	assert_int_equal(reserve(b, 100, &r), ST_OK);
 	ledger_settle(&r, 100);
 	assert_int_equal(view(b).spent_nano_eur, 100);
+}
+
+/* More than the table of budgets first has room for. */
+enum {
+	MANY = 100
+};
+
+static int
+fail_after(size_t n, void *arg)
+{
+	(void)n;
+	return --*(int *)arg < 0;
+}
+
+/* Makes what is not there yet and loads what each spent: all of it, or up to what failed.
+ */
+static enum status
+fill_ledger(struct ledger *l)
+{
+	char scope[16];
+	struct err e;
+
+	for (int i = 0; i < MANY; i++) {
+		(void)snprintf(scope, sizeof(scope), "key:%d", i);
+		if (ledger_budget(l, lz_strz(scope), PERIOD_DAY, &e) == NULL)
+			return ST_NOMEM;
+		if (ledger_load(l, lz_strz(scope), STR_LIT("day:2026-10-21"), i + 1) !=
+		    ST_OK)
+			return ST_NOMEM;
+		/* After a restart with a clock that went back. */
+		if (ledger_load(l, lz_strz(scope), STR_LIT("day:2026-10-22"), i + 2) !=
+		    ST_OK)
+			return ST_NOMEM;
+	}
+	return ST_OK;
+}
+
+static void
+assert_filled(struct ledger *l)
+{
+	char scope[16];
+
+	for (int i = 0; i < MANY; i++) {
+		struct budget *b;
+
+		(void)snprintf(scope, sizeof(scope), "key:%d", i);
+		b = ledger_find(l, lz_strz(scope), PERIOD_DAY);
+		assert_non_null(b);
+		assert_int_equal(view(b).spent_nano_eur, i + 1);
+		now_ms += day_ms;
+		assert_int_equal(view(b).spent_nano_eur, i + 2);
+		now_ms -= day_ms;
+	}
+}
+
+/* Whichever allocation fails: what was made stays whole, and the rest is made later. */
+static void
+a_ledger_that_lacked_memory_once_is_filled_when_there_is_some(void **state)
+{
+	int left = -1, k;
+
+	(void)state;
+	for (k = 0; left < 0; k++) {
+		struct ledger *l;
+		enum status st = ST_NOMEM;
+
+		now_ms = start_ms;
+		left = k;
+		mem_set_fault(fail_after, &left);
+		l = ledger_new();
+		if (l != NULL)
+			st = fill_ledger(l);
+		mem_set_fault(NULL, NULL);
+		assert_int_equal(st, left < 0 ? ST_NOMEM : ST_OK);
+		if (l == NULL)
+			continue;
+		assert_int_equal(fill_ledger(l), ST_OK);
+		assert_filled(l);
+		ledger_free(l);
+	}
+	assert_true(k > 2 * MANY);
+	ledger_free(NULL);
 }
 
 /* ---- the model ---- */
@@ -759,6 +860,7 @@ main(void)
 		TEST(a_limit_of_zero_refuses_and_none_admits),
 		TEST(a_refusal_undoes_what_other_budgets_gave),
 		TEST(a_top_up_takes_from_what_is_left_in_every_budget),
+		TEST(no_reservation_grows_beyond_what_an_attempt_may_cost),
 		TEST(a_charge_beyond_its_reservation_is_booked_and_counted),
 		TEST(an_absurd_charge_is_booked_as_the_largest_possible),
 		TEST(a_reservation_belongs_to_the_period_it_was_made_in),
@@ -772,6 +874,7 @@ main(void)
 		TEST(scopes_and_kinds_are_found_again),
 		TEST(
 		    without_memory_for_a_new_period_nothing_is_admitted_and_nothing_lost),
+		TEST(a_ledger_that_lacked_memory_once_is_filled_when_there_is_some),
 		TEST(random_sequences_end_as_the_model_says),
 		TEST(eight_threads_never_pass_the_limit_and_lose_nothing),
 		TEST(days_that_end_under_eight_threads_leave_nothing_reserved),
