@@ -374,19 +374,25 @@ static const struct cli_command rows[] = {
 	    "Run the tests beside Lua policies: NAME_test.lua",
 	    "In the gateway's own sandbox, without a gateway and without the network.",
 	    none, policy_test_run },
-	{ "policy run", "FILE", 1, 1, "Show what a Lua policy makes of a text",
-	    "Without a gateway and without the network.\n"
+	{ "policy run", "FILE|NAME", 1, 1, "Show what a Lua policy makes of a text",
+	    "Without a gateway and without the network; under the limits that `policies` "
+	    "of the\nconfiguration gives the file, or the script of that NAME, else "
+	    "under "
+	    "the usual ones.\n"
 	    "  latenza policy run pii.lua --text 'mail jane@example.org'\n"
 	    "  latenza policy run pii.lua --trace req_01J --phase response",
 	    policy_run_options, policy_run_run },
-	{ "policy replay", "FILE", 1, 1,
+	{ "policy replay", "FILE|NAME", 1, 1,
 	    "Show what a Lua policy would have made of requests that were served",
 	    "From traces with stored content; no provider is called. Beside what "
 	    "requests did "
 	    "cost\nstands what the other model would have cost for the same tokens, at "
 	    "the prices\nof the configuration.",
 	    policy_replay_options, policy_replay_run },
-	{ "policy bench", "FILE", 1, 1, "Count what a visit of a Lua policy costs", NULL,
+	{ "policy bench", "FILE|NAME", 1, 1, "Count what a visit of a Lua policy costs",
+	    "Under the limits that `policies` of the configuration gives the file, or "
+	    "the "
+	    "script of\nthat NAME, else under the usual ones.",
 	    policy_bench_options, policy_bench_run },
 	{ "config show", "", 0, 0, "Show the configuration as used, defaults filled in",
 	    NULL, none, config_show_run },

@@ -37,14 +37,6 @@ policy_is_router(const struct script *s)
 	return strcmp(script_component(s)->kind, LZ_ROUTER) == 0;
 }
 
-struct script *
-policy_open(const char *path, struct err *e)
-{
-	const struct script_source like = { .limits = NULL };
-
-	return script_open(path, input_file, &like, e);
-}
-
 /* ---- the files that are meant ---- */
 
 static void
@@ -167,6 +159,7 @@ static void
 run_file(struct testing *t, const char *path)
 {
 	char script[POLICY_PATH_BYTES];
+	struct policy_opening opening = { .wrong = NULL };
 	struct err e = { "" };
 	struct script *s;
 	unsigned failed;
@@ -175,7 +168,7 @@ run_file(struct testing *t, const char *path)
 	t->path = path;
 	(void)snprintf(script, sizeof(script), "%.*s.lua",
 	    (int)(strlen(path) - strlen("_test.lua")), path);
-	s = policy_open(script, &e);
+	s = policy_open(t->c, script, &opening, &e);
 	if (s != NULL)
 		st = script_test_open(
 		    path, input_file, &s, 1, policy_host(), say, t, &failed, &e);
@@ -279,7 +272,7 @@ hear_wrong(void *arg, const char *sentence)
 static void
 check_file(struct check *k, const char *path)
 {
-	const struct script_source like = { .wrong = hear_wrong, .wrong_arg = k };
+	struct policy_opening opening = { .wrong = hear_wrong, .wrong_arg = k };
 	unsigned failed = k->failed;
 	char test[POLICY_PATH_BYTES], line[300];
 	const lz_component *part;
@@ -292,7 +285,7 @@ check_file(struct check *k, const char *path)
 		return;
 	}
 	k->path = path;
-	s = script_open(path, input_file, &like, &e);
+	s = policy_open(k->c, path, &opening, &e);
 	if (s == NULL && k->failed == failed)
 		tell_line(k, "FAIL", path, e.text);
 	if (s == NULL)

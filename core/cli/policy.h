@@ -7,6 +7,7 @@
 #define CLI_POLICY_H
 
 #include "cli/command.h"
+#include "lua/fake.h"
 #include "lua/script.h"
 
 enum {
@@ -16,9 +17,28 @@ enum {
 
 /* The table that fake hosts take their JSON from. */
 const lz_host *policy_host(void);
-/* A script's file, under the usual limits. NULL: e. owned. */
-struct script *policy_open(const char *path, struct err *e);
 bool policy_is_router(const struct script *s);
+
+/* ---- policy_open.c ---- */
+struct policy_opening {
+	/* Hears of all that is wrong with the script, as script_source's; or NULL. */
+	void (*wrong)(void *arg, const char *sentence);
+	void *wrong_arg;
+	/* Filled in: what it may cost, and the entry that says so, "latenza.yaml:12"; "":
+	 * the configuration names no such script, or there is none. */
+	struct script_limits limits;
+	char from[POLICY_PATH_BYTES + 12];
+	int code; /* where nothing is opened: CLI_CONFIG, CLI_FAILED */
+};
+/* A script by its file, or by its name ("canary", "lua:canary") in `policies` of the
+ * configuration (-c, else where it is looked for). NULL: e. owned. */
+struct script *policy_open(
+    const struct cli *c, const char *what, struct policy_opening *o, struct err *e);
+json_t *policy_limits_json(const struct policy_opening *o); /* owned */
+void policy_limits_print(const struct policy_opening *o, char *out, size_t n);
+/* A host for one that was opened so: without an entry it may ask for every address. NULL:
+ * out of memory. owned */
+struct fake *policy_fake(const struct policy_opening *o);
 
 /* ---- policy_document.c ---- */
 /* A request's or an answer's texts as fake_visit() is shown them, and of a request its

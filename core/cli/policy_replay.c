@@ -14,7 +14,6 @@
 #include "cli/backend.h"
 #include "cli/out.h"
 #include "cli/policy.h"
-#include "lua/fake.h"
 
 enum {
 	PAGE = 200,
@@ -37,6 +36,7 @@ static const char *const outcome_names[] = { "blocked", "flagged", "masked", "re
 struct replay {
 	struct cli *c;
 	struct script *s;
+	struct policy_opening opening;
 	json_t *options;
 	unsigned seen, without_content, unchanged;
 	unsigned count[OUTCOMES];
@@ -144,9 +144,7 @@ visit(struct replay *r, const json_t *trace, bool is_answer, bool *is_changed,
 	if (document == NULL)
 		return true;
 	json_object_set(document, "options", r->options);
-	f = fake_new(policy_host());
-	if (f != NULL)
-		fake_grant_all(f);
+	f = policy_fake(&r->opening);
 	told = f != NULL ? fake_visit(f, r->s, document, e) : NULL;
 	if (told != NULL && judge(r, trace, document, told))
 		*is_changed = true;
@@ -275,9 +273,9 @@ policy_replay_run(struct cli *c)
 	struct err e = { "" };
 	int code;
 
-	r.s = policy_open(c->operand[0], &e);
+	r.s = policy_open(c, c->operand[0], &r.opening, &e);
 	if (r.s == NULL)
-		return backend_fail(&e, CLI_FAILED);
+		return backend_fail(&e, r.opening.code);
 	part = script_component(r.s);
 	r.options =
 	    cli_typed_options(c, part->options, part->option_count, part->option_size);

@@ -13,7 +13,6 @@
 #include "cli/backend.h"
 #include "cli/out.h"
 #include "cli/policy.h"
-#include "lua/fake.h"
 
 enum {
 	SHOWN_BYTES = 4000,
@@ -101,7 +100,7 @@ print_edits(const json_t *list)
 }
 
 static void
-print_told(const struct script *s, const json_t *told)
+print_told(const struct script *s, const struct policy_opening *o, const json_t *told)
 {
 	char line[SHOWN_BYTES];
 	const char *name;
@@ -132,6 +131,8 @@ print_told(const struct script *s, const json_t *told)
 	    (long long)json_get_int(told, "time_us", 0),
 	    (long long)json_get_int(told, "peak_bytes", 0) / 1024);
 	print_line("cost", line);
+	policy_limits_print(o, line, sizeof(line));
+	print_line("limits", line);
 }
 
 static void
@@ -145,21 +146,12 @@ add_cost(json_t *told, const struct script *s, const struct fake *f)
 	    told, "peak_bytes", json_integer((json_int_t)cost.peak_bytes));
 }
 
-static struct fake *
-new_host(void)
-{
-	struct fake *f = fake_new(policy_host());
-
-	if (f != NULL)
-		fake_grant_all(f);
-	return f;
-}
-
 /* owned; NULL: e */
 static json_t *
-visit_once(struct script *s, const json_t *document, struct err *e)
+visit_once(struct script *s, const struct policy_opening *o, const json_t *document,
+    struct err *e)
 {
-	struct fake *f = new_host();
+	struct fake *f = policy_fake(o);
 	json_t *told = NULL;
 
 	if (f == NULL)
@@ -174,13 +166,13 @@ visit_once(struct script *s, const json_t *document, struct err *e)
 
 /* Both open a script and find out what it is to see. */
 static struct script *
-open_script(struct cli *c, json_t **document, int *code)
+open_script(struct cli *c, struct policy_opening *o, json_t **document, int *code)
 {
 	struct err e = { "" };
-	struct script *s = policy_open(c->operand[0], &e);
+	struct script *s = policy_open(c, c->operand[0], o, &e);
 
 	if (s == NULL) {
-		*code = backend_fail(&e, CLI_FAILED);
+		*code = backend_fail(&e, o->code);
 		return NULL;
 	}
 	*document = cli_has(c, "trace") ? document_of_trace(c, s, code)
@@ -194,20 +186,23 @@ open_script(struct cli *c, json_t **document, int *code)
 int
 policy_run_run(struct cli *c)
 {
+	struct policy_opening opening = { .wrong = NULL };
 	json_t *document, *told;
 	struct err e = { "" };
 	int code = CLI_DONE;
-	struct script *s = open_script(c, &document, &code);
+	struct script *s = open_script(c, &opening, &document, &code);
 
 	if (s == NULL)
 		return code;
-	told = visit_once(s, document, &e);
+	told = visit_once(s, &opening, document, &e);
+	if (told != NULL)
+		json_object_set_new(told, "limits", policy_limits_json(&opening));
 	if (told == NULL)
 		code = backend_fail(&e, CLI_FAILED);
 	else if (c->wants_json)
 		out_json(told);
 	else
-		print_told(s, told);
+		print_told(s, &opening, told);
 	if (told != NULL && strcmp(out_text(told, "verdict"), "error") == 0)
 		code = CLI_FAILED;
 	json_decref(told);
@@ -228,8 +223,8 @@ by_size(const void *a, const void *b)
 
 /* Fills in the time of each visit. false: e */
 static bool
-time_visits(
-    struct script *s, const json_t *document, int64_t *ns, size_t n, struct err *e)
+time_visits(struct script *s, const struct policy_opening *o, const json_t *document,
+    int64_t *ns, size_t n, struct err *e)
 {
 	struct fake *f = NULL;
 	int64_t before = 0;
@@ -238,7 +233,7 @@ time_visits(
 	for (size_t i = 0; i < n && told != NULL; i++) {
 		if (i % HOST_VISITS == 0) {
 			fake_free(f);
-			f = new_host();
+			f = policy_fake(o);
 			before = 0;
 		}
 		if (f == NULL) {
@@ -261,24 +256,25 @@ time_visits(
 }
 
 static void
-tell_bench(const struct cli *c, const struct script *s, const int64_t *ns, size_t n,
-    uint64_t steps)
+tell_bench(const struct cli *c, const struct script *s, const struct policy_opening *o,
+    const int64_t *ns, size_t n, uint64_t steps)
 {
 	struct script_cost cost = script_cost(s);
-	json_t *j = json_pack("{s:I, s:I, s:f, s:f, s:I}", "visits", (json_int_t)n,
+	char limits[POLICY_PATH_BYTES];
+	json_t *j = json_pack("{s:I, s:I, s:f, s:f, s:I, s:o}", "visits", (json_int_t)n,
 	    "steps", (json_int_t)((cost.steps - steps) / n), "median_us",
 	    (double)ns[n / 2] / 1000, "p99_us", (double)ns[n - 1 - n / 100] / 1000,
-	    "peak_bytes", (json_int_t)cost.peak_bytes);
+	    "peak_bytes", (json_int_t)cost.peak_bytes, "limits", policy_limits_json(o));
 
+	policy_limits_print(o, limits, sizeof(limits));
 	if (c->wants_json)
 		out_json(j);
 	else
-		printf("%s: %lld steps a visit (%lld are the most), %.1f us (99 of 100: "
-		       "%.1f us), %lld KiB at most, %zu visits\n",
+		printf("%s: %lld steps a visit, %.1f us (99 of 100: %.1f us), %lld KiB "
+		       "at most, %zu visits\nlimits: %s\n",
 		    script_component(s)->name, (long long)json_get_int(j, "steps", 0),
-		    (long long)script_limits_usual.visit_steps, out_real(j, "median_us"),
-		    out_real(j, "p99_us"),
-		    (long long)json_get_int(j, "peak_bytes", 0) / 1024, n);
+		    out_real(j, "median_us"), out_real(j, "p99_us"),
+		    (long long)json_get_int(j, "peak_bytes", 0) / 1024, n, limits);
 	json_decref(j);
 }
 
@@ -286,6 +282,7 @@ int
 policy_bench_run(struct cli *c)
 {
 	int64_t visits = cli_integer(c, "visits", BENCH_VISITS), *ns;
+	struct policy_opening opening = { .wrong = NULL };
 	json_t *document;
 	struct err e = { "" };
 	int code = CLI_DONE;
@@ -296,18 +293,18 @@ policy_bench_run(struct cli *c)
 		out_error("--visits: 1 to %d", BENCH_MOST);
 		return CLI_USAGE;
 	}
-	s = open_script(c, &document, &code);
+	s = open_script(c, &opening, &document, &code);
 	if (s == NULL)
 		return code;
 	ns = mem_zalloc((size_t)visits * sizeof(*ns));
 	steps = script_cost(s).steps;
 	if (ns == NULL)
 		(void)err_fail(&e, ST_NOMEM, "out of memory");
-	if (ns == NULL || !time_visits(s, document, ns, (size_t)visits, &e)) {
+	if (ns == NULL || !time_visits(s, &opening, document, ns, (size_t)visits, &e)) {
 		code = backend_fail(&e, CLI_FAILED);
 	} else {
 		qsort(ns, (size_t)visits, sizeof(*ns), by_size);
-		tell_bench(c, s, ns, (size_t)visits, steps);
+		tell_bench(c, s, &opening, ns, (size_t)visits, steps);
 	}
 	mem_free(ns);
 	json_decref(document);

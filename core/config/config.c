@@ -187,6 +187,10 @@ build_parts(struct build *b, const json_t *root)
 		    b, NULL, root, "organizations", "is not a map of organizations");
 	if (keys == NULL && json_object_get(root, "keys") != NULL)
 		build_wrong(b, NULL, root, "keys", "is not a map of keys");
+	if (b->o->only_policies) {
+		policies_read(b, root);
+		return;
+	}
 	sections_read(b, root);
 	if (!plugins_open(b, root))
 		return; /* whatever else is wrong would be told of plugins that are not

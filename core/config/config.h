@@ -222,7 +222,10 @@ struct config_options {
 	const struct part_want *plugins; /* --plugin adds to the file's */
 	size_t plugin_count;
 	bool is_offline; /* check form only: nothing is resolved, no part is made */
-	bool is_quiet;   /* errors alone are logged, whatever the file says */
+	/* The section `policies` alone, whatever else the file says; no script is loaded.
+	 * For who opens scripts as this file would. */
+	bool only_policies;
+	bool is_quiet;               /* errors alone are logged, whatever the file says */
 	const struct config *before; /* parts are shared with it; may be NULL */
 	/* For a gateway: a script that is refused is an event, and where there is no
 	 * `before`, its last good version from the data directory takes its place. */

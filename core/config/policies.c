@@ -100,19 +100,33 @@ tell_refused(struct build *b, const char *where, const json_t *object, lz_str li
 }
 
 static void
+keep(struct build *b, const struct part_info *info, lz_str path,
+    const struct policy_terms *terms, const json_t *object)
+{
+	b->c->policy[b->c->policy_count++] = (struct policy){ .info = info,
+		.path = path,
+		.terms = *terms,
+		.line = yaml_line(b->source, object, NULL) };
+}
+
+static void
 load(struct build *b, const char *where, const json_t *object,
     const struct policy_options *o)
 {
-	struct policy_want w = { .http = o->http.items, .http_count = o->http.count };
+	struct policy_want w = { .terms = { o->http.items, o->http.count, o->cpu_ms,
+				     o->timeout_ms, o->memory, o->calls } };
 	const struct config *before = b->o->before;
 	lz_str path = build_path(b, o->file), by;
 	const struct part_info *info;
 	struct err why = { "" };
-	struct policy *p = &b->c->policy[b->c->policy_count];
 	struct buf lines;
 
 	if (path.ptr == NULL)
 		return;
+	if (b->o->only_policies) {
+		keep(b, NULL, path, &w.terms, object);
+		return;
+	}
 	buf_init(&lines, WRONG_BYTES);
 	w.wrong = hear_wrong;
 	w.wrong_arg = &lines;
@@ -122,10 +136,6 @@ load(struct build *b, const char *where, const json_t *object,
 			   b->o->data != NULL ? b->o->data : b->c->data.ptr)
 			   .ptr
 		     : NULL;
-	w.cpu_ms = o->cpu_ms;
-	w.wall_ms = o->timeout_ms;
-	w.memory_bytes = o->memory;
-	w.callouts = o->calls;
 	info = ops->load(&w, build_read_text, before != NULL ? before->policy : NULL,
 	    before != NULL ? before->policy_count : 0, &why);
 	if (why.text[0] != '\0' && b->o->is_served)
@@ -140,10 +150,10 @@ load(struct build *b, const char *where, const json_t *object,
 		    info->kind, info->name, STR_ARG(by));
 		ops->unref(info);
 	} else {
-		*p = (struct policy){ info, path, STR_NONE };
+		keep(b, info, path, &w.terms, object);
 		if (why.text[0] != '\0')
-			p->refused = arena_copy(b->c->memory, lz_strz(why.text));
-		b->c->policy_count++;
+			b->c->policy[b->c->policy_count - 1].refused =
+			    arena_copy(b->c->memory, lz_strz(why.text));
 	}
 	buf_free(&lines);
 }
@@ -208,7 +218,8 @@ void
 policies_free(struct config *c)
 {
 	for (size_t i = 0; i < c->policy_count; i++)
-		ops->unref(c->policy[i].info);
+		if (c->policy[i].info != NULL)
+			ops->unref(c->policy[i].info);
 	c->policy_count = 0;
 }
 

@@ -12,11 +12,16 @@
 #include "base/buf.h"
 #include "config/part.h"
 
-struct policy_want {
-	const char *path;   /* of the script */
+/* What the file lets a script do. */
+struct policy_terms {
 	const lz_str *http; /* what it may call */
 	size_t http_count;
 	int64_t cpu_ms, wall_ms, memory_bytes, callouts;
+};
+
+struct policy_want {
+	const char *path; /* of the script */
+	struct policy_terms terms;
 	/* Folder with the last good ones, to be taken when the file's is refused; NULL:
 	 * it is an error then. */
 	const char *kept;
@@ -27,8 +32,10 @@ struct policy_want {
 };
 
 struct policy {
-	const struct part_info *info; /* one reference */
+	const struct part_info *info; /* one reference; NULL: only_policies */
 	lz_str path;
+	struct policy_terms terms;
+	unsigned line;  /* of the file */
 	lz_str refused; /* why the file's is not what serves: the last good one is;
 			   absent: the file's serves */
 };

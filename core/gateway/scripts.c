@@ -12,7 +12,6 @@
 
 #include "base/log.h"
 #include "config/policy.h"
-#include "lua/script.h"
 #include "gateway/kept.h"
 #include "plugin/host.h"
 #include "plugin/registry.h"
@@ -99,28 +98,35 @@ test(struct script *s, const char *path,
 		   : st;
 }
 
+void
+scripts_limits(const struct policy_terms *t, struct script_limits *out)
+{
+	*out = script_limits_usual;
+	out->visit_steps = (uint64_t)t->cpu_ms * SCRIPT_STEPS_PER_MS;
+	if (out->slice_steps > out->visit_steps)
+		out->slice_steps = out->visit_steps;
+	out->wall_ms = (uint32_t)t->wall_ms;
+	out->memory_bytes = (size_t)t->memory_bytes;
+	if (out->string_bytes > out->memory_bytes / 4)
+		out->string_bytes = out->memory_bytes / 4;
+	out->callouts = (uint32_t)t->callouts;
+}
+
 static const struct part_info *
 load(const struct policy_want *w,
     enum status (*read)(const char *path, struct buf *text, struct err *e),
     const struct policy *before, size_t before_count, struct err *e)
 {
-	struct script_limits limits = script_limits_usual;
+	struct script_limits limits;
 	struct script_source like = { .limits = &limits,
-		.http = w->http,
-		.http_count = w->http_count,
+		.http = w->terms.http,
+		.http_count = w->terms.http_count,
 		.wrong = w->wrong,
 		.wrong_arg = w->wrong_arg };
 	const struct part_info *info;
 	struct script *s;
 
-	limits.visit_steps = (uint64_t)w->cpu_ms * SCRIPT_STEPS_PER_MS;
-	if (limits.slice_steps > limits.visit_steps)
-		limits.slice_steps = limits.visit_steps;
-	limits.wall_ms = (uint32_t)w->wall_ms;
-	limits.memory_bytes = (size_t)w->memory_bytes;
-	if (limits.string_bytes > limits.memory_bytes / 4)
-		limits.string_bytes = limits.memory_bytes / 4;
-	limits.callouts = (uint32_t)w->callouts;
+	scripts_limits(&w->terms, &limits);
 	s = script_open(w->path, read, &like, e);
 	info = s != NULL ? same_as_before(s, before, before_count) : NULL;
 	if (s != NULL && info == NULL && test(s, w->path, read, e) != ST_OK) {

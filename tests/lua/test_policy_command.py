@@ -355,6 +355,89 @@ def test_nothing_is_reached(policy, tmp_path):
     assert told["verdict"] == "flag" and told["calls"][0]["url"] == "http://127.0.0.1:1/x"
 
 
+# ---- under whose limits ----
+
+USUAL = {"from": None, "steps": 2_000_000, "timeout_ms": 1000, "memory_bytes": 8 << 20, "calls": 4}
+SPINS = "for i = 1, tonumber(req.texts[1].text) do end\nreturn latenza.pass()"
+LIMITED = """
+providers: { wrong: at all }
+policies:
+  - { file: policies/other.lua, memory: 16MiB }
+  - { file: policies/spins.lua, cpu_ms: 1, timeout_ms: 50, memory: 2MiB, calls: 1 }
+"""
+
+
+@pytest.fixture
+def limited(tmp_path):
+    (tmp_path / "policies").mkdir()
+    write(tmp_path, "latenza.yaml", LIMITED)
+    write(tmp_path, "policies/other.lua", guardrail("return latenza.pass()").replace("'it'", "'other'"))
+    write(tmp_path, "policies/spins.lua", guardrail(SPINS).replace("'it'", "'by-name'"))
+    return tmp_path
+
+
+@pytest.mark.parametrize("what", ["policies/spins.lua", "./policies/../policies/spins.lua", "again.lua", "by-name", "lua:by-name"])
+def test_a_script_has_the_limits_that_the_configuration_gives_it(policy, limited, what):
+    (limited / "again.lua").symlink_to("policies/spins.lua")
+    own = {"from": "./latenza.yaml:5", "steps": 100_000, "timeout_ms": 50, "memory_bytes": 2 << 20, "calls": 1}
+    told = json.loads(policy("run", what, "--text", "10", "-o", "json"))
+    assert told["verdict"] == "pass" and told["limits"] == own
+    assert json.loads(policy("bench", what, "--text", "10", "--visits", "3", "-o", "json"))["limits"] == own
+    assert "limits   100000 steps, 50 ms, 2048 KiB, calls: 1; ./latenza.yaml:5" in policy("run", what, "--text", "10")
+    assert "limits: 100000 steps" in policy("bench", what, "--text", "10", "--visits", "3")
+    # What the usual limits would let pass is stopped, as it would be in the gateway.
+    assert "its budget of steps is spent" in policy("run", what, "--text", "100000", code=1)
+    assert "its budget of steps is spent" in policy("bench", what, "--text", "100000", code=1)
+
+
+def test_a_script_that_no_configuration_names_has_the_usual_limits(policy, limited):
+    shutil.copy(limited / "policies/spins.lua", limited / "policies/copy.lua")
+    for path in ("policies/copy.lua", "policies/other.lua"):
+        told = json.loads(policy("run", path, "--text", "100000", "-o", "json"))["limits"]
+        assert told == (USUAL if "copy" in path else USUAL | {"from": "./latenza.yaml:4", "memory_bytes": 16 << 20})
+    assert "the usual ones, no `policies` names it" in policy("run", "policies/copy.lua", "--text", "1")
+    (limited / "latenza.yaml").rename(limited / "mine.yaml")
+    assert json.loads(policy("run", "policies/spins.lua", "--text", "100000", "-o", "json"))["limits"] == USUAL
+    told = json.loads(policy("run", "policies/spins.lua", "-c", "mine.yaml", "--text", "10", "-o", "json"))
+    assert told["limits"]["from"] == "mine.yaml:5"
+
+
+def test_a_script_that_is_allowed_more_has_more_in_its_test_too(policy, limited):
+    write(limited, "policies/spins_test.lua", "local t = latenza.test\nt.case('long', function()\n"
+          "t.equal(t.guardrail('by-name', { text = '3000000' }).verdict, 'pass')\nend)\n")
+    assert "FAIL policies/spins_test.lua: long" in policy("test", "policies/spins.lua", code=1)
+    write(limited, "latenza.yaml", LIMITED.replace("cpu_ms: 1,", "cpu_ms: 200,"))
+    policy("test", "policies/spins.lua")
+    write(limited, "policies/spins.lua", "local big = {}\nfor i = 1, 1 << 17 do big[i] = i end\n" + guardrail(SPINS).replace("'it'", "'by-name'"))
+    assert "too much memory" in policy("check", "policies/spins.lua", code=1)
+    write(limited, "latenza.yaml", LIMITED.replace("memory: 2MiB", "memory: 64MiB").replace("cpu_ms: 1,", "cpu_ms: 200,"))
+    assert "ok   policies/spins.lua" in policy("check", "policies/spins.lua")
+
+
+@pytest.mark.parametrize("http, reached", [("[]", False), ("[http://127.0.0.1:1/x]", True)])
+def test_a_script_asks_only_for_what_the_configuration_grants_it(policy, limited, http, reached):
+    write(limited, "policies/spins.lua", guardrail("local r, why = latenza.http.get('http://127.0.0.1:1/x')\nreturn latenza.flag('f', why)"))
+    write(limited, "latenza.yaml", LIMITED.replace("calls: 1", f"calls: 1, http: {http}"))
+    told = json.loads(policy("run", "it", "--text", "a", "-o", "json", code=0 if reached else 1))
+    assert [c["url"] for c in told["calls"]] == (["http://127.0.0.1:1/x"] if reached else [])
+    if not reached:
+        assert "http" in told["error"]
+
+
+def test_where_it_is_not_clear_which_limits_hold_nothing_is_run(policy, limited):
+    assert "none: there is no file of that name, and no script under `policies` of ./latenza.yaml" in policy("run", "none", "--text", "a", code=1)
+    write(limited, "policies/other.lua", "return { kind = 'router', name = 'by-name', pick = function(req, targets) return targets end }")
+    told = policy("run", "by-name", "--text", "a", code=1)
+    assert "policies/other.lua and in " in told and "name the file" in told
+    write(limited, "latenza.yaml", LIMITED.replace("cpu_ms: 1", "cpu_ms: soon"))
+    for verb in ("run", "bench"):
+        told = policy(verb, "policies/spins.lua", "--text", "a", code=78)
+        assert 'latenza.yaml:5: policies[1].cpu_ms: "soon" is not a duration' in told
+    assert "none.yaml: cannot be opened" in policy("run", "policies/spins.lua", "-c", "none.yaml", "--text", "a", code=78)
+
+
+# ---- nonsense ----
+
 @pytest.mark.parametrize("words, said", [
     (["it.lua"], "--text TEXT or --body FILE"),
     (["it.lua", "--text", "a", "--body", "q.json"], "give one of them"),
