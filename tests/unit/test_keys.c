@@ -473,6 +473,81 @@ without_memory_a_put_changes_nothing(void **state)
 	assert_true(n > 3);
 }
 
+static int
+fail_one_in_nine(size_t n, void *arg)
+{
+	unsigned *x = arg;
+
+	(void)n;
+	*x = *x * 1103515245u + 12345u;
+	return (*x >> 16) % 9 == 0;
+}
+
+/* Tables grow and keys change meanwhile; who is refused keeps the secret of before. */
+static void
+keys_put_where_memory_is_scarce_are_whole_or_as_they_were(void **state)
+{
+	char id[20], secret[40], before[40];
+	unsigned x = 1, refused = 0;
+	struct err e;
+
+	(void)state;
+	for (int i = 0; i < 600; i++) {
+		json_t *j = settings("{\"organization\":\"o\",\"assistant\":\"a\","
+				     "\"budget_monthly_eur\":1}");
+		uint8_t hash[CRYPTO_HASH_BYTES];
+		struct key_wanted w = { .settings = j, .hash = hash };
+		enum status st;
+
+		snprintf(id, sizeof(id), "key-%d", i % 200);
+		snprintf(before, sizeof(before), "secret-%d", i - 200);
+		snprintf(secret, sizeof(secret), "secret-%d", i);
+		w.id = lz_strz(id);
+		keys_hash(pepper, lz_strz(secret), hash);
+		do {
+			mem_set_fault(fail_one_in_nine, &x);
+			st = keys_put(keys, &w, &e);
+			mem_set_fault(NULL, NULL);
+			assert_true(st == ST_OK || st == ST_NOMEM);
+			assert_string_equal(whose(secret, 0), st == ST_OK ? id : "");
+			assert_string_equal(
+			    whose(before, 0), st != ST_OK && i >= 200 ? id : "");
+			refused += st != ST_OK;
+		} while (st != ST_OK);
+		json_decref(j);
+	}
+	assert_int_equal(keys_count(keys), 200);
+	for (int i = 400; i < 600; i++) {
+		const struct key *k;
+
+		snprintf(secret, sizeof(secret), "secret-%d", i);
+		snprintf(id, sizeof(id), "key-%d", i - 400);
+		assert_string_equal(whose(secret, 0), id);
+		k = keys_get(keys, lz_strz(id));
+		assert_non_null(k);
+		assert_int_equal(k->budget_count, 1);
+	}
+	assert_true(refused > 100);
+}
+
+static void
+keys_that_lack_memory_at_their_start_are_none(void **state)
+{
+	struct keys *other = NULL;
+	int k;
+
+	(void)state;
+	for (k = 0; other == NULL; k++) {
+		int left = k;
+
+		mem_set_fault(count_down, &left);
+		other = keys_new(pepper, ledger, NULL, 0);
+		mem_set_fault(NULL, NULL);
+	}
+	keys_free(other);
+	assert_true(k > 5);
+}
+
 /* ---- readers ---- */
 
 enum {
@@ -654,6 +729,8 @@ main(void)
 		TEST(without_memory_to_sort_them_keys_are_listed_as_they_come),
 		TEST(thousands_of_keys_come_and_go_and_are_all_found),
 		TEST(without_memory_a_put_changes_nothing),
+		TEST(keys_put_where_memory_is_scarce_are_whole_or_as_they_were),
+		TEST(keys_that_lack_memory_at_their_start_are_none),
 		TEST(readers_on_their_loops_never_miss_a_key_that_changes),
 		TEST(many_keys_cost_what_the_manual_says),
 	};

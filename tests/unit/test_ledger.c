@@ -497,8 +497,7 @@ fail_after(size_t n, void *arg)
 	return --*(int *)arg < 0;
 }
 
-/* Makes what is not there yet and loads what each spent: all of it, or up to what failed.
- */
+/* Makes what is not there yet and loads what each spent, up to what fails. */
 static enum status
 fill_ledger(struct ledger *l)
 {
