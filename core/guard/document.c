@@ -14,7 +14,8 @@
 #include "guard/segment.h"
 
 enum {
-	CALLS = 128 /* tool calls whose names are remembered for their results */
+	CALLS = 128,     /* tool calls whose names are remembered for their results */
+	NUMBER_BYTES = 7 /* of arguments: shorter ones are nobody's number */
 };
 
 /* What is known of the place that the walk is at. */
@@ -43,6 +44,13 @@ static lz_str
 without_quotes(lz_str raw)
 {
 	return str_cut(raw, 1, raw.len - 1);
+}
+
+static bool
+is_of_number(char c)
+{
+	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' ||
+	       c == 'E';
 }
 
 /* ---- strings become segments ---- */
@@ -120,6 +128,18 @@ take_string(struct walk *w, const struct place *p, lz_str raw, struct container 
 	if (t == NULL)
 		return;
 	t->shown.text = text;
+	w->is_dry |= !add_segment(w, t, raw, in);
+}
+
+/* A card is no less one for being no string. What is made of it is a string. */
+static void
+take_number(struct walk *w, const struct place *p, lz_str raw, struct container *in)
+{
+	struct text *t = raw.len >= NUMBER_BYTES ? new_text(w, p) : NULL;
+
+	if (t == NULL)
+		return;
+	t->shown.text = raw;
 	w->is_dry |= !add_segment(w, t, raw, in);
 }
 
@@ -246,17 +266,40 @@ take_value(struct walk *w, const struct place *p, lz_str value)
 	else if (value.ptr[0] == '[')
 		while (jscan_next_item(&value, &item))
 			take_value(w, p, item);
+	else if (p->kind == LZ_TOOL_ARGUMENTS && is_of_number(value.ptr[0]))
+		take_number(w, p, value, NULL);
 }
 
 /* ---- arguments: JSON inside a string ---- */
 
-/* Every string of it, keys too. */
+/* Every string of it, keys too, and every number. */
+static void
+take_leaves(struct walk *w, const struct place *p, lz_str rest, struct container *in)
+{
+	size_t at = 0, end;
+	lz_str s;
+
+	while (at < rest.len) {
+		if (rest.ptr[at] == '"') {
+			rest = str_cut(rest, at, rest.len);
+			if (!jscan_next_string(&rest, &s))
+				return;
+			take_string(w, p, lz_strn(s.ptr - 1, s.len + 2), in);
+			at = 0;
+			continue;
+		}
+		for (end = at; end < rest.len && is_of_number(rest.ptr[end]);)
+			end++;
+		take_number(w, p, str_cut(rest, at, end), in);
+		at = end > at ? end : at + 1;
+	}
+}
+
 static void
 take_arguments(struct walk *w, const struct place *p, lz_str raw)
 {
 	struct place inside = *p;
 	struct container *in;
-	lz_str rest, s;
 
 	if (raw.ptr == NULL || raw.len <= 2 || raw.ptr[0] != '"')
 		return;
@@ -273,9 +316,7 @@ take_arguments(struct walk *w, const struct place *p, lz_str raw)
 		return;
 	}
 	w->d->has_inner = true;
-	rest = in->decoded;
-	while (jscan_next_string(&rest, &s))
-		take_string(w, &inside, lz_strn(s.ptr - 1, s.len + 2), in);
+	take_leaves(w, &inside, in->decoded, in);
 }
 
 /* {"name", "arguments"} of a function, {"name", "input"} of a custom tool. */

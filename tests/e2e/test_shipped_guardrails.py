@@ -85,6 +85,21 @@ def test_arguments_of_a_tool_call_come_back_too(guarded, provider):
     assert status == 200 and message["tool_calls"][0]["function"]["arguments"] == '{"to":"%s","n":1.0}' % MAIL
 
 
+@pytest.mark.parametrize("is_stream", [False, True])
+def test_a_number_in_arguments_is_masked_like_a_text(guarded, provider, is_stream):
+    """A card is one whether a model writes it with quotes or without."""
+    gateway, key = guarded(pii={})
+    digits = CARD.replace(" ", "").replace("-", "")
+    call = {"id": "c1", "type": "function", "function": {"name": "pay", "arguments": '{"card": %s, "euro": 12345678}' % digits}}
+    provider.script(tool_calls=[call])
+    status, _, raw = ask(gateway, key, stream=is_stream)
+    assert status == 200 and digits not in raw and r'{\"card\": \"[CARD_1]\", \"euro\": 12345678}' in raw
+    history = [{"role": "user", "content": "pay"}, {"role": "assistant", "content": None, "tool_calls": [call]},
+               {"role": "tool", "tool_call_id": "c1", "content": "paid"}]
+    assert ask(gateway, key, messages=history)[0] == 200
+    assert digits not in provider.last()["raw"].decode()
+
+
 def test_without_restore_a_stream_is_masked_wherever_it_is_cut(guarded, provider):
     gateway, key = guarded(pii={}, secrets={})
     text = f"Mail {MAIL}, card {CARD}; call +33 1 23 45 67 89. Key {KEY}, password: hunter22 and {MAIL}"

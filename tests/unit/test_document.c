@@ -215,14 +215,20 @@ arguments_are_a_text_for_each_string(void **state)
 	    "\"arguments\":\"{\\\"k\\\":[\\\"\\\\u0061\\\",1,{\\\"l\\\":\\\"b\\\"}]}\"}},"
 	    "{\"custom\":{\"name\":\"g\",\"input\":\"free\"}}]}]}",
 	    "k|a|l|b|free|");
+	/* A number that may be somebody's is a text as well. */
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"seed\":12345678,\"messages\":[{\"function_call\":{\"arguments\":"
+	    "\"{\\\"k\\\":4111111111111111,\\\"l\\\":[-1234567,123456,1.25e10,true]}\"}}]"
+	    "}",
+	    "k|4111111111111111|l|-1234567|1.25e10|");
 	assert_shows(DOCUMENT_CHAT,
 	    "{\"messages\":[{\"function_call\":{\"name\":\"a name\",\"arguments\":\"{no"
 	    "\"}}]}",
 	    "a name|{no|");
 	assert_shows(DOCUMENT_CHAT,
-	    "{\"messages\":[{\"tool_calls\":[{\"function\":{\"arguments\":{\"a\":\"b\"}}}"
-	    ",\"c\"]},{\"tool_calls\":\"d\"}]}",
-	    "b|c|d|");
+	    "{\"messages\":[{\"tool_calls\":[{\"function\":{\"arguments\":{\"a\":\"b\","
+	    "\"n\":12345678}}},\"c\"]},{\"tool_calls\":\"d\"}]}",
+	    "b|12345678|c|d|");
 }
 
 /* What the scanner refuses and a client's reader takes is read as the client does. */
@@ -231,7 +237,7 @@ arguments_that_others_read_are_a_text_for_each_string(void **state)
 {
 	static const char *const cases[][2] = {
 		{ "{\\\"a\\\":\\\"\\\\u006b\\\",\\\"b\\\":123456789012345678901}",
-		    "a|k|b|" },
+		    "a|k|b|123456789012345678901|" },
 		{ "\\n[\\\"\\\\u006b\\\",NaN,-Infinity,1e999,true,false,null,]", "k|" },
 		{ "[\\\"\\\\u006b\\\",\\\"\\\\ud800\\\"]", "k|\\ud800|" },
 		{ "[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[["
