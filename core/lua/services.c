@@ -176,6 +176,18 @@ header_part(lua_State *L, int arg)
 	return s;
 }
 
+/* What a server goes by is the address that was granted. */
+static lz_str
+header_name(lua_State *L, int arg)
+{
+	lz_str name = header_part(L, arg);
+
+	if (str_is_nocase(name, "host"))
+		(void)luaL_error(
+		    L, "the header '%s' is the address's, which is granted", name.ptr);
+	return name;
+}
+
 /* { timeout_ms =, headers = } at arg. Names and values stay where they are: the host
  * copies. */
 static void
@@ -204,7 +216,7 @@ read_options(lua_State *L, int arg, lz_http *q, lz_header *headers)
 			(void)luaL_error(
 			    L, "too many headers; %d are the most", HEADERS_MAX);
 		headers[q->header_count++] =
-		    lz_head(header_part(L, -2), header_part(L, -1));
+		    lz_head(header_name(L, -2), header_part(L, -1));
 	}
 	q->headers = headers;
 }

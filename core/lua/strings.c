@@ -96,6 +96,25 @@ string_byte(lua_State *L)
 	return (int)(k - i + 1);
 }
 
+/* %p, also with a width or a flag in between. */
+static bool
+has_address(lz_str format)
+{
+	static const char between[] = "-+ #0123456789.";
+
+	for (size_t i = 0; i + 1 < format.len; i++) {
+		if (format.ptr[i] != '%')
+			continue;
+		i++; /* "%%" is passed over as a whole */
+		while (i < format.len &&
+		       memchr(between, format.ptr[i], sizeof(between) - 1) != NULL)
+			i++;
+		if (i < format.len && format.ptr[i] == 'p')
+			return true;
+	}
+	return false;
+}
+
 /* Stock format, but for what prints addresses. */
 static int
 string_format(lua_State *L)
@@ -103,7 +122,7 @@ string_format(lua_State *L)
 	lz_str format = strings_check(L, 1);
 
 	budget_charge(L, 1 + format.len / 4);
-	if (memmem(format.ptr, format.len, "%p", 2) != NULL)
+	if (has_address(format))
 		return luaL_error(L, "invalid conversion '%%p' to 'format'");
 	for (int i = lua_gettop(L); i > 1; i--) {
 		int type = lua_type(L, i);

@@ -229,9 +229,9 @@ there_is_no_way_out_of_the_sandbox(void **state)
 		"table.move({ 1 }, 1, 1, 1, math)", "table.sort(latenza)",
 		"getmetatable('').__index = 1", "require('../x')", "require('x\\0y')",
 		"require('io')", "local s = { string } s[1].dump(function() end)",
-		"string.format('%p', {})", "('x'):dump()",
-		"local m = { math } m[1].randomseed(1)", "req.texts.x = 1",
-		"req.texts[1].text = 'x'", "rawset(req, 'x', 1)",
+		"string.format('%p', {})", "('x'):dump()", "string.format('%10p', 'x')",
+		"string.format('%%%-5p', 'x')", "local m = { math } m[1].randomseed(1)",
+		"req.texts.x = 1", "req.texts[1].text = 'x'", "rawset(req, 'x', 1)",
 		"rawset(options, 'x', 1)", "next(req)", "rawlen(req)",
 		"latenza.json.array(string)", "req.body.x = 1" };
 	char source[500];
@@ -266,6 +266,9 @@ no_address_is_shown(void **state)
 		  "string.format('%s', {}) .. "
 		  "tostring(req)\nreturn latenza.block('x' .. s, 'm')"),
 	    "{}", "error", "test.lua:3: '...' is not declared; write: local NAME");
+	assert_tells(CHECK("return latenza.block('c' .. #string.format('%%p%5s', 'x'), "
+			   "'m')"),
+	    "{}", "code", "c7");
 	assert_tells(
 	    CHECK(
 		"local s = tostring({}) .. tostring(pcall) .. string.format('%s', {}) .. "

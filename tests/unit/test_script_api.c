@@ -472,6 +472,10 @@ a_script_calls_what_is_granted_and_nothing_else(void **state)
 	assert_fails(CHECK("latenza.http.get('https://finance.internal/api/x', { "
 			   "headers = { a = 'b\\r\\nc: d' } })"),
 	    "a header holds a line break");
+	/* Behind one address there may be others, and what is granted is this one. */
+	assert_fails(CHECK("latenza.http.get('https://finance.internal/api/x', { "
+			   "headers = { Host = 'other.internal' } })"),
+	    "the header 'Host' is the address's, which is granted");
 	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		char source[400];
 
