@@ -92,12 +92,14 @@ names_reasoning(lz_str key)
 	       jscan_key_is(key, "thinking_blocks");
 }
 
-/* Is there somebody's address in it? */
+/* Is there somebody's address in it, also as URLs write it? */
 static bool
 has_address(lz_str raw)
 {
 	const char *at = raw.len > 0 ? memchr(raw.ptr, '@', raw.len) : NULL;
 
+	if (at == NULL)
+		at = raw.len > 0 ? memmem(raw.ptr, raw.len, "%40", 3) : NULL;
 	return at != NULL && memchr(at, '.', raw.len - (size_t)(at - raw.ptr)) != NULL;
 }
 

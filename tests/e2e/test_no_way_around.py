@@ -14,6 +14,7 @@ from harness.wires import WIRES
 from test_guardrails import WORD, guarded, plugin, stream  # noqa: F401
 
 MAIL = "jane.doe@example.com"
+IN_URL = MAIL.replace("@", "%40")
 CHUNK = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}
 TEXT = f"the {WORD} flies"
 
@@ -122,9 +123,11 @@ def test_an_address_is_personal_where_a_name_is_wanted(make_gateway, provider):
     gateway = make_gateway(provider=provider, config={"guardrails": {"pii": {"use": "pii", "default_on": True}}})
     key = gateway.key("k")
     for more in ({"user": MAIL}, {"safety_identifier": MAIL}, {"user": f"Jürgen {MAIL}"}, {"metadata": {MAIL: "x", f"a {MAIL}": MAIL}},
-                 {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"https://x/?to={MAIL}"}}]}]}):
+                 {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"https://x/?to={MAIL}"}}]}]},
+                 {"messages": [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": f"https://x/?to={IN_URL}"}}]}]}):
         status, head, body = gateway.chat(key, **more)
         assert status == 200, body
+        assert IN_URL not in provider.last()["raw"].decode() + kept(gateway, head)
         assert MAIL not in provider.last()["raw"].decode() and MAIL not in kept(gateway, head)
         assert "[EMAIL_1]" in provider.last()["raw"].decode()
 

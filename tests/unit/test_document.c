@@ -85,6 +85,10 @@ names_ids_and_media_are_no_texts_while_they_look_like_it(void **state)
 	assert_shows(DOCUMENT_CHAT,
 	    "{\"user\":\"a@b.eu\",\"model\":\"m@7\",\"metadata\":{\"c@d.eu\":\"\"}}",
 	    "a@b.eu|c@d.eu|");
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"user\":\"a%40b.eu\",\"url\":\"https://x/?to=c%40d.eu&100%\","
+	    "\"model\":\"x%40y\",\"id\":\"%\"}",
+	    "a%40b.eu|https://x/?to=c%40d.eu&100%|");
 }
 
 static void
