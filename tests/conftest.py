@@ -5,6 +5,7 @@ SPDX-License-Identifier: MIT
 
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 
@@ -47,6 +48,20 @@ def sanitizers(build):
     """The flags of the build's sanitizers; a program that is linked with its libraries needs the same. None: []."""
     told = subprocess.run(["./config.status", "--file=-:-"], input="@INSTRUMENT@", cwd=build, capture_output=True, text=True, check=True)
     return [flag for flag in told.stdout.split() if flag.startswith("-fsanitize")]
+
+
+@pytest.fixture(scope="session")
+def node_modules(build):
+    """The folder of what npm installed, asked for by the packages that a test wants; without them it is skipped. A build with
+    other flags (sanitize, coverage, threads) has none of its own: LATENZA_TOOLS says where the first one is."""
+    modules = pathlib.Path(os.environ.get("LATENZA_TOOLS", build)) / "node/node_modules"
+
+    def node_modules(*wanted):
+        missing = [name for name in wanted if not (modules / name).exists()]
+        if shutil.which("node") is None or missing:
+            pytest.skip(f"npm could not be reached: no {' or '.join(missing) or 'node'}")
+        return modules
+    return node_modules
 
 
 @pytest.fixture

@@ -455,7 +455,7 @@ def suite_pytest(suite, *more):
         argv = [python, "-m", "pytest", str(folder), "-q", "--no-header", "-p", "no:cacheprovider",
                 f"--junitxml={report}", f"--timeout={case_seconds}", *(["--full"] if o.full else []), *more, *o.pytest]
         code, out = run(argv, seconds, cwd=TOP / "tests",
-                        env={**environment(o.build), "PYTHONDONTWRITEBYTECODE": "1"})
+                        env={**environment(o.build), "LATENZA_TOOLS": str(o.tools), "PYTHONDONTWRITEBYTECODE": "1"})
         if code not in (0, 5):
             print(tail(out, 120))
         if report.exists():

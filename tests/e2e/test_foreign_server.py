@@ -3,7 +3,6 @@
 SPDX-License-Identifier: MIT
 """
 
-import shutil
 import socket
 import subprocess
 import time
@@ -14,10 +13,8 @@ from harness.sse import Stream, text_of
 
 
 @pytest.fixture
-def foreign(build, tmp_path):
-    program = build / "node/node_modules/.bin/mock-llm"
-    if shutil.which("node") is None or not program.exists():
-        pytest.skip("npm could not be reached: no @dwmkerr/mock-llm package")
+def foreign(node_modules, tmp_path):
+    program = node_modules("@dwmkerr/mock-llm") / ".bin/mock-llm"
     port = free_port()
     process = subprocess.Popen([program], cwd=tmp_path, env={"PATH": "/usr/bin:/bin", "PORT": str(port), "HOST": "127.0.0.1"},
                                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -6,7 +6,6 @@ SPDX-License-Identifier: MIT
 import asyncio
 import json
 import pathlib
-import shutil
 import subprocess
 
 import pytest
@@ -179,10 +178,8 @@ def test_agents_raise_the_sdks_errors(agents, provider):
 # ---- Vercel's AI SDK ----
 
 @pytest.fixture(scope="module")
-def node(build, tmp_path_factory):
-    modules, folder = build / "node/node_modules", tmp_path_factory.mktemp("node")
-    if shutil.which("node") is None or not (modules / "@ai-sdk/openai-compatible").exists():
-        pytest.skip("npm could not be reached: no ai package")
+def node(node_modules, tmp_path_factory):
+    modules, folder = node_modules("ai", "@ai-sdk/openai-compatible"), tmp_path_factory.mktemp("node")
     (folder / "frameworks.mjs").write_text((pathlib.Path(__file__).parent / "frameworks.mjs").read_text())
     (folder / "node_modules").symlink_to(modules)
     process = subprocess.Popen(["node", folder / "frameworks.mjs"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)

@@ -5,7 +5,6 @@ SPDX-License-Identifier: MIT
 
 import json
 import pathlib
-import shutil
 import subprocess
 
 import pytest
@@ -14,10 +13,8 @@ CALL = {"id": "call_1", "type": "function", "function": {"name": "weather", "arg
 
 
 @pytest.fixture
-def node(build, gateway, tmp_path):
-    modules = build / "node/node_modules"
-    if shutil.which("node") is None or not (modules / "openai").exists():
-        pytest.skip("npm could not be reached: no openai package")
+def node(node_modules, gateway, tmp_path):
+    modules = node_modules("openai")
     key = gateway.key("node")
     script = tmp_path / "sdk.mjs"
     script.write_text((pathlib.Path(__file__).parent / "sdk.mjs").read_text())
