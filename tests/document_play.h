@@ -18,6 +18,7 @@
 #include "base/jscan.h"
 #include "base/json.h"
 #include "guard/document.h"
+#include "guard/loose.h"
 
 enum {
 	DOCUMENT_BYTES = 1 << 20
@@ -115,9 +116,25 @@ document_compare_shapes(lz_str before, lz_str after)
 	json_decref(b);
 }
 
+/* Arguments that were no JSON may have become some, and are read as such. */
+static inline bool
+document_has_new_json(const struct document *d)
+{
+	for (size_t i = 0; i < d->texts.count; i++) {
+		const struct text *t = &d->texts.item[i];
+
+		if (t->is_changed && t->shown.kind == LZ_TOOL_ARGUMENTS &&
+		    loose_is_json(t->shown.text))
+			return true;
+	}
+	return false;
+}
+
 static inline void
 document_compare_texts(const struct document *wanted, const struct document *got)
 {
+	if (document_has_new_json(wanted))
+		return;
 	if (wanted->texts.count != got->texts.count)
 		play_give_up("there are more texts, or fewer");
 	for (size_t i = 0; i < wanted->texts.count; i++) {
@@ -126,8 +143,7 @@ document_compare_texts(const struct document *wanted, const struct document *got
 
 		if (a->kind != b->kind || a->message != b->message)
 			play_give_up("a text is of another kind");
-		/* Arguments that were no JSON may have become some. */
-		if (!str_eq(a->text, b->text) && a->kind != LZ_TOOL_ARGUMENTS)
+		if (!str_eq(a->text, b->text))
 			play_give_up("a text is not what it was made");
 	}
 }

@@ -16,7 +16,8 @@ struct container {
 };
 
 struct segment {
-	lz_str raw; /* with its quotes; in the document, or in its container */
+	lz_str raw; /* a string with its quotes, or a number; in the document, or its
+		       container */
 	size_t end; /* in the text as it is now */
 	struct container *container; /* NULL: it stands in the document */
 	lz_str attached;             /* it is base64, behind this; absent: it is not */
