@@ -23,7 +23,8 @@ struct yaml_source;
 enum {
 	FROM_WHERE = 300, /* bytes of a place such as model_list[3].litellm_params */
 	FROM_NAME = 64,   /* of a provider or a key, with its NUL */
-	FROM_VALUE = 300
+	FROM_VALUE = 300,
+	FROM_GUARDRAIL = FROM_NAME + 16 /* of a guardrail's name */
 };
 #define FROM_EUR_PER_USD 0.92 /* what init writes as fx.eur_per_usd */
 #define FROM_ALWAYS      "is always so here; there is nothing to set"
@@ -149,6 +150,23 @@ void from_attempts(struct from *f, const json_t *object, const char *member,
     const char *where, double attempts);
 void from_timeout(struct from *f, const json_t *object, const char *member,
     const char *where, double ms);
+
+/* Does it begin as one does? */
+bool from_is_address(const char *url);
+
+/* ---- from_guardrails.c ---- */
+/* One more instance, under a free name after `text`: of `use`, on these phases (taken).
+ * borrowed */
+json_t *from_guardrail(struct from *f, const char *text, const char *use, json_t *on,
+    char name[FROM_GUARDRAIL]);
+/* Sets `url`: the address or reference `base`, with the suffix at its end. false: said.
+ */
+bool from_endpoint(struct from *f, const json_t *object, const char *member,
+    const char *where, const char *base, const char *suffix, json_t *one);
+/* Sets a hook's `token` by what is sent as Authorization, and says which fields are not
+ * sent. name: of the variable that would stand for a token that is written out. */
+void from_hook_headers(struct from *f, const json_t *headers, const json_t *object,
+    const char *member, const char *where, const char *name, json_t *one);
 
 /* ---- from_write.c ---- */
 void from_write(

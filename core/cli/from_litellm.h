@@ -8,6 +8,9 @@
 
 #include "cli/from.h"
 
+#define LITELLM_LOGGING                                                                  \
+	"has no twin: traces are kept by the gateway, and /metrics is Prometheus'"
+
 /* Thousands of tokens above which prices may be others; and the members for them. */
 #define LITELLM_TIER_1 128
 #define LITELLM_TIER_2 200
@@ -81,6 +84,8 @@ void litellm_models(struct litellm_row *r);
 
 /* Those that the list names, once they were converted: from_litellm_guardrails.c. */
 void litellm_name_guardrails(struct litellm_row *r, const json_t *list);
+/* The same for `permissions`, { NAME: true }, which the old form is switched by. */
+void litellm_switch_guardrails(struct litellm_row *r);
 
 /* ---- from_litellm_teams.c ---- */
 /* Of every row that is a team: an organisation in f->organizations. teams: team_id ->

@@ -1,67 +1,31 @@
-/* from_litellm_guardrails.c - guardrails of LiteLLM that have a twin among ours:
- * Presidio, hide-secrets and the built-in content filter.
- *
- * What a twin finds is its own: nothing here recognises a person's name. So each kind of
- * data that nobody here looks for is told by name. One entry may become several
- * instances, because an instance does one thing with what it finds; all of them get the
- * entry's phases, and whoever named the entry names them all.
+/* from_litellm_guardrails.c - guardrails of LiteLLM: entries, their phases, their twins
+ * among ours, and for whom they hold.
  *
  * SPDX-License-Identifier: MIT
  */
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 
 #include "base/json.h"
-#include "cli/from_litellm.h"
-
-enum {
-	CODE_BYTES = 60
-};
+#include "cli/from_litellm_guardrail.h"
 
 #define NAMED_BY                                                                         \
 	"at the keys and organizations for which it is to hold, under guardrails:"
 
-/* An entry of `guardrails`, and what it becomes. */
-struct entry {
-	struct from *f;
-	const json_t *object, *params;
-	const char *name;                              /* theirs */
-	char outer[FROM_WHERE / 2], where[FROM_WHERE]; /* of the entry, of its params */
-	json_t *on;                                    /* a list; owned */
-	json_t *mine;                                  /* the instances' names; owned */
-	bool is_default;
-};
-
 /* ---- instances ---- */
 
-/* A name that is free. */
-static void
-choose_name(const struct from *f, const char *text, char out[FROM_NAME + 16])
+json_t *
+litellm_add_guardrail(
+    const struct litellm_guardrail *e, const char *use, const char *action)
 {
-	char stem[FROM_NAME];
+	json_t *names = json_object_get(e->f->guarded, e->name), *one;
+	char name[FROM_GUARDRAIL];
 
-	from_slug(text, "", stem);
-	stem[FROM_NAME - 12] = '\0';
-	(void)snprintf(out, FROM_NAME + 16, "%s", stem);
-	for (unsigned i = 2; json_object_get(f->guardrails, out) != NULL; i++)
-		(void)snprintf(out, FROM_NAME + 16, "%s-%u", stem, i);
-}
-
-/* One more instance for the entry: the options that all have. borrowed */
-static json_t *
-add_instance(const struct entry *e, const char *use, const char *action)
-{
-	json_t *one = json_object(), *names = json_object_get(e->f->guarded, e->name);
-	char name[FROM_NAME + 16];
-
-	choose_name(e->f, e->name, name);
-	(void)json_object_set_new(one, "use", json_string(use));
-	(void)json_object_set(one, "on", e->on);
+	one = from_guardrail(e->f, e->name, use, json_incref(e->on), name);
 	if (e->is_default)
 		(void)json_object_set_new(one, "default_on", json_true());
-	(void)json_object_set_new(one, "action", json_string(action));
-	(void)json_object_set_new(e->f->guardrails, name, one);
+	if (action != NULL)
+		(void)json_object_set_new(one, "action", json_string(action));
 	if (names == NULL) {
 		names = json_array();
 		(void)json_object_set_new(e->f->guarded, e->name, names);
@@ -71,74 +35,8 @@ add_instance(const struct entry *e, const char *use, const char *action)
 	return one;
 }
 
-/* "MASK", "BLOCK" in any case; NULL: said. */
-static const char *
-action_of(
-    const struct entry *e, const json_t *object, const char *member, const char *where)
-{
-	const char *text = from_text(e->f, object, member, where);
-
-	if (text == NULL && json_object_get(object, member) != NULL &&
-	    !json_is_null(json_object_get(object, member)))
-		return NULL; /* said */
-	if (text == NULL || strcasecmp(text, "BLOCK") == 0)
-		return "block";
-	if (strcasecmp(text, "MASK") == 0)
-		return "mask";
-	from_say(e->f, FROM_ERROR, object, member, where, "is not MASK or BLOCK");
-	return NULL;
-}
-
-/* ---- kinds of data ---- */
-
-/* What they call it, what looks for it here, and how that calls it. */
-struct kind {
-	const char *theirs, *use, *ours;
-};
-
-static const struct kind entities[] = {
-	{ "EMAIL_ADDRESS", "pii", "email" },
-	{ "PHONE_NUMBER", "pii", "phone" },
-	{ "IBAN_CODE", "pii", "iban" },
-	{ "CREDIT_CARD", "pii", "card" },
-	{ "IP_ADDRESS", "pii", "ip" },
-	{ "US_SSN", "pii", "us_ssn" },
-	{ "UK_NHS", "pii", "uk_nhs" },
-	{ "UK_NINO", "pii", "uk_nino" },
-	{ "ES_NIF", "pii", "es_dni" },
-	{ "ES_NIE", "pii", "es_nie" },
-	{ "IT_FISCAL_CODE", "pii", "it_cf" },
-	{ NULL, NULL, NULL },
-};
-static const struct kind prebuilt[] = {
-	{ "email", "pii", "email" },
-	{ "us_phone", "pii", "phone" },
-	{ "iban", "pii", "iban" },
-	{ "credit_card", "pii", "card" },
-	{ "visa", "pii", "card" },
-	{ "mastercard", "pii", "card" },
-	{ "amex", "pii", "card" },
-	{ "discover", "pii", "card" },
-	{ "ipv4", "pii", "ip" },
-	{ "ipv6", "pii", "ip" },
-	{ "us_ssn", "pii", "us_ssn" },
-	{ "aws_access_key", "secrets", "vendor" },
-	{ "github_token", "secrets", "vendor" },
-	{ "slack_token", "secrets", "vendor" },
-	{ "generic_api_key", "secrets", "generic" },
-	{ NULL, NULL, NULL },
-};
-
-static const struct kind *
-find_kind(const struct kind *table, const char *name)
-{
-	while (table->theirs != NULL && strcmp(table->theirs, name) != 0)
-		table++;
-	return table->theirs != NULL ? table : NULL;
-}
-
-static bool
-has_text(const json_t *list, const char *text)
+bool
+litellm_has_text(const json_t *list, const char *text)
 {
 	const json_t *one;
 	size_t i;
@@ -151,295 +49,21 @@ has_text(const json_t *list, const char *text)
 	return false;
 }
 
-/* wanted: { "pii mask": ["email", ...] } */
-static void
-want(json_t *wanted, const struct kind *kind, const char *action)
-{
-	char name[CODE_BYTES];
-	json_t *list;
-
-	(void)snprintf(name, sizeof(name), "%s %s", kind->use, action);
-	list = json_object_get(wanted, name);
-	if (list == NULL) {
-		list = json_array();
-		(void)json_object_set_new(wanted, name, list);
-	}
-	if (!has_text(list, kind->ours))
-		(void)json_array_append_new(list, json_string(kind->ours));
-}
-
-static void
-add_wanted(const struct entry *e, json_t *wanted)
-{
-	const char *name;
-	json_t *kinds;
-
-	json_object_foreach(wanted, name, kinds)
-	{
-		bool is_pii = strncmp(name, "pii ", 4) == 0;
-		json_t *one =
-		    add_instance(e, is_pii ? "pii" : "secrets", strchr(name, ' ') + 1);
-
-		(void)json_object_set(one, "kinds", kinds);
-	}
-}
-
-/* ---- presidio ---- */
-
-#define PRESIDIO "has no twin: nothing but the gateway itself looks for personal data"
-
-static const struct from_member presidio_members[] = {
-	{ "guardrail", NULL },
-	{ "mode", NULL },
-	{ "default_on", NULL },
-	{ "pii_entities_config", NULL },
-	{ "output_parse_pii", NULL },
-	{ "presidio_language", "has no twin: what is looked for has a form, whatever the "
-			       "language" },
-	{ "presidio_analyzer_api_base", PRESIDIO },
-	{ "presidio_anonymizer_api_base", PRESIDIO },
-	{ "presidio_ad_hoc_recognizers", "was not converted; write its expressions to a "
-					 "guardrail with use: patterns" },
-	{ "presidio_score_thresholds", "has no twin: check digits decide, or nothing "
-				       "does" },
-	{ "presidio_filter_scope", "was not converted; write on: [request], [response] "
-				   "or both" },
-	{ NULL, NULL },
-};
-
-static void
-read_entities(const struct entry *e, const json_t *map, json_t *wanted)
-{
-	char where[FROM_WHERE + 32];
-	const char *name;
-	json_t *value;
-
-	(void)snprintf(where, sizeof(where), "%s.pii_entities_config", e->where);
-	json_object_foreach((json_t *)(uintptr_t)map, name, value)
-	{
-		const struct kind *kind = find_kind(entities, name);
-		const char *action = action_of(e, map, name, where);
-
-		if (kind == NULL)
-			from_say(e->f, FROM_NO_TWIN, map, name, where,
-			    "nobody here looks for that");
-		else if (action != NULL)
-			want(wanted, kind, action);
-	}
-}
-
-static void
-restore(const struct entry *e)
-{
-	const json_t *name;
-	bool has_one = false;
-	size_t i;
-
-	json_array_foreach(e->mine, i, name)
-	{
-		json_t *one = json_object_get(e->f->guardrails, json_string_value(name));
-
-		if (strcmp(json_get_str(one, "action").ptr, "mask") != 0)
-			continue;
-		(void)json_object_set_new(one, "restore", json_true());
-		(void)json_object_set_new(
-		    one, "on", json_pack("[ss]", "request", "response"));
-		has_one = true;
-	}
-	if (has_one)
-		from_say(e->f, FROM_REMARK, e->params, "output_parse_pii", e->where,
-		    "became restore; what the model itself writes of that kind is masked "
-		    "as well");
-}
-
-static void
-convert_presidio(const struct entry *e)
-{
-	const json_t *map = from_map(e->f, e->params, "pii_entities_config", e->where);
-	json_t *wanted = json_object();
-
-	from_members(e->f, e->params, e->where, presidio_members);
-	if (json_object_size(map) == 0) {
-		(void)add_instance(e, "pii", "mask");
-		from_say(e->f, FROM_REMARK, e->params, NULL, e->where,
-		    "became use: pii, which finds what has a form (addresses, numbers), "
-		    "and no names, places or dates");
-	} else {
-		read_entities(e, map, wanted);
-		add_wanted(e, wanted);
-	}
-	if (json_is_true(json_object_get(e->params, "output_parse_pii")))
-		restore(e);
-	json_decref(wanted);
-}
-
-/* ---- hide-secrets ---- */
-
-static void
-convert_secrets(const struct entry *e)
-{
-	static const struct from_member members[] = {
-		{ "guardrail", NULL },
-		{ "mode", NULL },
-		{ "default_on", NULL },
-		{ "detect_secrets_config",
-		    "was not converted: write to kinds what is to be looked for, to "
-		    "allow what is not" },
-		{ NULL, NULL },
-	};
-
-	from_members(e->f, e->params, e->where, members);
-	(void)add_instance(e, "secrets", "mask");
-}
-
-/* ---- the content filter ---- */
-
-/* The instance that does this; made the first time. borrowed */
-static json_t *
-patterns_of(const struct entry *e)
-{
-	const json_t *name;
-	json_t *one;
-	size_t i;
-
-	json_array_foreach(e->mine, i, name)
-	{
-		one = json_object_get(e->f->guardrails, json_string_value(name));
-		if (strcmp(json_get_str(one, "use").ptr, "patterns") == 0)
-			return one;
-	}
-	one = add_instance(e, "patterns", "block");
-	/* There a word is found inside of longer ones, too. */
-	(void)json_object_set_new(one, "whole_words", json_false());
-	return one;
-}
-
-static void
-add_entry(const struct entry *e, const char *list, const char *member, const char *text,
-    const char *code, const char *action)
-{
-	json_t *one = patterns_of(e), *entries = json_object_get(one, list);
-	json_t *entry = json_object();
-	char slug[FROM_NAME];
-
-	if (entries == NULL) {
-		entries = json_array();
-		(void)json_object_set_new(one, list, entries);
-	}
-	(void)json_object_set_new(entry, member, json_string(text));
-	if (code != NULL && *code != '\0') {
-		from_slug(code, "_.", slug);
-		(void)json_object_set_new(entry, "code", json_string(slug));
-	}
-	(void)json_object_set_new(entry, "action", json_string(action));
-	(void)json_array_append_new(entries, entry);
-}
-
-static void
-read_pattern(const struct entry *e, const json_t *one, const char *where, json_t *wanted)
-{
-	static const struct from_member members[] = { { "pattern_type", NULL },
-		{ "pattern_name", NULL }, { "pattern", NULL }, { "name", NULL },
-		{ "action", NULL }, { NULL, NULL } };
-	const char *type = from_text(e->f, one, "pattern_type", where);
-	const char *name = from_text(e->f, one, "pattern_name", where);
-	const char *pattern = from_text(e->f, one, "pattern", where);
-	const char *action = action_of(e, one, "action", where);
-	const struct kind *kind = name != NULL ? find_kind(prebuilt, name) : NULL;
-
-	from_members(e->f, one, where, members);
-	if (action == NULL)
-		return;
-	if (type != NULL && strcmp(type, "regex") == 0 && pattern != NULL) {
-		add_entry(e, "expressions", "pattern", pattern,
-		    from_text(e->f, one, "name", where), action);
-		return;
-	}
-	if (kind != NULL)
-		want(wanted, kind, action);
-	else if (name != NULL)
-		from_say(e->f, FROM_NO_TWIN, one, "pattern_name", where,
-		    "nobody here looks for that; write its expression to a guardrail "
-		    "with "
-		    "use: patterns");
-	else
-		from_say(e->f, FROM_ERROR, one, NULL, where,
-		    "is neither pattern_type: prebuilt with pattern_name nor "
-		    "pattern_type: regex with pattern");
-}
-
-static void
-read_word(const struct entry *e, const json_t *one, const char *where)
-{
-	static const struct from_member members[] = { { "keyword", NULL },
-		{ "action", NULL }, { "description", NULL }, { NULL, NULL } };
-	const char *word = from_text(e->f, one, "keyword", where);
-	const char *action = action_of(e, one, "action", where);
-
-	from_members(e->f, one, where, members);
-	if (word == NULL || *word == '\0')
-		from_say(e->f, FROM_ERROR, one, NULL, where, "has no keyword");
-	else if (action != NULL)
-		add_entry(e, "words", "word", word, NULL, action);
-}
-
-static void
-convert_filter(const struct entry *e)
-{
-	static const struct from_member members[] = {
-		{ "guardrail", NULL },
-		{ "mode", NULL },
-		{ "default_on", NULL },
-		{ "patterns", NULL },
-		{ "blocked_words", NULL },
-		{ "blocked_words_file", "was not read: write what it lists to words" },
-		{ "categories", "have no twin: nobody here judges what a text is about" },
-		{ NULL, NULL },
-	};
-	const json_t *patterns = from_list(e->f, e->params, "patterns", e->where);
-	const json_t *words = from_list(e->f, e->params, "blocked_words", e->where);
-	json_t *wanted = json_object();
-	char where[FROM_WHERE + 40];
-	const json_t *one;
-	size_t i;
-
-	from_members(e->f, e->params, e->where, members);
-	json_array_foreach(patterns, i, one)
-	{
-		(void)snprintf(where, sizeof(where), "%s.patterns[%zu]", e->where, i);
-		if (json_is_object(one))
-			read_pattern(e, one, where, wanted);
-		else
-			from_say(
-			    e->f, FROM_ERROR, e->params, NULL, where, "is not a map");
-	}
-	json_array_foreach(words, i, one)
-	{
-		(void)snprintf(
-		    where, sizeof(where), "%s.blocked_words[%zu]", e->where, i);
-		if (json_is_object(one))
-			read_word(e, one, where);
-		else
-			from_say(
-			    e->f, FROM_ERROR, e->params, NULL, where, "is not a map");
-	}
-	add_wanted(e, wanted);
-	json_decref(wanted);
-}
-
 /* ---- an entry ---- */
 
 static const struct {
 	const char *name;
-	void (*convert)(const struct entry *e);
+	void (*convert)(const struct litellm_guardrail *e);
 } twins[] = {
-	{ "presidio", convert_presidio },
-	{ "hide-secrets", convert_secrets },
-	{ "litellm_content_filter", convert_filter },
+	{ "presidio", litellm_find_personal },
+	{ "hide-secrets", litellm_find_secrets },
+	{ "litellm_content_filter", litellm_find_words },
+	{ "openai_moderation", litellm_ask_moderation },
+	{ "generic_guardrail_api", litellm_ask_hook },
 };
 
 static void
-add_phase(struct entry *e, const char *mode)
+add_phase(struct litellm_guardrail *e, const char *mode)
 {
 	const char *phase = NULL;
 
@@ -450,13 +74,13 @@ add_phase(struct entry *e, const char *mode)
 	if (phase == NULL)
 		from_say(e->f, FROM_NO_TWIN, e->params, "mode", e->where,
 		    "%s was left out: requests and responses are judged here", mode);
-	else if (!has_text(e->on, phase))
+	else if (!litellm_has_text(e->on, phase))
 		(void)json_array_append_new(e->on, json_string(phase));
 }
 
 /* false: nothing is left, or said. */
 static bool
-read_mode(struct entry *e)
+read_mode(struct litellm_guardrail *e)
 {
 	const json_t *mode = json_object_get(e->params, "mode"), *one;
 	size_t i;
@@ -478,18 +102,18 @@ read_mode(struct entry *e)
 	return json_array_size(e->on) > 0;
 }
 
-static void
-tell_for_whom(const struct entry *e)
+void
+litellm_tell_for_whom(const struct litellm_guardrail *e, const char *member)
 {
 	if (e->is_default || json_array_size(e->mine) == 0)
 		return;
-	from_say(e->f, FROM_REMARK, e->object, "guardrail_name", e->outer,
+	from_say(e->f, FROM_REMARK, e->object, member, e->outer,
 	    "is not default_on, and callers cannot ask for it here: write its name "
 	    "" NAMED_BY);
 }
 
 static void
-convert(struct entry *e)
+convert(struct litellm_guardrail *e)
 {
 	const char *kind = from_text(e->f, e->params, "guardrail", e->where);
 
@@ -498,54 +122,80 @@ convert(struct entry *e)
 			continue;
 		if (read_mode(e))
 			twins[i].convert(e);
-		tell_for_whom(e);
+		litellm_tell_for_whom(e, "guardrail_name");
 		return;
 	}
 	from_say(e->f, FROM_NO_TWIN, e->params, kind != NULL ? "guardrail" : NULL,
-	    e->where,
-	    "has no twin and was left out; what it stopped is not stopped here. A plugin "
-	    "or a script under guardrails: may do it");
+	    e->where, LITELLM_NO_GUARDRAIL);
 }
 
 void
-litellm_guardrails(struct from *f)
+litellm_read_guardrail(
+    struct from *f, const json_t *list, const json_t *object, const char *outer)
 {
 	static const struct from_member members[] = { { "guardrail_name", NULL },
 		{ "litellm_params", NULL },
 		{ "guardrail_info", "has no twin: it was for those who list guardrails" },
 		{ NULL, NULL } };
+	struct litellm_guardrail e = { .f = f, .object = object };
+
+	(void)snprintf(e.outer, sizeof(e.outer), "%s", outer);
+	(void)snprintf(e.where, sizeof(e.where), "%s.litellm_params", e.outer);
+	e.name = from_text(f, e.object, "guardrail_name", e.outer);
+	e.params = from_map(f, e.object, "litellm_params", e.outer);
+	if (e.name == NULL || e.params == NULL) {
+		from_say(f, FROM_ERROR, list, NULL, e.outer,
+		    "has not both guardrail_name and litellm_params");
+		return;
+	}
+	from_members(f, e.object, e.outer, members);
+	e.is_default = json_is_true(json_object_get(e.params, "default_on"));
+	e.on = json_array();
+	e.mine = json_array();
+	convert(&e);
+	json_decref(e.on);
+	json_decref(e.mine);
+}
+
+void
+litellm_guardrails(struct from *f)
+{
 	const json_t *list = from_list(f, f->root, "guardrails", "");
+	char outer[FROM_WHERE / 2];
 
 	for (size_t i = 0; i < json_array_size(list); i++) {
-		struct entry e = { .f = f, .object = json_array_get(list, i) };
-
-		(void)snprintf(e.outer, sizeof(e.outer), "guardrails[%zu]", i);
-		(void)snprintf(e.where, sizeof(e.where), "%s.litellm_params", e.outer);
-		e.name = from_text(f, e.object, "guardrail_name", e.outer);
-		e.params = from_map(f, e.object, "litellm_params", e.outer);
-		if (e.name == NULL || e.params == NULL) {
-			from_say(f, FROM_ERROR, list, NULL, e.outer,
-			    "has not both guardrail_name and litellm_params");
-			continue;
-		}
-		from_members(f, e.object, e.outer, members);
-		e.is_default = json_is_true(json_object_get(e.params, "default_on"));
-		e.on = json_array();
-		e.mine = json_array();
-		convert(&e);
-		json_decref(e.on);
-		json_decref(e.mine);
+		(void)snprintf(outer, sizeof(outer), "guardrails[%zu]", i);
+		litellm_read_guardrail(f, list, json_array_get(list, i), outer);
 	}
+	litellm_callbacks(f);
 }
 
 /* ---- who names them ---- */
 
+/* Those that theirs became, after what the row names already. */
+static void
+name_guardrails(struct litellm_row *r, const json_t *names)
+{
+	json_t *mine = json_object_get(r->out, "guardrails");
+	const json_t *name;
+	size_t i;
+
+	if (mine == NULL && json_array_size(names) > 0) {
+		mine = json_array();
+		(void)json_object_set_new(r->out, "guardrails", mine);
+	}
+	json_array_foreach(names, i, name)
+	{
+		if (!litellm_has_text(mine, json_string_value(name)))
+			(void)json_array_append(mine, (json_t *)(uintptr_t)name);
+	}
+}
+
 void
 litellm_name_guardrails(struct litellm_row *r, const json_t *list)
 {
-	json_t *mine = json_array();
-	const json_t *one, *name;
-	size_t i, k;
+	const json_t *one;
+	size_t i;
 
 	json_array_foreach(list, i, one)
 	{
@@ -558,13 +208,32 @@ litellm_name_guardrails(struct litellm_row *r, const json_t *list)
 			    "the guardrail \"%.100s\" was not converted, and does not "
 			    "hold for this %s",
 			    theirs != NULL ? theirs : "?", r->what);
-		json_array_foreach(names, k, name)
-		{
-			if (!has_text(mine, json_string_value(name)))
-				(void)json_array_append(mine, (json_t *)(uintptr_t)name);
-		}
+		name_guardrails(r, names);
 	}
-	if (json_array_size(mine) > 0)
-		(void)json_object_set(r->out, "guardrails", mine);
-	json_decref(mine);
+}
+
+void
+litellm_switch_guardrails(struct litellm_row *r)
+{
+	const json_t *map = from_map(r->f, r->object, "permissions", r->where);
+	const char *theirs;
+	json_t *value;
+
+	json_object_foreach((json_t *)(uintptr_t)map, theirs, value)
+	{
+		const json_t *names = json_object_get(r->f->guarded, theirs);
+
+		if (names != NULL && json_is_true(value))
+			name_guardrails(r, names);
+		else if (names != NULL)
+			from_say(r->f, FROM_NO_TWIN, r->object, "permissions", r->where,
+			    "the guardrail \"%.100s\" is not switched off for one %s: "
+			    "where it is default_on it holds for all",
+			    theirs, r->what);
+		else
+			from_say(r->f, FROM_NO_TWIN, r->object, "permissions", r->where,
+			    "\"%.100s\" has no twin; a %s sends requests and nothing "
+			    "else",
+			    theirs, r->what);
+	}
 }

@@ -58,7 +58,7 @@ static const struct from_member members[] = {
 	{ "aliases", "has no twin for one key; write the names to models:" },
 	{ "config", "has no twin; a key has no configuration of its own" },
 	{ "router_settings", "has no twin but routing_strategy; write that to the key" },
-	{ "permissions", "has no twin; a key sends requests and nothing else" },
+	{ "permissions", NULL },
 	{ "allowed_routes", "has no twin: every key may use all of /v1" },
 	{ "allowed_cache_controls", "has no twin: answers are not cached" },
 	{ "model_max_budget", "has no twin: a budget is for all models of a key; make a "
@@ -223,6 +223,7 @@ set_metadata(struct litellm_row *r)
 		else
 			add_metadata(r, out, name, value);
 	}
+	litellm_switch_guardrails(r);
 	for (size_t i = 0; owners[i] != NULL; i++)
 		add_metadata(r, out, owners[i], json_object_get(r->object, owners[i]));
 	if (json_object_size(out) > 0)

@@ -389,7 +389,6 @@ read_limits(struct settings *s)
 	"is decided by the gateway: who fails rests, longer each time, beginning with "  \
 	"routing.backoff_ms"
 #define REDIS   "has no twin: one process holds all state, without Redis"
-#define LOGGING "has no twin: traces are kept by the gateway, and /metrics is Prometheus'"
 #define CACHING "has no twin: answers are not cached; cache them in the application"
 #define ON_KEYS "has no twin for all keys at once; write it to each key"
 
@@ -459,11 +458,15 @@ static const struct from_member module_members[] = {
 	{ "modify_params", "has no twin; requests are translated and not mended" },
 	{ "allowed_fails", HEALTH },
 	{ "cooldown_time", HEALTH },
-	{ "success_callback", LOGGING },
-	{ "failure_callback", LOGGING },
-	{ "callbacks", LOGGING },
-	{ "service_callbacks", LOGGING },
-	{ "langfuse_default_tags", LOGGING },
+	{ "success_callback", LITELLM_LOGGING },
+	{ "failure_callback", LITELLM_LOGGING },
+	{ "callbacks", NULL },
+	{ "output_parse_pii", NULL },
+	{ "presidio_logging_only", NULL },
+	{ "prompt_injection_params", "were not converted; write options to a guardrail "
+				     "with use: injection" },
+	{ "service_callbacks", LITELLM_LOGGING },
+	{ "langfuse_default_tags", LITELLM_LOGGING },
 	{ "turn_off_message_logging", "is log.content: meta or off here" },
 	{ "redact_user_api_key_info", FROM_ALWAYS },
 	{ "cache", CACHING },
@@ -486,8 +489,7 @@ static const struct from_member module_members[] = {
 	{ "telemetry", "has no twin: nothing is sent to anybody" },
 	{ "enable_json_schema_validation", "has no twin; check answers where they are "
 					   "used" },
-	{ "guardrails", "were not converted; those of here stand under guardrails: and "
-			"are named by organizations and keys" },
+	{ "guardrails", NULL },
 	{ "mcp_aliases", "has no twin: MCP is not served" },
 	{ NULL, NULL },
 };
@@ -512,10 +514,10 @@ static const struct from_member general_members[] = {
 	{ "max_parallel_requests",
 	    "is not limited for deployments; write max_in_flight to keys" },
 	{ "completion_model", "has no twin: callers name a model" },
-	{ "alerting", LOGGING },
-	{ "alerting_threshold", LOGGING },
-	{ "alert_types", LOGGING },
-	{ "alerting_args", LOGGING },
+	{ "alerting", LITELLM_LOGGING },
+	{ "alerting_threshold", LITELLM_LOGGING },
+	{ "alert_types", LITELLM_LOGGING },
+	{ "alerting_args", LITELLM_LOGGING },
 	{ "background_health_checks", "has no twin: requests show who is healthy; "
 				      "`latenza provider test` asks" },
 	{ "health_check_interval", "has no twin: requests show who is healthy" },
@@ -558,7 +560,7 @@ static const struct from_member sections[] = {
 	{ "search_tools", "has no twin: such tools are called by the application" },
 	{ "vector_store_registry", "has no twin: ask the store from the application" },
 	{ "prompts", "has no twin: prompts are the application's" },
-	{ "callback_settings", LOGGING },
+	{ "callback_settings", LITELLM_LOGGING },
 	{ "assistant_settings", "has no twin; only /v1/chat/completions and "
 				"/v1/embeddings are served" },
 	{ "files_settings", "has no twin: files are not served" },

@@ -96,8 +96,8 @@ from_provider(struct from *f, const char *name, json_t *object)
 	return json_object_iter_key(json_object_iter_at(f->providers, chosen));
 }
 
-static bool
-is_address(const char *url)
+bool
+from_is_address(const char *url)
 {
 	return strncmp(url, "http://", 7) == 0 || strncmp(url, "https://", 8) == 0;
 }
@@ -132,7 +132,7 @@ from_address(struct from *f, const json_t *object, const char *member, const cha
 {
 	char ignored[FROM_VALUE];
 
-	if (url != NULL && !is_address(url) && !from_reference(f, url, ignored)) {
+	if (url != NULL && !from_is_address(url) && !from_reference(f, url, ignored)) {
 		from_say(f, FROM_ERROR, object, member, where,
 		    "is not an address; it must begin with http:// or https://");
 		return false;

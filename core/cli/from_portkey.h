@@ -34,6 +34,26 @@ json_t *portkey_value(const json_t *object, const char *name);
 void portkey_members(struct from *f, const json_t *object, const char *where,
     const struct from_member *table);
 
+/* One guardrail of a list. */
+struct portkey_hook {
+	struct from *f;
+	const json_t *object;
+	const char *phase; /* "request", "response" */
+	char where[FROM_WHERE], name[FROM_NAME];
+	bool denies, is_async;
+};
+
+/* ---- from_portkey_checks.c ---- */
+/* Where a check stands: the member of an object that names it, and its parameters. */
+struct portkey_place {
+	const json_t *object;
+	const char *member, *where; /* of the object */
+	const char *parameters;     /* under where */
+};
+/* Becomes an instance, or is told. check: its parameters. */
+void portkey_check(const struct portkey_hook *h, const char *id, const json_t *check,
+    const struct portkey_place *p);
+
 /* ---- from_portkey_guardrails.c ---- */
 /* Those of a node become instances, or are told. */
 void portkey_guardrails(struct from *f, const json_t *node, const char *where);

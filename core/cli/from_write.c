@@ -6,7 +6,9 @@
  * SPDX-License-Identifier: MIT
  */
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/json.h"
@@ -80,6 +82,19 @@ add_flow_map(struct buf *out, const json_t *map)
 	buf_add_z(out, json_object_size(map) > 0 ? " }" : "{}");
 }
 
+/* What converting prices left behind the tenth digit is none of them; a number of the
+ * source may have more. */
+static void
+add_real(struct buf *out, double value)
+{
+	char text[40];
+
+	(void)snprintf(text, sizeof(text), "%.10g", value);
+	if (fabs(strtod(text, NULL) - value) > fabs(value) * 1e-12)
+		(void)snprintf(text, sizeof(text), "%.17g", value);
+	buf_add_z(out, text);
+}
+
 static void
 add_flow(struct buf *out, const json_t *value)
 {
@@ -100,7 +115,7 @@ add_flow(struct buf *out, const json_t *value)
 		}
 		buf_add_char(out, ']');
 	} else if (json_is_real(value)) {
-		buf_addf(out, "%.10g", json_real_value(value));
+		add_real(out, json_real_value(value));
 	} else {
 		(void)json_print(value, out);
 	}

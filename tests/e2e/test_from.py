@@ -429,6 +429,20 @@ GUARDED = "model_list: [ { model_name: m, litellm_params: { model: openai/gpt-4o
     ("[{guardrail_name: a, litellm_params: {guardrail: litellm_content_filter, mode: pre_call, patterns: [{pattern_type: x}]}}]", "patterns[0]: is neither"),
     ("[{guardrail_name: a, litellm_params: {guardrail: litellm_content_filter, mode: pre_call, blocked_words: [{}]}}]", "blocked_words[0]: has no keyword"),
     ("[{guardrail_name: a, litellm_params: {guardrail: litellm_content_filter, mode: pre_call, blocked_words: [{keyword: 'env:HOME'}]}}]", "reference of ours"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: openai_moderation, mode: pre_call, api_key: 5}}]", "api_key: is not a text"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: openai_moderation, mode: pre_call, api_key: 'file:/etc/passwd'}}]", "reference of ours"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: openai_moderation, mode: pre_call, api_base: 'ftp://x'}}]", "api_base: is not an address"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: generic_guardrail_api, mode: pre_call, api_base: 'https://" + 300 * "x" + "'}}]", "api_base: is longer than"),
+    ("[{guardrail_name: a, litellm_params: {guardrail: generic_guardrail_api, mode: pre_call, headers: 5}}]", "headers: is not a map"),
+    ("[]\nlitellm_settings: { guardrails: 5 }", "litellm_settings.guardrails: is not a list"),
+    ("[]\nlitellm_settings: { guardrails: [5] }", "litellm_settings.guardrails[0]: is not {"),
+    ("[]\nlitellm_settings: { guardrails: [{}] }", "litellm_settings.guardrails[0]: is not {"),
+    ("[]\nlitellm_settings: { guardrails: [{a: 5}] }", "litellm_settings.guardrails[0].a: is not a map"),
+    ("[]\nlitellm_settings: { guardrails: [{a: null}] }", "litellm_settings.guardrails[0].a: is not a map"),
+    ("[]\nlitellm_settings: { guardrails: [{a: {}}] }", "litellm_settings.guardrails[0].a: has no callbacks"),
+    ("[]\nlitellm_settings: { guardrails: [{a: {callbacks: x}}] }", "callbacks: is not a list"),
+    ("[]\nlitellm_settings: { guardrails: [{a: {callbacks: [5]}}] }", "callbacks: the 1. is not a text"),
+    ("[]\nlitellm_settings: { guardrails: [{guardrail_name: a}] }", "litellm_settings.guardrails[0]: has not both"),
 ])
 def test_guardrails_that_are_nonsense_are_named_and_nothing_is_written(init, tmp_path, text, said):
     file = tmp_path / "config.yaml"
@@ -471,7 +485,17 @@ def test_entries_of_one_name_stay_apart(init, build, tmp_path):
     ('[{"default.contains": {"operator": "none", "words": [5]}}]', "the 1. is not a word"),
     ('[{"default.contains": {"operator": "none", "words": ["env:HOME"]}}]', "the 1. is not a word"),
     ('[{"default.regexMatch": {"not": true}}]', "has no rule"), ('[{"default.regexMatch": {"rule": "file:/etc/passwd", "not": true}}]', "reference of ours"),
-    ('[{"checks": 5}]', "checks: is not a list"), ('[{"checks": [{}]}]', "checks[0]: has no id")])
+    ('[{"checks": 5}]', "checks: is not a list"), ('[{"checks": [{}]}]', "checks[0]: has no id"),
+    ('[{"default.jsonSchema": {}}]', "has no schema"), ('[{"default.jsonSchema": {"schema": 5}}]', "schema: is not a map"),
+    ('[{"default.characterCount": {"maxCharacters": "many"}}]', "maxCharacters: is not a number"),
+    ('[{"default.characterCount": {"max_characters": 0}}]', "max_characters: is less than 1"),
+    ('[{"default.modelWhitelist": {}}]', "has no models"), ('[{"default.modelWhitelist": {"models": 5}}]', "models: is not a list"),
+    ('[{"default.modelWhitelist": {"models": [5]}}]', "the 1. is no name of a model"),
+    ('[{"default.webhook": {}}]', "has no webhookURL"), ('[{"default.webhook": {"webhookURL": "guard"}}]', "webhookURL: is not an address"),
+    ('[{"default.webhook": {"webhookURL": "file:/etc/passwd"}}]', "reference of ours"),
+    ('[{"default.webhook": {"webhookURL": "https://a", "headers": "x"}}]', "headers: is neither a map nor the text of one"),
+    ('[{"default.webhook": {"webhookURL": "https://a", "headers": [1]}}]', "headers: is neither a map nor the text of one"),
+    ('[{"default.webhook": {"webhookURL": "https://a", "timeout": -1}}]', "timeout: is less than 1")])
 def test_guardrails_of_portkey_that_are_nonsense_are_named(init, tmp_path, guardrails, said):
     file = tmp_path / "config.json"
     file.write_text('{"provider": "openai", "api_key": "$OPENAI_API_KEY", "override_params": {"model": "gpt-4o"}, "input_guardrails": ' + guardrails + "}")
