@@ -196,7 +196,9 @@ read_words(lz_str head, lz_str data)
 	enum attached what = ATTACHED_PLAIN;
 	struct buf bytes;
 
-	if (str_find(data, '%') >= 0 || contains(head, "base64"))
+	/* Some look for the first comma, some for the last ";base64,". */
+	if (str_find(data, '%') >= 0 || contains(head, "base64") ||
+	    contains(data, in_base64))
 		return ATTACHED_UNREADABLE;
 	buf_init(&bytes, SIZE_MAX);
 	if (hides_text(data, &bytes))
@@ -267,10 +269,20 @@ begins_hidden(lz_str value)
 	return scheme[n] == '\0';
 }
 
+/* Does the head of a data URL, its comma included, say that base64 follows? */
+static bool
+says_base64(lz_str head)
+{
+	const size_t n = sizeof(in_base64) - 1;
+
+	return head.len > n && begins(str_cut(head, head.len - n, head.len), in_base64);
+}
+
 bool
 attached_may_be(lz_str raw)
 {
-	lz_str type = str_cut(raw, sizeof(scheme) - 1, raw.len);
+	lz_str type = str_cut(raw, sizeof(scheme) - 1, raw.len),
+	       head = str_cut(raw, 0, HEAD_BYTES);
 
 	/* An escape may stand for anything, but a slash's is common. */
 	for (size_t i = 0; i < raw.len && i < HEAD_BYTES && raw.ptr[i] != ','; i++)
@@ -278,6 +290,8 @@ attached_may_be(lz_str raw)
 			return true;
 	if (!begins(raw, scheme))
 		return raw.len > 0 && raw.ptr[0] == ' ';
+	if (!says_base64(str_cut(head, 0, (size_t)(str_find(head, ',') + 1))))
+		return true;
 	return !is_media(type) && !begins(type, "image\\/png") &&
 	       !begins(type, "image\\/jpeg") && !begins(type, "image\\/webp");
 }
@@ -300,12 +314,10 @@ attached_read(lz_str value, bool is_file, struct arena *a, lz_str *head, lz_str 
 		semicolon = str_find(type, ';');
 		if (semicolon >= 0)
 			type.len = (size_t)semicolon;
+		if (!says_base64(*head))
+			return read_words(*head, data);
 		if (is_media(type) && !is_file)
 			return ATTACHED_NOT;
-		if (head->len < sizeof(in_base64) ||
-		    !begins(str_cut(*head, head->len - sizeof(in_base64) + 1, head->len),
-			in_base64))
-			return read_words(*head, data);
 	}
 	return read_data(type, data, a, text);
 }

@@ -35,7 +35,8 @@ static const struct word no_texts[] = { WORD("role"), WORD("type"), WORD("id"),
 	WORD("prompt_filter_results") };
 /* Where a data URL may stand: the file that is in it may be a text. */
 static const struct word files[] = { WORD("file_data"), WORD("url"), WORD("image_url"),
-	WORD("document_url"), WORD("file_url") };
+	WORD("document_url"), WORD("file_url"), WORD("file_id"), WORD("video_url"),
+	WORD("audio_url"), WORD("input_audio"), WORD("data") };
 /* Parts of a message whose text is elsewhere, or who have none: a `text` of theirs nobody
  * reads. */
 static const struct word media_parts[] = { WORD("image_url"), WORD("input_image"),

@@ -108,7 +108,7 @@ def test_a_file_of_text_is_judged_and_masked_inside(make_gateway, wire):
 
 
 HIDDEN = ["data:image/\\u0073vg+xml;base64,", " data:text/plain;base64,", "\\tdata:text/plain;base64,", "da\\nta:text/plain;base64,",
-          "data:image/\\nsvg+xml;base64,"]
+          "data:image/\\nsvg+xml;base64,", 'data:text/plain;a=\\",\\";base64,', "data:image/png,x;base64,"]
 
 
 @pytest.mark.parametrize("head", HIDDEN)
@@ -117,6 +117,9 @@ def test_nothing_before_its_data_hides_a_file_of_text(guarded, provider, head):
     url = '{"type":"image_url","image_url":{"url":"%s"}}' % (head + in_base64(TEXT))
     status, _, body = ask(gateway, key, '{"model":"fake-1","messages":[{"role":"user","content":[%s]}]}' % url)
     assert status == 400 and provider.calls() == 0 and "guardrail 'g'" in body["error"]["message"]
+    url = '{"type":"file","file":{"file_id":"data:text/plain;base64,%s"}}' % in_base64(TEXT)
+    status, _, body = ask(gateway, key, '{"model":"fake-1","messages":[{"role":"user","content":[%s]}]}' % url)
+    assert status == 400 and provider.calls() == 0 and body["error"]["code"] == "content_policy_violation"
 
 
 def test_an_address_is_personal_where_a_name_is_wanted(make_gateway, provider):

@@ -115,6 +115,12 @@ a_file_of_text_is_a_text(void **state)
 	    "{\"url\":\"data:image/\\nsvg+xml;base64,a2Vz\"},"
 	    "{\"url\":\"data:image\\/svg+xml;base64,a2Vz\"}]}]}",
 	    "kes|kes|kes|");
+	assert_shows(DOCUMENT_CHAT,
+	    "{\"messages\":[{\"content\":[{\"file_id\":\"data:text/plain;base64,a2Vz\"},"
+	    "{\"file_id\":\"file-1\"},{\"data\":\"data:;base64,dHJlbA\"},{\"data\":"
+	    "\"a2Vz\"},"
+	    "{\"url\":\"data:image/png,x\"}]}]}",
+	    "kes|trel|data:image/png,x|");
 	/* Who takes a file goes by its name, not by the type before its data. */
 	assert_shows(DOCUMENT_CHAT,
 	    "{\"messages\":[{\"content\":[{\"file_data\":"
@@ -148,6 +154,10 @@ what_has_two_readings_is_told(void **state)
 	assert_is_unread("{\"file_data\":\"data:text/plain;base64,a!b\"}", true);
 	assert_is_unread("{\"file_data\":\"data:text/plain;base64,awBl\"}", true);
 	assert_is_unread("{\"file_data\":\"awBl\"}", true);
+	/* Where the data begins is no matter of taste. */
+	assert_is_unread("{\"url\":\"data:text/plain;a=\\\",\\\";base64,a2Vz\"}", true);
+	assert_is_unread("{\"url\":\"data:image/png,x;Base64,a2Vz\"}", true);
+	assert_is_unread("{\"url\":\"data:image/png;a=,text/plain;base64,a2Vz\"}", true);
 	/* What reads URLs as browsers do passes over these blanks. */
 	assert_is_unread("{\"url\":\" data:text/plain;base64,a2Vz\"}", true);
 	assert_is_unread("{\"url\":\"\\u0001Da\\nta\\t:text/plain;base64,a2Vz\"}", true);
