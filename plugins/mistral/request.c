@@ -169,9 +169,15 @@ put_prediction(struct job *j, const struct field *f, const lz_json *value)
 	lz_json *copy = lz->json_new(j->c, LZ_OBJECT);
 	struct text joined = { NULL, 0, 0, 0 };
 
-	for (size_t i = 0, n = lz->json_len(content); i < n; i++)
-		text_add(
-		    j->c, &joined, text_at(lz->json_item(content, i, NULL), "/text"));
+	for (size_t i = 0, n = lz->json_len(content); i < n; i++) {
+		const lz_json *part = lz->json_item(content, i, NULL);
+
+		/* What is left out here was shown to guardrails between its neighbours.
+		 */
+		if (!is_type_at(part, "/type", "text"))
+			refuse(j, f->name, "a prediction's parts are texts");
+		text_add(j->c, &joined, text_at(part, "/text"));
+	}
 	set(j->c, copy, "type", lz->json_of_str(j->c, lz_strz("content")));
 	set(j->c, copy, "content",
 	    lz->json_type(content) == LZ_STRING

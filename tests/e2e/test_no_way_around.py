@@ -77,8 +77,13 @@ def test_what_a_plugin_joins_is_one_text(make_gateway, plugin, wire):  # noqa: F
             "plugins": ["compatible", "echo", "balanced", *WIRES, str(plugin)], "plugin_files": "warn",
             "guardrails": {"g": {"use": "word", "word": WORD, "default_on": True, "on": ["request"], "action": "block"}}})
         parts = user(said("x")) | {"prediction": {"type": "content", "content": [said("kes"), said("trel")]}}
-        status, _, body = ask(gateway, gateway.key("k"), parts)
+        key = gateway.key("k")
+        status, _, body = ask(gateway, key, parts)
         assert status == 400 and body["error"]["code"] == "content_policy_violation" and provider.requests == []
+        for decoy in ("x", {"type": "image_url", "text": "x"}, {"type": "other", "text": "x"}):
+            parts["prediction"]["content"] = [said("kes"), decoy, said("trel")]
+            status, _, body = ask(gateway, key, parts)
+            assert status == 400 or WORD not in provider.requests[-1]["raw"].decode()
 
 
 def file(data, name="a.txt"):
