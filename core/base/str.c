@@ -167,6 +167,18 @@ str_utf8_step(const char *p, size_t n)
 }
 
 bool
+str_is_field_value(lz_str s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		unsigned char c = (unsigned char)s.ptr[i];
+
+		if ((c < ' ' && c != '\t') || c == 0x7f)
+			return false;
+	}
+	return true;
+}
+
+bool
 str_is_utf8(lz_str s)
 {
 	const char *p = s.ptr, *end;

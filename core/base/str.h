@@ -49,6 +49,8 @@ lz_str str_from_int(int64_t v, char room[STR_INT_CHARS]);
 /* Does `s` match `pattern`, which may end in one '*' that stands for any rest? */
 bool str_matches(lz_str s, lz_str pattern);
 bool str_is_utf8(lz_str s);
+/* Can a header field have it as its value? No control character but tabs. */
+bool str_is_field_value(lz_str s);
 /* Bytes of the well-formed UTF-8 character at p, of which n bytes may be read: 1 to 4; 0
  * if there is none. */
 size_t str_utf8_step(const char *p, size_t n);

@@ -88,7 +88,7 @@ wrong_type(
     struct reading *r, const lz_option *row, const json_t *value, const char *wanted)
 {
 	char text[80];
-	bool is_hidden = rule_is(row, "secret") && json_is_string(value);
+	bool is_hidden = rule_is_secret(row) && json_is_string(value);
 
 	return wrong(r, row->name, "%s is not %s",
 	    is_hidden ? "this" : rule_describe(value, text), wanted);
@@ -264,7 +264,7 @@ read_text(struct reading *r, const lz_option *row, const json_t *value, lz_str *
 			: "a text; put it in quotes");
 	if (!dereference(r, row, value, out, &is_literal))
 		return false;
-	if (rule_is(row, "secret") && is_literal && out->len > 0) {
+	if (rule_is_secret(row) && is_literal && out->len > 0) {
 		struct err said = {
 			"is written in the file; env:NAME, file:PATH or credential:NAME "
 			"keeps secrets out of it"

@@ -50,7 +50,7 @@ schema_of_text(const lz_option *row)
 	/* A reference such as env:NAME is a right value everywhere: no pattern for it. */
 	if (rule->format != NULL)
 		(void)json_object_set_new(s, "format", json_string(rule->format));
-	if (rule_is(row, "secret"))
+	if (rule_is_secret(row))
 		(void)json_object_set_new(s, "writeOnly", json_true());
 	return s;
 }
@@ -185,7 +185,7 @@ options_shown(
 
 		if (value == NULL || json_is_null(value))
 			shown = rule_default(row);
-		else if (rule_is(row, "secret"))
+		else if (rule_is_secret(row))
 			shown = shown_secret(value);
 		else
 			shown = json_deep_copy(value);

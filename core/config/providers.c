@@ -27,7 +27,7 @@ const lz_option provider_rows[] = {
 	    "nothing else is said here"),
 	LZ_OPT_TEXT(V, base_url, "", NULL,
 	    "where the provider's API begins; absent: the vendor's own"),
-	LZ_OPT_LIST(V, api_keys, "[]", "secret", "keys at the provider; they take turns"),
+	LZ_OPT_LIST(V, api_keys, "[]", "token", "keys at the provider; they take turns"),
 	LZ_OPT_JSON(V, models,
 	    "{\"type\":\"array\",\"maxItems\":10000,\"items\":{\"type\":[\"string\","
 	    "\"object\"]}}",

@@ -117,6 +117,11 @@ settle_keys(struct provider_reading *r)
 	if (key == NULL || name.ptr == NULL)
 		return;
 	if (options_resolve(name, r->b->c->memory, key, &is_literal, &why) == ST_OK) {
+		if (!str_is_field_value(*key))
+			WRONG(r, NULL,
+			    "%.*s, which is its key, holds a control character, such as "
+			    "a newline: no header can carry it",
+			    STR_ARG(variable));
 		r->p->api_keys = key;
 		r->p->api_key_count = 1;
 		return;
@@ -146,17 +151,6 @@ is_token(lz_str s)
 			return false;
 	}
 	return s.len > 0;
-}
-
-static bool
-is_field_value(lz_str s)
-{
-	for (size_t i = 0; i < s.len; i++) {
-		if (((unsigned char)s.ptr[i] < ' ' && s.ptr[i] != '\t') ||
-		    s.ptr[i] == 0x7f)
-			return false;
-	}
-	return s.len <= HEADER_BYTES;
 }
 
 /* What belongs to the connection or to the body is not for a file to say. */
@@ -203,7 +197,7 @@ settle_headers(struct provider_reading *r)
 			build_wrong(r->b, where, headers, name,
 			    "is not a header field that can be set");
 		else if (build_apply(&row, 1, headers, h, &c) &&
-			 !is_field_value(h->value))
+			 (!str_is_field_value(h->value) || h->value.len > HEADER_BYTES))
 			build_wrong(r->b, where, headers, name,
 			    "holds a control character or is longer than %d bytes",
 			    HEADER_BYTES);

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/str.h"
 #include "config/yaml.h"
 #include "net/addr.h"
 
@@ -326,25 +327,31 @@ is_digest(lz_str s)
 	return s.len == 64;
 }
 
+#define UNFIELDED                                                                        \
+	"fit for the header that carries it; it holds a control character, such as a "   \
+	"newline"
+
 static const struct text_rule rules[] = {
-	{ "secret", NULL, NULL, NULL, NULL, false },
+	{ "secret", NULL, NULL, NULL, NULL, false, true },
+	{ "token", str_is_field_value, UNFIELDED, NULL, NULL, false, true },
+	{ "header", str_is_field_value, UNFIELDED, NULL, NULL, false, false },
 	{ "url", is_url, "a URL; write http://host/path or https://host/path", NULL,
-	    "uri", false },
+	    "uri", false, false },
 	{ "proxy", is_proxy,
 	    "a proxy's URL; write http://host:port or socks5://host:port", NULL, "uri",
-	    false },
+	    false, false },
 	{ "address", is_address,
 	    "an address; write 127.0.0.1:8080, [::1]:8080, :8080 or a port", NULL, NULL,
-	    true },
+	    true, false },
 	{ "range", is_range, "an address range; write 10.0.0.0/8, ::1 or 192.168.1.7",
-	    NULL, NULL, false },
-	{ "date", is_date, "a date; write 2026-11-20", NULL, "date", false },
+	    NULL, NULL, false, false },
+	{ "date", is_date, "a date; write 2026-11-20", NULL, "date", false, false },
 	{ "timezone", is_timezone,
 	    "a time zone of this system; write UTC, or Europe/Paris with the package "
 	    "tzdata installed",
-	    NULL, NULL, false },
+	    NULL, NULL, false, false },
 	{ "digest", is_digest, "a SHA-256 digest; write its 64 hexadecimal digits",
-	    "^[0-9a-fA-F]{64}$", NULL, false },
+	    "^[0-9a-fA-F]{64}$", NULL, false, false },
 };
 
 const struct text_rule *

@@ -19,6 +19,7 @@ struct text_rule {
 	const char *wanted;           /* "is not ...": NULL: every text is fine */
 	const char *pattern, *format; /* JSON Schema keywords; may be NULL */
 	bool takes_integer;           /* 8080 for "8080" */
+	bool is_secret;               /* never shown */
 };
 
 /* NULL: none of that name; a rule may then be a list of choices. */
@@ -34,6 +35,14 @@ static inline bool
 rule_is(const lz_option *row, const char *name)
 {
 	return row->rule != NULL && strcmp(row->rule, name) == 0;
+}
+/* Is what it says never shown? */
+static inline bool
+rule_is_secret(const lz_option *row)
+{
+	const struct text_rule *rule = rule_find(row->rule);
+
+	return rule != NULL && rule->is_secret;
 }
 /* The value, short enough for a sentence: `"12 x"`, `a list`. */
 const char *rule_describe(const json_t *value, char out[80]);

@@ -183,20 +183,6 @@ is_token(lz_str s)
 	return s.len > 0;
 }
 
-static bool
-is_field_value(lz_str s)
-{
-	size_t i;
-
-	for (i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-
-		if ((c < ' ' && c != '\t') || c == 0x7f)
-			return false;
-	}
-	return true;
-}
-
 static enum status
 check_header(const lz_header *h, struct err *e)
 {
@@ -207,7 +193,7 @@ check_header(const lz_header *h, struct err *e)
 		    "request header: a name of %zu bytes is no token; letters, digits "
 		    "and '-' are allowed",
 		    h->name.len);
-	if (!is_field_value(h->value))
+	if (!str_is_field_value(h->value))
 		return err_fail(e, ST_INVALID,
 		    "request header %.*s: the value holds a control character; CR, LF "
 		    "and NUL cannot be sent",

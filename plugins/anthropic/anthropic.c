@@ -11,7 +11,7 @@
 static const lz_option options[] = {
 	LZ_OPT_CHOICE(struct anthropic, thinking, "auto", "auto|budget|adaptive|never",
 	    "how reasoning_effort is sent; auto: as the model's generation takes it"),
-	LZ_OPT_TEXT(struct anthropic, beta, "", NULL, "sent as anthropic-beta"),
+	LZ_OPT_TEXT(struct anthropic, beta, "", "header", "sent as anthropic-beta"),
 };
 static const lz_provider provider = {
 	.size = sizeof(provider),

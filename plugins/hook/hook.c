@@ -75,7 +75,7 @@ static const lz_option options[] = {
 	LZ_OPT_TEXT(struct hook, url, NULL, "url", "where the hook is"),
 	LZ_OPT_TEXT(struct hook, secret, "", "secret",
 	    "signs each question: whsec_ and base64, or any bytes"),
-	LZ_OPT_TEXT(struct hook, token, "", "secret", "sent as a bearer token"),
+	LZ_OPT_TEXT(struct hook, token, "", "token", "sent as a bearer token"),
 	LZ_OPT_INT(struct hook, timeout_ms, "1500", 1, 600000, "duration",
 	    "how long the hook may take"),
 	LZ_OPT_INT(struct hook, max_bytes, "1MB", 1024, 16777216, "bytes",

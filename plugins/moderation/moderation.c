@@ -139,7 +139,7 @@ fini(void *self)
 static const lz_option options[] = {
 	LZ_OPT_TEXT(struct moderation, url, NULL, "url",
 	    "the endpoint, whole: https://HOST/v1/moderations"),
-	LZ_OPT_TEXT(struct moderation, api_key, "", "secret",
+	LZ_OPT_TEXT(struct moderation, api_key, "", "token",
 	    "sent as a bearer token; may be absent"),
 	LZ_OPT_TEXT(struct moderation, model, "", NULL,
 	    "the model to ask for; absent: the service's own choice"),

@@ -153,8 +153,9 @@ classify(void *self, lz_call *c, const lz_reply *r, lz_fault *out)
 }
 
 static const lz_option options[] = {
-	LZ_OPT_TEXT(struct openai, organization, "", NULL, "sent as openai-organization"),
-	LZ_OPT_TEXT(struct openai, project, "", NULL, "sent as openai-project"),
+	LZ_OPT_TEXT(
+	    struct openai, organization, "", "header", "sent as openai-organization"),
+	LZ_OPT_TEXT(struct openai, project, "", "header", "sent as openai-project"),
 };
 static const lz_provider provider = {
 	.size = sizeof(provider),

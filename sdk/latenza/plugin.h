@@ -349,7 +349,8 @@ typedef struct lz_list { const lz_str *items; size_t count; } lz_list;
 typedef struct lz_option {
     const char *name, *help;
     const char *otherwise;         /* the default as the file would write it; NULL: required; "": may be absent */
-    const char *rule;              /* text, list: NULL "url" "secret"; int: NULL "duration" (arrives in ms) "bytes"; choice,
+    const char *rule;              /* text, list: NULL "url" "secret" "token" (a secret for a header) "header" (a text for one: no
+                                      control characters); int: NULL "duration" (arrives in ms) "bytes"; choice,
                                       list: "a|b|c"; JSON: a JSON Schema. env: and file: resolve in every string */
     double   min, max;             /* numbers, and lengths of lists; unused when equal */
     uint32_t type, offset;         /* where in the instance: see the macros */

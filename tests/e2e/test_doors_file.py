@@ -139,6 +139,49 @@ def test_a_reference_that_leads_nowhere_or_elsewhere(check, value):
             assert re.search(r"latenza\.yaml:\d+: ", said), said
 
 
+SENT = """
+guardrails:
+  asks: { use: hook, url: "http://127.0.0.1:9/", token: VALUE }
+  judges: { use: moderation, url: "http://127.0.0.1:9/", api_key: VALUE }
+providers:
+  listed:
+    plugin: openai
+    api_keys:
+      - env:DOOR_KEY
+      - VALUE
+    organization: VALUE
+    project: VALUE
+    headers: { x-team: VALUE }
+  usual: { plugin: anthropic, beta: VALUE }
+keys:
+  k: { secret: VALUE }
+"""
+MEMBERS = {"guardrails.asks.token": 3, "guardrails.judges.api_key": 4, "providers.listed.api_keys": 8, "providers.listed.organization": 11,
+           "providers.listed.project": 12, "providers.listed.headers.x-team": 13, "providers.usual.beta": 14, "keys.k.secret": 16}
+
+
+@pytest.mark.parametrize("value", ["sk-MARKED-0123456789\nx-evil: 1", "sk-MARKED-0123456789\r", "sk-MARKED-\x1b[2J0123456789", "sk-MARKED-0123456789\x7f"])
+@pytest.mark.parametrize("how", ["env", "file", "literal"])
+def test_what_a_header_is_to_carry_has_no_control_characters(check, monkeypatch, tmp_path, value, how):
+    """A key with a newline would begin a field of its own, or make every call fail: file, line and member are named, and never the key."""
+    (tmp_path / "key").write_bytes(value.encode() + b"\n")
+    os.chmod(tmp_path / "key", 0o600)
+    monkeypatch.setenv("SENT", value)
+    monkeypatch.setenv("ANTHROPIC_API_KEY", value if how == "env" else "sk-fine")
+    written = {"env": "env:SENT", "file": f"file:{tmp_path}/key", "literal": json.dumps(value)}[how]
+    code, said = check(SENT.replace("VALUE", written))
+    is_last = how == "file" and value.endswith("\r")  # the end of the file's line
+    assert (code == 78) != is_last, said
+    for member, line in MEMBERS.items():
+        here = [text for text in said.splitlines() if f"latenza.yaml:{line}: {member}: " in text and ("control character" in text or "cannot carry" in text)]
+        assert len(here) == (0 if is_last else 1), (member, said)
+    assert ("latenza.yaml:14: providers.usual: ANTHROPIC_API_KEY" in said) == (how == "env")
+    assert how == "literal" or "0123456789" not in said
+    # Where nothing is resolved, only what is written out can be judged.
+    code, said = check(SENT.replace("VALUE", written), "--offline")
+    assert ("control character" in said) == (how == "literal")
+
+
 @pytest.mark.parametrize("text", ["a: &x [*x]", "x: &a [1]\ny: [" + "*a," * 20000 + "]", "{" * 3000, "[" * 100000, "a: 1\na: 2", "---\na: 1\n---\nb: 2", "a: !!python/object 1",
                                   "? [a]\n: b", "\t- x", "a: 'x", "a: |\n\tb", "%YAML 9.9\n---\na: 1", "providers:\n  echo:\n echo:", "<<: {a: 1}", "a" * 200000,
                                   "listen: \x85", "\ufeff", "x: \"\\ud800\"", "# only a comment", "null", "5", "\0",
@@ -167,7 +210,8 @@ def test_a_bad_file_changes_nothing_of_a_gateway_that_serves(gateway, provider):
     new = {"new": {"name": "New", "secret": "sk-literal-new-key-0123456789"}}
     bad = [{"listn": 1}, {"limits": {"in_flight": 0}}, {"providers": {"fake": {"plugin": "gone"}}}, {"routing": {"default": "nearest"}}, {"fx": {"eur_per_usd": -1}},
            {"keys": {**new, "worse": {"name": "W", "rate_limit": "x", "secret": "sk-literal-other-0123456789"}}}, {"plugins": ["/no/such.so"]}, {"data": 5},
-           {"providers": {"fake": {**good["providers"]["fake"], "api_keys": ["env:NO_SUCH_VARIABLE"]}}}]
+           {"providers": {"fake": {**good["providers"]["fake"], "api_keys": ["env:NO_SUCH_VARIABLE"]}}},
+           {"providers": {"fake": {**good["providers"]["fake"], "api_keys": ["sk-fine", "sk-a\r\nx-evil: 1"]}}}]
     for members in bad:
         gateway.write_config(good | {"keys": new} | members)
         gateway.process.send_signal(signal.SIGHUP)

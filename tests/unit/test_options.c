@@ -536,6 +536,36 @@ what_is_shown_has_defaults_and_no_secret(void **state)
 	json_decref(j);
 }
 
+static void
+what_a_header_carries_has_no_control_characters(void **state)
+{
+	static const lz_option sent[] = {
+		LZ_OPT_TEXT(struct thing, name, "", "header", "sent"),
+		LZ_OPT_TEXT(struct thing, secret, "", "token", "sent, and a secret"),
+		LZ_OPT_LIST(struct thing, tags, "[]", "token", "sent in turn"),
+	};
+	static const char *const bad[] = { "name", "secret", "tags" };
+	struct options_context c = { .memory = memory, .keep = keep };
+	struct thing t;
+	struct err e;
+
+	(void)state;
+	for (size_t i = 0; i < 3; i++) {
+		json_t *j = json_pack("{s:s, s:s, s:[s]}", "name", "a\tb", "secret",
+		    "sk-1", "tags", "sk-2");
+
+		assert_int_equal(
+		    options_apply(sent, 3, sizeof(sent[0]), j, &t, &c, &e), ST_OK);
+		json_object_set_new(j, bad[i], json_string("sk-hidden\nx-evil: 1"));
+		assert_int_equal(
+		    options_apply(sent, 3, sizeof(sent[0]), j, &t, &c, &e), ST_INVALID);
+		assert_non_null(strstr(e.text, bad[i]));
+		assert_non_null(strstr(e.text, "holds a control character"));
+		assert_true(i == 0 || strstr(e.text, "hidden") == NULL);
+		json_decref(j);
+	}
+}
+
 /* ---- units ---- */
 
 static void
@@ -709,6 +739,7 @@ main(void)
 		cmocka_unit_test(a_larger_stride_is_followed),
 		cmocka_unit_test(rows_become_a_schema),
 		cmocka_unit_test(what_is_shown_has_defaults_and_no_secret),
+		cmocka_unit_test(what_a_header_carries_has_no_control_characters),
 		cmocka_unit_test(durations_and_sizes_have_units),
 		cmocka_unit_test(dates_are_read_to_the_millisecond_of_the_epoch),
 		cmocka_unit_test(amounts_are_exact_to_nine_places),
