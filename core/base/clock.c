@@ -22,7 +22,7 @@ static void (*source)(struct moment *m);
 static struct timespec
 system_time(clockid_t id)
 {
-	struct timespec t = { 0, 0 };
+	struct timespec t;
 
 	/* Cannot fail: both clocks exist and the address is ours. */
 	(void)clock_gettime(id, &t);
@@ -34,7 +34,7 @@ system_mono_us(void)
 {
 	struct timespec t = system_time(CLOCK_MONOTONIC);
 
-	return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
+	return (int64_t)t.tv_sec * 1000000 + (uint32_t)t.tv_nsec / 1000;
 }
 
 static int64_t

@@ -25,7 +25,10 @@ enum status {
 	ST_TIMEOUT
 };
 
-#define MUST_CHECK             __attribute__((warn_unused_result))
+#define MUST_CHECK __attribute__((warn_unused_result))
+/* Called so rarely that it is not put into who calls it, which would save registers for
+ * it every time. */
+#define RARE                   __attribute__((noinline, cold))
 #define PRINTF_LIKE(fmt, args) __attribute__((format(printf, fmt, args)))
 
 /* One sentence for a person: "<subject>: <what is wrong>; <what would be right>". Callers

@@ -106,14 +106,22 @@ add_route(struct fields *h)
 }
 
 /* Request and answer came to the same: once is enough. */
-static bool
-was_said(const struct request *r, size_t i)
+static RARE bool
+was_said(const struct request *r, const struct record_verdict *v)
 {
-	for (size_t k = 0; k < i; k++)
-		if (str_eq(r->verdict[k].guardrail, r->verdict[i].guardrail) &&
-		    r->verdict[k].what == r->verdict[i].what)
+	for (const struct record_verdict *w = r->verdict; w < v; w++)
+		if (str_eq(w->guardrail, v->guardrail) && w->what == v->what)
 			return true;
 	return false;
+}
+
+static RARE void
+say(const struct record_verdict *v, bool is_json, struct buf *out)
+{
+	if (out->len > 0)
+		buf_add_z(out, is_json ? "," : ", ");
+	buf_addf(out, is_json ? "\"%.*s=%s%s\"" : "%.*s=%s%s", STR_ARG(v->guardrail),
+	    verdict_names[v->what], v->is_monitor ? ";monitor" : "");
 }
 
 /* "pii-mask=mask, injection=block;monitor": who found something, on the request or on the
@@ -121,21 +129,14 @@ was_said(const struct request *r, size_t i)
 static lz_str
 verdicts(const struct request *r, bool is_json)
 {
+	const struct record_verdict *v = r->verdict, *end = v + r->verdict_count;
 	lz_str out = STR_NONE;
 	struct buf b;
-	size_t n = 0;
 
 	buf_init(&b, VERDICTS_BYTES);
-	for (size_t i = 0; i < r->verdict_count; i++) {
-		const struct record_verdict *v = &r->verdict[i];
-
-		if (v->what == VERDICT_PASS || was_said(r, i))
-			continue;
-		buf_add_z(&b, n++ > 0 ? (is_json ? "," : ", ") : "");
-		buf_addf(&b, is_json ? "\"%.*s=%s%s\"" : "%.*s=%s%s",
-		    STR_ARG(v->guardrail), verdict_names[v->what],
-		    v->is_monitor ? ";monitor" : "");
-	}
+	for (; v < end; v++)
+		if (v->what != VERDICT_PASS && !was_said(r, v))
+			say(v, is_json, &b);
 	if (b.len > 0 && !b.failed)
 		out = arena_copy(r->arena, buf_str(&b));
 	buf_free(&b);

@@ -37,13 +37,12 @@ struct guards {
 	struct guard *guard; /* in the order of requests */
 	size_t count;
 	const struct guard_watch *watch; /* NULL: nobody */
-	bool has_answers;                /* one of them looks at answers */
+	uint32_t phases;                 /* that one of them looks at */
 	bool is_rerouted;
 	bool has_judged, has_judged_answer; /* all of them, and it may be kept */
 	/* the check under way */
-	struct visit_check check;
+	struct visit_check check;  /* set for each round; its deadline by chain_ask() */
 	int64_t asked_us, came_us; /* came_us 0: it waits, or was not entered */
-	int64_t now_us;            /* what the clock said just now; 0: nobody read it */
 	struct visit *blank;       /* for who is asked next; NULL: none */
 	struct guard *asked;       /* NULL: none */
 	int64_t cut_us; /* what the request's deadline left it, if less than its own; 0:
@@ -77,11 +76,31 @@ enum ruling {
 	RULED_AGAIN
 };
 
-/* Asks g; texts are made by `texts` when it asks for them. Its result, or LZ_PENDING:
- * `done` follows. document NULL: a stream. */
-int32_t chain_ask(struct guards *all, struct guard *g, uint32_t phase,
-    const struct buf *document, struct texts *(*texts)(void *arg), void *texts_arg,
-    visit_done_fn *done, void *done_arg);
+/* Asks g; all->check says of what. Its result, or LZ_PENDING: check.done follows. */
+int32_t chain_ask(struct guards *all, struct guard *g);
+/* The i-th in the order of the phase, whether it looks at it or not. */
+static inline struct guard *
+chain_at(const struct guards *all, uint32_t phase, size_t i)
+{
+	return &all->guard[phase == LZ_REQUEST ? i : all->count - 1 - i];
+}
+/* The next that looks at the document, from all->done on, which becomes its place; NULL:
+ * there is none. */
+static inline struct guard *
+chain_next(struct guards *all, uint32_t phase)
+{
+	for (; all->done < all->count; all->done++) {
+		struct guard *g = chain_at(all, phase, all->done);
+
+		if ((g->row->phases & phase) != 0)
+			return g;
+	}
+	return NULL;
+}
+/* Asks from that one on, as long as they pass and use nothing that would have to be
+ * looked after; of those, the verdict is noted. The result of the one that did not, which
+ * is at all->done; or there is none left. */
+int32_t chain_ask_on(struct guards *all);
 /* Tells who watches (somebody does) of the edits of a text that begin before `end`. */
 void chain_tell_edits(
     struct guards *all, struct guard *g, const struct text *t, size_t end);

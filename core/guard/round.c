@@ -362,9 +362,15 @@ out_of_memory(struct guard_stream *s)
 static enum guard_run
 ask(struct guard_stream *s)
 {
-	int32_t result = chain_ask(
-	    s->all, s->stage[s->at], LZ_RESPONSE, NULL, show_texts, s, came_home, s);
+	struct guards *all = s->all;
+	int32_t result;
 
+	all->check = (struct visit_check){ .phase = LZ_RESPONSE,
+		.texts = show_texts,
+		.calls = all->stream_calls,
+		.done = came_home,
+		.arg = s };
+	result = chain_ask(all, s->stage[s->at]);
 	if (result == LZ_PENDING)
 		return GUARD_WAITS;
 	return rule(s, result) ? GUARD_RAN : GUARD_REFUSED;

@@ -171,13 +171,6 @@ has_edits(const struct guards *all)
 
 /* ---- from one to the next ---- */
 
-/* The i-th that is asked in this phase. */
-static struct guard *
-guard_at(struct guards *all, uint32_t phase, size_t i)
-{
-	return &all->guard[phase == LZ_REQUEST ? i : all->count - 1 - i];
-}
-
 static void came_home(void *arg, int32_t result);
 
 /* Numbers in place of texts cannot be read here, and are text to the model; of a text
@@ -217,9 +210,8 @@ is_unreadable(struct guards *all, const struct guard *g)
 }
 
 static enum ruling
-rule(struct guards *all, int32_t result)
+rule(struct guards *all, struct guard *g, int32_t result)
 {
-	struct guard *g = guard_at(all, all->check.phase, all->done);
 	const json_t *tree = g->visit != NULL ? visit_edited(g->visit) : NULL;
 	bool edits = has_edits(all);
 	enum ruling ruling;
@@ -298,27 +290,28 @@ send_to_pool(struct guards *all, uint32_t phase)
 static enum ruling
 go(struct guards *all, uint32_t phase, bool *waits)
 {
-	enum ruling ruling = RULED_PASS;
+	enum ruling ruling;
+	int32_t result;
 
 	*waits = false;
-	all->now_us = 0;
-	for (; all->done < all->count; all->done++) {
-		struct guard *g = guard_at(all, phase, all->done);
-		int32_t result;
-
-		if ((g->row->phases & phase) == 0)
-			continue;
+	all->check = (struct visit_check){
+		.phase = phase, .texts = make_texts, .done = came_home, .arg = all
+	};
+	while (chain_next(all, phase) != NULL) {
 		if (is_heavy(all)) {
 			*waits = send_to_pool(all, phase);
 			return *waits ? RULED_PASS : RULED_REFUSE;
 		}
-		result =
-		    chain_ask(all, g, phase, all->bytes, make_texts, all, came_home, all);
+		all->check.document = all->bytes;
+		result = chain_ask_on(all);
+		if (all->done == all->count)
+			break;
 		if (result == LZ_PENDING) {
 			*waits = true;
 			return RULED_PASS;
 		}
-		ruling = rule(all, result);
+		ruling = rule(all, chain_at(all, all->check.phase, all->done), result);
+		all->done++;
 		if (ruling == RULED_REFUSE)
 			return ruling;
 	}
@@ -491,8 +484,8 @@ guard_answer(struct request *r)
 	enum ruling ruling;
 	bool waits;
 
-	if (all == NULL || !all->has_answers || r->has_begun ||
-	    r->kind == REQUEST_EMBEDDINGS || r->is_stream)
+	if (!guard_holds_answers(r) || r->has_begun || r->kind == REQUEST_EMBEDDINGS ||
+	    r->is_stream)
 		return STEP_DONE;
 	begin(all, &r->answer);
 	ruling = go(all, LZ_RESPONSE, &waits);
@@ -520,14 +513,14 @@ came_home(void *arg, int32_t result)
 {
 	struct guards *all = arg;
 
-	go_on(all, rule(all, result), true);
+	go_on(all, rule(all, chain_at(all, all->check.phase, all->done), result), true);
 }
 
 static void
 came_plain(void *arg, bool is_fine)
 {
 	struct guards *all = arg;
-	struct guard *g = guard_at(all, all->check.phase, all->done);
+	struct guard *g = chain_at(all, all->check.phase, all->done);
 
 	all->job = NULL;
 	loop_timer_cancel(all->r->worker->loop, &all->timer);

@@ -6,21 +6,26 @@
  *
  * SPDX-License-Identifier: MIT
  */
-#include "base/json.h"
 #include "plugin/calls.h"
-#include "plugin/host.h"
+#include "plugin/enter.h"
 
 /* ---- entering ---- */
+
+static inline int32_t
+enter_at(struct visit *v, int64_t now_us)
+{
+	int32_t result;
+
+	visit_enter_at(v, now_us);
+	result = v->component->table.guardrail.check(v->self, call_of(v));
+	visit_leave(v);
+	return result;
+}
 
 static int32_t
 enter_check(struct visit *v)
 {
-	int32_t result;
-
-	visit_enter_at(v, v->now_us);
-	result = v->component->table.guardrail.check(v->self, (lz_call *)(void *)v);
-	visit_leave(v);
-	return result;
+	return enter_at(v, 0);
 }
 
 /* Who was not shown everything has not said anything. */
@@ -59,7 +64,7 @@ visit_guardrail(struct request *r, const struct part *part)
 	return v;
 }
 
-static void
+static RARE void
 forget_last(struct visit *v)
 {
 	json_decref(v->body);
@@ -76,25 +81,52 @@ forget_last(struct visit *v)
 	}
 }
 
-int32_t
-visit_check(struct visit *v, const struct visit_check *q, visit_done_fn *done, void *arg)
+static RARE int32_t
+wait(struct visit *v)
+{
+	v->is_used = true;
+	v->done = v->check->done;
+	v->done_arg = v->check->arg;
+	if (!v->has_result)
+		visit_set_deadline(v, v->check->deadline_ms);
+	return LZ_PENDING;
+}
+
+/* A tree takes its time: the clock is read anew. */
+static RARE int32_t
+start_with_tree(struct visit *v, uint32_t needs)
+{
+	v->is_used = true;
+	v->entered_us = v->left_us = 0;
+	return visit_start(v, v->check->phase, &v->scratch, needs);
+}
+
+static inline int32_t
+start(struct visit *v)
 {
 	int32_t result;
 
-	if (v->calls > 0)
+	visit_begin(v, v->check->phase, &v->scratch);
+	result = enter_at(v, v->check->now_us);
+	if (result != LZ_OK || v->is_used)
+		return visit_came_back(v, result);
+	v->is_closed = true;
+	return LZ_OK;
+}
+
+int32_t
+visit_check(struct visit *v, const struct visit_check *q)
+{
+	uint32_t needs = v->component->table.guardrail.needs &
+			 (uint32_t)(LZ_NEEDS_BODY | LZ_NEEDS_EDIT);
+	int32_t result;
+
+	if (v->is_used)
 		forget_last(v);
-	v->entered_us = v->left_us = 0;
-	v->now_us = q->now_us;
 	v->check = q;
 	v->document = q->document;
-	v->done = done;
-	v->done_arg = arg;
-	result = visit_start(v, q->phase, &v->scratch,
-	    v->component->table.guardrail.needs &
-		(uint32_t)(LZ_NEEDS_BODY | LZ_NEEDS_EDIT));
-	if (result == LZ_PENDING && !v->has_result)
-		visit_set_deadline(v, q->deadline_ms);
-	return result;
+	result = needs == 0 ? start(v) : start_with_tree(v, needs);
+	return result == LZ_PENDING ? wait(v) : result;
 }
 
 /* ---- what it said ---- */
@@ -123,23 +155,32 @@ visit_reasons(const struct visit *v, const struct visit_reason **out)
 }
 
 bool
+visit_is_used(const struct visit *v)
+{
+	return v->is_used;
+}
+
+bool
 visit_said_nothing(const struct visit *v)
 {
-	return v->reasons == 0 && v->output_limit < 0 && v->op == NULL;
+	return !v->is_used || (v->reasons == 0 && v->output_limit < 0 && v->op == NULL);
 }
 
 bool
 visit_is_blank(const struct visit *v)
 {
-	return !v->is_slot_shown && !v->took_token && v->body == NULL &&
-	       v->edit == NULL && memory_is_unused(&v->keep) &&
-	       memory_is_unused(&v->scratch) && memory_is_unused(&v->said) &&
-	       !v->is_settling;
+	return !v->is_used || (!v->is_slot_shown && !v->took_token && v->body == NULL &&
+				  v->edit == NULL && memory_is_unused(&v->keep) &&
+				  memory_is_unused(&v->scratch) &&
+				  memory_is_unused(&v->said) && !v->is_settling);
 }
 
 void
 visit_hand_on(struct visit *v, const struct part *part)
 {
+	if (v->is_used)
+		forget_last(v);
+	v->is_used = false;
 	v->component = part->info->component;
 	v->self = part->instance;
 }
@@ -188,7 +229,7 @@ texts_of(lz_call *c)
 	if (v == NULL || v->lacks_texts)
 		return NULL;
 	if (v->texts == NULL)
-		v->texts = v->check->texts(v->check->texts_arg);
+		v->texts = v->check->texts(v->check->arg);
 	v->lacks_texts = v->texts == NULL;
 	return v->texts;
 }
@@ -293,7 +334,7 @@ calls_of_check(const struct visit_check *q)
 {
 	struct calling k = { .list = json_array() };
 
-	k.has_failed = k.list == NULL || !q->calls(q->texts_arg, add_delta, &k);
+	k.has_failed = k.list == NULL || !q->calls(q->arg, add_delta, &k);
 	if (!k.has_failed && json_array_size(k.list) > 0)
 		return k.list;
 	json_decref(k.list);

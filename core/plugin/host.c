@@ -61,7 +61,7 @@ host_log(lz_call *c, int32_t level, lz_str text)
 {
 	static const enum log_level levels[] = { LOG_LEVEL_DEBUG, LOG_LEVEL_INFO,
 		LOG_LEVEL_WARN, LOG_LEVEL_ERROR };
-	const struct visit *v = visit_of(c);
+	const struct visit *v = visit_behind(c);
 	const struct plugin *p = v != NULL ? v->component->plugin : entered;
 	enum log_level l =
 	    level >= LZ_DEBUG && level <= LZ_ERROR ? levels[level] : LOG_LEVEL_INFO;

@@ -177,13 +177,14 @@ struct visit {
 	struct memory keep;    /* until the visit ends; build()'s calls too */
 	struct memory scratch; /* until the call is over */
 	struct memory *now;    /* where lz->alloc() goes at present */
+	unsigned calls;        /* entries so far: a late post belongs to its own */
 	void *slot;
 	bool is_slot_shown;
+	bool is_used; /* its component has used its lz_call, or waits; or the host made
+			 something for it */
 	pthread_t thread;            /* the worker's */
-	unsigned calls;              /* entries so far: a late post belongs to its own */
 	unsigned depth;              /* functions of the plugin on the stack */
 	int64_t entered_us, left_us; /* the last time; left_us < entered_us: inside */
-	int64_t now_us; /* the clock as the caller knows it; 0: it does not */
 	const struct plugin *before; /* who was being called on this thread */
 
 	/* what is shown */
@@ -192,7 +193,6 @@ struct visit {
 	struct texts *texts;             /* its; NULL: not asked for yet */
 	bool lacks_texts;                /* something of them could not be shown */
 	uint32_t phase;
-	bool is_shown; /* the request, in this call: it is in `shown` */
 	bool is_chosen_shown;
 	lz_target *target; /* routers: made when asked for */
 	struct candidate **candidate;
@@ -204,7 +204,6 @@ struct visit {
 	/* what was said */
 	lz_str limit_name;
 	size_t left_out_count;
-	bool has_fault;
 	lz_str reason_code, reason_message;
 	unsigned reasons;
 	struct visit_reason *reason; /* guardrails: all of them, in `said` */
@@ -222,8 +221,11 @@ struct visit {
 	const struct visit_provider_ops *ops;
 	void *done_arg, *ops_arg;
 	bool is_pending; /* the call said LZ_PENDING; done is owed */
-	bool is_closed;  /* the call is over: nothing new may be asked for */
+	/* of this call, and side by side, so that they are cleared together */
+	bool is_closed;  /* it is over: nothing new may be asked for */
 	bool has_result; /* lz->finish() was called */
+	bool has_fault;
+	bool is_shown; /* the request is in `shown` */
 	int32_t result;
 	bool is_paused;   /* callbacks wait */
 	uint64_t turns;   /* of callbacks that had to wait */
@@ -247,9 +249,21 @@ struct visit {
 };
 
 static inline struct visit *
-visit_of(lz_call *c)
+visit_behind(lz_call *c)
 {
 	return (struct visit *)(void *)c;
+}
+
+/* The same for what its component asks for there: all of that comes through here, so a
+ * visit that is not used has nothing to be looked after. */
+static inline struct visit *
+visit_of(lz_call *c)
+{
+	struct visit *v = visit_behind(c);
+
+	if (v != NULL && !v->is_used)
+		v->is_used = true;
+	return v;
 }
 
 /* The visit, if the caller is on its worker's thread; else NULL, and a line in the log.
@@ -263,6 +277,14 @@ struct visit *visit_new(struct request *r, const struct part *part);
  * follows. */
 int32_t visit_start(
     struct visit *v, uint32_t phase, struct memory *memory, uint32_t needs);
+/* The end of a call that was begun and entered by who calls this, as visit_start() ends
+ * it. */
+int32_t visit_came_back(struct visit *v, int32_t result);
+/* The caller ended the visit from inside its own call: it is still on the stack, and so
+ * may the request be. LZ_E_GONE. */
+int32_t visit_ended_inside(struct visit *v);
+/* Of visit_close(): timers, callouts, tokens, memory. */
+void visit_end_what_was_asked_for(struct visit *v);
 /* Answers LZ_E_TIMEOUT for a pending call when it has not by then; the request's own
  * deadline, if it still counts, is earlier. */
 void visit_set_deadline(struct visit *v, unsigned ms);
@@ -270,11 +292,6 @@ void visit_set_deadline(struct visit *v, unsigned ms);
  * logged, and LZ_E_FAIL. */
 int32_t visit_judge(const struct visit *v, int32_t result, uint32_t decisions);
 
-/* A function of the plugin is about to run for v, or came back. now_us: what the clock
- * says; 0: it is read. */
-void visit_enter_at(struct visit *v, int64_t now_us);
-void visit_enter(struct visit *v);
-void visit_leave(struct visit *v);
 /* After visit_leave(): ends what is over. v may be gone when it returns. */
 void visit_settle(struct visit *v);
 /* The same at the end of this turn. */

@@ -14,7 +14,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "net/upstream.h"
-#include "plugin/host.h"
+#include "plugin/enter.h"
 
 enum {
 	HTTP_REPLY_BYTES = 4 << 20,

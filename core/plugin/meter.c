@@ -235,7 +235,7 @@ meter_print(struct buf *out)
 
 /* ---- the stall meter ---- */
 
-void
+RARE void
 meter_stall(const struct plugin *stalled, const char *component, int64_t us)
 {
 	struct plugin *p = (struct plugin *)(uintptr_t)

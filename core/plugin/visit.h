@@ -83,12 +83,13 @@ struct visit_check {
 	/* The texts to be shown, made when they are asked for; NULL: out of memory, and
 	 * the check fails whatever it says. They stay until the check is over. */
 	struct texts *(*texts)(void *arg);
-	void *texts_arg;
 	/* Of a stream: calls `each` for every tool call that is shown, complete, as
 	 * {"tool_calls":[...]} or {"function_call":{...}}. false: out of memory. NULL:
-	 * they are in the document, if there is one. Called with texts_arg. */
+	 * they are in the document, if there is one. */
 	bool (*calls)(void *arg,
 	    void (*each)(void *each_arg, uint32_t choice, lz_str delta), void *each_arg);
+	visit_done_fn *done; /* after LZ_PENDING */
+	void *arg;           /* of these three */
 };
 struct visit_reason {
 	lz_str code, message;
@@ -96,11 +97,13 @@ struct visit_reason {
 const lz_guardrail *visit_guardrail_table(const struct part *part);
 /* NULL: out of memory. The slot and keep() live until the visit is ended. */
 struct visit *visit_guardrail(struct request *r, const struct part *part);
-/* LZ_OK, LZ_BLOCK, LZ_FLAG, LZ_REROUTE (on a request), LZ_AGAIN (on a document of an
- * answer), LZ_PENDING: done follows; < 0: it failed. What it asked for is in the texts,
- * and: */
-int32_t visit_check(
-    struct visit *v, const struct visit_check *q, visit_done_fn *done, void *arg);
+/* q is kept until the check is over. LZ_OK, LZ_BLOCK, LZ_FLAG, LZ_REROUTE (on a request),
+ * LZ_AGAIN (on a document of an answer), LZ_PENDING: q->done follows; < 0: it failed.
+ * What it asked for is in the texts, and: */
+int32_t visit_check(struct visit *v, const struct visit_check *q);
+/* Did the component use its lz_call since the visit was new? If not, there is nothing
+ * that the functions below could tell. */
+bool visit_is_used(const struct visit *v);
 /* Of the last check, until the next: the document as it edited it (NULL: it did not), its
  * reasons, and the output limit that it asked for (-1: none). */
 const json_t *visit_edited(const struct visit *v);

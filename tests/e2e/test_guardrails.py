@@ -492,6 +492,32 @@ def test_several_choices_are_judged_apart(guarded, provider):
 
 # ---- reloads ----
 
+def test_those_that_look_at_nothing_stand_between_those_that_do(guarded, provider):
+    """A visit goes from one to the next: what the one before looked at, said, waited for or edited is not the next one's."""
+    nothing, word = {"use": "nothing", "default_on": True}, {"use": "word", "word": WORD, "default_on": True}
+    rails = {"a": nothing, "b": word | {"action": "flag", "with": "seen"}, "c": nothing, "d": word | {"action": "pass", "word": "never"},
+             "e": nothing | {"mode": "monitor"}, "f": word | {"action": "flag", "delay_ms": 2}, "g": nothing | {"on": ["response"]},
+             "h": word | {"action": "tree", "with": f"no {WORD}", "on": ["request"]}, "i": nothing, "j": word | {"action": "mask"}, "k": nothing}
+    gateway, key = guarded(config={"guardrails": rails})
+    provider.script(chunks=[f"The {WORD} is back."])
+    status, head, raw = gateway.request("POST", "/v1/chat/completions",
+                                        {"model": "fake-1", "messages": [{"role": "user", "content": f"A {WORD}?"}]}, key)
+    assert status == 200 and json.loads(raw)["choices"][0]["message"]["content"] == "The *** is back."
+    assert provider.last()["body"]["messages"][0]["content"] == "no ***"
+    found = {"request": {"b": "flag", "f": "flag", "h": "mask", "j": "mask"}, "response": {"j": "mask"}}
+    order = {"request": [n for n in rails if n != "g"], "response": [n for n in reversed(rails) if n != "h"]}
+    said = gateway.trace(head["x-request-id"])["guardrails"]
+    assert [(v["phase"], v["guardrail"], v["verdict"]) for v in said] == [
+        (phase, n, found[phase].get(n, "pass")) for phase in order for n in order[phase]]
+    assert {(v["phase"], v["guardrail"]) for v in said if v["codes"]} == {("request", n) for n in "bfj"} | {("response", "j")}
+    assert [v["guardrail"] for v in said if v["mode"] == "monitor"] == ["e", "e"]
+    assert min(v["ms"] for v in said if (v["phase"], v["guardrail"]) == ("request", "f")) >= 2
+    assert head["x-latenza-guardrails"] == "b=flag, f=flag, h=mask, j=mask"
+    counted = gateway.metrics()
+    assert {n: int(counted[f'latenza_guardrail_verdicts_total{{guardrail="{n}",verdict="pass"}}']) for n in rails} == {
+        n: sum(v["guardrail"] == n and v["verdict"] == "pass" for v in said) for n in rails}
+
+
 def test_metrics_name_the_guardrail_and_go_on_counting_over_reloads(guarded):
     flags = {"action": "flag", "on": ["request"]}
     gateway, key = guarded(first=flags, second=flags | {"word": "merlin"})

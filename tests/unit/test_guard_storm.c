@@ -106,7 +106,7 @@ static unsigned posters;
 static void
 look_for_work(lz_call *c)
 {
-	const struct visit *v = visit_of(c);
+	const struct visit *v = visit_behind(c);
 
 	if (v->texts == NULL)
 		return;
@@ -118,11 +118,15 @@ look_for_work(lz_call *c)
 static int32_t
 storm_check(void *self, lz_call *c)
 {
-	struct thought *t = play_host.alloc(c, sizeof(*t));
-	size_t n = play_host.texts(c);
+	struct thought *t;
+	size_t n;
 	int32_t result = LZ_E_FAIL;
 
 	(void)self;
+	if (roll(4) == 0) /* nothing is looked at, nothing asked for */
+		return roll(8) == 0 ? LZ_FLAG : LZ_OK;
+	t = play_host.alloc(c, sizeof(*t));
+	n = play_host.texts(c);
 	look_for_work(c);
 	if (t == NULL)
 		return LZ_E_NOMEM;
