@@ -240,11 +240,11 @@ open_control(struct running *r, struct err *e)
 static void
 stop(struct running *r)
 {
+	signals_stop(r->signals); /* before the gateway, which a late one would ask */
 	control_close(r->control);
 	admin_http_close(r->admin);
 	if (r->gateway != NULL)
 		gateway_stop(r->gateway);
-	signals_stop(r->signals);
 	if (r->loop != NULL)
 		loop_free(r->loop);
 	config_reap();

@@ -34,7 +34,9 @@ int running_serve(struct running *r);
  * of memory or threads. */
 struct signals *signals_start(
     struct loop *loop, loop_fn *reload, loop_fn *end, void *arg);
-void signals_stop(struct signals *s);           /* NULL is fine */
+/* What came too late for the loop is passed over. After loop_run(), while those are there
+ * who posted to it. NULL is fine. */
+void signals_stop(struct signals *s);
 unsigned signals_ends(const struct signals *s); /* how often the end was asked for */
 /* Tells systemd, if it started us: "READY=1". */
 void signals_notify(const char *state);

@@ -100,6 +100,12 @@ signals_start(struct loop *loop, loop_fn *reload, loop_fn *end, void *arg)
 	return s;
 }
 
+static void
+pass_over(void *arg)
+{
+	(void)arg;
+}
+
 void
 signals_stop(struct signals *s)
 {
@@ -107,6 +113,9 @@ signals_stop(struct signals *s)
 		return;
 	pthread_cancel(s->thread);
 	pthread_join(s->thread, NULL);
+	/* One that came after the loop's last turn is in its list still. */
+	s->reload.fn = s->end.fn = pass_over;
+	loop_run_posted(s->loop);
 	mem_free(s);
 }
 

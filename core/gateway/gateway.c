@@ -380,6 +380,10 @@ gateway_stop(struct gateway *g)
 	workers_stop(g);
 	pool_free(
 	    g->pool); /* what it was doing comes home to loops that are still there */
+	/* A worker may have been empty too late for [main]'s last turn: its word is
+	 * memory of ours. */
+	if (g->is_draining)
+		loop_run_posted(g->loop);
 	workers_free(g);
 	storage_stop(g->storage);
 	for (unsigned i = 0; i < g->worker_count; i++)

@@ -25,7 +25,8 @@ struct gateway *gateway_start(
 /* Stops accepting, lets requests finish for at most drain_ms, stops workers and storage;
  * `done` runs on [main]. */
 void gateway_drain(struct gateway *g, unsigned drain_ms, loop_fn *done, void *arg);
-void gateway_stop(struct gateway *g); /* after `done` */
+/* After `done`, or when main's loop was stopped before; runs what was posted there. */
+void gateway_stop(struct gateway *g);
 /* All or nothing. *report (may be NULL): {"changes": text, one change a line}; owned.
  * [main] */
 enum status gateway_reload(struct gateway *g, json_t **report, struct err *e) MUST_CHECK;
@@ -37,8 +38,8 @@ struct keys *gateway_keys(struct gateway *g);
 struct ledger *gateway_ledger(struct gateway *g);
 bool gateway_is_ready(struct gateway *g, struct err *why);
 /* What came of a question; result is owned by who hears it, NULL unless st is ST_OK.
- * Once, also from inside the call that asked. Where the gateway ends before: after
- * gateway_stop(), from loop_free(). [main] */
+ * Once, also from inside the call that asked. Where the gateway ends before: from
+ * gateway_stop(). [main] */
 typedef void gateway_heard_fn(
     void *arg, enum status st, json_t *result, const struct err *e);
 enum {
