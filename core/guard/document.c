@@ -46,11 +46,20 @@ without_quotes(lz_str raw)
 	return str_cut(raw, 1, raw.len - 1);
 }
 
+/* May a number begin so? Those of JSON do not begin with all of these. */
 static bool
-is_of_number(char c)
+begins_number(char c)
 {
-	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.' || c == 'e' ||
-	       c == 'E';
+	return (c >= '0' && c <= '9') || c == '-' || c == '+' || c == '.';
+}
+
+static size_t
+number_end(lz_str s, size_t at)
+{
+	while (at < s.len &&
+	       (begins_number(s.ptr[at]) || s.ptr[at] == 'e' || s.ptr[at] == 'E'))
+		at++;
+	return at;
 }
 
 /* ---- strings become segments ---- */
@@ -266,7 +275,7 @@ take_value(struct walk *w, const struct place *p, lz_str value)
 	else if (value.ptr[0] == '[')
 		while (jscan_next_item(&value, &item))
 			take_value(w, p, item);
-	else if (p->kind == LZ_TOOL_ARGUMENTS && is_of_number(value.ptr[0]))
+	else if (p->kind == LZ_TOOL_ARGUMENTS && begins_number(value.ptr[0]))
 		take_number(w, p, value, NULL);
 }
 
@@ -288,10 +297,9 @@ take_leaves(struct walk *w, const struct place *p, lz_str rest, struct container
 			at = 0;
 			continue;
 		}
-		for (end = at; end < rest.len && is_of_number(rest.ptr[end]);)
-			end++;
+		end = begins_number(rest.ptr[at]) ? number_end(rest, at) : at + 1;
 		take_number(w, p, str_cut(rest, at, end), in);
-		at = end > at ? end : at + 1;
+		at = end;
 	}
 }
 
