@@ -140,9 +140,9 @@ string_format(lua_State *L)
 
 static const luaL_Reg ours[] = { { "byte", string_byte }, { "rep", string_rep },
 	{ NULL, NULL } };
-static const char *const stock[] = { "char", "len", "packsize", "sub", NULL };
-static const char *const metered[] = { "lower", "pack", "reverse", "unpack", "upper",
-	NULL };
+static const char *const stock[] = { "char", "len", "sub", NULL };
+static const char *const metered[] = { "lower", "pack", "packsize", "reverse", "unpack",
+	"upper", NULL };
 
 /* The library's own table goes; with it dump and what else is not named. */
 void

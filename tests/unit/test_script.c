@@ -363,6 +363,8 @@ bombs_are_stopped_whatever_they_are_hidden_in(void **state)
 		{ "table.concat({}, 'x', 1, 1e8)", "too many elements" },
 		{ "return table.unpack({}, 1, 1e7)", "too many results" },
 		{ "return string.byte(('x'):rep(1e5), 1, -1)", "slice too long" },
+		{ "local s = ('<'):rep(1e6) for _ = 1, 50 do s:packsize() end",
+		    "takes too long" },
 		{ "return ('x'):rep(1e9)", "resulting string too large" },
 		{ "return ('x'):rep(1e9, ('y'):rep(1e5))", "resulting string too large" },
 		{ "return ('x'):rep(math.maxinteger)", "resulting string too large" },
