@@ -511,10 +511,12 @@ decide_limit(struct request *r, struct attempt *a)
 	lz_budget b = { .size = sizeof b };
 	bool binds = r->kind == REQUEST_CHAT && (asked < 0 || a->output_bound < asked);
 	bool is_limited = r->output_limit >= 0 || r->max_tokens > 0;
+	/* A stream is paid for while it runs, as far as it is seen. */
+	bool is_unseen = !r->is_stream || request_may_think_unseen(r, a->target->model);
 
 	a->lowers_output =
 	    binds &&
-	    (is_limited || (!r->is_stream && r->ops->budget(r, REQUEST_ANY_BUDGET, &b)));
+	    (is_limited || (is_unseen && r->ops->budget(r, REQUEST_ANY_BUDGET, &b)));
 }
 
 size_t

@@ -125,6 +125,14 @@ bounds_look(struct request *r, const struct target *const *t, size_t n)
 		}
 }
 
+/* Is as much left for others? */
+static bool
+fits_easily(
+    const struct request *r, const struct price *p, int64_t output, int64_t left_nano)
+{
+	return cost_at_most(r, p, r->prompt_bound, output * r->choices) <= left_nano / 2;
+}
+
 void
 bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 {
@@ -139,6 +147,9 @@ bounds_set(const struct request *r, struct candidate *c, int64_t left_nano)
 	    !cost_price_at_most(r->config, c->target, r->prompt_bound, &most))
 		return;
 	c->input_nano_eur = cost_of(&p, r->prompt_tokens, 0);
+	if (left_nano != INT64_MAX && request_may_think_unseen(r, m) &&
+	    fits_easily(r, &most, m->max_output_tokens, left_nano))
+		c->output_bound = out = m->max_output_tokens;
 	c->bound_nano_eur = cost_at_most(r, &most, r->prompt_bound, out * r->choices);
 	fits = c->bound_nano_eur > left_nano ? affordable(r, &most, left_nano) : out;
 	if (fits >= LEAST_OUTPUT && fits < out) {

@@ -102,6 +102,14 @@ request_attempt(struct request *r)
 }
 
 bool
+request_may_think_unseen(const struct request *r, const struct model_facts *m)
+{
+	return r->kind == REQUEST_CHAT && r->is_stream && r->max_tokens < 0 &&
+	       r->output_limit < 0 && (m->capabilities & LZ_CAN_REASON) != 0 &&
+	       m->max_output_tokens > 0;
+}
+
+bool
 request_is_under_way(const struct request *r)
 {
 	for (unsigned i = 0; i < r->attempt_count; i++)

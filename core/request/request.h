@@ -322,6 +322,9 @@ lz_str request_header(const struct request *r, const char *name);
 /* The attempt that answers, or the latest; one must exist. */
 struct attempt *request_attempt(struct request *r);
 bool request_is_under_way(const struct request *r); /* any attempt */
+/* A stream that nobody limited, of a model that reasons: what it thinks before it speaks
+ * is seen, and paid, when its usage comes. */
+bool request_may_think_unseen(const struct request *r, const struct model_facts *m);
 /* Nothing was learnt of its target. Once it has ended, nothing happens. */
 void request_drop_attempt(struct attempt *a);
 /* Its answer has begun: if it probed, its target is well. */

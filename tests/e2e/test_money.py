@@ -194,3 +194,28 @@ def test_tail_prints_requests_as_they_end(gateway):
     finally:
         tail.kill()
         tail.wait()
+
+
+@pytest.mark.parametrize("euros", [0.02, 1])  # a stream may cost 0.04
+def test_what_a_stream_thinks_unseen_is_held_against_the_budget(make_gateway, provider, euros):
+    thinks = {"id": "fake-1", "context_window": 131072, "max_output_tokens": 40000, "price_input_per_mtok": 1.0, "price_output_per_mtok": 2.0,
+              "capabilities": ["streaming", "reasoning"]}
+    gateway = make_gateway(provider=provider, config={"providers": {
+        "fake": {"plugin": "compatible", "base_url": provider.base_url, "api_keys": ["env:FAKE_KEY"], "models": [thinks]}}})
+    key, free = gateway.key("k", budget_monthly_eur=euros), gateway.key("free")
+    provider.script(chunks=["4"], usage=(7, 16 if euros < 1 else 40000), delay=0.3)
+    body = {"model": "fake-1", "stream": True, "messages": [{"role": "user", "content": "Hi"}]}
+    statuses = []
+    threads = [threading.Thread(target=lambda: statuses.append(gateway.request("POST", "/v1/chat/completions", body, key)[0])) for _ in range(8)]
+    for t in threads:
+        t.start()
+    for t in threads:
+        t.join()
+    told = [r["body"].get("max_tokens") for r in provider.requests]
+    if euros < 1:  # all that they may think of is paid for
+        assert None not in told and sum(told) * 1000 <= euros * 1e9
+    else:
+        assert told == 8 * [None]
+    assert 200 in statuses and 0 < gateway.spent("k") <= euros * 1e9 and gateway.metrics()["latenza_overspend_nano_eur_total"] == 0
+    gateway.request("POST", "/v1/chat/completions", body, free)
+    assert "max_tokens" not in provider.last()["body"]  # nobody counts
