@@ -70,7 +70,7 @@ fixture_compile(const char *source, const char *name, const char *flags)
 
 	(void)snprintf(command, sizeof(command),
 	    "cd '%s' && %s -std=c11 -D_DEFAULT_SOURCE -O1 -g -fPIC -shared "
-	    "-fvisibility=hidden -Isdk "
+	    "-fvisibility=hidden -Isdk -Iplugins/ask -Iplugins/scan -Iplugins/text "
 	    "-o '%s' %s %s",
 	    fixture_env("srcdir", "."), fixture_env("CC", "cc"), out, source, flags);
 	if (system(command) != 0)

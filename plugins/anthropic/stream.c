@@ -9,15 +9,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "answer.h"
-
-enum {
-	FIRST_ROOM = 512
-};
-
-struct text {
-	char *ptr;
-	size_t len, room;
-};
+#include "text.h"
 
 enum block {
 	BLOCK_OTHER, /* what has no twin */
@@ -44,27 +36,8 @@ struct flow {
 static void
 append(lz_call *c, struct flow *f, struct text *t, lz_str s)
 {
-	if (s.len > t->room - t->len) {
-		size_t room = (t->len + s.len) * 2 + FIRST_ROOM;
-		char *p = lz->keep(c, room);
-
-		f->is_out |= p == NULL;
-		if (p == NULL)
-			return;
-		if (t->len > 0)
-			memcpy(p, t->ptr, t->len);
-		t->ptr = p;
-		t->room = room;
-	}
-	if (s.len > 0)
-		memcpy(t->ptr + t->len, s.ptr, s.len);
-	t->len += s.len;
-}
-
-static lz_str
-held(const struct text *t)
-{
-	return lz_strn(t->len > 0 ? t->ptr : "", t->len);
+	text_add(c, t, s, lz->keep);
+	f->is_out |= t->has_failed;
 }
 
 static void
@@ -88,9 +61,9 @@ release(
 	if (list->len == 0)
 		return;
 	append(c, f, &whole, lz_strz("["));
-	append(c, f, &whole, held(list));
+	append(c, f, &whole, text_str(list));
 	append(c, f, &whole, lz_strz("]"));
-	(void)lz->json_put(c, chunk, pointer, lz->json_parse(c, held(&whole)));
+	(void)lz->json_put(c, chunk, pointer, lz->json_parse(c, text_str(&whole)));
 	list->len = 0;
 }
 
@@ -146,8 +119,8 @@ end_tool(lz_call *c, struct flow *f)
 {
 	if (f->has_arguments)
 		return LZ_OK;
-	return emit_arguments(
-	    c, f, lz->json_of_str(c, f->input.len > 0 ? held(&f->input) : lz_strz("{}")));
+	return emit_arguments(c, f,
+	    lz->json_of_str(c, f->input.len > 0 ? text_str(&f->input) : lz_strz("{}")));
 }
 
 /* ---- blocks ---- */
@@ -230,8 +203,8 @@ end_block(lz_call *c, struct flow *f, const lz_json *data)
 		return end_tool(c, f);
 	if (block == BLOCK_THINKING && f->signature.len > 0)
 		gather(c, f, &f->blocks,
-		    answer_thought(
-			c, held(&f->thought), held(&f->signature), f->text_bytes));
+		    answer_thought(c, text_str(&f->thought), text_str(&f->signature),
+			f->text_bytes));
 	return LZ_OK;
 }
 

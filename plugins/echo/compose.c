@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT
  */
 #include "echo.h"
+#include "text.h"
 
 enum {
 	BYTES_PER_TOKEN = 4,
@@ -17,51 +18,23 @@ enum {
 
 /* ---- text ---- */
 
-struct text {
-	char *ptr;
-	size_t len, room;
-};
-
-/* Grows in lz->keep(); what was outgrown stays there until the attempt ends. */
-static int
+static void
 append(lz_call *c, struct text *t, lz_str s)
 {
-	if (s.len > t->room - t->len) {
-		size_t room = (t->len + s.len) * 2 + 256;
-		char *p = lz->keep(c, room);
-
-		if (p == NULL)
-			return 0;
-		if (t->len > 0)
-			memcpy(p, t->ptr, t->len);
-		t->ptr = p;
-		t->room = room;
-	}
-	if (s.len > 0)
-		memcpy(t->ptr + t->len, s.ptr, s.len);
-	t->len += s.len;
-	return 1;
-}
-
-static lz_str
-as_str(const struct text *t)
-{
-	return lz_strn(t->len > 0 ? t->ptr : "", t->len);
+	text_add(c, t, s, lz->keep);
 }
 
 /* A message's content: a string, or a list of parts of which the texts count. */
-static int
+static void
 append_content(lz_call *c, struct text *t, const lz_json *content)
 {
 	if (lz->json_type(content) == LZ_STRING)
-		return append(c, t, lz->json_str(content, lz_strz("")));
+		append(c, t, lz->json_str(content, lz_strz("")));
 	for (size_t i = 0, n = lz->json_len(content); i < n; i++) {
 		const lz_json *part = lz->json_item(content, i, NULL);
 
-		if (!append(c, t, lz->json_str(lz->json_at(part, "/text"), lz_strz(""))))
-			return 0;
+		append(c, t, lz->json_str(lz->json_at(part, "/text"), lz_strz("")));
 	}
-	return 1;
 }
 
 static int64_t
@@ -244,27 +217,24 @@ call_tool(lz_call *c, struct answer *a, const lz_json *tool)
 static int
 tool_result(lz_call *c, struct answer *a, const lz_json *message)
 {
-	struct text t = { NULL, 0, 0 };
+	struct text t = { .ptr = NULL };
 
-	if (!append(c, &t, lz_strz("The tool said: ")) ||
-	    !append_content(c, &t, lz->json_at(message, "/content")))
-		return 0;
-	a->text = as_str(&t);
-	return 1;
+	append(c, &t, lz_strz("The tool said: "));
+	append_content(c, &t, lz->json_at(message, "/content"));
+	a->text = text_str(&t);
+	return !t.has_failed;
 }
 
 static int
 repeat(lz_call *c, struct answer *a, const lz_json *messages)
 {
-	struct text t = { NULL, 0, 0 };
+	struct text t = { .ptr = NULL };
 
-	if (!append_content(
-		c, &t, lz->json_at(last_message(messages, "user"), "/content")))
-		return 0;
-	if (t.len == 0 && !append(c, &t, lz_strz("(nothing to repeat)")))
-		return 0;
-	a->text = as_str(&t);
-	return 1;
+	append_content(c, &t, lz->json_at(last_message(messages, "user"), "/content"));
+	if (t.len == 0)
+		append(c, &t, lz_strz("(nothing to repeat)"));
+	a->text = text_str(&t);
+	return !t.has_failed;
 }
 
 int

@@ -48,13 +48,12 @@ read_chunk(lz_call *c, const lz_json *chunk, struct said *out)
 	const lz_json *signature = lz->json_at(chunk, "/signature");
 
 	if (!is_type_at(chunk, "/type", "thinking")) {
-		text_add(c, &out->text, text_at(chunk, "/text"));
+		join(c, &out->text, text_at(chunk, "/text"));
 		return;
 	}
-	text_add(c, &out->thinking, lz->json_str(inner, lz_strn(NULL, 0)));
+	join(c, &out->thinking, lz->json_str(inner, lz_strn(NULL, 0)));
 	for (size_t i = 0, n = lz->json_len(inner); i < n; i++)
-		text_add(
-		    c, &out->thinking, text_at(lz->json_item(inner, i, NULL), "/text"));
+		join(c, &out->thinking, text_at(lz->json_item(inner, i, NULL), "/text"));
 	if (lz->json_type(signature) == LZ_STRING)
 		out->signature = signature;
 }

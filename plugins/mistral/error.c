@@ -13,7 +13,7 @@ static lz_str
 place_of(lz_call *c, const lz_json *detail)
 {
 	const lz_json *loc = lz->json_at(detail, "/loc");
-	struct text t = { NULL, 0, 0, 0 };
+	struct text t = { .ptr = NULL };
 
 	for (size_t i = 0, n = lz->json_len(loc); i < n; i++) {
 		const lz_json *step = lz->json_item(loc, i, NULL);
@@ -22,8 +22,8 @@ place_of(lz_call *c, const lz_json *detail)
 		if (i == 0 && lz_eq(word, "body"))
 			continue;
 		if (t.len > 0)
-			text_add(c, &t, lz_strz("."));
-		text_add(c, &t, word);
+			join(c, &t, lz_strz("."));
+		join(c, &t, word);
 	}
 	return t.len > 0 ? text_str(&t) : lz_strn(NULL, 0);
 }
@@ -39,12 +39,12 @@ add_one(lz_call *c, struct text *t, const lz_json *one)
 	if (words.ptr == NULL)
 		words = lz->json_text(c, one);
 	if (t->len > 0)
-		text_add(c, t, lz_strz("; "));
+		join(c, t, lz_strz("; "));
 	if (place.ptr != NULL) {
-		text_add(c, t, place);
-		text_add(c, t, lz_strz(": "));
+		join(c, t, place);
+		join(c, t, lz_strz(": "));
 	}
-	text_add(c, t, words);
+	join(c, t, words);
 }
 
 /* The list, or the words, that a body keeps under detail or message. */
@@ -67,7 +67,7 @@ static void
 read_message(lz_call *c, const lz_json *body, lz_fault *out)
 {
 	const lz_json *said = saying_of(body);
-	struct text t = { NULL, 0, 0, 0 };
+	struct text t = { .ptr = NULL };
 
 	if (said == NULL)
 		return;

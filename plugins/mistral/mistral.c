@@ -7,27 +7,6 @@
  */
 #include "mistral.h"
 
-void
-text_add(lz_call *c, struct text *t, lz_str s)
-{
-	if (s.len > t->room - t->len) {
-		size_t room = (t->len + s.len) * 2 + 64;
-		char *p = lz->alloc(c, room);
-
-		if (p == NULL) {
-			t->has_failed = 1;
-			return;
-		}
-		if (t->len > 0)
-			memcpy(p, t->ptr, t->len);
-		t->ptr = p;
-		t->room = room;
-	}
-	if (s.len > 0)
-		memcpy(t->ptr + t->len, s.ptr, s.len);
-	t->len += s.len;
-}
-
 static int32_t
 build(void *self, lz_call *c, lz_http *out)
 {

@@ -7,6 +7,8 @@
 
 #include <latenza/plugin.h>
 
+#include "text.h"
+
 static inline lz_str
 text_at(const lz_json *j, const char *pointer)
 {
@@ -32,17 +34,11 @@ set(lz_call *c, lz_json *object, const char *name, const lz_json *value)
 	(void)lz->json_set(c, object, lz_strz(name), value);
 }
 
-/* Text that grows in lz->alloc(): several strings as one. */
-struct text {
-	char *ptr;
-	size_t len, room;
-	int has_failed;
-};
-void text_add(lz_call *c, struct text *t, lz_str s);
-static inline lz_str
-text_str(const struct text *t)
+/* Several strings as one, for as long as the call. */
+static inline void
+join(lz_call *c, struct text *t, lz_str s)
 {
-	return lz_strn(t->ptr != NULL ? t->ptr : "", t->len);
+	text_add(c, t, s, lz->alloc);
 }
 
 /* ---- request.c, messages.c ---- */

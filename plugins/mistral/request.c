@@ -167,7 +167,7 @@ put_prediction(struct job *j, const struct field *f, const lz_json *value)
 {
 	const lz_json *content = lz->json_at(value, "/content");
 	lz_json *copy = lz->json_new(j->c, LZ_OBJECT);
-	struct text joined = { NULL, 0, 0, 0 };
+	struct text joined = { .ptr = NULL };
 
 	for (size_t i = 0, n = lz->json_len(content); i < n; i++) {
 		const lz_json *part = lz->json_item(content, i, NULL);
@@ -176,7 +176,7 @@ put_prediction(struct job *j, const struct field *f, const lz_json *value)
 		 */
 		if (!is_type_at(part, "/type", "text"))
 			refuse(j, f->name, "a prediction's parts are texts");
-		text_add(j->c, &joined, text_at(part, "/text"));
+		join(j->c, &joined, text_at(part, "/text"));
 	}
 	set(j->c, copy, "type", lz->json_of_str(j->c, lz_strz("content")));
 	set(j->c, copy, "content",

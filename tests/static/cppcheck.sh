@@ -16,4 +16,4 @@ cd "$srcdir"
 exec cppcheck -j"${JOBS:-$(nproc)}" --quiet --std=c11 --enable=warning,portability,performance --inline-suppr \
 	--error-exitcode=1 --cppcheck-build-dir="$kept" --include=tests/static/cppcheck.h --library=posix \
 	--suppress=missingInclude --suppress=ctuuninitvar --suppress=ctuPointerArith --suppress=readdirCalled \
-	-Icore -Isdk -Iplugins/ask -Iplugins/scan -D_GNU_SOURCE core plugins examples
+	-Icore -Isdk -Iplugins/ask -Iplugins/scan -Iplugins/text -D_GNU_SOURCE core plugins examples
