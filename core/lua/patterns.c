@@ -178,13 +178,42 @@ string_match(lua_State *L)
 	return find_or_match(L, false);
 }
 
-/* ---- gmatch ---- */
+/* ---- one match after the other ---- */
 
 struct walk {
 	size_t at; /* where to look next */
 	bool has_last;
 	size_t last; /* where the last match ended */
 };
+
+/* The next match; an empty one just behind the last is none. As patterns_search(), and
+ * w->at moves past what needs no second look. */
+static int
+walk_on(lua_State *L, struct walk *w, lz_str text, struct match *m, const char **at,
+    bool *must_yield)
+{
+	*must_yield = false;
+	for (; w->at <= text.len; w->at++) {
+		int is;
+
+		*at = text.ptr + w->at;
+		is = patterns_search(L, m, at, must_yield);
+		w->at = (size_t)(*at - text.ptr);
+		if (*must_yield || is != MATCH_YES || !w->has_last ||
+		    (size_t)(m->end - text.ptr) != w->last)
+			return is;
+	}
+	return MATCH_NO;
+}
+
+static void
+walk_past(struct walk *w, size_t end)
+{
+	w->at = w->last = end;
+	w->has_last = true;
+}
+
+/* ---- gmatch ---- */
 
 static int gmatch_go(lua_State *L, int status, lua_KContext ctx);
 
@@ -201,6 +230,8 @@ gmatch_go(lua_State *L, int status, lua_KContext ctx)
 	lz_str text, what;
 	struct match m;
 	const char *at;
+	bool must_yield;
+	int is;
 
 	(void)status;
 	(void)ctx;
@@ -214,27 +245,17 @@ gmatch_go(lua_State *L, int status, lua_KContext ctx)
 		m.is_needed = m.is_run = false;
 	}
 	patterns_limit(L, &m, text.len);
-	for (at = text.ptr + w->at; w->at <= text.len; at = text.ptr + w->at) {
-		bool must_yield;
-		int is = patterns_search(L, &m, &at, &must_yield);
-
-		w->at = (size_t)(at - text.ptr);
-		if (must_yield)
-			return yield(L, 0, gmatch_go);
-		if (is == MATCH_FAILED)
-			return patterns_raise(L, &m);
-		if (is == MATCH_NO)
-			break;
-		if (w->has_last && (size_t)(m.end - text.ptr) == w->last) {
-			w->at++; /* empty, behind the last one */
-			continue;
-		}
-		w->at = w->last = (size_t)(m.end - text.ptr);
-		w->has_last = true;
-		return patterns_push_captures(L, &m, at, true);
+	is = walk_on(L, w, text, &m, &at, &must_yield);
+	if (must_yield)
+		return yield(L, 0, gmatch_go);
+	if (is == MATCH_FAILED)
+		return patterns_raise(L, &m);
+	if (is == MATCH_NO) {
+		w->at = text.len + 1;
+		return 0;
 	}
-	w->at = text.len + 1;
-	return 0;
+	walk_past(w, (size_t)(m.end - text.ptr));
+	return patterns_push_captures(L, &m, at, true);
 }
 
 static int
@@ -255,14 +276,12 @@ string_gmatch(lua_State *L)
 /* ---- gsub ---- */
 
 struct gsub {
-	size_t at;     /* all before it is in the pieces, ... */
-	size_t copied; /* ... or will be, from here */
+	struct walk walk; /* all before its place is in the pieces, ... */
+	size_t copied;    /* ... or will be, from here */
 	lua_Integer found, most;
 	lua_Integer pieces;
 	size_t bytes; /* of the pieces */
 	size_t match_from, match_to;
-	bool has_last;
-	size_t last;
 	bool is_changed;
 };
 
@@ -354,8 +373,7 @@ take_replacement(lua_State *L, struct gsub *g, lz_str text)
 		g->copied = g->match_to;
 		g->is_changed = true;
 	}
-	g->at = g->last = g->match_to;
-	g->has_last = true;
+	walk_past(&g->walk, g->match_to);
 }
 
 static void
@@ -415,23 +433,17 @@ gsub_go(lua_State *L, int status, lua_KContext ctx)
 		take_replacement(L, g, text);
 	match_begin(&m, text, strings_check(L, GSUB_PATTERN));
 	patterns_limit(L, &m, text.len);
-	while (
-	    g->found < g->most && g->at <= text.len && !(m.is_anchored && g->has_last)) {
-		const char *at = text.ptr + g->at;
+	while (g->found < g->most && !(m.is_anchored && g->walk.has_last)) {
+		const char *at;
 		bool must_yield;
-		int is = patterns_search(L, &m, &at, &must_yield);
+		int is = walk_on(L, &g->walk, text, &m, &at, &must_yield);
 
-		g->at = (size_t)(at - text.ptr);
 		if (must_yield)
 			return yield(L, 0, gsub_go);
 		if (is == MATCH_FAILED)
 			return patterns_raise(L, &m);
 		if (is == MATCH_NO)
 			break;
-		if (g->has_last && (size_t)(m.end - text.ptr) == g->last) {
-			g->at++; /* empty, behind the last one */
-			continue;
-		}
 		replace_found(L, g, &m, at);
 		take_replacement(L, g, text);
 	}
