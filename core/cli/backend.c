@@ -320,3 +320,28 @@ backend_run(const struct cli *c, const char *name, json_t *args, json_t **result
 	json_decref(args);
 	return code;
 }
+
+int
+backend_show(const struct cli *c, const char *name, json_t *args, const char *member,
+    void (*print)(const json_t *result))
+{
+	json_t *result = NULL;
+	int code = backend_run(c, name, args, &result);
+	const json_t *shown = member != NULL ? json_object_get(result, member) : result;
+
+	if (code == CLI_DONE && c->wants_json)
+		out_json(shown);
+	else if (code == CLI_DONE)
+		print(shown);
+	json_decref(result);
+	return code;
+}
+
+json_t *
+backend_id(const struct cli *c)
+{
+	json_t *args = json_object();
+
+	json_object_set_new(args, "id", json_string(c->operand[0]));
+	return args;
+}

@@ -25,6 +25,11 @@ int backend_data_dir(const struct cli *c, char *out, size_t n);
 /* Runs a row of admin/commands; args: taken. *result: owned, may be NULL on failure.
  * Returns an exit code after printing what is wrong. */
 int backend_run(const struct cli *c, const char *name, json_t *args, json_t **result);
+/* Runs it and prints the result, or its member: as JSON where that is wanted, else
+ * print() does. args: taken. */
+int backend_show(const struct cli *c, const char *name, json_t *args, const char *member,
+    void (*print)(const json_t *result));
+json_t *backend_id(const struct cli *c); /* { "id": the operand }; owned */
 /* The same only where a gateway runs: ST_GONE when none does. Prints nothing. args:
  * taken. */
 enum status backend_ask(const struct cli *c, const char *name, json_t *args,

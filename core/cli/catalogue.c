@@ -215,26 +215,10 @@ print_facts(const json_t *targets)
 	}
 }
 
-/* Runs a row and prints one of its members. */
-static int
-run_and_print(struct cli *c, const char *name, json_t *args, const char *member,
-    void (*print)(const json_t *list))
-{
-	json_t *result = NULL;
-	int code = backend_run(c, name, args, &result);
-
-	if (code == CLI_DONE && c->wants_json)
-		out_json(json_object_get(result, member));
-	else if (code == CLI_DONE)
-		print(json_object_get(result, member));
-	json_decref(result);
-	return code;
-}
-
 int
 model_list_run(struct cli *c)
 {
-	return run_and_print(c, "model.list", json_object(), "models", print_targets);
+	return backend_show(c, "model.list", json_object(), "models", print_targets);
 }
 
 int
@@ -243,7 +227,7 @@ model_show_run(struct cli *c)
 	json_t *args = json_object();
 
 	json_object_set_new(args, "model", json_string(c->operand[0]));
-	return run_and_print(c, "model.show", args, "targets", print_facts);
+	return backend_show(c, "model.show", args, "targets", print_facts);
 }
 
 /* ---- providers ---- */

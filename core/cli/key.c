@@ -214,44 +214,20 @@ print_key(const json_t *key)
 	settings_line("last used", out_text(live, "last_used_at"));
 }
 
-static json_t *
-id_args(const struct cli *c)
-{
-	json_t *args = json_object();
-
-	json_object_set_new(args, "id", json_string(c->operand[0]));
-	return args;
-}
-
-/* Runs a row over one key and prints the key. */
-static int
-run_and_print(const struct cli *c, const char *name, json_t *args)
-{
-	json_t *result = NULL;
-	int code = backend_run(c, name, args, &result);
-
-	if (code == CLI_DONE && c->wants_json)
-		out_json(result);
-	else if (code == CLI_DONE)
-		print_key(result);
-	json_decref(result);
-	return code;
-}
-
 int
 key_show_run(struct cli *c)
 {
-	return run_and_print(c, "key.show", id_args(c));
+	return backend_show(c, "key.show", backend_id(c), NULL, print_key);
 }
 
 int
 key_disable_run(struct cli *c)
 {
-	json_t *args = id_args(c);
+	json_t *args = backend_id(c);
 
 	if (cli_has(c, "undo"))
 		json_object_set_new(args, "disabled", json_false());
-	return run_and_print(c, "key.disable", args);
+	return backend_show(c, "key.disable", args, NULL, print_key);
 }
 
 int
@@ -260,7 +236,7 @@ key_roll_run(struct cli *c)
 	enum {
 		DAY_MS = 86400000
 	};
-	json_t *args = id_args(c), *result = NULL;
+	json_t *args = backend_id(c), *result = NULL;
 	int code;
 
 	json_object_set_new(
@@ -280,7 +256,7 @@ int
 key_rm_run(struct cli *c)
 {
 	json_t *result = NULL;
-	int code = backend_run(c, "key.rm", id_args(c), &result);
+	int code = backend_run(c, "key.rm", backend_id(c), &result);
 
 	if (code == CLI_DONE && c->wants_json)
 		out_json(result);

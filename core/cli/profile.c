@@ -42,38 +42,25 @@ print(const json_t *profile)
 	settings_print_budgets(profile);
 }
 
+enum {
+	ROW_BYTES = 40
+};
+
 /* "org create" to "org.create" */
-static int
-ask(const struct cli *c, json_t *args, json_t **result)
+static const char *
+row_of(const struct cli *c, char out[ROW_BYTES])
 {
-	char row[40];
-
-	snprintf(row, sizeof(row), "%s", c->command->name);
-	*strchr(row, ' ') = '.';
-	return backend_run(c, row, args, result);
-}
-
-static json_t *
-id_args(const struct cli *c)
-{
-	json_t *args = json_object();
-
-	json_object_set_new(args, "id", json_string(c->operand[0]));
-	return args;
+	snprintf(out, ROW_BYTES, "%s", c->command->name);
+	*strchr(out, ' ') = '.';
+	return out;
 }
 
 static int
 ask_and_print(const struct cli *c, json_t *args)
 {
-	json_t *result = NULL;
-	int code = ask(c, args, &result);
+	char row[ROW_BYTES];
 
-	if (code == CLI_DONE && c->wants_json)
-		out_json(result);
-	else if (code == CLI_DONE)
-		print(result);
-	json_decref(result);
-	return code;
+	return backend_show(c, row_of(c, row), args, NULL, print);
 }
 
 int
@@ -83,7 +70,7 @@ profile_write_run(struct cli *c)
 
 	if (settings == NULL)
 		return CLI_FAILED;
-	args = id_args(c);
+	args = backend_id(c);
 	json_object_set_new(args, "settings", settings);
 	return ask_and_print(c, args);
 }
@@ -91,13 +78,13 @@ profile_write_run(struct cli *c)
 int
 profile_show_run(struct cli *c)
 {
-	return ask_and_print(c, id_args(c));
+	return ask_and_print(c, backend_id(c));
 }
 
 int
 profile_disable_run(struct cli *c)
 {
-	json_t *args = id_args(c);
+	json_t *args = backend_id(c);
 
 	if (cli_has(c, "undo"))
 		json_object_set_new(args, "disabled", json_false());
@@ -110,9 +97,10 @@ profile_list_run(struct cli *c)
 	static const char *const titles[] = { "ID", "NAME", ">KEYS", "STATE", "BUDGET",
 		"FROM", NULL };
 	json_t *result = NULL, *list, *one;
+	char row[ROW_BYTES];
 	struct out_table t;
 	size_t i;
-	int code = ask(c, json_object(), &result);
+	int code = backend_run(c, row_of(c, row), json_object(), &result);
 
 	list = json_object_get(result, "organizations");
 	if (list == NULL)
@@ -140,7 +128,8 @@ int
 profile_rm_run(struct cli *c)
 {
 	json_t *result = NULL;
-	int code = ask(c, id_args(c), &result);
+	char row[ROW_BYTES];
+	int code = backend_run(c, row_of(c, row), backend_id(c), &result);
 
 	if (code == CLI_DONE && c->wants_json)
 		out_json(result);

@@ -31,16 +31,14 @@ static enum status
 publish_row(struct gateway *g, const struct db_profile *row, struct err *e)
 {
 	struct profile_wanted w = { .is_disabled = row->is_disabled };
-	enum status st = ST_INVALID;
 	json_t *settings;
+	enum status st = publish_settings(row->settings, &settings, e);
 
-	(void)json_ran_dry();
-	w.settings = settings = json_parse(row->settings, e);
-	if (json_ran_dry())
-		st = ST_NOMEM;
-	else if (settings != NULL &&
-		 profiles_split(row->id, &w.organization, &w.assistant))
-		st = profiles_put(keys_profiles(g->keys), &w, e);
+	w.settings = settings;
+	if (st == ST_OK)
+		st = profiles_split(row->id, &w.organization, &w.assistant)
+			 ? profiles_put(keys_profiles(g->keys), &w, e)
+			 : ST_INVALID;
 	if (st != ST_OK)
 		err_prefix(e, "%s '%.*s'", word(row->id), STR_ARG(row->id));
 	json_decref(settings);

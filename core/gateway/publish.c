@@ -18,10 +18,19 @@ bytes_or_null(lz_str s)
 	return s.len == CRYPTO_HASH_BYTES ? (const uint8_t *)s.ptr : NULL;
 }
 
+enum status
+publish_settings(lz_str row, json_t **out, struct err *e)
+{
+	(void)json_ran_dry();
+	*out = json_parse(row, e);
+	if (json_ran_dry()) /* what has come may not be all of it */
+		return err_fail(e, ST_NOMEM, "out of memory");
+	return *out != NULL ? ST_OK : ST_INVALID;
+}
+
 static enum status
 publish_row(struct gateway *g, const struct db_key *k, struct err *e)
 {
-	json_t *settings;
 	struct key_wanted w = { .id = k->id,
 		.is_test = k->is_test,
 		.is_disabled = k->is_disabled,
@@ -29,12 +38,11 @@ publish_row(struct gateway *g, const struct db_key *k, struct err *e)
 		.sha256 = bytes_or_null(k->sha256),
 		.old_hash = bytes_or_null(k->old_hash),
 		.old_until_unix_ms = k->old_until_unix_ms };
-	enum status st;
+	json_t *settings;
+	enum status st = publish_settings(k->settings, &settings, e);
 
-	(void)json_ran_dry();
-	w.settings = settings = json_parse(k->settings, e);
-	st = json_ran_dry() ? ST_NOMEM : ST_INVALID;
-	if (settings != NULL)
+	w.settings = settings;
+	if (st == ST_OK)
 		st = keys_put(g->keys, &w, e);
 	if (st != ST_OK)
 		err_prefix(e, "key '%.*s'", STR_ARG(k->id));

@@ -69,6 +69,8 @@ void workers_stop(struct gateway *g); /* ends loops and joins threads */
 void workers_free(struct gateway *g);
 
 /* ---- publish.c: keys from the database and the file ---- */
+/* A row's settings as a tree: owned, also on failure; NULL: they cannot be read. */
+enum status publish_settings(lz_str row, json_t **out, struct err *e) MUST_CHECK;
 enum status publish_all(
     struct gateway *g, struct db *db, struct err *e) MUST_CHECK; /* at start */
 /* The file's keys as of g->config; what the file had before and has no more is disabled.
