@@ -44,10 +44,16 @@ def build():
 
 
 @pytest.fixture(scope="session")
-def sanitizers(build):
-    """The flags of the build's sanitizers; a program that is linked with its libraries needs the same. None: []."""
+def instruments(build):
+    """The flags that have the build's programs watched (sanitizers) or counted (coverage). None: []."""
     told = subprocess.run(["./config.status", "--file=-:-"], input="@INSTRUMENT@", cwd=build, capture_output=True, text=True, check=True)
-    return [flag for flag in told.stdout.split() if flag.startswith("-fsanitize")]
+    return told.stdout.split()
+
+
+@pytest.fixture(scope="session")
+def sanitizers(instruments):
+    """Those of sanitizers; a program that is linked with the build's libraries needs the same."""
+    return [flag for flag in instruments if flag.startswith("-fsanitize")]
 
 
 @pytest.fixture(scope="session")
@@ -65,11 +71,11 @@ def node_modules(build):
 
 
 @pytest.fixture
-def is_passed(sanitizers):
-    """Whether `plugin check` found nothing; sanitizers make a plugin slow, and it says so."""
+def is_passed(instruments):
+    """Whether `plugin check` found nothing; what is counted or watched is slow, and it says so."""
     def is_passed(done):
         warned = [line for line in done.stdout.splitlines() if line.strip().startswith("warn")]
-        return done.returncode == 0 or (bool(sanitizers) and done.returncode == 3 and all("held its thread" in line for line in warned))
+        return done.returncode == 0 or (bool(instruments) and done.returncode == 3 and all("held its thread" in line for line in warned))
     return is_passed
 
 
