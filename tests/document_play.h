@@ -116,7 +116,8 @@ document_compare_shapes(lz_str before, lz_str after)
 	json_decref(b);
 }
 
-/* Arguments that were no JSON may have become some, and are read as such. */
+/* Arguments that were no JSON may have become some, and are read as such; the blanks or
+ * the URL of a file may have become what nobody can read. */
 static inline bool
 document_has_new_json(const struct document *d)
 {
@@ -133,7 +134,7 @@ document_has_new_json(const struct document *d)
 static inline void
 document_compare_texts(const struct document *wanted, const struct document *got)
 {
-	if (document_has_new_json(wanted))
+	if (document_has_new_json(wanted) || got->has_unread)
 		return;
 	if (wanted->texts.count != got->texts.count)
 		play_give_up("there are more texts, or fewer");
