@@ -8,8 +8,10 @@ SPDX-License-Identifier: MIT
 
 import argparse
 import concurrent.futures
+import contextlib
 import copy
 import hashlib
+import io
 import json
 import os
 import pathlib
@@ -488,6 +490,8 @@ SUITES = {
     "coverage": suite_coverage,
 }
 LONG_SUITES = ["sanitize", "coverage"]  # with --full, or when asked for
+# Both wait most of their time: side by side they take as long as the longer one. Each is shown when it is done.
+BESIDE = {"e2e": "faults"}
 
 
 def cpu_seconds():
@@ -511,6 +515,42 @@ def read_words(words):
     return suites or [name for name in SUITES if full or name not in LONG_SUITES], rest, full
 
 
+def run_suite(name, o):
+    began, cpu = time.monotonic(), cpu_seconds()
+    print(f"== {name}", flush=True)
+    count = SUITES[name](o)
+    if len(count.took) > 1:
+        print("  slowest: " + ", ".join(f"{what} {seconds:.1f} s" for seconds, what in sorted(count.took, reverse=True)[:SLOWEST]))
+    print(f"  {count.passed} fine, {len(count.failed)} not, {len(count.skipped)} left out, "
+          f"{time.monotonic() - began:.1f} s, {cpu_seconds() - cpu:.1f} s of CPU", flush=True)
+    return count
+
+
+def run_quietly(name, o):
+    """In a process of its own: what it says, and its count."""
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        count = run_suite(name, o)
+    return said.getvalue(), count
+
+
+def run_suites(names, o):
+    total, beside = Count(), {}
+    with concurrent.futures.ProcessPoolExecutor(1) as pool:
+        for i, name in enumerate(names):
+            if name in beside:
+                said, count = beside.pop(name).result()
+                print(said, end="", flush=True)
+                total += count
+                continue
+            if BESIDE.get(name) in names[i + 1:]:
+                prepare_python(o.tools)  # both would
+                prepare_node(o.tools)
+                beside[BESIDE[name]] = pool.submit(run_quietly, BESIDE[name], o)
+            total += run_suite(name, o)
+    return total
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", type=pathlib.Path, required=True)
@@ -519,16 +559,7 @@ def main():
     o.build = o.tools = o.build.resolve()
     suites, o.pytest, o.full = read_words(o.words)
     o.patience = 1
-    total = Count()
-    for name in suites:
-        began, cpu = time.monotonic(), cpu_seconds()
-        print(f"== {name}", flush=True)
-        count = SUITES[name](o)
-        if len(count.took) > 1:
-            print("  slowest: " + ", ".join(f"{what} {seconds:.1f} s" for seconds, what in sorted(count.took, reverse=True)[:SLOWEST]))
-        print(f"  {count.passed} fine, {len(count.failed)} not, {len(count.skipped)} left out, "
-              f"{time.monotonic() - began:.1f} s, {cpu_seconds() - cpu:.1f} s of CPU", flush=True)
-        total += count
+    total = run_suites(suites, o)
     for name, why in total.skipped:
         print(f"skipped: {name}: {why}")
     for name, why in total.failed:
