@@ -1,49 +1,20 @@
 /* document.c - the texts of a document: found.
  *
  * The walk is over bytes that the scanner has passed, so that it only looks at brackets
- * and quotes. Each string that is (a part of) a text becomes a segment: where it stands,
- * and where it ends in the text. A segment of arguments stands inside the decoded string
- * of its container. splice.c puts back what was made of them.
+ * and quotes. take.c makes texts of what it finds, splice.c puts back what was made of
+ * them. A segment of arguments stands inside the decoded string of its container.
  *
  * SPDX-License-Identifier: MIT
  */
 #include "base/jscan.h"
-#include "guard/attached.h"
 #include "guard/loose.h"
 #include "guard/names.h"
-#include "guard/segment.h"
-
-enum {
-	CALLS = 128,     /* tool calls whose names are remembered for their results */
-	NUMBER_BYTES = 7 /* of arguments: shorter ones are nobody's number */
-};
-
-/* What is known of the place that the walk is at. */
-struct place {
-	uint32_t kind, message, choice;
-	lz_str role, name;
-	lz_str logprobs;
-};
-
-struct walk {
-	struct document *d;
-	struct {
-		lz_str id, name;
-	} call[CALLS];
-	size_t call_count;
-	bool is_dry;
-};
+#include "guard/take.h"
 
 bool
 document_is_name(lz_str text)
 {
 	return names_look_like(text, NAME_BYTES);
-}
-
-static lz_str
-without_quotes(lz_str raw)
-{
-	return str_cut(raw, 1, raw.len - 1);
 }
 
 /* May a number begin so? Those of JSON do not begin with all of these. */
@@ -62,169 +33,6 @@ number_end(lz_str s, size_t at)
 	return at;
 }
 
-/* ---- strings become segments ---- */
-
-static lz_str
-decoded(struct walk *w, lz_str raw)
-{
-	struct jscan_member m = { .value = raw,
-		.type = JSCAN_STRING,
-		.has_escape = memchr(raw.ptr, '\\', raw.len) != NULL };
-	char *room = m.has_escape ? arena_room(w->d->texts.arena, raw.len) : NULL;
-	lz_str out = STR_NONE;
-
-	if (m.has_escape && room == NULL)
-		w->is_dry = true;
-	else if (!jscan_string(&m, room, &out))
-		w->is_dry = true;
-	return out.ptr != NULL ? out : STR_LIT("");
-}
-
-static bool
-add_segment(struct walk *w, struct text *t, lz_str raw, struct container *in)
-{
-	struct text_source *s = t->source;
-	struct arena *a = w->d->texts.arena;
-
-	if (s->count == s->room) {
-		size_t room = s->room > 0 ? 2 * s->room : 1;
-		struct segment *item = arena_room(a, room * sizeof(*item));
-
-		if (item == NULL)
-			return false;
-		if (s->count > 0)
-			memcpy(item, s->item, s->count * sizeof(*item));
-		s->item = item;
-		s->room = room;
-	}
-	s->item[s->count++] = (struct segment){ raw, t->shown.text.len, in, STR_NONE };
-	return true;
-}
-
-static struct text *
-new_text(struct walk *w, const struct place *p)
-{
-	struct text *t = texts_add(&w->d->texts);
-
-	if (t != NULL)
-		t->source = arena_alloc(w->d->texts.arena, sizeof(*t->source));
-	if (t == NULL || t->source == NULL) {
-		w->is_dry = true;
-		return NULL;
-	}
-	t->source->logprobs = p->logprobs;
-	t->shown.kind = p->kind;
-	t->shown.message = p->message;
-	t->shown.choice = p->choice;
-	t->shown.role = p->role;
-	t->shown.name = p->name;
-	t->shown.final = 1;
-	t->shown.text = STR_LIT("");
-	return t;
-}
-
-/* One string, one text. Empty ones say nothing. */
-static void
-take_string(struct walk *w, const struct place *p, lz_str raw, struct container *in)
-{
-	lz_str text;
-	struct text *t;
-
-	if (raw.len <= 2)
-		return;
-	text = decoded(w, raw);
-	t = new_text(w, p);
-	if (t == NULL)
-		return;
-	t->shown.text = text;
-	w->is_dry |= !add_segment(w, t, raw, in);
-}
-
-/* A card is no less one for being no string. What is made of it is a string. */
-static void
-take_number(struct walk *w, const struct place *p, lz_str raw, struct container *in)
-{
-	struct text *t = raw.len >= NUMBER_BYTES ? new_text(w, p) : NULL;
-
-	if (t == NULL)
-		return;
-	t->shown.text = raw;
-	w->is_dry |= !add_segment(w, t, raw, in);
-}
-
-/* A file of text is shown as one. false: the string is none. */
-static bool
-take_attached(struct walk *w, const struct place *p, lz_str raw, bool is_file)
-{
-	lz_str head, text = STR_NONE;
-	struct text *t;
-
-	if (!is_file && !attached_may_be(without_quotes(raw)))
-		return false;
-	switch (
-	    attached_read(decoded(w, raw), is_file, w->d->texts.arena, &head, &text)) {
-	case ATTACHED_NOT:
-		return false;
-	case ATTACHED_PLAIN:
-		take_string(w, p, raw, NULL);
-		return true;
-	case ATTACHED_UNREADABLE:
-		w->d->has_unread = true;
-		return true;
-	case ATTACHED_DRY:
-		w->is_dry = true;
-		return true;
-	case ATTACHED_TEXT:
-		break;
-	}
-	t = new_text(w, p);
-	if (t == NULL)
-		return true;
-	t->shown.text = text;
-	w->is_dry |= !add_segment(w, t, raw, NULL);
-	if (!w->is_dry)
-		t->source->item[0].attached = head;
-	return true;
-}
-
-/* A text that grows part by part: `begun` is its place in the list, -1: there is none. */
-struct joining {
-	ptrdiff_t begun;
-	struct buf text;
-};
-
-static void
-take_part(struct walk *w, const struct place *p, lz_str raw, struct joining *j)
-{
-	struct text *t;
-
-	if (raw.len <= 2)
-		return;
-	if (j->begun < 0) {
-		j->begun = (ptrdiff_t)w->d->texts.count;
-		if (new_text(w, p) == NULL)
-			return;
-	}
-	t = &w->d->texts.item[j->begun];
-	buf_add_str(&j->text, decoded(w, raw));
-	t->shown.text.len = j->text.len; /* where the segment ends */
-	w->is_dry |= j->text.failed || !add_segment(w, t, raw, NULL);
-}
-
-static void
-end_parts(struct walk *w, struct joining *j)
-{
-	struct text *t = j->begun >= 0 ? &w->d->texts.item[j->begun] : NULL;
-
-	if (t != NULL && !w->is_dry) {
-		t->shown.text = j->text.len > 0
-				    ? arena_copy(w->d->texts.arena, buf_str(&j->text))
-				    : STR_LIT("");
-		w->is_dry |= t->shown.text.ptr == NULL;
-	}
-	buf_free(&j->text);
-}
-
 /* ---- everything that nobody knows ---- */
 
 static void take_value(struct walk *w, const struct place *p, lz_str value);
@@ -235,7 +43,7 @@ take_name(struct walk *w, const struct place *p, lz_str value, size_t max)
 {
 	lz_str item;
 
-	if (value.ptr[0] == '"' && !names_look_like(without_quotes(value), max))
+	if (value.ptr[0] == '"' && !names_look_like(take_inside(value), max))
 		take_string(w, p, value, NULL);
 	else if (value.ptr[0] == '{')
 		take_value(w, p, value);
@@ -250,7 +58,7 @@ take_member(struct walk *w, const struct place *p, const struct jscan_member *m)
 	if (!names_look_like(m->key, NAME_BYTES))
 		take_string(w, p, lz_strn(m->key.ptr - 1, m->key.len + 2), NULL);
 	if (jscan_key_is(m->key, "role") && m->type == JSCAN_STRING &&
-	    !names_a_role(without_quotes(m->value)))
+	    !names_a_role(take_inside(m->value)))
 		take_string(w, p, m->value, NULL);
 	else if (m->type == JSCAN_STRING && names_a_file(m->key) &&
 		 take_attached(w, p, m->value, jscan_key_is(m->key, "file_data")))
@@ -318,7 +126,7 @@ take_arguments(struct walk *w, const struct place *p, lz_str raw)
 		return;
 	}
 	in->raw = raw;
-	in->decoded = decoded(w, raw);
+	in->decoded = take_decoded(w, raw);
 	if (jscan_value(in->decoded, NULL) != ST_OK && !loose_is_json(in->decoded)) {
 		take_string(w, &inside, raw, NULL); /* no JSON: as it stands */
 		return;
@@ -336,8 +144,8 @@ take_function(struct walk *w, const struct place *p, lz_str function, lz_str id)
 	lz_str rest = function;
 
 	if (jscan_inner(function, "name", &m) && m.type == JSCAN_STRING)
-		its.name = decoded(w, m.value);
-	if (id.ptr != NULL && its.name.ptr != NULL && w->call_count < CALLS) {
+		its.name = take_decoded(w, m.value);
+	if (id.ptr != NULL && its.name.ptr != NULL && w->call_count < TAKE_CALLS) {
 		w->call[w->call_count].id = id;
 		w->call[w->call_count++].name = its.name;
 	}
@@ -368,7 +176,7 @@ take_calls(struct walk *w, const struct place *p, lz_str list)
 			continue;
 		}
 		id = jscan_inner(call, "id", &m) && m.type == JSCAN_STRING
-			 ? decoded(w, m.value)
+			 ? take_decoded(w, m.value)
 			 : STR_NONE;
 		rest = call;
 		while (jscan_next(&rest, &m)) {
@@ -401,9 +209,9 @@ text_of_part(struct walk *w, lz_str part)
 			found[i] = m.value;
 		}
 	if (found[0].len > 2 && found[0].ptr[0] == '"') {
-		if (jscan_key_is(without_quotes(found[0]), "refusal"))
+		if (jscan_key_is(take_inside(found[0]), "refusal"))
 			return found[2];
-		if (names_media(without_quotes(found[0])))
+		if (names_media(take_inside(found[0])))
 			return STR_NONE;
 	}
 	return found[1].ptr != NULL ? found[1] : found[2];
@@ -438,13 +246,13 @@ take_content(struct walk *w, const struct place *p, lz_str content)
 				take_member(w, p, &m);
 		}
 	}
-	end_parts(w, &j);
+	take_parts_end(w, &j);
 }
 
 static lz_str
 name_of_call(struct walk *w, lz_str raw_id)
 {
-	lz_str id = decoded(w, raw_id);
+	lz_str id = take_decoded(w, raw_id);
 
 	for (size_t i = w->call_count; i-- > 0;)
 		if (str_eq(w->call[i].id, id))
@@ -473,13 +281,13 @@ take_message(struct walk *w, const struct place *where, lz_str message)
 	}
 	jscan_pick(message, names, 3, said);
 	if (said[0].value.ptr != NULL && said[0].type == JSCAN_STRING)
-		p.role = decoded(w, said[0].value);
+		p.role = take_decoded(w, said[0].value);
 	if (str_is(p.role, "tool") || str_is(p.role, "function")) {
 		p.kind = LZ_TOOL_RESULT;
 		if (said[2].value.ptr != NULL && said[2].type == JSCAN_STRING)
 			p.name = name_of_call(w, said[2].value);
 		else if (said[1].value.ptr != NULL && said[1].type == JSCAN_STRING)
-			p.name = decoded(w, said[1].value);
+			p.name = take_decoded(w, said[1].value);
 	}
 	while (jscan_next(&message, &m)) {
 		other = p;
