@@ -45,9 +45,9 @@ STATIC_SECONDS = 1800
 BUILD_SECONDS = 1800
 # Where threads meet: the ledger, spools and their thread, snapshots of keys and configuration, tokens, cells, tasks.
 THREAD_PROGRAMS = ["test_ledger", "test_spool", "test_storage", "test_keys", "test_limit", "test_live", "test_loop", "test_pool",
-                   "test_metric", "test_log", "test_key_stage", "test_visit", "test_guard", "test_guard_storm", "test_server"]
+                   "test_metric", "test_log", "test_key_stage", "test_visit", "test_guard", "test_guard_storm", "test_server", "test_end"]
 # Where bytes of others are read and memory is managed by hand; each takes valgrind a few seconds.
-VALGRIND_PROGRAMS = ["test_addr", "test_arena", "test_buf", "test_clock", "test_document", "test_fold", "test_frame", "test_http1", "test_json", "test_limit", "test_options",
+VALGRIND_PROGRAMS = ["test_addr", "test_arena", "test_buf", "test_clock", "test_document", "test_end", "test_fold", "test_frame", "test_http1", "test_json", "test_limit", "test_options",
                      "test_out", "test_parse", "test_read", "test_record", "test_script_names", "test_sse", "test_str", "test_value", "test_verdict", "test_yaml"]
 VALGRIND = ["valgrind", "-q", "--error-exitcode=99", "--leak-check=full", "--show-leak-kinds=definite,indirect,possible",
             "--errors-for-leak-kinds=definite,indirect,possible", "--child-silent-after-fork=yes"]
