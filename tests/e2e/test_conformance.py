@@ -444,20 +444,23 @@ def test_8_what_a_provider_signed_goes_back_with_the_message(sdk, provider):
 
 # ---- 9: time, and leaving ----
 
+def left(sdk, language, how):
+    """What the SDK says of a call that its own signal ends. Node 18's fetch() holds the signal weakly: when its collector runs
+    in between, nobody is told of the end, and the client waits for the whole answer. That is no departure that a server
+    could see, and so it is tried once more."""
+    said = sdk(how)["error"]
+    return sdk(how)["error"] if (language, said) == ("node", "InternalServerError") else said
+
+
 def test_9_a_timeout_is_the_sdks_own_error_and_ends_the_providers_call(sdk, language, provider):
     provider.script(delay=30)
-    assert sdk("timeout")["error"] == {"python": "APITimeoutError", "node": "APIConnectionTimeoutError"}[language]
+    assert left(sdk, language, "timeout") == {"python": "APITimeoutError", "node": "APIConnectionTimeoutError"}[language]
     assert wait_for(lambda: provider.cancelled == 1)
 
 
 def test_9_an_aborted_call_ends_the_providers_call(sdk, language, provider):
     provider.script(delay=30)
-    said = sdk("abort")["error"]
-    if (language, said) == ("node", "InternalServerError"):
-        # Node 18's fetch() holds the signal weakly: when its collector runs in between, nobody is told of the abort, and
-        # the client waits to the end. That is no departure that a server could see.
-        said = sdk("abort")["error"]
-    assert said == {"python": "cancelled", "node": "APIUserAbortError"}[language]
+    assert left(sdk, language, "abort") == {"python": "cancelled", "node": "APIUserAbortError"}[language]
     assert wait_for(lambda: provider.cancelled == 1)
 
 
