@@ -104,7 +104,7 @@ budget_list(struct command_context *c, const json_t *args, json_t *result, struc
 {
 	struct gathering g = { .c = c,
 		.memory = arena_new(SETTINGS_BYTES),
-		.list = row_set_list(result, "budgets"),
+		.list = json_list_in(result, "budgets"),
 		.wanted = json_get_str(args, "scope") };
 	enum status st;
 

@@ -137,7 +137,7 @@ target_shown(const struct target *t)
 enum status
 model_list(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	json_t *list = row_set_list(result, "models");
+	json_t *list = json_list_in(result, "models");
 	enum status st = need_config(c, e);
 
 	(void)args;
@@ -210,7 +210,7 @@ enum status
 model_show(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
 	lz_str model = json_get_str(args, "model");
-	json_t *list = row_set_list(result, "targets");
+	json_t *list = json_list_in(result, "targets");
 	enum status st = need_config(c, e);
 
 	if (st != ST_OK)
@@ -246,7 +246,7 @@ enum status
 provider_list(
     struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	json_t *list = row_set_list(result, "providers");
+	json_t *list = json_list_in(result, "providers");
 	enum status st = need_config(c, e);
 
 	(void)args;

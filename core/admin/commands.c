@@ -278,14 +278,6 @@ row_set_str(json_t *object, const char *member, lz_str text)
 	json_object_set_new(object, member, value);
 }
 
-json_t *
-row_set_list(json_t *object, const char *member)
-{
-	json_t *list = json_array();
-
-	return json_object_set_new(object, member, list) == 0 ? list : NULL;
-}
-
 void
 row_set_time(json_t *object, const char *member, int64_t unix_ms)
 {

@@ -94,7 +94,7 @@ add_named(const struct config *config, lz_str model, const struct record_usage *
 enum status
 model_cost(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	json_t *list = row_set_list(result, "targets");
+	json_t *list = json_list_in(result, "targets");
 	const struct config *config = c->config;
 	struct record_usage u = { .input = 0 };
 

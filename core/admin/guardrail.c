@@ -16,18 +16,15 @@
 static void
 note_name(json_t *rows, const char *name, const char *place, lz_str who)
 {
-	json_t *row = json_object_get(rows, name), *list;
+	bool is_new = json_object_get(rows, name) == NULL;
+	json_t *row = json_object_in(rows, name);
 
-	if (row == NULL) {
-		row = json_object();
+	if (is_new) {
 		row_set_str(row, "guardrail", lz_strz(name));
 		(void)json_object_set_new(row, "component", json_null());
-		(void)json_object_set_new(rows, name, row);
 	}
-	list = json_object_get(row, place);
-	if (list == NULL)
-		list = row_set_list(row, place);
-	(void)json_array_append_new(list, json_stringn(who.ptr, who.len));
+	(void)json_array_append_new(
+	    json_list_in(row, place), json_stringn(who.ptr, who.len));
 }
 
 static void
@@ -71,9 +68,9 @@ add_row(json_t *rows, const struct guardrail *g)
 	json_t *row = json_object();
 
 	config_guardrail_facts(g, row);
-	(void)row_set_list(row, "organizations");
-	(void)row_set_list(row, "assistants");
-	(void)row_set_list(row, "keys");
+	(void)json_list_in(row, "organizations");
+	(void)json_list_in(row, "assistants");
+	(void)json_list_in(row, "keys");
 	(void)json_object_set_new(rows, g->name.ptr, row);
 }
 
@@ -138,7 +135,7 @@ enum status
 guardrail_list(
     struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	json_t *list = row_set_list(result, "guardrails"), *rows = rows_of(c->config);
+	json_t *list = json_list_in(result, "guardrails"), *rows = rows_of(c->config);
 	enum status st = ST_OK;
 
 	(void)args;

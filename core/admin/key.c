@@ -467,7 +467,7 @@ list_one(void *arg, const struct db_key *k)
 enum status
 key_list(struct command_context *c, const json_t *args, json_t *result, struct err *e)
 {
-	struct listing l = { c->db, row_set_list(result, "keys"), c->now_unix_ms };
+	struct listing l = { c->db, json_list_in(result, "keys"), c->now_unix_ms };
 
 	(void)args;
 	return db_key_each(c->db, list_one, &l, e);

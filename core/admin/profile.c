@@ -141,7 +141,7 @@ static void
 show_budgets(struct db *db, const struct db_profile *p, int64_t now_unix_ms, json_t *out)
 {
 	struct arena *memory = arena_new(PROFILE_ARENA_BYTES);
-	json_t *list = row_set_list(out, "budgets");
+	json_t *list = json_list_in(out, "budgets");
 	struct key_settings s;
 
 	if (memory == NULL)
@@ -411,7 +411,7 @@ profile_list(struct command_context *c, const json_t *args, json_t *result, stru
 	struct ids ids = { .memory = arena_new(64 << 20),
 		.wants_assistants = wants_assistant(c) };
 	json_t *list =
-	    row_set_list(result, ids.wants_assistants ? "assistants" : "organizations");
+	    json_list_in(result, ids.wants_assistants ? "assistants" : "organizations");
 	enum status st = ST_NOMEM;
 
 	(void)args;

@@ -62,10 +62,6 @@ enum status control_address(
 /* Adds a string member; absent strings become null, bytes that are not UTF-8 become
  * U+FFFD. */
 void row_set_str(json_t *object, const char *member, lz_str text);
-/* An empty array as a member, borrowed: not by json_object_set_new(), which ends the
- * array when it has no memory for the member. NULL: out of memory; appending to that does
- * nothing. */
-json_t *row_set_list(json_t *object, const char *member);
 /* "2026-11-22T16:01:10.123Z" */
 void row_set_time(json_t *object, const char *member, int64_t unix_ms);
 /* A budget of that scope, with what is spent of its period. owned */

@@ -217,7 +217,7 @@ trace_list(struct command_context *c, const json_t *args, json_t *result, struct
 		.oldest_first = json_get_bool(args, "oldest_first", false),
 		.errors_only = json_get_bool(args, "errors", false),
 	};
-	json_t *list = row_set_list(result, "traces");
+	json_t *list = json_list_in(result, "traces");
 	enum status st;
 
 	st = read_limit(args, &f.limit, e);
@@ -279,7 +279,7 @@ trace_show(struct command_context *c, const json_t *args, json_t *result, struct
 	st = db_trace_show(c->db, json_get_str(args, "id"), show_whole, result, e);
 	if (st != ST_OK)
 		return st;
-	charges = row_set_list(result, "charges");
+	charges = json_list_in(result, "charges");
 	if (!crypto_unhex(json_get_str(result, "id"), id, sizeof(id)))
 		return err_fail(e, ST_NOMEM, "traces.show: out of memory");
 	return db_charge_each(c->db, id, list_charge, charges, e);

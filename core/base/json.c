@@ -60,6 +60,29 @@ json_ran_dry(void)
 	return was;
 }
 
+/* Who has no room for it gives it back: from then on there is none. */
+static json_t *
+put_in(json_t *object, const char *name, json_t *fresh)
+{
+	return json_object_set_new(object, name, fresh) == 0 ? fresh : NULL;
+}
+
+json_t *
+json_list_in(json_t *object, const char *name)
+{
+	json_t *there = json_object_get(object, name);
+
+	return there != NULL ? there : put_in(object, name, json_array());
+}
+
+json_t *
+json_object_in(json_t *object, const char *name)
+{
+	json_t *there = json_object_get(object, name);
+
+	return there != NULL ? there : put_in(object, name, json_object());
+}
+
 /* ---- printing ---- */
 
 static bool print(const json_t *j, struct buf *out, unsigned depth);

@@ -19,6 +19,11 @@ json_t *json_parse(lz_str text, struct err *e);
  * built meanwhile may lack something. */
 bool json_ran_dry(void);
 void json_note_dry(void); /* the tree lacks something because of another's allocation */
+/* The list, the object, that is called so in it, made where there is nothing. Borrowed:
+ * not by json_object_set_new(), which ends what it has no memory for. NULL: out of
+ * memory, or the object is; what is put into that does nothing. */
+json_t *json_list_in(json_t *object, const char *name);
+json_t *json_object_in(json_t *object, const char *name);
 /* Compact, key order kept, appended to out. false: out of memory or over its maximum. */
 bool json_print(const json_t *j, struct buf *out);
 /* NULL-tolerant readers. The strings are borrowed from the tree. */

@@ -14,17 +14,17 @@ json_t *
 from_guardrail(struct from *f, const char *text, const char *use, json_t *on,
     char name[FROM_GUARDRAIL])
 {
-	json_t *one = json_object();
 	char stem[FROM_NAME];
+	json_t *one;
 
 	from_slug(text, "", stem);
 	stem[FROM_NAME - 12] = '\0';
 	(void)snprintf(name, FROM_GUARDRAIL, "%s", stem);
 	for (unsigned i = 2; json_object_get(f->guardrails, name) != NULL; i++)
 		(void)snprintf(name, FROM_GUARDRAIL, "%s-%u", stem, i);
+	one = json_object_in(f->guardrails, name);
 	(void)json_object_set_new(one, "use", json_string(use));
 	(void)json_object_set_new(one, "on", on);
-	(void)json_object_set_new(f->guardrails, name, one);
 	return one;
 }
 

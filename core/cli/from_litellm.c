@@ -139,14 +139,15 @@ keep_facts(struct from *f, const json_t *d)
 {
 	json_t *facts = json_object_get(d, "facts");
 	json_t *provider = json_object_get(f->providers, json_get_str(d, "provider").ptr);
-	json_t *models = json_object_get(provider, "models");
+	json_t *models;
+	bool is_new;
 
 	if (json_object_size(facts) == 0)
 		return;
-	if (models == NULL) {
-		models = json_pack("[s]", "*");
-		(void)json_object_set_new(provider, "models", models);
-	}
+	is_new = json_object_get(provider, "models") == NULL;
+	models = json_list_in(provider, "models");
+	if (is_new)
+		(void)json_array_append_new(models, json_string("*"));
 	facts = json_deep_copy(facts);
 	(void)json_object_set(facts, "id", json_object_get(d, "model"));
 	(void)json_array_append_new(models, facts);

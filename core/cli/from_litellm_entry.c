@@ -325,16 +325,10 @@ note_groups(struct litellm_entry *e, const char *public_name)
 	json_array_foreach(groups, i, one)
 	{
 		const char *name = json_string_value(one);
-		json_t *members;
 
-		if (name == NULL)
-			continue;
-		members = json_object_get(e->l->access, name);
-		if (members == NULL) {
-			members = json_array();
-			(void)json_object_set_new(e->l->access, name, members);
-		}
-		(void)json_array_append_new(members, json_string(public_name));
+		if (name != NULL)
+			(void)json_array_append_new(
+			    json_list_in(e->l->access, name), json_string(public_name));
 	}
 }
 
@@ -356,7 +350,7 @@ static void
 add_entry(struct litellm_entry *e, const char *name)
 {
 	const char *provider;
-	json_t *d, *facts, *group;
+	json_t *d, *facts;
 
 	if (!find_credential(e) || !litellm_find_vendor(e))
 		return;
@@ -382,12 +376,7 @@ add_entry(struct litellm_entry *e, const char *name)
 	add_share(e, "rpm", d);
 	add_share(e, "tpm", d);
 	add_share(e, "order", d);
-	group = json_object_get(e->l->groups, name);
-	if (group == NULL) {
-		group = json_array();
-		(void)json_object_set_new(e->l->groups, name, group);
-	}
-	(void)json_array_append_new(group, d);
+	(void)json_array_append_new(json_list_in(e->l->groups, name), d);
 }
 
 void

@@ -92,11 +92,7 @@ want(json_t *wanted, const struct kind *kind, const char *action)
 	json_t *list;
 
 	(void)snprintf(name, sizeof(name), "%s %s", kind->use, action);
-	list = json_object_get(wanted, name);
-	if (list == NULL) {
-		list = json_array();
-		(void)json_object_set_new(wanted, name, list);
-	}
+	list = json_list_in(wanted, name);
 	if (!litellm_has_text(list, kind->ours))
 		(void)json_array_append_new(list, json_string(kind->ours));
 }
@@ -259,14 +255,9 @@ static void
 add_entry(const struct litellm_guardrail *e, const char *list, const char *member,
     const char *text, const char *code, const char *action)
 {
-	json_t *one = patterns_of(e), *entries = json_object_get(one, list);
-	json_t *entry = json_object();
+	json_t *entries = json_list_in(patterns_of(e), list), *entry = json_object();
 	char slug[FROM_NAME];
 
-	if (entries == NULL) {
-		entries = json_array();
-		(void)json_object_set_new(one, list, entries);
-	}
 	(void)json_object_set_new(entry, member, json_string(text));
 	if (code != NULL && *code != '\0') {
 		from_slug(code, "_.", slug);

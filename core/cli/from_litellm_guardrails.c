@@ -18,19 +18,16 @@ json_t *
 litellm_add_guardrail(
     const struct litellm_guardrail *e, const char *use, const char *action)
 {
-	json_t *names = json_object_get(e->f->guarded, e->name), *one;
 	char name[FROM_GUARDRAIL];
+	json_t *one;
 
 	one = from_guardrail(e->f, e->name, use, json_incref(e->on), name);
 	if (e->is_default)
 		(void)json_object_set_new(one, "default_on", json_true());
 	if (action != NULL)
 		(void)json_object_set_new(one, "action", json_string(action));
-	if (names == NULL) {
-		names = json_array();
-		(void)json_object_set_new(e->f->guarded, e->name, names);
-	}
-	(void)json_array_append_new(names, json_string(name));
+	(void)json_array_append_new(
+	    json_list_in(e->f->guarded, e->name), json_string(name));
 	(void)json_array_append_new(e->mine, json_string(name));
 	return one;
 }

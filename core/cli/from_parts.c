@@ -185,14 +185,7 @@ from_is_name(struct from *f, const json_t *object, const char *member, const cha
 static json_t *
 deployments_of(struct from *f, const char *name)
 {
-	json_t *model = json_object_get(f->models, name);
-
-	if (model == NULL) {
-		model = json_object();
-		(void)json_object_set_new(f->models, name, model);
-		(void)json_object_set_new(model, "to", json_array());
-	}
-	return json_object_get(model, "to");
+	return json_list_in(json_object_in(f->models, name), "to");
 }
 
 static json_t *

@@ -142,12 +142,12 @@ encoded(lz_str text)
 static json_t *
 parts_of(const struct script *s, lz_str path)
 {
-	json_t *kept = json_object(), *modules = json_object();
+	json_t *kept = json_object(), *modules;
 	lz_str name, text;
 
 	(void)json_object_set_new(kept, "path", json_stringn(path.ptr, path.len));
 	(void)json_object_set_new(kept, "file", json_string(script_file(s)));
-	(void)json_object_set_new(kept, "modules", modules);
+	modules = json_object_in(kept, "modules");
 	for (size_t i = 0; script_part(s, i, &name, &text); i++) {
 		if (name.ptr == NULL)
 			(void)json_object_set_new(kept, "text", encoded(text));

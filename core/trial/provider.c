@@ -241,10 +241,9 @@ made_body(struct trial *c)
 	if (json_is_true(json_object_get(body, "stream"))) {
 		json_t *options = json_object_get(body, "stream_options");
 
-		if (!json_is_object(options)) {
-			options = json_object();
-			(void)json_object_set_new(body, "stream_options", options);
-		}
+		if (!json_is_object(options))
+			(void)json_object_del(body, "stream_options");
+		options = json_object_in(body, "stream_options");
 		(void)json_object_set_new(options, "include_usage", json_true());
 	}
 	json_array_foreach(json_object_get(body, "messages"), i, message)

@@ -239,6 +239,33 @@ each_failed_allocation_is_a_refusal(void **state)
 	json_decref(j);
 }
 
+/* For every k of the allocations: what is given is in the object, or nothing is given. */
+static void
+what_is_made_in_an_object_is_there_or_is_not_given(void **state)
+{
+	bool is_whole = false;
+
+	(void)state;
+	for (int k = 1; !is_whole; k++) {
+		json_t *object = json_object(), *one, *list;
+		int left = k;
+
+		mem_set_fault(fail_kth, &left);
+		one = json_object_in(object, "one");
+		list = json_list_in(one, "list");
+		(void)json_array_append_new(list, json_true());
+		mem_set_fault(NULL, NULL);
+		assert_ptr_equal(one, json_object_get(object, "one"));
+		assert_ptr_equal(list, json_object_get(one, "list"));
+		is_whole = json_array_size(list) == 1 && left > 0;
+		if (is_whole)
+			assert_ptr_equal(json_list_in(one, "list"), list);
+		json_decref(object);
+		assert_true(k < 100);
+	}
+	assert_null(json_list_in(NULL, "list"));
+}
+
 int
 main(void)
 {
@@ -252,6 +279,7 @@ main(void)
 		cmocka_unit_test(readers_take_what_is_there_and_nothing_else),
 		cmocka_unit_test(trees_are_those_that_jansson_reads),
 		cmocka_unit_test(each_failed_allocation_is_a_refusal),
+		cmocka_unit_test(what_is_made_in_an_object_is_there_or_is_not_given),
 	};
 
 	return cmocka_run_group_tests(tests, start, NULL);
