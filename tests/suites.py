@@ -246,7 +246,9 @@ def suite_threads(o):
     if other is None:
         count.add("threads: build", "failed")
         return count
-    os.environ["TSAN_OPTIONS"] = f"halt_on_error=1:second_deadlock_stack=1:suppressions={TOP / 'tests/static/tsan.supp'}"
+    # A suppression needs the stack of the earlier access: each thread keeps its last four million.
+    os.environ["TSAN_OPTIONS"] = ("halt_on_error=1:second_deadlock_stack=1:history_size=7:"
+                                  f"suppressions={TOP / 'tests/static/tsan.supp'}")
     count += run_programs(other, "UNIT_TESTS", only)
     if o.full:
         count += run_programs(other, "UPSTREAM_TESTS")

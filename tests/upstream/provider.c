@@ -105,11 +105,13 @@ static void *
 line_main(void *arg)
 {
 	struct line *l = arg;
+	/* gcc 12 loads no _Atomic pointer atomically in the very call. */
+	void (*script)(struct line * l) = atomic_load(&l->p->script);
 
 	if (l->p->tls != NULL)
 		l->tls = tls_accept(l->p->tls, l->fd);
 	if (l->p->tls == NULL || l->tls != NULL)
-		l->p->script(l);
+		script(l);
 	tls_close(l->tls);
 	(void)close(l->fd);
 	buf_free(&l->in);

@@ -85,11 +85,13 @@ struct provider {
 	int fd;
 	uint16_t port;
 	pthread_t thread;
-	void (*script)(struct line *l);
-	const char *text; /* for scripts */
-	size_t number;
-	unsigned mode;
 	struct tls *tls; /* NULL: plain */
+	/* The test may set these at any time, and lines read them: what is set before a
+	 * request is sent holds when it is heard. */
+	void (*_Atomic script)(struct line *l);
+	const char *_Atomic text; /* for scripts; what it points to lies still */
+	atomic_size_t number;
+	atomic_uint mode;
 	/* open: lines whose script still runs. requests: that began to arrive. */
 	atomic_uint lines, open, requests, gate;
 	atomic_bool is_over;

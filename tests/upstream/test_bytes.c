@@ -201,15 +201,14 @@ test_tls_that_ends_at_any_byte_is_never_a_whole_answer(void **state)
 static void
 say_in_two(struct line *l)
 {
-	size_t cut = l->p->number;
-
 	while (hear(l)) {
+		size_t cut = l->p->number;
+
 		say_n(l, l->p->text, cut);
 		nap_ms(1);
 		say(l, l->p->text + cut);
 		if (l->p->mode)
 			return;
-		cut = l->p->number + 1;
 	}
 }
 

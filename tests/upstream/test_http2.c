@@ -289,13 +289,15 @@ static void
 answer_one_and_goaway(struct line *l)
 {
 	uint32_t stream;
+	unsigned mode;
 
 	if (!h2_begin(l, 100) || !h2_hear_request(l, &stream))
 		return;
+	mode = l->p->mode; /* the answered test may set the next one */
 	h2_ok(l, stream);
-	if (l->p->mode != 1)
+	if (mode != 1)
 		h2_goaway(l, stream, H2_NO_ERROR);
-	if (l->p->mode != 0)
+	if (mode != 0)
 		(void)shutdown(l->fd, SHUT_WR);
 	wait_for_close(l);
 }
