@@ -14,7 +14,9 @@
 #include "base/mem.h"
 
 enum {
-	FIRST_BYTES = 12288,    /* a chat request needs 9.5 KB, and so no second block */
+	FIRST_BYTES = 12288, /* a chat request needs 10 KB, and so no second block */
+	/* With the arena itself not beyond what malloc() keeps at hand (mem.c). */
+	SMALL_BYTES = 944,
 	BLOCK_BYTES_MAX = 65536 /* of the blocks that are shared */
 };
 
@@ -31,10 +33,10 @@ struct arena {
 	struct block first; /* must stay the last member: its bytes follow */
 };
 
-struct arena *
-arena_new(size_t max_bytes)
+static struct arena *
+make(size_t max_bytes, size_t first_bytes)
 {
-	size_t room = max_bytes < FIRST_BYTES ? max_bytes : FIRST_BYTES;
+	size_t room = max_bytes < first_bytes ? max_bytes : first_bytes;
 	struct arena *a = mem_alloc(sizeof(*a) + room);
 
 	if (a == NULL)
@@ -45,6 +47,18 @@ arena_new(size_t max_bytes)
 	a->current = &a->first;
 	arena_reset(a);
 	return a;
+}
+
+struct arena *
+arena_new(size_t max_bytes)
+{
+	return make(max_bytes, FIRST_BYTES);
+}
+
+struct arena *
+arena_new_small(size_t max_bytes)
+{
+	return make(max_bytes, SMALL_BYTES);
 }
 
 void
@@ -67,7 +81,7 @@ arena_reset(struct arena *a)
 	}
 	a->first.used = 0;
 	a->used = 0;
-	a->next_size = (size_t)FIRST_BYTES * 2;
+	a->next_size = (size_t)FIRST_BYTES * (a->first.size > SMALL_BYTES ? 2 : 1);
 }
 
 /* Makes a block that holds at least n bytes the current one. NULL: out of memory. */

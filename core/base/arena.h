@@ -16,6 +16,8 @@ struct arena;
 
 /* max_bytes: all that may be handed out. owned: arena_free(). NULL: out of memory. */
 struct arena *arena_new(size_t max_bytes);
+/* The same for what mostly stays below a kilobyte and lives as short as a call. */
+struct arena *arena_new_small(size_t max_bytes);
 void arena_free(struct arena *a);  /* NULL is fine */
 void arena_reset(struct arena *a); /* forgets everything, keeps the first block */
 /* Zeroed, aligned for anything; NULL when the maximum is reached or memory is out. */

@@ -67,7 +67,7 @@ says(const struct jscan_member *m, lz_str name)
 static void
 edit_model(struct call *c, struct edit *e, size_t *n)
 {
-	const struct jscan_member *m = jscan_find(&c->r->scan, "model");
+	const struct jscan_member *m = jscan_find(c->r->scan, "model");
 	lz_str name = c->a->target->upstream_model;
 
 	if (m == NULL) { /* the caller left it to its assistant */
@@ -108,8 +108,8 @@ edit_limit(struct call *c, struct edit *e, size_t *n)
 {
 	static const char *const names[] = { "max_completion_tokens", "max_tokens" };
 	struct request *r = c->r;
-	const struct jscan_member *m[2] = { jscan_find(&r->scan, names[0]),
-		jscan_find(&r->scan, names[1]) };
+	const struct jscan_member *m[2] = { jscan_find(r->scan, names[0]),
+		jscan_find(r->scan, names[1]) };
 	bool is_said[2] = { m[0] != NULL && m[0]->type != JSCAN_NULL,
 		m[1] != NULL && m[1]->type != JSCAN_NULL };
 	lz_str name = visit_limit_name(c->visit), value;
@@ -177,7 +177,7 @@ end_of(const struct jscan_member *m)
 static void
 edit_dropped(struct call *c, struct edit *e, size_t *n)
 {
-	const struct jscan *s = &c->r->scan;
+	const struct jscan *s = c->r->scan;
 	const char *kept = NULL, *from, *to;
 	size_t i = 0, first;
 
@@ -201,7 +201,7 @@ static void
 edit_usage(struct call *c, struct edit *e, size_t *n)
 {
 	struct request *r = c->r;
-	const struct jscan_member *m = jscan_find(&r->scan, "stream_options");
+	const struct jscan_member *m = jscan_find(r->scan, "stream_options");
 	struct jscan_member asked;
 	lz_str inside;
 
@@ -300,7 +300,7 @@ holds_any(const struct call *c, lz_str text)
 static void
 edit_messages(struct call *c, struct edit *e, size_t *n)
 {
-	const struct jscan_member *m = jscan_find(&c->r->scan, "messages");
+	const struct jscan_member *m = jscan_find(c->r->scan, "messages");
 	struct buf light;
 
 	if (m == NULL || m->type != JSCAN_ARRAY || !holds_any(c, m->value))

@@ -55,7 +55,7 @@ requests_make(struct worker *w, struct exchange *x, const struct moment *began)
 		return NULL;
 	}
 	memset(r, 0, offsetof(struct request, attempt));
-	r->scan.count = 0;
+	r->scan = &request_unscanned;
 	r->arena = a;
 	r->worker = w;
 	r->x = x;

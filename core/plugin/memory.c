@@ -17,7 +17,7 @@ void *
 memory_alloc(struct memory *m, size_t n)
 {
 	if (m->arena == NULL)
-		m->arena = arena_new(VISIT_MEMORY_BYTES);
+		m->arena = arena_new_small(VISIT_MEMORY_BYTES);
 	return m->arena != NULL ? arena_alloc(m->arena, n) : NULL;
 }
 

@@ -34,7 +34,7 @@ read_wrong(struct request *r, const char *param, const char *wanted)
 enum step
 read_string(struct request *r, const char *name, size_t max, lz_str *out)
 {
-	const struct jscan_member *m = jscan_find(&r->scan, name);
+	const struct jscan_member *m = jscan_find(r->scan, name);
 	char *room;
 
 	if (read_is_null(m))
@@ -50,7 +50,7 @@ read_string(struct request *r, const char *name, size_t max, lz_str *out)
 static enum step
 read_bool(struct request *r, const char *name, bool *out)
 {
-	const struct jscan_member *m = jscan_find(&r->scan, name);
+	const struct jscan_member *m = jscan_find(r->scan, name);
 
 	if (read_is_null(m))
 		return STEP_NEXT;
@@ -63,7 +63,7 @@ read_bool(struct request *r, const char *name, bool *out)
 enum step
 read_count(struct request *r, const char *name, int64_t max, int64_t *out)
 {
-	const struct jscan_member *m = jscan_find(&r->scan, name);
+	const struct jscan_member *m = jscan_find(r->scan, name);
 	int64_t v;
 
 	if (read_is_null(m))
@@ -114,9 +114,9 @@ read_model(struct request *r)
 {
 	enum step s;
 
-	if (read_is_null(jscan_find(&r->scan, "model")) && takes_default(r))
+	if (read_is_null(jscan_find(r->scan, "model")) && takes_default(r))
 		return STEP_NEXT;
-	if (read_is_null(jscan_find(&r->scan, "model")))
+	if (read_is_null(jscan_find(r->scan, "model")))
 		return request_fail(r, FAULT_BAD_REQUEST, "model",
 		    "you must provide a 'model' parameter");
 	s = read_string(r, "model", MODEL_BYTES, &r->model);
@@ -131,7 +131,7 @@ read_model(struct request *r)
 static enum step
 read_stream(struct request *r)
 {
-	const struct jscan_member *m = jscan_find(&r->scan, "stream_options");
+	const struct jscan_member *m = jscan_find(r->scan, "stream_options");
 	struct jscan_member inner;
 	enum step s = read_bool(r, "stream", &r->is_stream);
 
@@ -219,19 +219,19 @@ read_part_kinds(struct request *r, const struct jscan_member *messages)
 static enum step
 read_capabilities(struct request *r)
 {
-	const struct jscan_member *m = jscan_find(&r->scan, "messages");
+	const struct jscan_member *m = jscan_find(r->scan, "messages");
 
 	if (m == NULL || m->type != JSCAN_ARRAY)
 		return read_wrong(r, "messages", "must be an array of messages");
 	if (!is_filled_array(m))
 		return read_wrong(r, "messages", "must hold at least one message");
 	read_part_kinds(r, m);
-	m = jscan_find(&r->scan, "tools");
+	m = jscan_find(r->scan, "tools");
 	if (!read_is_null(m) && m->type != JSCAN_ARRAY)
 		return read_wrong(r, "tools", "must be an array");
-	if (is_filled_array(m) || is_filled_array(jscan_find(&r->scan, "functions")))
+	if (is_filled_array(m) || is_filled_array(jscan_find(r->scan, "functions")))
 		wants(r, LZ_CAN_TOOLS, "tools");
-	m = jscan_find(&r->scan, "response_format");
+	m = jscan_find(r->scan, "response_format");
 	if (!read_is_null(m) && m->type != JSCAN_OBJECT)
 		return read_wrong(r, "response_format", "must be an object");
 	if (m != NULL && holds(m->value, "\"json_schema\""))
@@ -264,8 +264,8 @@ estimate_prompt(struct request *r)
 		"response_format" };
 	int64_t likely = 0, bound = 0, media = 0;
 
-	for (size_t i = 0; i < r->scan.count; i++) {
-		const struct jscan_member *m = &r->scan.member[i];
+	for (size_t i = 0; i < r->scan->count; i++) {
+		const struct jscan_member *m = &r->scan->member[i];
 		int64_t bytes = (int64_t)m->value.len - m->media_bytes;
 		bool is_shown = false;
 
@@ -382,7 +382,7 @@ take_metadata(struct request *r, const struct jscan_member *body, lz_str header,
 static enum step
 read_metadata(struct request *r)
 {
-	const struct jscan_member *m = jscan_find(&r->scan, "metadata");
+	const struct jscan_member *m = jscan_find(r->scan, "metadata");
 	lz_str header = request_header(r, "x-latenza-metadata"),
 	       parent = request_header(r, "traceparent");
 	enum step s;
@@ -481,13 +481,16 @@ read_user(struct request *r)
 enum step
 read_begin(struct request *r)
 {
+	struct jscan scan;
 	struct err e;
 
 	r->max_tokens = -1;
 	r->choices = 1;
 	if (!r->is_scanned) {
-		r->scan_status = jscan_object(buf_str(&r->body), &r->scan, &e);
+		r->scan_status = jscan_object(buf_str(&r->body), &scan, &e);
 		r->scan_why = e.text;
+		if (r->scan_status == ST_OK && !request_keep_scan(r, &scan))
+			return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
 	}
 	r->is_scanned = false; /* a body that is changed is scanned anew */
 	if (r->scan_status != ST_OK)

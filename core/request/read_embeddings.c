@@ -93,7 +93,7 @@ count_list(struct request *r, lz_str list, char first)
 static enum step
 read_input(struct request *r)
 {
-	const struct jscan_member *m = jscan_find(&r->scan, "input");
+	const struct jscan_member *m = jscan_find(r->scan, "input");
 	lz_str rest, first;
 
 	if (m == NULL)

@@ -198,7 +198,9 @@ struct request {
 	lz_str default_model; /* of its assistant, for a chat that names none */
 
 	/* what the request says */
-	struct buf body; /* see also `scan`, at the end */
+	struct buf body;
+	const struct jscan
+	    *scan; /* its members; never NULL. Only so many as `count` exist */
 	lz_str model, user, session, metadata,
 	    strategy_asked; /* metadata: flat JSON object text, merged */
 	/* What of these two did not come in the body, and what plugins added. */
@@ -285,9 +287,8 @@ struct request {
 	enum status scan_status;
 	const char *scan_why; /* the sentence, when it was refused */
 
-	/* Large, and filled as far as their counts say: not cleared with the rest. */
+	/* Large, and filled as far as their count says: not cleared with the rest. */
 	struct attempt attempt[REQUEST_ATTEMPTS];
-	struct jscan scan;
 };
 
 /* Notes the fault and says STEP_FAULT. The message is copied. */
@@ -306,6 +307,9 @@ enum step request_scan(struct request *r);
 /* The same of a body that was changed; `then` reads it, now or from an event: what it
  * says, or STEP_WAIT. */
 enum step request_scan_for(struct request *r, enum step (*then)(struct request *r));
+/* Copies what was found in the body into the arena; false: out of memory. */
+bool request_keep_scan(struct request *r, const struct jscan *scan);
+extern const struct jscan request_unscanned; /* no members */
 /* Reads head and body: model, stream, limits, capabilities, metadata, user ... (read.c).
  * STEP_NEXT or STEP_FAULT. */
 enum step request_read(struct request *r);

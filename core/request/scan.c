@@ -14,6 +14,23 @@ enum {
 	INLINE_BYTES = 256 * 1024 /* below, the way to the pool and back costs more */
 };
 
+const struct jscan request_unscanned;
+
+/* Of the members there may be, a chat has a dozen: a stream lives long, and its request
+ * with it. */
+bool
+request_keep_scan(struct request *r, const struct jscan *scan)
+{
+	size_t n = offsetof(struct jscan, member) + scan->count * sizeof(scan->member[0]);
+	struct jscan *kept = arena_room(r->arena, n);
+
+	if (kept == NULL)
+		return false;
+	memcpy(kept, scan, n);
+	r->scan = kept;
+	return true;
+}
+
 struct scanning {
 	struct pool_job job;
 	struct request *r;
@@ -44,7 +61,8 @@ came_home(void *arg)
 		r->ops->let_go(r);
 		return;
 	}
-	r->scan = s->scan;
+	if (s->st == ST_OK)
+		r->scan = &s->scan;
 	r->scan_status = s->st;
 	r->scan_why = s->why.text;
 	r->is_scanned = true;

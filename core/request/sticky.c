@@ -33,7 +33,7 @@ uint64_t
 sticky_session(const struct request *r)
 {
 	lz_str name = r->session;
-	const struct jscan_member *m = jscan_find(&r->scan, "prompt_cache_key");
+	const struct jscan_member *m = jscan_find(r->scan, "prompt_cache_key");
 	uint64_t h;
 
 	if (name.len == 0 && m != NULL && m->type == JSCAN_STRING)

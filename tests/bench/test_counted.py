@@ -67,3 +67,8 @@ def test_a_thousand_dead_candidates_cost_a_living_one_next_to_nothing(build, tmp
 def test_a_request_of_1_kb_takes_the_system_calls_it_took(build, tmp_path):
     needs("strace")
     check("system_calls", bench.system_calls(build, tmp_path)["all"])
+
+
+def test_an_idle_stream_keeps_the_memory_it_kept(build, tmp_path):
+    """Resident, of a thousand: what a request needs only at its beginning is given back, or was never its own."""
+    check("idle_stream_kb", bench.idle_streams(build, tmp_path))

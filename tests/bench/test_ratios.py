@@ -32,10 +32,6 @@ def test_thousands_of_keys_are_loaded_and_served(build, tmp_path, full):
     assert found["rss_kb"] > 0
 
 
-def test_a_thousand_idle_streams_stay_open(build, tmp_path):
-    print(f"{bench.idle_streams(build, tmp_path):.1f} KB each")
-
-
 def test_what_is_translated_costs_little_beside_jansson(build):
     """The program fails when a wire is not translated."""
     made = subprocess.run(["make", "-s", "-C", build, "tests/bench/translate"], capture_output=True, text=True)

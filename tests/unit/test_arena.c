@@ -52,6 +52,51 @@ memory_is_zeroed_and_aligned_also_after_a_reset(void **state)
 	arena_free(a);
 }
 
+/* The sizes of what is allocated, the last and their sum. */
+static size_t last_bytes, all_bytes;
+
+static int
+count_bytes(size_t n, void *arg)
+{
+	(void)arg;
+	last_bytes = n;
+	all_bytes += n;
+	return 0;
+}
+
+static void
+a_small_one_is_small_and_grows_like_the_other(void **state)
+{
+	struct arena *small, *other;
+	void *p;
+
+	(void)state;
+	mem_set_fault(count_bytes, NULL);
+	small = arena_new_small(1 << 20);
+	assert_true(last_bytes <= 1032); /* what malloc() keeps at hand */
+	other = arena_new(1 << 20);
+	assert_true(last_bytes > 12 * 1024 && last_bytes < 13 * 1024);
+	all_bytes = 0;
+	assert_non_null(arena_alloc(small, 900));
+	assert_non_null(arena_alloc(other, 12 * 1024));
+	assert_int_equal(all_bytes, 0); /* no block beside the first */
+	p = arena_alloc(small, 900);
+	assert_non_null(p);
+	assert_true(last_bytes > 12 * 1024 && last_bytes < 13 * 1024);
+	memset(p, 1, 900);
+	arena_reset(small);
+	assert_int_equal(arena_used(small), 0);
+	all_bytes = 0;
+	assert_non_null(arena_alloc(small, 900));
+	assert_int_equal(all_bytes, 0);
+	arena_free(small);
+	small = arena_new_small(100);
+	assert_non_null(arena_alloc(small, 100));
+	assert_null(arena_alloc(small, 1));
+	arena_free(small);
+	arena_free(other);
+}
+
 static void
 what_was_handed_out_stays_where_it_is(void **state)
 {
@@ -203,6 +248,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_small_one_is_small_and_grows_like_the_other),
 		cmocka_unit_test(memory_is_zeroed_and_aligned_also_after_a_reset),
 		cmocka_unit_test(what_was_handed_out_stays_where_it_is),
 		cmocka_unit_test(the_maximum_is_reached_and_not_passed),
