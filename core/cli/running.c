@@ -275,11 +275,11 @@ running_start(struct running *r)
 	st = open_control(r, &e);
 	if (st == ST_OK)
 		st = open_admin(r, &e);
+	if (st == ST_OK) /* the last: whoever is served finds those doors open */
+		st = gateway_serve(r->gateway, &e);
 	if (st == ST_OK)
 		return CLI_DONE;
 	fprintf(stderr, "latenza: %s\n", e.text);
-	gateway_drain(r->gateway, 0, on_drained, r);
-	loop_run(r->loop);
 	stop(r);
 	return CLI_FAILED;
 }

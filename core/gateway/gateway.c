@@ -224,16 +224,24 @@ gateway_start(const struct gateway_options *o, struct err *e)
 		st = workers_listen(g, e);
 	if (st == ST_OK)
 		st = storage_start(g->storage, g->spools, g->worker_count, e);
-	if (st == ST_OK)
-		st = workers_start(g, e);
 	if (st != ST_OK) {
 		gateway_stop(g);
 		return NULL;
 	}
+	return g;
+}
+
+enum status
+gateway_serve(struct gateway *g, struct err *e)
+{
+	enum status st = workers_start(g, e);
+
+	if (st != ST_OK)
+		return st;
 	keep_policies(g);
 	say_stale(g);
 	log_started(g);
-	return g;
+	return ST_OK;
 }
 
 /* ---- reload ---- */

@@ -18,10 +18,13 @@ struct gateway_options {
 };
 
 /* Loads the configuration, opens the data directory, recovers the spool, loads keys and
- * spend, starts the plugins' instances, opens the listening sockets and starts the
- * workers. [main] */
+ * spend, starts the plugins' instances and opens the listening sockets. Nobody is served
+ * yet. [main] */
 struct gateway *gateway_start(
     const struct gateway_options *o, struct err *e); /* owned: gateway_stop() */
+/* Starts the workers and says that the gateway is ready; once, when every other door of
+ * the process is open. ST_IO: the system gives no thread. [main] */
+enum status gateway_serve(struct gateway *g, struct err *e) MUST_CHECK;
 /* Stops accepting, lets requests finish for at most drain_ms, stops workers and storage;
  * `done` runs on [main]. */
 void gateway_drain(struct gateway *g, unsigned drain_ms, loop_fn *done, void *arg);

@@ -302,6 +302,7 @@ def test_two_gateways_cannot_share_an_address(gateway, tmp_path, taken):
     done = subprocess.run([gateway.program, "serve", "-c", path], env=gateway.env, text=True, capture_output=True, timeout=60)
     port = gateway.port if taken == "listen" else gateway.admin_port
     assert done.returncode == 1 and f"listen 127.0.0.1:{port}: the address is in use by another program" in done.stderr, done.stderr
+    assert "gateway.ready" not in done.stderr, "what cannot open all its doors serves nobody"
 
 
 def test_a_port_may_be_listened_on_by_both_families(gateway):

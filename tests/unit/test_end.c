@@ -64,7 +64,7 @@ a_worker_that_is_empty_late_is_heard_before_the_gateway_is_gone(void **state)
 	(void)state;
 	g = gateway_start(
 	    &(struct gateway_options){ .config = &config, .loop = loop }, &e);
-	if (g == NULL)
+	if (g == NULL || gateway_serve(g, &e) != ST_OK)
 		fail_msg("%s", e.text);
 	gateway_drain(g, 60000, hear, NULL);
 	gateway_stop(g);
