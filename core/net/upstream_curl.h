@@ -2,6 +2,7 @@
  *
  *   upstream_curl.c	the door of upstream.h: a call's life, and its clocks
  *   upstream_send.c	a request becomes settings of an easy handle
+ *   upstream_head.c	and its head a text, or a list
  *   upstream_answer.c	libcurl's callbacks: head, body, and what its error codes mean
  *   upstream_tell.c	users are told what came, and the end of a turn
  *   upstream_shard.c	multi handles on the loop, and where a call goes
@@ -101,10 +102,12 @@ struct handle {
 	CURL *easy;
 	CURLU *url;          /* parsed once for all calls to it */
 	struct buf url_text; /* what it was parsed from, NUL-terminated */
-	char *block;         /* header list and joined body of the call at hand */
+	struct buf target;   /* of the URL: what a head of one text begins with */
+	char *block;         /* head and joined body of the call at hand */
 	size_t block_room, block_secret; /* the first block_secret bytes hold headers */
 	enum verb verb;
 	bool is_http2, has_proxy;
+	bool has_target; /* libcurl has a copy of the head */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -185,6 +188,26 @@ struct upstream {
 	bool is_later, is_posted; /* which of the two are queued */
 	bool is_turning, is_telling, is_dead;
 };
+
+/* upstream_head.c */
+
+/* How libcurl is told a head, and the bytes that takes at the front of the block. */
+struct head_plan {
+	bool is_target; /* one text; or a list */
+	bool has_agent, has_accept;
+	size_t nodes, texts;
+};
+
+bool head_is_token(lz_str s);
+/* After h->url was set: makes what its heads begin with. ST_NOMEM */
+enum status head_begin(struct handle *h) MUST_CHECK;
+/* ST_INVALID: a field that cannot be sent. */
+enum status head_plan(struct head_plan *p, const struct handle *h,
+    const struct upstream_request *q, struct err *e) MUST_CHECK;
+/* h->block has room for what was planned; libcurl reads it until the call ends. */
+CURLcode head_set(
+    struct handle *h, const struct head_plan *p, const struct upstream_request *q);
+void head_rest(struct handle *h);
 
 /* upstream_send.c */
 

@@ -2,11 +2,7 @@
  *
  * Handles are used again and again: what never changes is set once, what is a request's
  * own is set each time, and the little between them only when it differs from the last
- * request. The header list is built in one block of ours, which libcurl only reads.
- *
- * Before libcurl writes a head it looks a dozen names up in that list, and each costs it
- * every item. So fields that it does not care for are one item, with line ends inside,
- * which it copies like any other text; names and values were checked to hold none.
+ * request.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -55,28 +51,6 @@ static const struct {
 	{ CURLOPT_QUICK_EXIT, 1 },
 };
 
-/* The wire's own fields: a second voice about framing is how requests get smuggled. */
-static const char *const reserved[] = {
-	"accept-encoding",
-	"connection",
-	"content-length",
-	"expect",
-	"keep-alive",
-	"proxy-connection",
-	"te",
-	"trailer",
-	"transfer-encoding",
-	"upgrade",
-};
-
-/* What ends every list: libcurl adds neither of its own accord then. libcurl only reads
- * it. */
-static struct curl_slist no_expect = { (char *)"Expect:", NULL };
-static struct curl_slist no_type = { (char *)"Content-Type:", &no_expect };
-
-/* What libcurl writes itself unless it finds it in the list. */
-static const char *const own_items[] = { "accept", "host" };
-
 /* With a folder of certificates beside the file, as Debian builds it, libcurl parses them
  * all for each connection: 22 ms, and 900 KB that stay. With the file alone it keeps what
  * it parsed. */
@@ -105,6 +79,7 @@ handle_open(struct upstream_call *c)
 	c->h.easy = easy;
 	c->h.url = curl_url();
 	buf_init(&c->h.url_text, URL_BYTES);
+	buf_init(&c->h.target, (size_t)2 * URL_BYTES);
 	if (easy == NULL || c->h.url == NULL)
 		return ST_NOMEM;
 	for (i = 0; i < sizeof(constants) / sizeof(constants[0]); i++)
@@ -133,6 +108,7 @@ handle_close(struct handle *h)
 	curl_easy_cleanup(h->easy);
 	curl_url_cleanup(h->url);
 	buf_free(&h->url_text);
+	buf_free(&h->target);
 	mem_free(h->block);
 	*h = (struct handle){ 0 };
 }
@@ -140,6 +116,7 @@ handle_close(struct handle *h)
 void
 handle_rest(struct handle *h)
 {
+	head_rest(h);
 	if (h->block != NULL)
 		explicit_bzero(h->block, h->block_secret);
 	h->block_secret = 0;
@@ -163,48 +140,6 @@ handle_sent(struct upstream_call *c)
 	    (size_t)sent == c->sent_bytes)
 		(void)curl_easy_setopt(
 		    c->h.easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER_BYTES);
-}
-
-/* What may stand on the wire. */
-
-/* RFC 9110: token. The bits are those of ! # $ % & ' * + - . 0-9 | A-Z ^ _ ` a-z | ~ */
-static bool
-is_token(lz_str s)
-{
-	static const uint64_t allowed[2] = { 0x03ff6cfa00000000u, 0x57ffffffc7fffffeu };
-	size_t i;
-
-	for (i = 0; i < s.len; i++) {
-		unsigned char c = (unsigned char)s.ptr[i];
-
-		if (c >= 0x80 || (allowed[c / 64] >> (c % 64) & 1) == 0)
-			return false;
-	}
-	return s.len > 0;
-}
-
-static enum status
-check_header(const lz_header *h, struct err *e)
-{
-	size_t i;
-
-	if (!is_token(h->name))
-		return err_fail(e, ST_INVALID,
-		    "request header: a name of %zu bytes is no token; letters, digits "
-		    "and '-' are allowed",
-		    h->name.len);
-	if (!str_is_field_value(h->value))
-		return err_fail(e, ST_INVALID,
-		    "request header %.*s: the value holds a control character; CR, LF "
-		    "and NUL cannot be sent",
-		    STR_ARG(h->name));
-	for (i = 0; i < sizeof(reserved) / sizeof(reserved[0]); i++)
-		if (str_is_nocase(h->name, reserved[i]))
-			return err_fail(e, ST_INVALID,
-			    "request header %s: belongs to the connection; leave it to "
-			    "the gateway",
-			    reserved[i]);
-	return ST_OK;
 }
 
 lz_str
@@ -261,7 +196,8 @@ set_url(struct handle *h, lz_str url, struct err *e)
 	bad = curl_url_set(h->url, CURLUPART_URL, h->url_text.ptr, 0);
 	if (bad == CURLUE_OK &&
 	    curl_easy_setopt(h->easy, CURLOPT_URL, h->url_text.ptr) == CURLE_OK &&
-	    curl_easy_setopt(h->easy, CURLOPT_CURLU, h->url) == CURLE_OK)
+	    curl_easy_setopt(h->easy, CURLOPT_CURLU, h->url) == CURLE_OK &&
+	    head_begin(h) == ST_OK)
 		return ST_OK;
 	buf_reset(&h->url_text);
 	if (bad == CURLUE_OK || bad == CURLUE_OUT_OF_MEMORY)
@@ -269,12 +205,6 @@ set_url(struct handle *h, lz_str url, struct err *e)
 	return err_fail(e, ST_INVALID, "url: %s; expected http(s)://host[:port]/path",
 	    curl_url_strerror(bad));
 }
-
-/* The block: list nodes, header texts | joined body. */
-
-struct layout {
-	size_t nodes, texts, joined; /* sizes */
-};
 
 static size_t
 body_bytes(const struct upstream_request *q)
@@ -286,31 +216,13 @@ body_bytes(const struct upstream_request *q)
 	return n;
 }
 
-static enum status
-lay_out(const struct upstream_request *q, size_t body, struct layout *l, struct err *e)
-{
-	enum status st;
-	size_t i;
-
-	*l =
-	    (struct layout){ .nodes = (q->header_count + 1) * sizeof(struct curl_slist) };
-	for (i = 0; i < q->header_count; i++) {
-		st = check_header(&q->headers[i], e);
-		if (st != ST_OK)
-			return st;
-		l->texts += q->headers[i].name.len + q->headers[i].value.len + 4;
-	}
-	if (q->part_count > 1 && body <= JOIN_BYTES)
-		l->joined = body;
-	return ST_OK;
-}
-
+/* The block: what the head needs | joined body. */
 static bool
-make_block(struct handle *h, const struct layout *l)
+make_block(struct handle *h, const struct head_plan *p, size_t joined)
 {
-	size_t need = l->nodes + l->texts + l->joined;
+	size_t need = p->nodes + p->texts + joined;
 
-	h->block_secret = l->nodes + l->texts;
+	h->block_secret = p->nodes + p->texts;
 	if (need <= h->block_room)
 		return true;
 	mem_free(h->block);
@@ -320,83 +232,6 @@ make_block(struct handle *h, const struct layout *l)
 		return false;
 	h->block_room = need;
 	return true;
-}
-
-static char *
-put(char *at, lz_str s)
-{
-	if (s.len > 0)
-		memcpy(at, s.ptr, s.len);
-	return at + s.len;
-}
-
-/* libcurl takes "Name:" for "do not send Name"; an empty value is "Name;". So an empty
- * field cannot begin an item with others. */
-static bool
-is_own_item(const lz_header *h)
-{
-	size_t i;
-
-	for (i = 0; i < sizeof(own_items) / sizeof(own_items[0]); i++)
-		if (str_is_nocase(h->name, own_items[i]))
-			return true;
-	return h->value.len == 0;
-}
-
-static char *
-put_header(char *at, const lz_header *h)
-{
-	at = put(at, h->name);
-	if (h->value.len > 0)
-		at = put(at, STR_LIT(": "));
-	else
-		*at++ = ';';
-	return put(at, h->value);
-}
-
-/* The fields that share an item; NULL: there are none. */
-static struct curl_slist *
-put_shared(struct curl_slist *node, char **at, const struct upstream_request *q)
-{
-	char *from = *at;
-	size_t i;
-
-	for (i = 0; i < q->header_count; i++) {
-		if (is_own_item(&q->headers[i]))
-			continue;
-		if (*at != from)
-			*at = put(*at, STR_LIT("\r\n"));
-		*at = put_header(*at, &q->headers[i]);
-	}
-	if (*at == from)
-		return NULL;
-	*(*at)++ = '\0';
-	node->data = from;
-	return node;
-}
-
-static struct curl_slist *
-put_headers(struct handle *h, const struct upstream_request *q, const struct layout *l)
-{
-	struct curl_slist *node = (struct curl_slist *)(void *)h->block;
-	struct curl_slist *list = &no_type, *shared;
-	char *at = h->block + l->nodes;
-	size_t i;
-
-	for (i = 0; i < q->header_count; i++) {
-		if (!is_own_item(&q->headers[i]))
-			continue;
-		*node = (struct curl_slist){ at, list };
-		list = node++;
-		at = put_header(at, &q->headers[i]);
-		*at++ = '\0';
-	}
-	shared = put_shared(node, &at, q);
-	if (shared != NULL) {
-		shared->next = list;
-		list = shared;
-	}
-	return list;
 }
 
 /* Settings of one request. */
@@ -448,8 +283,8 @@ set_body(
 	for (i = 0; i < q->part_count; i++) {
 		if (is_read)
 			c->part[i] = q->part[i];
-		else if (q->part_count > 1)
-			joined = put(joined, q->part[i]);
+		else if (q->part_count > 1 && q->part[i].len > 0)
+			joined = mempcpy(joined, q->part[i].ptr, q->part[i].len);
 	}
 	c->part_count = is_read ? q->part_count : 0;
 	if (bytes == 0)
@@ -481,17 +316,17 @@ set_route(struct handle *h, const struct upstream_request *q)
 }
 
 static enum status
-set_all(struct upstream_call *c, const struct upstream_request *q, const struct layout *l,
-    size_t bytes)
+set_all(struct upstream_call *c, const struct upstream_request *q,
+    const struct head_plan *p, size_t bytes)
 {
 	enum verb verb = verb_of(q->method, bytes > 0);
 	bool has_body = verb == VERB_POST || verb == VERB_OTHER_BODY;
 	CURLcode rc = CURLE_OK;
 
-	rc |= curl_easy_setopt(c->h.easy, CURLOPT_HTTPHEADER, put_headers(&c->h, q, l));
+	rc |= head_set(&c->h, p, q);
 	c->sent_bytes = bytes;
 	if (has_body)
-		rc |= set_body(c, q, bytes, c->h.block + l->nodes + l->texts);
+		rc |= set_body(c, q, bytes, c->h.block + c->h.block_secret);
 	rc |= set_verb(&c->h, verb, q->method);
 	rc |= set_route(&c->h, q);
 	return rc == CURLE_OK ? ST_OK : ST_NOMEM;
@@ -501,10 +336,10 @@ enum status
 handle_prepare(struct upstream_call *c, const struct upstream_request *q, struct err *e)
 {
 	size_t bytes = body_bytes(q);
-	struct layout l;
+	struct head_plan plan;
 	enum status st;
 
-	if (q->method == NULL || !is_token(lz_strz(q->method)) ||
+	if (q->method == NULL || !head_is_token(lz_strz(q->method)) ||
 	    q->part_count > UPSTREAM_PARTS)
 		return err_fail(e, ST_INVALID,
 		    "request: no method that can be sent, or more than %d parts of body",
@@ -516,10 +351,12 @@ handle_prepare(struct upstream_call *c, const struct upstream_request *q, struct
 	c->is_tls = str_starts(q->url, "https:");
 	st = set_url(&c->h, q->url, e);
 	if (st == ST_OK)
-		st = lay_out(q, bytes, &l, e);
+		st = head_plan(&plan, &c->h, q, e);
 	if (st != ST_OK)
 		return st;
-	if (!make_block(&c->h, &l) || set_all(c, q, &l, bytes) != ST_OK)
+	if (!make_block(
+		&c->h, &plan, q->part_count > 1 && bytes <= JOIN_BYTES ? bytes : 0) ||
+	    set_all(c, q, &plan, bytes) != ST_OK)
 		return err_fail(e, ST_NOMEM, "request: out of memory");
 	return ST_OK;
 }

@@ -53,11 +53,76 @@ test_a_request_carries_its_headers_and_none_that_nobody_asked_for(void **state)
 	call(&b, &g, &q);
 	(void)snprintf(expected, sizeof(expected),
 	    "POST /v1/chat HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAccept: "
-	    "*/*\r\nAuthorization: Bearer x\r\n"
-	    "content-type: application/json\r\nx-empty:\r\nContent-Length: 7\r\n\r\n",
+	    "*/*\r\nAuthorization: Bearer x\r\nx-empty:\r\n"
+	    "content-type: application/json\r\nUser-Agent: latenza/" LATENZA_VERSION
+	    " HTTP/1.1\r\nContent-Length: 7\r\n\r\n",
 	    b.p->port);
 	assert_body(&g, expected);
 	got_free(&g);
+	bench_close(&b);
+}
+
+/* The lines of a head that the URL decides, and no others. */
+static void
+keep_urls_lines(struct buf *head, struct buf *kept)
+{
+	buf_add_char(head, '\0');
+	for (char *at = head->ptr, *end; (end = strstr(at, "\r\n")) != NULL; at = end + 2)
+		if (at == head->ptr || strncmp(at, "Host:", 5) == 0 ||
+		    strncmp(at, "Authorization:", 14) == 0)
+			buf_add(kept, at, (size_t)(end + 2 - at));
+}
+
+/* A head is one text, or a list from which libcurl makes it, as with a User-Agent of the
+ * caller's: nobody sees a difference. */
+static void
+test_what_a_url_says_is_said_as_libcurl_says_it(void **state)
+{
+	static const char *const urls[] = { "http://127.0.0.1:%u", "http://127.0.0.1:%u/",
+		"http://127.0.0.1:%u?a=b", "http://127.0.0.1:%u/?",
+		"http://127.0.0.1:%u/v1/chat?x=1&y=2%%20#z",
+		"http://127.0.0.1:%u/a//b/../c/./d%%2f%%00{}|^~`\"<>",
+		"http://localhost:%u/%%C3%%A9", "http://LOCALHOST:%u/V1",
+		"http://user:pa%%20ss@127.0.0.1:%u/v1", "http://0x7f.1:%u/",
+		"http://2130706433:%u/x", "http://127.0.0.1.:%u/",
+		"http://%%31%%32%%37.0.0.1:%u/x", "http://127.0.0.1:0%u/x" };
+	lz_header h[] = { lz_head(lz_strz("Authorization-Kind"), lz_strz("none")),
+		lz_head(lz_strz("user-agent"), lz_strz("somebody")) };
+	struct bench b;
+	struct buf as_text, as_list;
+	struct upstream_request q;
+	struct got g;
+	char url[64], other[160];
+
+	(void)state;
+	bench_open(&b, answer_head_back, NULL);
+	buf_init(&as_text, 1 << 16);
+	buf_init(&as_list, 1 << 16);
+	for (size_t i = 0; i < sizeof(urls) / sizeof(urls[0]); i++) {
+		q = post(&b, url, "{}");
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wformat-nonliteral"
+		(void)snprintf(other, sizeof(other), urls[i], b.p->port);
+#pragma GCC diagnostic pop
+		q.url = lz_strz(other);
+		q.headers = h;
+		for (size_t n = 1; n <= 2; n++) {
+			q.header_count = n;
+			call(&b, &g, &q);
+			assert_end(&g, UPSTREAM_DONE);
+			assert_int_equal(strstr(g.body.ptr, "latenza") == NULL, n == 2);
+			keep_urls_lines(&g.body, n == 1 ? &as_text : &as_list);
+			got_free(&g);
+		}
+		buf_add_char(&as_text, '\0');
+		buf_add_char(&as_list, '\0');
+		assert_string_equal(as_text.ptr, as_list.ptr);
+		assert_non_null(strstr(as_text.ptr, "Host: "));
+		buf_reset(&as_text);
+		buf_reset(&as_list);
+	}
+	buf_free(&as_text);
+	buf_free(&as_list);
 	bench_close(&b);
 }
 
@@ -81,14 +146,22 @@ test_what_the_engine_would_write_itself_is_said_once(void **state)
 	q.header_count = 5;
 	call(&b, &g, &q);
 	assert_body(&g,
-	    "POST /v1/chat HTTP/1.1\r\nHost: other\r\nx-a: 1\r\nx-a: 2\r\n"
+	    "POST /v1/chat HTTP/1.1\r\nHost: other\r\nx-a: 1\r\nx-a: 2\r\nUser-Agent: "
+	    "latenza/" LATENZA_VERSION "\r\n"
 	    "ACCEPT: text/event-stream\r\nx-empty:\r\nContent-Length: 2\r\n\r\n");
 	got_free(&g);
-	q.headers = h;
-	q.header_count = 1; /* and none that could share its item */
+	h[1] = lz_head(lz_strz("user-agent"), lz_strz(""));
+	q.header_count = 2; /* and none that could share an item */
 	call(&b, &g, &q);
-	assert_true(
-	    str_ends(buf_str(&g.body), "\r\nx-empty:\r\nContent-Length: 2\r\n\r\n"));
+	assert_true(str_ends(buf_str(&g.body),
+	    "\r\nuser-agent:\r\nx-empty:\r\nContent-Length: 2\r\n\r\n"));
+	got_free(&g);
+	h[1] = lz_head(lz_strz("accept"), lz_strz("text/plain"));
+	call(&b, &g, &q);
+	buf_add_char(&g.body, '\0');
+	assert_null(strstr(g.body.ptr, "*/*"));
+	assert_non_null(
+	    strstr(g.body.ptr, "\r\nx-empty:\r\naccept: text/plain\r\nUser-Agent: "));
 	got_free(&g);
 	bench_close(&b);
 }
@@ -395,6 +468,7 @@ main(void)
 		cmocka_unit_test(test_a_plain_answer_arrives_with_its_head_and_its_bytes),
 		cmocka_unit_test(
 		    test_a_request_carries_its_headers_and_none_that_nobody_asked_for),
+		cmocka_unit_test(test_what_a_url_says_is_said_as_libcurl_says_it),
 		cmocka_unit_test(test_what_the_engine_would_write_itself_is_said_once),
 		cmocka_unit_test(test_every_method_is_sent_as_it_is_called),
 		cmocka_unit_test(
