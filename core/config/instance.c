@@ -5,6 +5,7 @@
 #include "config/instance.h"
 
 #include "base/json.h"
+#include "config/rules.h"
 
 enum {
 	DIGEST_BYTES = 1 << 20
@@ -46,15 +47,6 @@ instance_find(struct build *b, const char *kind, const char *where, const json_t
 	return info;
 }
 
-static bool
-is_one_of(const char *name, const char *const *names)
-{
-	for (; *names != NULL; names++)
-		if (strcmp(name, *names) == 0)
-			return true;
-	return false;
-}
-
 json_t *
 instance_own(struct build *b, const json_t *object, const char *const *ours)
 {
@@ -67,7 +59,7 @@ instance_own(struct build *b, const json_t *object, const char *const *ours)
 		lz_str text =
 		    lz_strn(json_string_value(value), json_string_length(value));
 
-		if (is_one_of(name, ours))
+		if (rule_is_one_of(name, ours))
 			continue;
 		if (!json_is_string(value)) {
 			(void)json_object_set(own, name, value);

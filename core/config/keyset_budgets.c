@@ -6,6 +6,8 @@
 
 #include <stdlib.h>
 
+#include "config/rules.h"
+
 static const char *const period_names[] = {
 	[PERIOD_DAY] = "day", [PERIOD_WEEK] = "week", [PERIOD_MONTH] = "month"
 };
@@ -126,9 +128,7 @@ read_budget(struct key_reading *r, const char *name, const json_t *item)
 		    rule_describe(item, text));
 	json_object_foreach((json_t *)(uintptr_t)item, key, inner)
 	{
-		const char *near = options_nearest(lz_strz(key), known);
-
-		if (near == NULL || strcmp(near, key) != 0)
+		if (!rule_is_one_of(key, known))
 			return key_wrong(r, name,
 			    "the member %s is not known; a budget has period, eur and "
 			    "alert_pct",

@@ -496,11 +496,7 @@ is_row(const struct reading *r, const char *name)
 bool
 options_is_ignored(const struct options_context *c, const char *name)
 {
-	for (const char *const *p = c->ignore; p != NULL && *p != NULL; p++) {
-		if (strcmp(*p, name) == 0)
-			return true;
-	}
-	return false;
+	return rule_is_one_of(name, c->ignore);
 }
 
 const char *

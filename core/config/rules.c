@@ -7,6 +7,7 @@
 #include "config/rules.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -61,11 +62,23 @@ options_bytes(lz_str text, int64_t *bytes)
 	return with_unit(text, byte_units, bytes);
 }
 
+/* ---- names ---- */
+
+bool
+rule_is_one_of(const char *name, const char *const *names)
+{
+	for (; names != NULL && *names != NULL; names++)
+		if (strcmp(name, *names) == 0)
+			return true;
+	return false;
+}
+
 /* ---- money ---- */
 
 enum {
 	NANO_PLACES = 9,
-	NANO_WHOLE = 1000000000
+	NANO_WHOLE = 1000000000,
+	NANO_DENSE = 1 << 20
 };
 
 /* "123.456" with at most 9 places. */
@@ -88,14 +101,19 @@ nano_of_text(lz_str s, int64_t *nano)
 }
 
 /* The number that was written: the shortest decimal that reads back as the same double.
- */
+ * Below 2^20 doubles lie so much closer than decimals of 9 places that there is one such
+ * decimal at most, and it is the nearest. */
 static bool
 nano_of_real(double v, int64_t *nano)
 {
 	char text[400];
 
-	if (!(v >= 0 && v <= NANO_WHOLE))
+	if (!(v >= 0 && v <= NANO_WHOLE) || signbit(v))
 		return false;
+	if (v < NANO_DENSE) {
+		*nano = llround(v * NANO_WHOLE);
+		return (double)*nano / NANO_WHOLE == v;
+	}
 	for (int places = 0; places <= NANO_PLACES; places++) {
 		(void)snprintf(text, sizeof(text), "%.*f", places, v);
 		if (strtod(text, NULL) == v)

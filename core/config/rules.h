@@ -28,6 +28,8 @@ const struct text_rule *rule_find(const char *name);
 int rule_choice(const char *choices, lz_str text);
 /* The i-th of "a|b|c"; absent past the end. */
 lz_str rule_choice_at(const char *choices, unsigned i);
+/* names: ends with NULL; NULL: there are none. */
+bool rule_is_one_of(const char *name, const char *const *names);
 /* The row's default as the file would have it; owned; NULL: there is none ("" or
  * required), or out of memory. */
 json_t *rule_default(const lz_option *row);

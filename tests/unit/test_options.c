@@ -9,6 +9,7 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -657,6 +658,38 @@ amounts_are_exact_to_nine_places(void **state)
 	}
 }
 
+/* As they are written with nine places; of the doubles beside them none is an amount. */
+static void
+amounts_of_any_size_are_read_as_they_are_written(void **state)
+{
+	uint64_t random = 20261201;
+
+	(void)state;
+	for (int i = 0; i < 60000; i++) {
+		int64_t nano, read = -1;
+		char text[40];
+		json_t *j;
+		double v;
+
+		random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
+		nano = (int64_t)((random >> 10) >> i % 50);
+		nano %= INT64_C(4000000) * 1000000000;
+		(void)snprintf(text, sizeof(text), "%lld.%09lld",
+		    (long long)(nano / 1000000000), (long long)(nano % 1000000000));
+		j = json_parse(lz_strz(text), NULL);
+		if (!options_nano(j, &read) || read != nano)
+			fail_msg("%s is read as %lld", text, (long long)read);
+		v = json_real_value(j);
+		for (int side = 0; side < 2; side++) {
+			json_real_set(j, nextafter(v, side == 0 ? -1 : 1e9));
+			if (options_nano(j, &read))
+				fail_msg("%a beside %s is read as %lld",
+				    json_real_value(j), text, (long long)read);
+		}
+		json_decref(j);
+	}
+}
+
 static void
 schemas_are_matched(void **state)
 {
@@ -743,6 +776,7 @@ main(void)
 		cmocka_unit_test(durations_and_sizes_have_units),
 		cmocka_unit_test(dates_are_read_to_the_millisecond_of_the_epoch),
 		cmocka_unit_test(amounts_are_exact_to_nine_places),
+		cmocka_unit_test(amounts_of_any_size_are_read_as_they_are_written),
 		cmocka_unit_test(schemas_are_matched),
 	};
 
