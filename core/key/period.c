@@ -53,9 +53,11 @@ local_day(int64_t unix_s)
 {
 	time_t at = (time_t)unix_s;
 	struct tm tm;
+	int64_t wall;
 
 	localtime_r(&at, &tm);
-	return day_of((struct date){ tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday });
+	wall = unix_s + tm.tm_gmtoff;
+	return (wall >= 0 ? wall : wall - (DAY_S - 1)) / DAY_S;
 }
 
 /* The instant at which a day begins. POSIX allows a zone a whole day of difference from
