@@ -54,6 +54,8 @@ extern const char *const stage_turn_key[2];
 /* Once in a process: everything that main.c does before the command line. */
 void stage_seat_libraries(void);
 void stage_open(struct stage *s, unsigned provider_port); /* a directory, the file */
+/* Ends it; from now on it stands in a new, empty directory. */
+void stage_open_again(struct stage *s);
 void stage_write_config(struct stage *s, unsigned turn);
 bool stage_start(struct stage *s); /* false: it said that it cannot */
 void stage_stop(struct stage *s);

@@ -6,8 +6,9 @@
  * A scene is run unharmed until its calls are counted; then with the k-th call of each
  * kind failing, for each k (or every N-th). After each, stage.c looks whether all is
  * well. Runs happen in a child, which is made anew where it died; the log of all is
- * survive.log in the current directory or $SURVIVE_LOG. One line of JSON for each kind,
- * and exit code 1 if anything was wrong.
+ * survive.log in the current directory or $SURVIVE_LOG; the gateway's files are in
+ * /dev/shm, or $TMPDIR where that has no room. One line of JSON for each kind, and exit
+ * code 1 if anything was wrong.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -209,8 +210,12 @@ child(const struct job *j)
 		if (!run_once(&s, j->scene, &plan))
 			break;
 		board->at = 0;
-		if (n % BATCH == 0)
+		if (n % BATCH == 0) {
 			look_closer(&s, plan.k);
+			/* Each start looks through the files that all starts left. */
+			if (j->scene->is_cold)
+				stage_open_again(&s);
+		}
 		if (j->scene->is_first)
 			break;
 	}
