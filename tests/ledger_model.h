@@ -27,9 +27,13 @@ enum model_verdict {
 	MODEL_SPENT = 2
 };
 
+struct model_label {
+	char text[MODEL_LABEL]; /* as the real one says it */
+	int order;              /* its digits: of a kind, the later one's are more */
+};
+
 struct model_period {
-	char label[MODEL_LABEL]; /* as the real one says it; labels of a kind are in order
-				  */
+	struct model_label label;
 	int64_t spent, held;
 };
 
@@ -62,28 +66,27 @@ model_start(void)
 }
 
 static inline struct model_period *
-model_period(struct model_budget *b, const char *label)
+model_period(struct model_budget *b, const struct model_label *label)
 {
 	for (int i = 0; i < b->count; i++)
-		if (strcmp(b->period[i].label, label) == 0)
+		if (b->period[i].label.order == label->order)
 			return &b->period[i];
-	b->period[b->count] = (struct model_period){ .spent = 0 };
-	strcpy(b->period[b->count].label, label);
+	b->period[b->count] = (struct model_period){ .label = *label };
 	return &b->period[b->count++];
 }
 
 /* The period at hand: of `today`, or of the latest day that a budget of this kind has
  * seen. */
 static inline struct model_period *
-model_at(struct model_budget *b, const char *today)
+model_at(struct model_budget *b, const struct model_label *today)
 {
-	if (strcmp(today, b->period[b->at].label) <= 0)
+	if (today->order <= b->period[b->at].label.order)
 		return &b->period[b->at];
 	for (int i = 0; i < MODEL_BUDGETS; i++) {
 		struct model_budget *o = &model.budget[i];
 
-		if (o->kind == b->kind && strcmp(o->period[o->at].label, today) > 0)
-			today = o->period[o->at].label;
+		if (o->kind == b->kind && o->period[o->at].label.order > today->order)
+			today = &o->period[o->at].label;
 	}
 	b->at = (int)(model_period(b, today) - b->period);
 	return &b->period[b->at];
@@ -120,8 +123,8 @@ model_settle(struct model_attempt *a, int64_t owes)
 /* Only what was written counts; of what was written but not settled, `uncertain` says
  * what it owes. Every budget begins anew with the period of `now`. */
 static inline void
-model_crash(
-    int64_t (*uncertain)(const struct model_attempt *a), const char *(*now)(int kind))
+model_crash(int64_t (*uncertain)(const struct model_attempt *a),
+    const struct model_label *(*now)(int kind))
 {
 	for (int b = 0; b < MODEL_BUDGETS; b++) {
 		struct model_budget *o = &model.budget[b];

@@ -42,7 +42,7 @@ enum {
 	PLAY_WORKERS = 2,
 	PLAY_SLOTS = 12,
 	PLAY_REQUESTS = 256,
-	PLAY_BOOK_PLAYS = 256, /* then a new database */
+	PLAY_BOOK_PLAYS = 32, /* then a new database: a start reads all that it holds */
 	PLAY_PROMPT_TOKENS = 100,
 	PLAY_INPUT_PRICE = 1000, /* nano-EUR a token */
 	PLAY_OUTPUT_PRICE = 4000
@@ -101,13 +101,14 @@ static struct {
 	int requests;
 	bool device_fails, device_is_short, has_failed[PLAY_WORKERS];
 	bool is_there[PLAY_OWNERS];
+	char scope[PLAY_OWNERS][96]; /* of its budgets: "key:" and an id */
 	uint64_t boot;
 
 	/* the real one */
-	struct loop *loop;
+	struct loop *loop, *lasting_loop; /* of every play without books */
 	struct ledger *ledger;
 	struct budget *budget[MODEL_BUDGETS];
-	struct keys *keys;
+	struct keys *keys; /* NULL: only the ledger was started */
 	struct worker worker[PLAY_WORKERS];
 	struct mover mover;
 	struct db *db;
@@ -125,15 +126,22 @@ static struct io_calls play_system_io;
 /* The includer's: tells and does not return. */
 static void play_give_up(const char *why);
 
+/* Not where it is asked: the text would make room on the stack of every function. */
+__attribute__((noinline, cold)) static void
+play_differs(const char *what)
+{
+	char why[400];
+
+	(void)snprintf(why, sizeof why,
+	    "step %d, %s books: %s; LATENZA_PLAY_TOLD=1 tells the way", play.step,
+	    play.has_books ? "with" : "without", what);
+	play_give_up(why);
+}
+
 #define PLAY_MUST(condition)                                                             \
 	do {                                                                             \
-		if (!(condition)) {                                                      \
-			char why_[400];                                                  \
-			(void)snprintf(why_, sizeof why_,                                \
-			    "step %d, %s books: %s; LATENZA_PLAY_TOLD=1 tells the way",  \
-			    play.step, play.has_books ? "with" : "without", #condition); \
-			play_give_up(why_);                                              \
-		}                                                                        \
+		if (!(condition))                                                        \
+			play_differs(#condition);                                        \
 	} while (0)
 
 #define PLAY_SAY(...)                                                                    \
@@ -184,13 +192,24 @@ play_turn_loop(void)
 	loop_run(play.loop);
 }
 
-static inline const char *
+static inline int
+play_digits(const char *text)
+{
+	int n = 0;
+
+	for (; *text != '\0'; text++)
+		if (*text >= '0' && *text <= '9')
+			n = n * 10 + (*text - '0');
+	return n;
+}
+
+static inline const struct model_label *
 play_label(int kind)
 {
-	static char label[PERIOD_KINDS][MODEL_LABEL];
+	static struct model_label label[PERIOD_KINDS];
 	static int64_t of_day[PERIOD_KINDS];
 	time_t seconds = (time_t)(play.now_ms / 1000);
-	char *out = label[kind];
+	struct model_label *out = &label[kind];
 	struct tm tm;
 
 	if (of_day[kind] == play.now_ms / play_day_ms)
@@ -198,11 +217,12 @@ play_label(int kind)
 	of_day[kind] = play.now_ms / play_day_ms;
 	(void)gmtime_r(&seconds, &tm);
 	if (kind == PERIOD_DAY)
-		(void)strftime(out, MODEL_LABEL, "day:%Y-%m-%d", &tm);
+		(void)strftime(out->text, MODEL_LABEL, "day:%Y-%m-%d", &tm);
 	else if (kind == PERIOD_WEEK)
-		(void)strftime(out, MODEL_LABEL, "week:%G-W%V", &tm);
+		(void)strftime(out->text, MODEL_LABEL, "week:%G-W%V", &tm);
 	else
-		(void)strftime(out, MODEL_LABEL, "month:%Y-%m", &tm);
+		(void)strftime(out->text, MODEL_LABEL, "month:%Y-%m", &tm);
+	out->order = play_digits(out->text);
 	return out;
 }
 
@@ -236,16 +256,32 @@ play_first_budget(int owner)
 static inline const char *
 play_scope(int b)
 {
-	static char scope[96];
-	unsigned long n = play.number;
+	return play.scope[b / 2];
+}
 
-	if (b / 2 == PLAY_ASSISTANT)
-		(void)snprintf(scope, sizeof scope, "assistant:o-%lu/a-%lu", n, n);
-	else if (b / 2 == PLAY_ORGANIZATION)
-		(void)snprintf(scope, sizeof scope, "org:o-%lu", n);
-	else
-		(void)snprintf(scope, sizeof scope, "key:k%d-%lu", b / 2, n);
-	return scope;
+/* As the gateway knows it: of an assistant, its organisation's name and its own. */
+static inline lz_str
+play_id(int owner)
+{
+	return lz_strz(strchr(play.scope[owner], ':') + 1);
+}
+
+static inline const char *
+play_assistant_name(void)
+{
+	return strchr(play.scope[PLAY_ASSISTANT], '/') + 1;
+}
+
+static inline void
+play_name_owners(void)
+{
+	unsigned long n = play.number;
+	size_t room = sizeof play.scope[0];
+
+	for (int key = 0; key < PLAY_KEYS; key++)
+		(void)snprintf(play.scope[key], room, "key:k%d-%lu", key, n);
+	(void)snprintf(play.scope[PLAY_ASSISTANT], room, "assistant:o-%lu/a-%lu", n, n);
+	(void)snprintf(play.scope[PLAY_ORGANIZATION], room, "org:o-%lu", n);
 }
 
 static inline struct budget *
@@ -273,9 +309,9 @@ play_look(int b)
 		(void)fprintf(stderr,
 		    "budget %d, %s: limit %lld, spent %lld, reserved %lld; the model "
 		    "says %lld, %lld, %lld\n",
-		    b, p->label, (long long)v.limit_nano_eur, (long long)v.spent_nano_eur,
-		    (long long)v.reserved_nano_eur, (long long)want->limit,
-		    (long long)p->spent, (long long)p->held);
+		    b, p->label.text, (long long)v.limit_nano_eur,
+		    (long long)v.spent_nano_eur, (long long)v.reserved_nano_eur,
+		    (long long)want->limit, (long long)p->spent, (long long)p->held);
 	PLAY_MUST(v.spent_nano_eur == p->spent);
 	PLAY_MUST(v.reserved_nano_eur == p->held);
 	PLAY_MUST(v.limit_nano_eur == want->limit);
@@ -294,82 +330,101 @@ play_look_at_all(void)
 	PLAY_MUST(ledger_reserved_total(play.ledger) == held);
 }
 
+/* The settings of a key, an assistant, an organisation; made once, since making them took
+ * longer than all that a play does with them. */
+static struct {
+	json_t *of[PLAY_OWNERS], *budgets[PLAY_OWNERS], *budget[MODEL_BUDGETS],
+	    *organization, *assistant;
+} play_json;
+
 static inline void
-play_add_limit(struct buf *b, const char *period, int64_t limit)
+play_make_settings(void)
 {
-	if (limit < 0)
-		return;
-	if (b->ptr[b->len - 1] == '}')
-		buf_add_char(b, ',');
-	buf_addf(b, "{\"period\":\"%s\",\"eur\":", period);
-	buf_add_nano(b, limit);
-	buf_addf(b, ",\"alert_pct\":[50,80]}");
+	play_json.organization = json_string("");
+	play_json.assistant = json_string("");
+	for (int b = 0; b < MODEL_BUDGETS; b++) {
+		play_json.budget[b] = json_pack("{s:s, s:f, s:[i, i]}", "period",
+		    key_period_name(play_kinds[b]), "eur", 0.0, "alert_pct", 50, 80);
+		PLAY_MUST(play_json.budget[b] != NULL);
+	}
+	for (int owner = 0; owner < PLAY_OWNERS; owner++) {
+		play_json.budgets[owner] = json_array();
+		play_json.of[owner] =
+		    json_pack("{s:O}", "budgets", play_json.budgets[owner]);
+		PLAY_MUST(play_json.of[owner] != NULL);
+		if (owner < PLAY_KEYS)
+			json_object_set(
+			    play_json.of[owner], "organization", play_json.organization);
+	}
+	json_object_set(play_json.of[0], "assistant", play_json.assistant);
 }
 
-/* The settings of a key, an assistant, an organisation, with the limits that the model
- * has. owned */
-static inline json_t *
+static inline void
+play_free_settings(void)
+{
+	for (int owner = 0; owner < PLAY_OWNERS; owner++) {
+		json_decref(play_json.of[owner]);
+		json_decref(play_json.budgets[owner]);
+	}
+	for (int b = 0; b < MODEL_BUDGETS; b++)
+		json_decref(play_json.budget[b]);
+	json_decref(play_json.organization);
+	json_decref(play_json.assistant);
+}
+
+/* With the limits that the model has. */
+static inline const json_t *
 play_settings(int owner)
 {
-	const struct model_budget *m = &model.budget[play_first_budget(owner)];
-	struct buf text;
-	json_t *j;
+	json_t *list = play_json.budgets[owner];
 
-	buf_init(&text, 4096);
-	buf_add_z(&text, "{\"budgets\":[");
-	for (int i = 0; i < 2; i++)
-		play_add_limit(
-		    &text, key_period_name(play_kinds[owner * 2 + i]), m[i].limit);
-	buf_add_char(&text, ']');
-	if (owner < PLAY_KEYS)
-		buf_addf(&text, ",\"organization\":\"o-%lu\"", play.number);
-	if (owner == 0)
-		buf_addf(&text, ",\"assistant\":\"a-%lu\"", play.number);
-	buf_add_char(&text, '}');
-	j = json_parse(buf_str(&text), NULL);
-	PLAY_MUST(j != NULL);
-	buf_free(&text);
-	return j;
+	json_array_clear(list);
+	for (int b = owner * 2; b < owner * 2 + 2; b++) {
+		int64_t limit = model.budget[b].limit;
+
+		if (limit < 0)
+			continue;
+		json_real_set(
+		    json_object_get(play_json.budget[b], "eur"), (double)limit / 1e9);
+		json_array_append(list, play_json.budget[b]);
+	}
+	json_string_set(play_json.organization, play_id(PLAY_ORGANIZATION).ptr);
+	json_string_set(play_json.assistant, play_assistant_name());
+	return play_json.of[owner];
 }
 
 /* Makes it anew. */
 static inline void
 play_put(int owner)
 {
-	json_t *settings = play_settings(owner);
 	uint8_t hash[CRYPTO_HASH_BYTES] = { (uint8_t)(owner + 1) };
-	char id[64], assistant[64];
-	struct key_wanted key = { .hash = hash, .settings = settings };
-	struct profile_wanted profile = { .settings = settings };
+	const json_t *settings = play_settings(owner);
+	struct key_wanted key = {
+		.id = play_id(owner), .hash = hash, .settings = settings
+	};
+	struct profile_wanted profile = { .organization = play_id(PLAY_ORGANIZATION),
+		.settings = settings };
 	struct err e = { "" };
 	enum status st;
 
-	(void)snprintf(id, sizeof id, "k%d-%lu", owner, play.number);
-	(void)snprintf(assistant, sizeof assistant, "a-%lu", play.number);
-	key.id = lz_strz(id);
-	if (owner < PLAY_KEYS) {
+	if (owner == PLAY_ASSISTANT)
+		profile.assistant = lz_strz(play_assistant_name());
+	if (owner < PLAY_KEYS)
 		st = keys_put(play.keys, &key, &e);
-	} else {
-		(void)snprintf(id, sizeof id, "o-%lu", play.number);
-		profile.organization = lz_strz(id);
-		if (owner == PLAY_ASSISTANT)
-			profile.assistant = lz_strz(assistant);
+	else
 		st = profiles_put(keys_profiles(play.keys), &profile, &e);
-	}
 	if (st != ST_OK)
 		(void)fprintf(stderr, "%s\n", e.text);
 	PLAY_MUST(st == ST_OK);
-	json_decref(settings);
 	play.is_there[owner] = true;
 }
 
 static inline void
 play_remove(int owner)
 {
-	const char *scope = play_scope(play_first_budget(owner));
-	lz_str id = lz_strz(strchr(scope, ':') + 1);
+	lz_str id = play_id(owner);
 
-	PLAY_SAY("%s goes", scope);
+	PLAY_SAY("%s goes", play.scope[owner]);
 	PLAY_MUST(
 	    (owner < PLAY_KEYS ? keys_remove(play.keys, id)
 			       : profiles_remove(keys_profiles(play.keys), id)) == ST_OK);
@@ -439,10 +494,7 @@ play_end_request(struct play_slot *s)
 static inline struct key *
 play_find_key(int key)
 {
-	char id[64];
-
-	(void)snprintf(id, sizeof id, "k%d-%lu", key, play.number);
-	return (struct key *)(uintptr_t)keys_get(play.keys, lz_strz(id));
+	return (struct key *)(uintptr_t)keys_get(play.keys, play_id(key));
 }
 
 /* false: what the key belongs to is not there, and the request was refused. */
@@ -849,7 +901,8 @@ play_move_clock(void)
 		play.now_ms = play_start_ms;
 	if (play.now_ms > play_start_ms + 900 * play_day_ms)
 		play.now_ms = play_start_ms;
-	PLAY_SAY("the clock goes by %lld ms: %s", (long long)by, play_label(PERIOD_DAY));
+	PLAY_SAY(
+	    "the clock goes by %lld ms: %s", (long long)by, play_label(PERIOD_DAY)->text);
 	play_turn_loop();
 }
 
@@ -923,32 +976,42 @@ play_load(void)
 		    lz_strz(plain.sum[i].period), plain.sum[i].spent_nano_eur);
 }
 
-/* As gateway.c does it: recovery, what was spent, keys. */
 static inline void
-play_start(void)
+play_start_keys(void)
 {
 	static const uint8_t pepper[32];
+
+	play.keys = keys_new(pepper, play.ledger, &play.loop, 1);
+	for (int owner = 0; owner < PLAY_OWNERS; owner++)
+		if (play.is_there[owner])
+			play_put(owner);
+}
+
+/* As gateway.c does it: recovery, what was spent, keys. After the last act without books
+ * nobody comes, and so only the ledger is started. */
+static inline void
+play_start(bool is_last)
+{
 	struct err e = { "" };
 
-	play.loop = loop_new(&e);
+	play.loop = play.has_books ? loop_new(&e) : play.lasting_loop;
 	PLAY_MUST(play.loop != NULL);
 	play_turn_loop();
 	play_recover();
 	play.ledger = ledger_new();
 	memset(play.budget, 0, sizeof play.budget);
-	play.keys = keys_new(pepper, play.ledger, &play.loop, 1);
 	play_load();
-	for (int owner = 0; owner < PLAY_OWNERS; owner++)
-		if (play.is_there[owner])
-			play_put(owner);
+	if (!is_last || play.has_books)
+		play_start_keys();
 	for (int b = 0; b < MODEL_BUDGETS; b++)
 		ledger_set_limit(play_budget(b), model.budget[b].limit, NULL, 0);
-	play_open_spools();
+	if (play.keys != NULL)
+		play_open_spools();
 }
 
 /* What was not written is lost, as with kill -9. */
 static inline void
-play_stop(void)
+play_lose_spools(void)
 {
 	bool did_fail = play.device_fails;
 
@@ -959,11 +1022,22 @@ play_stop(void)
 	for (int i = 0; i < PLAY_WORKERS; i++)
 		spool_close(play.worker[i].spool);
 	play.device_fails = did_fail;
+}
+
+static inline void
+play_stop(void)
+{
+	if (play.keys != NULL)
+		play_lose_spools();
 	for (int i = 0; i < PLAY_SLOTS; i++)
 		if (play.slot[i].number >= 0)
 			play_free_slot(&play.slot[i]);
 	keys_free(play.keys);
-	loop_free(play.loop);
+	play.keys = NULL;
+	if (play.has_books)
+		loop_free(play.loop);
+	else
+		loop_run_posted(play.loop);
 	ledger_free(play.ledger);
 }
 
@@ -984,11 +1058,11 @@ play_spent(const char *scope, const char *period)
 static inline void
 play_check_period(const char *scope, const struct model_period *p)
 {
-	int64_t spent = play_spent(scope, p->label);
+	int64_t spent = play_spent(scope, p->label.text);
 
 	if (spent != p->spent)
 		(void)fprintf(stderr, "%s, %s: written is %lld, the model has %lld\n",
-		    scope, p->label, (long long)spent, (long long)p->spent);
+		    scope, p->label.text, (long long)spent, (long long)p->spent);
 	PLAY_MUST(spent == p->spent);
 }
 
@@ -1010,7 +1084,7 @@ play_check_books(void)
 }
 
 static inline void
-play_crash(void)
+play_crash(bool is_last)
 {
 	bool does_leap = play_byte() % 4 == 0;
 
@@ -1027,7 +1101,7 @@ play_crash(void)
 		play.request[i].is_trace_put = play.request[i].is_traced;
 	if (does_leap)
 		play.now_ms += ((int64_t)play_byte() - 100) * play_day_ms;
-	play_start();
+	play_start(is_last);
 	model_crash(play_uncertain_lost, play_label);
 	play_check_books();
 	play_look_at_all();
@@ -1108,7 +1182,7 @@ play_open_book(void)
 static inline void
 play_set_up(void)
 {
-	setenv("TZ", "UTC", 1);
+	setenv("TZ", "UTC0", 1); /* no file is asked */
 	tzset();
 	log_set_level(LOG_LEVEL_ERROR + 1);
 	play.is_told = getenv("LATENZA_PLAY_TOLD") != NULL;
@@ -1132,6 +1206,9 @@ play_set_up(void)
 		play.slot[i].r.arena = arena_new(REQUEST_ARENA_BYTES);
 		PLAY_MUST(play.slot[i].r.arena != NULL);
 	}
+	play_make_settings();
+	play.lasting_loop = loop_new(NULL);
+	PLAY_MUST(play.lasting_loop != NULL);
 }
 
 static inline void
@@ -1140,6 +1217,8 @@ play_tear_down(void)
 	play_close_book();
 	for (int i = 0; i < PLAY_SLOTS; i++)
 		arena_free(play.slot[i].r.arena);
+	play_free_settings();
+	loop_free(play.lasting_loop);
 	plain_tear_down();
 	clock_set_source(NULL);
 }
@@ -1168,7 +1247,7 @@ play_step(void)
 		break;
 	case 4:
 		if (op >> 4 < 4)
-			play_crash();
+			play_crash(false);
 		break;
 	case 5:
 	case 6:
@@ -1207,7 +1286,7 @@ play_first_act(void)
 	}
 	for (int owner = 0; owner < PLAY_OWNERS; owner++)
 		play.is_there[owner] = true;
-	play_start();
+	play_start(false);
 }
 
 /* Every attempt was charged once, and every request traced once. */
@@ -1241,6 +1320,7 @@ play_bytes(const uint8_t *p, size_t n, bool has_books)
 	play.requests = 0;
 	play.device_fails = false;
 	play.number++;
+	play_name_owners();
 	if (!has_books)
 		plain_start();
 	else if (play.db == NULL)
@@ -1252,7 +1332,7 @@ play_bytes(const uint8_t *p, size_t n, bool has_books)
 	}
 	if (n % 2 == 0)
 		play_end_in_order();
-	play_crash();
+	play_crash(true);
 	play_stop();
 	for (int b = 0; b < MODEL_BUDGETS; b++)
 		play.tally[PLAY_ROLLED] += model.budget[b].count - 1;

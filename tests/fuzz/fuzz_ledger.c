@@ -2,7 +2,7 @@
  * model of it: the bytes are a play as tests/ledger_play.h reads it.
  *
  * Each is played without books. With files, mover, recovery and database a play takes
- * forty times as long: libFuzzer plays one in BOOKS_EVERY so, which the bytes decide in a
+ * five times as long: libFuzzer plays one in BOOKS_EVERY so, which the bytes decide in a
  * way that no mutation can steer; of a corpus that is replayed, every one is.
  *
  * SPDX-License-Identifier: MIT
