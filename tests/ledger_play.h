@@ -272,18 +272,6 @@ play_assistant_name(void)
 	return strchr(play.scope[PLAY_ASSISTANT], '/') + 1;
 }
 
-static inline void
-play_name_owners(void)
-{
-	unsigned long n = play.number;
-	size_t room = sizeof play.scope[0];
-
-	for (int key = 0; key < PLAY_KEYS; key++)
-		(void)snprintf(play.scope[key], room, "key:k%d-%lu", key, n);
-	(void)snprintf(play.scope[PLAY_ASSISTANT], room, "assistant:o-%lu/a-%lu", n, n);
-	(void)snprintf(play.scope[PLAY_ORGANIZATION], room, "org:o-%lu", n);
-}
-
 static inline struct budget *
 play_budget(int b)
 {
@@ -372,6 +360,20 @@ play_free_settings(void)
 	json_decref(play_json.assistant);
 }
 
+static inline void
+play_name_owners(void)
+{
+	unsigned long n = play.number;
+	size_t room = sizeof play.scope[0];
+
+	for (int key = 0; key < PLAY_KEYS; key++)
+		(void)snprintf(play.scope[key], room, "key:k%d-%lu", key, n);
+	(void)snprintf(play.scope[PLAY_ASSISTANT], room, "assistant:o-%lu/a-%lu", n, n);
+	(void)snprintf(play.scope[PLAY_ORGANIZATION], room, "org:o-%lu", n);
+	json_string_set(play_json.organization, play_id(PLAY_ORGANIZATION).ptr);
+	json_string_set(play_json.assistant, play_assistant_name());
+}
+
 /* With the limits that the model has. */
 static inline const json_t *
 play_settings(int owner)
@@ -388,8 +390,6 @@ play_settings(int owner)
 		    json_object_get(play_json.budget[b], "eur"), (double)limit / 1e9);
 		json_array_append(list, play_json.budget[b]);
 	}
-	json_string_set(play_json.organization, play_id(PLAY_ORGANIZATION).ptr);
-	json_string_set(play_json.assistant, play_assistant_name());
 	return play_json.of[owner];
 }
 
