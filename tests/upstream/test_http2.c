@@ -299,6 +299,7 @@ answer_one_and_goaway(struct line *l)
 		h2_goaway(l, stream, H2_NO_ERROR);
 	if (mode != 0)
 		(void)shutdown(l->fd, SHUT_WR);
+	atomic_fetch_add(&l->p->gate, 1);
 	wait_for_close(l);
 }
 
@@ -318,6 +319,7 @@ test_a_connection_that_said_goodbye_at_rest_is_not_asked_again(void **state)
 				fail_msg("mode %u, call %u: %s, %s", b.p->mode, i,
 				    upstream_end_name(g.r.end), g.r.detail);
 			got_free(&g);
+			bench_await(&b, &b.p->gate, b.calls);
 			bench_rest(&b, 10);
 		}
 	}
@@ -325,7 +327,8 @@ test_a_connection_that_said_goodbye_at_rest_is_not_asked_again(void **state)
 	bench_close(&b);
 }
 
-/* The first connection says goodbye with two requests there, and answers them later. */
+/* The first connection says goodbye with two requests there, tells that at the gate, and
+ * answers them later. */
 static void
 goaway_and_answer(struct line *l)
 {
@@ -342,7 +345,8 @@ goaway_and_answer(struct line *l)
 		if (!h2_hear_request(l, &stream[i]))
 			return;
 	h2_goaway(l, stream[0] > stream[1] ? stream[0] : stream[1], H2_NO_ERROR);
-	while (atomic_load(&l->p->gate) == 0)
+	atomic_store(&l->p->gate, 1);
+	while (atomic_load(&l->p->gate) == 1)
 		nap_ms(1);
 	for (i = 0; i < 2; i++)
 		h2_ok(l, stream[i]);
@@ -362,12 +366,12 @@ test_a_goodbye_lets_the_calls_under_way_end_and_takes_no_new_one(void **state)
 	open_h2(&b, goaway_and_answer);
 	q = ask(&b, url, "{}");
 	send_many(&b, old, 2, &q);
-	bench_await(&b, &b.p->requests, 2);
+	bench_await(&b, &b.p->gate, 1);
 	bench_rest(&b, 5);
 	send_many(&b, new, 2, &q);
 	bench_run(&b, 2);
 	assert_int_equal(old[0].dones + old[1].dones, 0);
-	atomic_store(&b.p->gate, 1);
+	atomic_store(&b.p->gate, 2);
 	bench_run(&b, 2);
 	for (i = 0; i < 2; i++) {
 		assert_end(&old[i], UPSTREAM_DONE);
