@@ -204,9 +204,10 @@ enum status head_begin(struct handle *h) MUST_CHECK;
 /* ST_INVALID: a field that cannot be sent. */
 enum status head_plan(struct head_plan *p, const struct handle *h,
     const struct upstream_request *q, struct err *e) MUST_CHECK;
-/* h->block has room for what was planned; libcurl reads it until the call ends. */
-CURLcode head_set(
-    struct handle *h, const struct head_plan *p, const struct upstream_request *q);
+/* h->block has room for what was planned; libcurl reads it until the call ends. length:
+ * of the body; -1: there is none. */
+CURLcode head_set(struct handle *h, const struct head_plan *p,
+    const struct upstream_request *q, int64_t length);
 void head_rest(struct handle *h);
 
 /* upstream_send.c */

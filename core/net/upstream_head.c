@@ -17,6 +17,7 @@
  */
 #include "net/upstream_curl.h"
 
+#define LENGTH   "Content-Length: "
 #define AGENT    "User-Agent: latenza/" LATENZA_VERSION
 #define ANY_TYPE "Accept: */*"
 #define LINE_END "\r\n"
@@ -39,7 +40,8 @@ static const char *const reserved[] = {
  * none of these then. It only reads them. */
 static struct curl_slist no_expect = { (char *)"Expect:", NULL };
 static struct curl_slist no_type = { (char *)"Content-Type:", &no_expect };
-static struct curl_slist no_accept = { (char *)"Accept:", &no_type };
+static struct curl_slist no_length = { (char *)"Content-Length:", &no_type };
+static struct curl_slist no_accept = { (char *)"Accept:", &no_length };
 static struct curl_slist no_host = { (char *)"Host:", &no_accept };
 
 /* What may stand on the wire. */
@@ -132,7 +134,8 @@ head_plan(struct head_plan *p, const struct handle *h, const struct upstream_req
 		p->has_agent |= str_is_nocase(q->headers[i].name, "user-agent");
 		p->has_accept |= str_is_nocase(q->headers[i].name, "accept");
 	}
-	p->texts += sizeof(LINE_END ANY_TYPE LINE_END AGENT);
+	p->texts +=
+	    sizeof(LINE_END ANY_TYPE LINE_END LENGTH LINE_END AGENT) + STR_INT_CHARS;
 	p->is_target = !has_host && !p->has_agent && !q->wants_http2 && q->proxy == NULL;
 	if (p->is_target)
 		p->texts += h->target.len;
@@ -152,9 +155,10 @@ put(char *at, lz_str s)
 /* All of it in one text. */
 
 static CURLcode
-set_target(struct handle *h, const struct head_plan *p, const struct upstream_request *q)
+set_target(struct handle *h, const struct head_plan *p, const struct upstream_request *q,
+    int64_t length)
 {
-	char *at = put(h->block, buf_str(&h->target));
+	char *at = put(h->block, buf_str(&h->target)), digits[STR_INT_CHARS];
 	CURLcode rc = CURLE_OK;
 	size_t i;
 
@@ -165,6 +169,10 @@ set_target(struct handle *h, const struct head_plan *p, const struct upstream_re
 		at = put(at, q->headers[i].name);
 		at = put(at, q->headers[i].value.len > 0 ? STR_LIT(": ") : STR_LIT(":"));
 		at = put(at, q->headers[i].value);
+	}
+	if (length >= 0) {
+		at = put(at, STR_LIT(LINE_END LENGTH));
+		at = put(at, str_from_int(length, digits));
 	}
 	at = put(at, STR_LIT(LINE_END AGENT));
 	*at = '\0';
@@ -257,7 +265,8 @@ set_list(struct handle *h, const struct head_plan *p, const struct upstream_requ
 }
 
 CURLcode
-head_set(struct handle *h, const struct head_plan *p, const struct upstream_request *q)
+head_set(struct handle *h, const struct head_plan *p, const struct upstream_request *q,
+    int64_t length)
 {
-	return p->is_target ? set_target(h, p, q) : set_list(h, p, q);
+	return p->is_target ? set_target(h, p, q, length) : set_list(h, p, q);
 }

@@ -323,7 +323,7 @@ set_all(struct upstream_call *c, const struct upstream_request *q,
 	bool has_body = verb == VERB_POST || verb == VERB_OTHER_BODY;
 	CURLcode rc = CURLE_OK;
 
-	rc |= head_set(&c->h, p, q);
+	rc |= head_set(&c->h, p, q, has_body ? (int64_t)bytes : -1);
 	c->sent_bytes = bytes;
 	if (has_body)
 		rc |= set_body(c, q, bytes, c->h.block + c->h.block_secret);

@@ -54,8 +54,8 @@ test_a_request_carries_its_headers_and_none_that_nobody_asked_for(void **state)
 	(void)snprintf(expected, sizeof(expected),
 	    "POST /v1/chat HTTP/1.1\r\nHost: 127.0.0.1:%u\r\nAccept: "
 	    "*/*\r\nAuthorization: Bearer x\r\nx-empty:\r\n"
-	    "content-type: application/json\r\nUser-Agent: latenza/" LATENZA_VERSION
-	    " HTTP/1.1\r\nContent-Length: 7\r\n\r\n",
+	    "content-type: application/json\r\nContent-Length: 7\r\n"
+	    "User-Agent: latenza/" LATENZA_VERSION " HTTP/1.1\r\n\r\n",
 	    b.p->port);
 	assert_body(&g, expected);
 	got_free(&g);
@@ -161,7 +161,7 @@ test_what_the_engine_would_write_itself_is_said_once(void **state)
 	buf_add_char(&g.body, '\0');
 	assert_null(strstr(g.body.ptr, "*/*"));
 	assert_non_null(
-	    strstr(g.body.ptr, "\r\nx-empty:\r\naccept: text/plain\r\nUser-Agent: "));
+	    strstr(g.body.ptr, "\r\nx-empty:\r\naccept: text/plain\r\nContent-Length: "));
 	got_free(&g);
 	bench_close(&b);
 }
