@@ -158,11 +158,6 @@ def connections_to(port, pid):
     return count
 
 
-def is_sanitized(gateway):
-    """A sanitizer keeps what was freed, so its memory says nothing."""
-    return b"__asan_init" in gateway.program.read_bytes()
-
-
 @contextlib.contextmanager
 def attack(gateway, name, **options):
     """Runs it beside what stands inside; what it saw is in the dict that is given. When what stands inside has ended, the
@@ -227,7 +222,7 @@ class Place:
               f"(alone {self.baseline.quantile(0.5):.1f}, {self.baseline.quantile(0.99):.1f}); memory +{grown / MIB:.1f} MiB")
         assert g.process.poll() is None, g.logs()
         assert client.wrong == [], client.wrong[:5]
-        if not is_sanitized(g):
+        if not g.is_sanitized:
             assert grown <= clients * bound + SLACK, f"{grown / MIB:.1f} MiB"
         self.settle(held + 2)
         return seen

@@ -163,6 +163,12 @@ class Gateway:
         if any(form in text for form in forms(self.env["FAKE_KEY"])):
             self.said.append(where)
 
+    @property
+    def is_sanitized(self):
+        """A sanitizer keeps what was freed, or what each thread did: its memory says nothing."""
+        program = self.program.read_bytes()
+        return b"__asan_init" in program or b"__tsan_init" in program
+
     def logs(self):
         return self.log_path.read_text(errors="replace")[-8000:]
 
