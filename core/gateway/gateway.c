@@ -1,7 +1,8 @@
 /* gateway.c - start, reload, drain, stop.
  *
  * Order of a start: configuration, data directory, recovery of the spool, keys and spend,
- * sockets, threads. Nothing listens before recovery is done, and a start that fails has
+ * sockets, threads; the workers last, by gateway_serve(), when the other doors of the
+ * process are open. Nothing listens before recovery is done, and a start that fails has
  * changed nothing that a user would miss.
  *
  * SPDX-License-Identifier: MIT

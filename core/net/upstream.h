@@ -35,7 +35,7 @@ struct upstream_request {
 	lz_str url;         /* http:// or https://; copied */
 	/* Copied; no control characters inside, and none of the fields that frame the
 	 * message (content-length, transfer-encoding, connection, accept-encoding ...).
-	 */
+	 * Host, Accept and User-Agent are the gateway's own unless they are here. */
 	const lz_header *headers;
 	size_t header_count;
 	/* The body, concatenated; borrowed until done() or upstream_cancel(). */
