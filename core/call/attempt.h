@@ -105,6 +105,9 @@ bool chunk_all_finished(const struct call *c);
 
 /* ---- tools.c: tool calls are numbered from 0 in each choice ---- */
 void tools_begin(struct call *c); /* before each chunk */
+/* The place of the call that a piece, an object of tool_calls, belongs to. -1: there is
+ * no room for it. */
+int64_t tools_place(struct call *c, int64_t choice, lz_str item);
 /* The tool_calls of a delta that is part of the chunk at hand. */
 void tools_read(struct call *c, int64_t choice, lz_str list);
 /* The chunk, with the places that were read put right. */
@@ -119,8 +122,8 @@ struct growing_calls {
 };
 /* Adds a member's decoded text. false: no memory. */
 bool growing_add_text(struct buf *out, const struct jscan_member *string);
-/* One piece: an object of tool_calls, or function_call. */
-void growing_take(struct growing_calls *g, unsigned choice, lz_str call);
+/* One piece: an object of tool_calls and its call's place, or function_call. */
+void growing_take(struct growing_calls *g, unsigned choice, int64_t place, lz_str call);
 void growing_take_function(struct growing_calls *g, unsigned choice, lz_str function);
 /* Nothing more comes for the choice, or for all (-1): each call of it as a delta,
  * {"tool_calls":[{...}]}, whole. take: false is a failure. */

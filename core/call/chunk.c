@@ -190,7 +190,8 @@ read_choice(struct call *c, lz_str choice)
 	if (has_tools) {
 		*known |= CHOICE_HAS_TOOLS;
 		keep_tools(c, choice);
-		if (said[SAID_TEXTS].type == JSCAN_ARRAY)
+		/* What guardrails look at is put together anew: guarded.c. */
+		if (said[SAID_TEXTS].type == JSCAN_ARRAY && c->guarded == NULL)
 			tools_read(c, index, said[SAID_TEXTS].value);
 	}
 	if (finish.ptr != NULL) {

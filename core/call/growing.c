@@ -13,7 +13,7 @@ enum {
 /* One tool call as it grows. */
 struct growing {
 	unsigned choice;
-	int64_t said;                        /* its index */
+	int64_t place;                       /* -1: it is complete */
 	bool is_legacy;                      /* function_call */
 	lz_str id, type, inner, name, extra; /* inner: "function", "custom" */
 	const char *texts;                   /* "arguments", "input" */
@@ -39,12 +39,12 @@ growing_add_text(struct buf *out, const struct jscan_member *m)
 }
 
 static struct growing *
-growing_of(struct growing_calls *g, unsigned choice, int64_t said, bool is_legacy)
+growing_of(struct growing_calls *g, unsigned choice, int64_t place, bool is_legacy)
 {
 	struct growing *new;
 
 	for (size_t i = 0; i < g->count; i++)
-		if (g->call[i].choice == choice && g->call[i].said == said &&
+		if (g->call[i].choice == choice && g->call[i].place == place &&
 		    g->call[i].is_legacy == is_legacy)
 			return &g->call[i];
 	if (g->call == NULL)
@@ -53,7 +53,7 @@ growing_of(struct growing_calls *g, unsigned choice, int64_t said, bool is_legac
 		return NULL;
 	new = &g->call[g->count++];
 	*new = (struct growing){ .choice = choice,
-		.said = said,
+		.place = place,
 		.is_legacy = is_legacy,
 		.texts = "arguments" };
 	buf_init(&new->text, ARGUMENT_BYTES);
@@ -88,24 +88,16 @@ grow_function(struct growing_calls *g, struct growing *t, lz_str function)
 }
 
 void
-growing_take(struct growing_calls *g, unsigned choice, lz_str call)
+growing_take(struct growing_calls *g, unsigned choice, int64_t place, lz_str call)
 {
 	struct jscan_member m;
-	struct growing *t;
-	int64_t said = 0;
+	struct growing *t = place < 0 ? NULL : growing_of(g, choice, place, false);
 
-	if (call.ptr[0] != '{')
-		return;
-	if (jscan_inner(call, "index", &m))
-		(void)jscan_int(&m, &said);
-	t = growing_of(g, choice, said, false);
 	if (t == NULL) {
 		g->has_failed = true;
 		return;
 	}
 	while (jscan_next(&call, &m)) {
-		if (jscan_key_is(m.key, "index"))
-			continue;
 		if (jscan_key_is(m.key, "id") && m.type == JSCAN_STRING &&
 		    m.value.len > 2)
 			keep(g, &t->id, m.value);
@@ -196,7 +188,7 @@ growing_complete(struct growing_calls *g, int64_t choice,
 	for (size_t i = 0; i < g->count; i++) {
 		struct growing *t = &g->call[i];
 
-		if ((choice >= 0 && t->choice != choice) || t->said < 0)
+		if ((choice >= 0 && t->choice != choice) || t->place < 0)
 			continue;
 		buf_init(&b, PIECE_BYTES);
 		put_call(g, t, &b);
@@ -204,7 +196,7 @@ growing_complete(struct growing_calls *g, int64_t choice,
 			g->has_failed = true;
 		buf_free(&b);
 		buf_free(&t->text);
-		t->said = -1; /* it is complete */
+		t->place = -1;
 	}
 }
 

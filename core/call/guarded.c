@@ -269,6 +269,13 @@ begin_rest(struct buf *rest)
 }
 
 static void
+take_piece(struct guarded *g, unsigned choice, lz_str call)
+{
+	if (call.ptr[0] == '{')
+		growing_take(&g->calls, choice, tools_place(g->call, choice, call), call);
+}
+
+static void
 take_delta(struct guarded *g, unsigned choice, lz_str delta)
 {
 	struct jscan_member m;
@@ -288,7 +295,7 @@ take_delta(struct guarded *g, unsigned choice, lz_str delta)
 			}
 		} else if (jscan_key_is(m.key, "tool_calls") && m.type == JSCAN_ARRAY) {
 			while (jscan_next_item(&list, &call))
-				growing_take(&g->calls, choice, call);
+				take_piece(g, choice, call);
 		} else if (jscan_key_is(m.key, "function_call") &&
 			   m.type == JSCAN_OBJECT) {
 			growing_take_function(&g->calls, choice, m.value);

@@ -1,10 +1,10 @@
 /* tools.c - the places of a stream's tool calls: from 0, without gaps.
  *
  * Clients keep the calls of a choice in a list and the pieces say which one they belong
- * to. Some providers count from 1, or count all blocks of an answer; the official SDKs
- * then find nothing at place 0 and throw. So a call's place is the order in which it
- * first came. Where that is what the provider says, which is nearly always, the chunk
- * goes as it came.
+ * to. Some providers count from 1, or count all blocks of an answer; some give every call
+ * number 0, or none at all. The official SDKs then find nothing at place 0 and throw, or
+ * make one call of several. So a call's place is the order in which it first came. Where
+ * that is what the provider says, which is nearly always, the chunk goes as it came.
  *
  * SPDX-License-Identifier: MIT
  */
@@ -15,36 +15,132 @@ enum {
 	TOOLS_EDITS = 32 /* in one chunk, likewise */
 };
 
+struct seen_call {
+	int64_t choice, said;
+	bool has_said; /* its number */
+	lz_str id;     /* raw; absent: it had none */
+};
+
 struct tools {
-	struct {
-		int64_t choice, said;
-	} seen[TOOLS];
+	struct seen_call seen[TOOLS];
 	unsigned seen_count;
 	struct {
-		lz_str where;
+		lz_str where; /* of nothing: the member is missing, and stands here */
 		int64_t place;
 	} edit[TOOLS_EDITS];
 	unsigned edit_count;
 };
 
+/* What a piece says of the call that it belongs to. */
+struct piece {
+	int64_t said;
+	bool has_said;
+	struct jscan_member index, id, function, custom;
+};
+
+static void
+read_piece(lz_str item, struct piece *p)
+{
+	static const char *const names[] = { "index", "id", "function", "custom" };
+	struct jscan_member m[4];
+
+	jscan_pick(item, names, 4, m);
+	*p =
+	    (struct piece){ .index = m[0], .id = m[1], .function = m[2], .custom = m[3] };
+	p->has_said = m[0].value.ptr != NULL && jscan_int(&m[0], &p->said);
+	if (m[1].type != JSCAN_STRING || m[1].value.len <= 2)
+		p->id.value = STR_NONE;
+}
+
+static bool
+names_function(const struct jscan_member *function)
+{
+	struct jscan_member name;
+
+	return function->type == JSCAN_OBJECT &&
+	       jscan_inner(function->value, "name", &name) && name.type == JSCAN_STRING &&
+	       name.value.len > 2;
+}
+
+/* Does a piece begin a call, though there is one of its number, or, without a number, one
+ * before it? Pieces that go on name no function. Some providers name it in each of them,
+ * some make up an id for each: beside a number only both together are another call's. */
+static bool
+begins_another(const struct piece *p, const struct seen_call *before)
+{
+	bool is_named = names_function(&p->function) || names_function(&p->custom);
+
+	if (p->id.value.ptr == NULL)
+		return !p->has_said && is_named;
+	if (str_eq(p->id.value, before->id))
+		return false;
+	return !p->has_said || (before->id.ptr != NULL && is_named);
+}
+
+static bool
+may_be_of(const struct piece *p, int64_t choice, const struct seen_call *s)
+{
+	return s->choice == choice &&
+	       (!p->has_said || (s->has_said && s->said == p->said));
+}
+
+/* The index in seen[] of the call that a piece goes on with: of those with its number,
+ * or, without one, of all, the one with its id, or else the last. seen_count: it begins
+ * one. */
+static unsigned
+find_call(const struct tools *t, int64_t choice, const struct piece *p)
+{
+	unsigned last = t->seen_count;
+
+	for (unsigned i = t->seen_count; i-- > 0;) {
+		if (!may_be_of(p, choice, &t->seen[i]))
+			continue;
+		if (p->id.value.ptr != NULL && str_eq(p->id.value, t->seen[i].id))
+			return i;
+		if (last == t->seen_count)
+			last = i;
+	}
+	return last == t->seen_count || begins_another(p, &t->seen[last]) ? t->seen_count
+									  : last;
+}
+
 /* -1: there is no room for it. */
 static int64_t
-place_of(struct tools *t, int64_t choice, int64_t said)
+place_of(struct call *c, int64_t choice, const struct piece *p)
 {
+	struct tools *t = c->tools;
+	unsigned at = find_call(t, choice, p);
 	int64_t place = 0;
 
-	for (unsigned i = 0; i < t->seen_count; i++) {
-		if (t->seen[i].choice != choice)
-			continue;
-		if (t->seen[i].said == said)
-			return place;
-		place++;
-	}
-	if (t->seen_count == TOOLS)
+	if (at == TOOLS)
 		return -1;
-	t->seen[t->seen_count].choice = choice;
-	t->seen[t->seen_count++].said = said;
+	if (at == t->seen_count)
+		t->seen[t->seen_count++] = (struct seen_call){ .choice = choice,
+			.said = p->said,
+			.has_said = p->has_said,
+			.id = arena_copy(c->r->arena, p->id.value) };
+	for (unsigned i = 0; i < at; i++)
+		place += t->seen[i].choice == choice;
 	return place;
+}
+
+static bool
+has_table(struct call *c)
+{
+	if (c->tools == NULL)
+		c->tools = arena_alloc(c->r->arena, sizeof *c->tools);
+	return c->tools != NULL;
+}
+
+int64_t
+tools_place(struct call *c, int64_t choice, lz_str item)
+{
+	struct piece p;
+
+	if (!has_table(c))
+		return -1;
+	read_piece(item, &p);
+	return place_of(c, choice, &p);
 }
 
 void
@@ -54,25 +150,41 @@ tools_begin(struct call *c)
 		c->tools->edit_count = 0;
 }
 
+/* A piece of no members says nothing. */
+static bool
+is_empty(lz_str item)
+{
+	struct jscan_member m;
+
+	return !jscan_next(&item, &m);
+}
+
+static void
+note_edit(struct tools *t, lz_str where, int64_t place)
+{
+	if (t->edit_count == TOOLS_EDITS)
+		return;
+	t->edit[t->edit_count].where = where;
+	t->edit[t->edit_count++].place = place;
+}
+
 void
 tools_read(struct call *c, int64_t choice, lz_str list)
 {
-	struct jscan_member m;
+	struct piece p;
+	int64_t place;
 	lz_str item;
 
-	if (c->tools == NULL)
-		c->tools = arena_alloc(c->r->arena, sizeof *c->tools);
-	while (c->tools != NULL && jscan_next_item(&list, &item)) {
-		struct tools *t = c->tools;
-		int64_t said, place;
-
-		if (!jscan_inner(item, "index", &m) || !jscan_int(&m, &said))
+	while (has_table(c) && jscan_next_item(&list, &item)) {
+		if (item.ptr[0] != '{' || is_empty(item))
 			continue;
-		place = place_of(t, choice, said);
-		if (place < 0 || place == said || t->edit_count == TOOLS_EDITS)
+		read_piece(item, &p);
+		place = place_of(c, choice, &p);
+		if (place < 0 || (p.has_said && place == p.said))
 			continue;
-		t->edit[t->edit_count].where = m.value;
-		t->edit[t->edit_count++].place = place;
+		note_edit(c->tools,
+		    p.index.value.ptr != NULL ? p.index.value : str_cut(item, 1, 1),
+		    place);
 	}
 }
 
@@ -85,7 +197,11 @@ tools_put(const struct call *c, lz_str data, struct buf *out)
 		lz_str where = c->tools->edit[i].where;
 
 		buf_add(out, at, (size_t)(where.ptr - at));
+		if (where.len == 0)
+			buf_add_z(out, "\"index\":");
 		buf_add_int(out, c->tools->edit[i].place);
+		if (where.len == 0)
+			buf_add_char(out, ',');
 		at = where.ptr + where.len;
 	}
 	buf_add(out, at, (size_t)(end - at));

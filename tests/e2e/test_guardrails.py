@@ -390,6 +390,23 @@ def test_tool_calls_are_shown_when_they_are_complete(guarded, provider, action):
     assert done and finishes(events) == ["tool_calls"]
 
 
+@pytest.mark.parametrize("numbers", [[None, None, None], [0, 0, 0], [-1, -1, -1]], ids=["none", "always 0", "always -1"])
+def test_tool_calls_that_share_a_number_stay_apart(guarded, provider, numbers):
+    gateway, key = guarded(g={"on": ["response"]})
+    numbered = lambda n, piece: ({} if n is None else {"index": n}) | piece  # noqa: E731
+    pieces = [{"id": "a", "type": "function", "function": {"name": "look", "arguments": "{\"q\": \"kes"}},
+              {"function": {"arguments": "trel\"}"}}, {"id": "b", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}
+    provider.script(events=[*[chunk | {"choices": [{"index": 0, "delta": {"tool_calls": [numbered(n, p)]}, "finish_reason": None}]}
+                              for n, p in zip(numbers, pieces)],
+                            chunk | {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}, "[DONE]"])
+    status, _, events, done = stream(gateway, key)
+    calls = [c for e in events for ch in e["choices"] for c in ch["delta"].get("tool_calls", [])]
+    assert status == 200 and done and finishes(events) == ["tool_calls"]
+    assert calls == [{"index": 0, "id": "a", "type": "function", "function": {"name": "look", "arguments": "{\"q\": \"***\"}"}},
+                     {"index": 1, "id": "b", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
+
+
 def test_members_that_nobody_knows_are_seen_too(guarded, provider):
     gateway, key = guarded(g={"on": ["response"]})
     chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}

@@ -65,6 +65,21 @@ def test_a_tool_call_comes_back_in_a_stream(client, provider):
     assert "".join(c.function.arguments or "" for c in calls) == CALL["function"]["arguments"]
 
 
+@pytest.mark.parametrize("number", [None, 0, 1, "0"])
+def test_two_calls_of_a_provider_that_counts_wrongly_are_two(client, provider, number):
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}
+    parts = [part for call, city in (("a", "Ghent"), ("b", "Bruges")) for part in (
+        {"id": call, "type": "function", "function": {"name": "weather", "arguments": '{"city":'}},
+        {"function": {"arguments": f'"{city}"}}'}})]
+    numbered = {} if number is None else {"index": number}
+    provider.script(events=[*[chunk | {"choices": [{"index": 0, "delta": {"tool_calls": [numbered | p]}, "finish_reason": None}]} for p in parts],
+                            chunk | {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}, "[DONE]"])
+    with client.chat.completions.stream(model="fake-1", messages=HELLO, tools=[WEATHER | {"function": WEATHER["function"] | {"strict": True}}]) as s:
+        calls = s.get_final_completion().choices[0].message.tool_calls
+    assert [(c.id, c.function.name, c.function.arguments) for c in calls] == [
+        ("a", "weather", '{"city":"Ghent"}'), ("b", "weather", '{"city":"Bruges"}')]
+
+
 def test_a_tools_result_reaches_the_provider(client, provider):
     messages = HELLO + [{"role": "assistant", "content": None, "tool_calls": [CALL]},
                         {"role": "tool", "tool_call_id": "call_1", "content": "12 °C"}]

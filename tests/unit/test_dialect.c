@@ -373,8 +373,7 @@ tool_calls_are_numbered_from_0_in_each_choice(void **state)
 		    CALLS("0", CALL("1") "," CALL("0")) },
 		{ CALLS("1", CALL("0")), CALLS("1", CALL("0")) },
 		{ CALLS("1", CALL("5")), CALLS("1", CALL("1")) },
-		{ CALLS("0", "{\"id\":\"none\"},{\"index\":null}"),
-		    CALLS("0", "{\"id\":\"none\"},{\"index\":null}") },
+		{ CALLS("0", "{},5,null,[],{ }"), CALLS("0", "{},5,null,[],{ }") },
 		{ "{\"choices\":[]}", "{\"choices\":[]}" },
 		{ CALLS("0", CALL("9")), CALLS("0", CALL("2")) },
 	};
@@ -394,6 +393,70 @@ tool_calls_are_numbered_from_0_in_each_choice(void **state)
 	}
 	buf_free(&out);
 	drop(f);
+}
+
+#define CALL_OF(n, members) "{\"index\":" #n "," members "}"
+#define NAMED(id, name)     "\"id\":\"" id "\",\"function\":{\"name\":\"" name "\"}"
+#define NAME(name)          "\"function\":{\"name\":\"" name "\"}"
+#define MORE                "\"function\":{\"name\":\"\",\"arguments\":\"x\"}"
+
+/* Each line is a stream: the pieces in its order, and the place that each should get. */
+static void
+calls_without_a_number_of_their_own_are_told_apart(void **state)
+{
+	static const struct {
+		const char *comes, *goes;
+	} streams[] = {
+		/* No numbers: an id begins, and goes on, a call. */
+		{ "{" NAMED("a", "f") "},{" MORE "},{" NAMED("b", "f") "},{" MORE "}",
+		    CALL_OF(0, NAMED("a", "f")) "," CALL_OF(0, MORE) "," CALL_OF(
+			1, NAMED("b", "f")) "," CALL_OF(1, MORE) },
+		{ "{\"id\":\"a\"},{\"id\":\"b\"},{\"id\":\"a\"," MORE "}",
+		    CALL_OF(0, "\"id\":\"a\"") "," CALL_OF(1, "\"id\":\"b\"") "," CALL_OF(
+			0, "\"id\":\"a\"," MORE) },
+		/* Neither numbers nor ids: a name does. */
+		{ "{" NAME("f") "},{" MORE "},{" NAME("f") "}",
+		    CALL_OF(0, NAME("f")) "," CALL_OF(0, MORE) "," CALL_OF(
+			1, NAME("f")) },
+		/* What is no number is none. */
+		{ "{\"index\":null," NAME("f") "},{\"index\":\"1\"," NAME("g") "}",
+		    CALL_OF(0, NAME("f")) "," CALL_OF(1, NAME("g")) },
+		/* All have number 0. */
+		{ CALL_OF(0, NAMED("a", "f")) "," CALL_OF(0, MORE) "," CALL_OF(
+		      0, NAMED("b", "f")) "," CALL_OF(0, MORE),
+		    CALL_OF(0, NAMED("a", "f")) "," CALL_OF(0, MORE) "," CALL_OF(
+			1, NAMED("b", "f")) "," CALL_OF(1, MORE) },
+		/* A name, or a new id, with every piece. */
+		{ CALL_OF(0, NAMED("a", "f")) "," CALL_OF(0, NAMED("a", "f")) "," CALL_OF(
+		      0, NAME("f")) "," CALL_OF(0, "\"id\":\"c\"," MORE),
+		    CALL_OF(0, NAMED("a", "f")) "," CALL_OF(
+			0, NAMED("a", "f")) "," CALL_OF(0, NAME("f")) "," CALL_OF(0,
+			"\"id\":\"c\"," MORE) },
+	};
+	struct buf text, out;
+	struct chunk k;
+
+	(void)state;
+	buf_init(&text, 4096);
+	buf_init(&out, 4096);
+	for (size_t i = 0; i < COUNT(streams); i++) {
+		struct fixture *f = make();
+
+		buf_reset(&text);
+		buf_reset(&out);
+		buf_addf(&text, CALLS("0", "%s"), streams[i].comes);
+		buf_add_char(&text, '\0');
+		read_one(f, text.ptr, &k);
+		tools_put(&f->c, lz_strz(text.ptr), &out);
+		buf_reset(&text);
+		buf_addf(&text, CALLS("0", "%s"), streams[i].goes);
+		if (!str_eq(buf_str(&out), buf_str(&text)))
+			fail_msg(
+			    "%s became %.*s", streams[i].comes, STR_ARG(buf_str(&out)));
+		drop(f);
+	}
+	buf_free(&text);
+	buf_free(&out);
 }
 
 static void
@@ -762,6 +825,7 @@ main(void)
 		    the_credential_is_sent_unless_the_plugin_made_its_own_headers),
 		cmocka_unit_test(usage_falls_into_disjoint_buckets),
 		cmocka_unit_test(tool_calls_are_numbered_from_0_in_each_choice),
+		cmocka_unit_test(calls_without_a_number_of_their_own_are_told_apart),
 		cmocka_unit_test(what_has_no_room_in_the_table_of_tools_keeps_its_number),
 		cmocka_unit_test(text_is_weighed_as_it_would_be_decoded),
 		cmocka_unit_test(what_shows_nothing_weighs_nothing),
