@@ -11,8 +11,9 @@
 #include "call/attempt.h"
 
 enum {
-	TOOLS = 128,     /* calls of all choices of one answer; more keep their numbers */
-	TOOLS_EDITS = 32 /* in one chunk, likewise */
+	TOOLS = 128, /* calls of all choices of one answer; more keep their numbers */
+	TOOLS_EDITS = 32, /* in one chunk, likewise */
+	ID_BYTES = 256    /* of a longer one nothing is made, as if it were missing */
 };
 
 struct seen_call {
@@ -48,7 +49,7 @@ read_piece(lz_str item, struct piece *p)
 	*p =
 	    (struct piece){ .index = m[0], .id = m[1], .function = m[2], .custom = m[3] };
 	p->has_said = m[0].value.ptr != NULL && jscan_int(&m[0], &p->said);
-	if (m[1].type != JSCAN_STRING || m[1].value.len <= 2)
+	if (m[1].type != JSCAN_STRING || m[1].value.len <= 2 || m[1].value.len > ID_BYTES)
 		p->id.value = STR_NONE;
 }
 
@@ -95,10 +96,12 @@ find_call(const struct tools *t, int64_t choice, const struct piece *p)
 	for (unsigned i = t->seen_count; i-- > 0;) {
 		if (!may_be_of(p, choice, &t->seen[i]))
 			continue;
-		if (p->id.value.ptr != NULL && str_eq(p->id.value, t->seen[i].id))
-			return i;
 		if (last == t->seen_count)
 			last = i;
+		if (p->id.value.ptr == NULL)
+			break;
+		if (str_eq(p->id.value, t->seen[i].id))
+			return i;
 	}
 	return last == t->seen_count || begins_another(p, &t->seen[last]) ? t->seen_count
 									  : last;

@@ -484,6 +484,31 @@ what_has_no_room_in_the_table_of_tools_keeps_its_number(void **state)
 	drop(f);
 }
 
+/* Else a provider could have memory taken for each of 128 of them. */
+static void
+an_id_that_is_too_long_tells_no_calls_apart(void **state)
+{
+	struct fixture *f = make();
+	struct buf text, out;
+	struct chunk k;
+
+	(void)state;
+	buf_init(&text, 4096);
+	buf_init(&out, 4096);
+	for (int i = 0; i < 2; i++) {
+		buf_reset(&text);
+		buf_reset(&out);
+		buf_addf(&text,
+		    CALLS("0", "{\"index\":0,\"id\":\"%0300d\"," NAME("f") "}"), i);
+		assert_int_equal(chunk_read(&f->c, buf_str(&text), &k), ST_OK);
+		tools_put(&f->c, buf_str(&text), &out);
+		assert_true(str_eq(buf_str(&out), buf_str(&text)));
+	}
+	buf_free(&text);
+	buf_free(&out);
+	drop(f);
+}
+
 static void
 text_is_weighed_as_it_would_be_decoded(void **state)
 {
@@ -827,6 +852,7 @@ main(void)
 		cmocka_unit_test(tool_calls_are_numbered_from_0_in_each_choice),
 		cmocka_unit_test(calls_without_a_number_of_their_own_are_told_apart),
 		cmocka_unit_test(what_has_no_room_in_the_table_of_tools_keeps_its_number),
+		cmocka_unit_test(an_id_that_is_too_long_tells_no_calls_apart),
 		cmocka_unit_test(text_is_weighed_as_it_would_be_decoded),
 		cmocka_unit_test(what_shows_nothing_weighs_nothing),
 		cmocka_unit_test(logprobs_in_front_hide_no_content),
