@@ -31,7 +31,7 @@ UNIT_FULL = {"LATENZA_KILLS": "1000", "LATENZA_POWER": "20", "LATENZA_PLAY_COUNT
 LINT_SECONDS = 300
 FUZZ_SECONDS = 120  # one corpus
 FUZZ_FULL_RUNS = 10_000_000  # executions of each target with --full
-FUZZ_FULL_SECONDS = 6 * 3600  # and no longer than that: the ledger wants two hours of a processor
+FUZZ_FULL_SECONDS = 6 * 3600  # and no longer than that: the ledger wants three hours of a processor
 FUZZ_JOBS = 2
 # Compares are not traced: that was half of the time, and words are compared by memcmp() and strcmp(), which libFuzzer sees anyway.
 FUZZ_CFLAGS = "-O2 -g -fno-sanitize-coverage=trace-cmp"
