@@ -90,7 +90,8 @@ static void
 warn_of_guardrails(
     const char *path, const struct config *c, const json_t *list, json_t *warnings)
 {
-	json_t *shown = json_array_size(list) > 0 ? config_shown(c) : NULL;
+	/* A file that is refused has none. */
+	json_t *shown = c != NULL && json_array_size(list) > 0 ? config_shown(c) : NULL;
 	const json_t *row;
 	size_t i;
 
