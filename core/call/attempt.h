@@ -199,7 +199,7 @@ enum step stream_conclude(struct call *c);
 /* It ended so: nothing more is taken. */
 void stream_close(struct call *c, enum step s);
 
-/* ---- call.c ---- */
+/* ---- outcome.c: how it ended; each attempt ends by one of these ---- */
 /* The attempt failed: notes how, tells the live cells. The message is copied. STEP_RETRY.
  */
 enum step call_failed(struct call *c, const char *end, int32_t blame, lz_str message);
@@ -209,6 +209,8 @@ enum step call_fault(struct call *c, const lz_fault *f, const char *end);
 void call_given_up(struct call *c, const char *end);
 /* It worked: tells the live cells. */
 void call_succeeded(struct call *c);
+
+/* ---- call.c ---- */
 /* The attempt is over: gives its memory back, then tells the stage table. From events
  * only. */
 void call_finish(struct call *c, enum step s);
