@@ -18,9 +18,9 @@ enum {
 void
 call_start(void)
 {
-	static const char *const outcomes[] = { /* by LZ_UPSTREAM_* */
+	static const char *const outcomes[] = { /* by LZ_UPSTREAM_*, GIVEN_UP */
 		"ok", "caller", "credentials", "rate", "quota", "context", "filtered",
-		"down", "unable"
+		"down", "unable", "given_up"
 	};
 
 	metric_label_names(

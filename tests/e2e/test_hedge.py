@@ -67,7 +67,10 @@ def test_the_second_answers_when_the_first_brings_nothing(two, provider, second,
     assert trace["attempts"][1]["at_ms"] >= 200
     assert trace["overhead_ms"] < 200, "two that are waited for at once are one wait"
     spend_is_what_the_attempts_cost(two)
-    assert two.metrics()["latenza_hedges_total"] == 1
+    metrics = two.metrics()
+    assert metrics["latenza_hedges_total"] == 1
+    assert {k: v for k, v in metrics.items() if k.startswith("latenza_attempts_total") and v} == {
+        'latenza_attempts_total{outcome="ok"}': 1, 'latenza_attempts_total{outcome="given_up"}': 1}
 
 
 def test_the_first_answers_when_it_is_faster_after_all(two, provider, second, gate):
