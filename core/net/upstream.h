@@ -51,7 +51,8 @@ struct upstream_request {
 	 * counted while paused. */
 	unsigned idle_timeout_ms;
 	unsigned total_timeout_ms; /* 0: none */
-	size_t max_answer_bytes;   /* of the body; 0: no limit */
+	size_t max_answer_bytes;   /* of the body; 0: no limit, a stream, for which little
+				      memory is kept */
 };
 
 enum upstream_end {

@@ -107,7 +107,8 @@ struct handle {
 	size_t block_room, block_secret; /* the first block_secret bytes hold headers */
 	enum verb verb;
 	bool is_http2, has_proxy;
-	bool has_target; /* libcurl has a copy of the head */
+	long buffer_bytes; /* CURLOPT_BUFFERSIZE; 0: libcurl's own */
+	bool has_target;   /* libcurl has a copy of the head */
 	char error[CURL_ERROR_SIZE];
 };
 

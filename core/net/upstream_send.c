@@ -11,8 +11,11 @@
 #include "base/mem.h"
 
 enum {
-	/* One per transfer. Larger ones bring nothing for tokens. */
+	/* One per transfer, for what is received. */
 	BUFFER_BYTES = 16 * 1024,
+	/* A stream keeps its own, at rest too, and its events are a few hundred bytes
+	 * each. Not over HTTP/2, where libcurl sets aside what does not fit. */
+	STREAM_BUFFER_BYTES = 2 * 1024,
 	/* One per transfer that reads its body in pieces or speaks TLS; see
 	 * handle_sent(). A quarter of it made 100 KB bodies a third dearer. */
 	UPLOAD_BUFFER_BYTES = 64 * 1024,
@@ -44,7 +47,6 @@ static const struct {
 	{ CURLOPT_TCP_KEEPINTVL, KEEPALIVE_STEP_S },
 	{ CURLOPT_MAXLIFETIME_CONN, CONNECTION_LIFE_S },
 	{ CURLOPT_CONNECTTIMEOUT_MS, CONNECT_BACKSTOP_MS },
-	{ CURLOPT_BUFFERSIZE, BUFFER_BYTES },
 	{ CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_BUFFER_BYTES },
 	/* Ending a transfer whose name is still looked up would otherwise wait for the
 	   look-up, loop and all. */
@@ -113,33 +115,49 @@ handle_close(struct handle *h)
 	*h = (struct handle){ 0 };
 }
 
-void
-handle_rest(struct handle *h)
+static void
+wipe_block(struct handle *h)
 {
-	head_rest(h);
 	if (h->block != NULL)
 		explicit_bzero(h->block, h->block_secret);
 	h->block_secret = 0;
-	h->error[0] = '\0';
-	if (h->block_room <= BLOCK_KEPT_BYTES)
-		return;
+}
+
+static void
+drop_block(struct handle *h)
+{
+	wipe_block(h);
 	mem_free(h->block);
 	h->block = NULL;
 	h->block_room = 0;
 }
 
+void
+handle_rest(struct handle *h)
+{
+	head_rest(h);
+	wipe_block(h);
+	h->error[0] = '\0';
+	if (h->block_room > BLOCK_KEPT_BYTES)
+		drop_block(h);
+}
+
 /* libcurl 7.88.1 keeps its upload buffer to the transfer's end, which for a stream may be
- * long; naming the size anew frees it. When all is written, nothing points into it. */
+ * long; naming the size anew frees it. When all is written, nothing points into it, nor
+ * into a joined body; a head may still be looked into, unless libcurl has a copy. */
 void
 handle_sent(struct upstream_call *c)
 {
 	curl_off_t sent = 0;
 
-	if (c->sent_bytes > 0 &&
-	    curl_easy_getinfo(c->h.easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
-	    (size_t)sent == c->sent_bytes)
-		(void)curl_easy_setopt(
-		    c->h.easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER_BYTES);
+	if (c->sent_bytes == 0 ||
+	    curl_easy_getinfo(c->h.easy, CURLINFO_SIZE_UPLOAD_T, &sent) != CURLE_OK ||
+	    (size_t)sent != c->sent_bytes)
+		return;
+	(void)curl_easy_setopt(
+	    c->h.easy, CURLOPT_UPLOAD_BUFFERSIZE, (long)UPLOAD_BUFFER_BYTES);
+	if (c->max_answer_bytes == 0 && c->h.has_target)
+		drop_block(&c->h);
 }
 
 lz_str
@@ -315,6 +333,18 @@ set_route(struct handle *h, const struct upstream_request *q)
 	return rc;
 }
 
+static CURLcode
+set_buffer(struct handle *h, const struct upstream_request *q)
+{
+	bool is_small = q->max_answer_bytes == 0 && !q->wants_http2;
+	long bytes = is_small ? STREAM_BUFFER_BYTES : BUFFER_BYTES;
+
+	if (bytes == h->buffer_bytes)
+		return CURLE_OK;
+	h->buffer_bytes = bytes;
+	return curl_easy_setopt(h->easy, CURLOPT_BUFFERSIZE, bytes);
+}
+
 static enum status
 set_all(struct upstream_call *c, const struct upstream_request *q,
     const struct head_plan *p, size_t bytes)
@@ -329,6 +359,7 @@ set_all(struct upstream_call *c, const struct upstream_request *q,
 		rc |= set_body(c, q, bytes, c->h.block + c->h.block_secret);
 	rc |= set_verb(&c->h, verb, q->method);
 	rc |= set_route(&c->h, q);
+	rc |= set_buffer(&c->h, q);
 	return rc == CURLE_OK ? ST_OK : ST_NOMEM;
 }
 

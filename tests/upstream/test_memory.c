@@ -152,7 +152,7 @@ run_row(const struct row *row)
 static void
 test_a_plain_stream_at_rest(void **state)
 {
-	static const struct row row = { 0, false, 40 * 1024 };
+	static const struct row row = { 0, false, 20 * 1024 };
 
 	(void)state;
 	run_row(&row);
@@ -161,7 +161,7 @@ test_a_plain_stream_at_rest(void **state)
 static void
 test_a_tls_stream_at_rest(void **state)
 {
-	static const struct row row = { CAN_TLS, false, 90 * 1024 };
+	static const struct row row = { CAN_TLS, false, 75 * 1024 };
 
 	(void)state;
 	run_row(&row);
@@ -180,7 +180,7 @@ test_an_http2_stream_at_rest(void **state)
 static void
 test_the_certificates_of_a_system_are_not_kept_by_every_stream(void **state)
 {
-	static const struct row row = { CAN_TLS, true, 100 * 1024 };
+	static const struct row row = { CAN_TLS, true, 80 * 1024 };
 
 	(void)state;
 	if (access(SYSTEM_CA, R_OK) != 0)
