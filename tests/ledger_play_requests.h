@@ -135,12 +135,14 @@ static inline void
 play_attempt(struct play_slot *s)
 {
 	struct model_attempt *m = &model.attempt[model.attempts];
-	struct attempt *a = &s->r.attempt[s->r.attempt_count];
+	struct attempt *a;
 	int64_t bound = play_number() * 8, input = bound / (1 + play_byte() % 8);
 	enum model_verdict want = play_model_reserve(s->r.terms, m, s->number, bound);
 	enum step step;
 
-	*a = (struct attempt){ .number = s->r.attempt_count++,
+	PLAY_MUST(request_may_add_attempt(&s->r));
+	a = request_add_attempt(&s->r);
+	*a = (struct attempt){ .number = a->number,
 		.candidate = &play_candidate,
 		.target = &play_target,
 		.bound_nano_eur = bound,

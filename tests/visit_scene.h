@@ -135,11 +135,12 @@ scene_open(struct scene *s, struct part *part)
 		s->candidate[i].target = &s->target[i];
 		s->candidate[i].estimate_nano_eur = s->candidate[i].bound_nano_eur = -1;
 	}
-	s->r.attempt_count = 1;
-	s->r.attempt[0].candidate = &s->candidate[0];
-	s->r.attempt[0].target = &s->target[0];
-	s->r.attempt[0].output_bound = 4096;
-	s->r.attempt[0].credential = STR_LIT("sk-test");
+	must(request_may_add_attempt(&s->r));
+	request_add_attempt(&s->r);
+	s->r.attempt[0]->candidate = &s->candidate[0];
+	s->r.attempt[0]->target = &s->target[0];
+	s->r.attempt[0]->output_bound = 4096;
+	s->r.attempt[0]->credential = STR_LIT("sk-test");
 	scene_body(s, body, sizeof(body) - 1);
 }
 
@@ -150,7 +151,7 @@ scene_build(struct scene *s)
 	int32_t result;
 
 	s->done = 0;
-	s->visit = visit_provider(&s->r, &s->r.attempt[0], scene_ops(), s);
+	s->visit = visit_provider(&s->r, s->r.attempt[0], scene_ops(), s);
 	assert_non_null(s->visit);
 	s->http = lz_http_to("POST", STR_LIT("http://base"));
 	result = visit_build(s->visit, &s->http, scene_on_done, s);

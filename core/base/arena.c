@@ -14,7 +14,7 @@
 #include "base/mem.h"
 
 enum {
-	FIRST_BYTES = 12288, /* a chat request needs 10 KB, and so no second block */
+	FIRST_BYTES = 7680, /* a chat request needs 6 to 7 KB, and so no second block */
 	/* With the arena itself not beyond what malloc() keeps at hand (mem.c). */
 	SMALL_BYTES = 944,
 	BLOCK_BYTES_MAX = 65536 /* of the blocks that are shared */

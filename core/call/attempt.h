@@ -37,7 +37,7 @@ struct call {
 	const lz_provider *table;
 	struct upstream_call *upstream; /* NULL: not running */
 	int status;
-	lz_header field[CALL_FIELDS]; /* arena */
+	lz_header *field; /* arena */
 	size_t field_count;
 	struct buf body;  /* a whole answer, or an error's */
 	json_t *emitted;  /* a whole answer as the plugin gave it; owned */

@@ -162,6 +162,38 @@ is_event_stream(lz_str type)
 	return str_is_nocase(str_cut(type, 0, sizeof(wanted) - 1), wanted);
 }
 
+static lz_str
+keep(char **room, lz_str s)
+{
+	char *p = *room;
+
+	*room = mempcpy(p, s.ptr, s.len);
+	*(*room)++ = '\0';
+	return lz_strn(p, s.len);
+}
+
+/* In one piece: providers send twenty, and a stream keeps them. Without memory it has
+ * none. */
+static void
+keep_fields(struct call *c, const lz_header *h, size_t n)
+{
+	size_t bytes = n * sizeof *h;
+	char *room;
+
+	for (size_t i = 0; i < n; i++)
+		bytes += h[i].name.len + h[i].value.len + 2;
+	c->field = arena_room(c->r->arena, bytes);
+	if (c->field == NULL)
+		return;
+	room = (char *)(c->field + n);
+	for (size_t i = 0; i < n; i++) {
+		lz_str name = keep(&room, h[i].name);
+
+		c->field[i] = lz_head(name, keep(&room, h[i].value));
+	}
+	c->field_count = n;
+}
+
 static void
 got_head(void *arg, int status, const lz_header *h, size_t n)
 {
@@ -169,13 +201,7 @@ got_head(void *arg, int status, const lz_header *h, size_t n)
 
 	c->status = c->a->status = status;
 	c->a->first_byte_us = call_now_us(c);
-	for (size_t i = 0; i < n && c->field_count < CALL_FIELDS; i++) {
-		lz_str name = arena_copy(c->r->arena, h[i].name),
-		       value = arena_copy(c->r->arena, h[i].value);
-
-		if (name.ptr != NULL && value.ptr != NULL)
-			c->field[c->field_count++] = lz_head(name, value);
-	}
+	keep_fields(c, h, n < CALL_FIELDS ? n : CALL_FIELDS);
 	if (status >= 400)
 		buf_init(&c->body, CALL_ERROR_BYTES);
 	else if (status < 300 && c->r->is_stream &&

@@ -112,7 +112,7 @@ attempts_answers(struct request *r, struct attempt *one)
 	r->max_tokens_sent = one->lowers_output ? one->output_bound : -1;
 	loop_timer_cancel(r->worker->loop, &r->timer);
 	for (unsigned i = 0; i < r->attempt_count; i++) {
-		struct attempt *a = &r->attempt[i];
+		struct attempt *a = r->attempt[i];
 
 		if (a == one || !a->is_under_way)
 			continue;

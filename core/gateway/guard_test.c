@@ -259,8 +259,10 @@ ask(struct request *r)
 	if (t->stream_every > 0)
 		return begin_stream(t, r);
 	/* Who wants another attempt wants one after this. */
+	if (t->is_answer && !request_may_add_attempt(r))
+		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
 	if (t->is_answer)
-		r->attempt[r->attempt_count++] = (struct attempt){ 0 };
+		request_add_attempt(r);
 	s = t->is_answer ? guard_answer(r) : guard_request(r);
 	return concluded(r, s);
 }

@@ -54,7 +54,7 @@ requests_make(struct worker *w, struct exchange *x, const struct moment *began)
 		arena_free(a);
 		return NULL;
 	}
-	memset(r, 0, offsetof(struct request, attempt));
+	memset(r, 0, sizeof *r);
 	r->scan = &request_unscanned;
 	r->arena = a;
 	r->worker = w;

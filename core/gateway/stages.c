@@ -365,9 +365,9 @@ end(struct request *r)
 	guard_end(r);
 	loop_timer_cancel(r->worker->loop, &r->timer);
 	for (unsigned i = 0; i < r->attempt_count; i++) {
-		r->attempt[i].is_under_way = false;
-		request_drop_attempt(&r->attempt[i]); /* one that never came to be sent */
-		key_settle(r, &r->attempt[i]);
+		r->attempt[i]->is_under_way = false;
+		request_drop_attempt(r->attempt[i]); /* one that never came to be sent */
+		key_settle(r, r->attempt[i]);
 	}
 	if (r->asked != NULL) {
 		asked_ends(r);
@@ -404,7 +404,7 @@ stages_client_gone(struct request *r)
 	policy_cancel(r);
 	guard_cancel(r);
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		call_cancel(&r->attempt[i], "client_gone");
+		call_cancel(r->attempt[i], "client_gone");
 	request_fail(r, FAULT_CLIENT_GONE, NULL, "the client left");
 	end(r);
 }

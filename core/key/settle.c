@@ -278,7 +278,7 @@ tokens_used(const struct request *r)
 	int64_t sum = 0;
 
 	for (unsigned i = 0; i < r->attempt_count; i++) {
-		const struct record_usage *u = &r->attempt[i].usage;
+		const struct record_usage *u = &r->attempt[i]->usage;
 
 		sum += u->input + u->cache_read + u->cache_write + u->output;
 	}

@@ -38,7 +38,7 @@ struct talk {
 	struct exchange x; /* first: the two are one to the user */
 	struct conn *c;    /* NULL: over */
 	struct server *s;
-	struct buf head; /* the bytes that x.head points into */
+	struct buf head; /* x.head's fields, and the bytes that they point into */
 	struct http_chunked chunked;
 	bool is_shown;                           /* head() or request() was called */
 	bool is_stream, is_chunked, has_no_body; /* of the answer */
@@ -102,7 +102,8 @@ struct server {
 	unsigned free_count;
 	char *scratch;         /* CONN_SCRATCH_BYTES */
 	struct http_head head; /* as parsed, before an exchange copies what it needs */
-	struct buf text;       /* an answer's head while it is put together */
+	struct http_field field[HTTP_FIELDS]; /* its fields */
+	struct buf text; /* an answer's head while it is put together */
 	char date[32];
 	int64_t date_s;
 	bool is_draining;

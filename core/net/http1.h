@@ -45,7 +45,7 @@ struct http_head {
 	bool is_chunked, keep_alive, wants_close, expects_continue;
 	int64_t content_length; /* -1: none given */
 	size_t field_count;
-	struct http_field field[HTTP_FIELDS];
+	struct http_field *field; /* room for HTTP_FIELDS while a head is parsed */
 };
 
 enum http_verdict {

@@ -35,14 +35,16 @@ static bool
 copy_head(struct talk *t, const struct http_head *h, const char *bytes, size_t len)
 {
 	struct http_head *to = &t->x.head;
-	char *room = buf_room(&t->head, len);
-	size_t i;
+	size_t room_of_fields = h->field_count * sizeof(*h->field), i;
+	char *room = buf_room(&t->head, room_of_fields + len);
 
 	if (room == NULL)
 		return false;
+	t->head.len = room_of_fields + len;
+	*to = *h;
+	to->field = (struct http_field *)(void *)room; /* as malloc() aligns */
+	room += room_of_fields;
 	memcpy(room, bytes, len);
-	t->head.len = len;
-	memcpy(to, h, offsetof(struct http_head, field));
 	to->path = moved(h->path, bytes, room);
 	to->query = moved(h->query, bytes, room);
 	to->host = moved(h->host, bytes, room);

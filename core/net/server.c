@@ -33,6 +33,7 @@ enum {
 	ANSWER_HEAD_BYTES = 65536,
 	FREE_TALKS = 128,
 	PASSED_OVER = 16,
+	HEAD_ROOM = HTTP_HEAD_BYTES + HTTP_FIELDS * sizeof(struct http_field),
 	KEPT_HEAD_BYTES = 4096
 };
 
@@ -76,7 +77,7 @@ server_date(struct server *s)
 	return s->date;
 }
 
-/* Exchanges come from a short list of used ones: each holds room for 100 fields. */
+/* Exchanges come from a short list of used ones. */
 
 struct talk *
 talk_new(struct conn *c)
@@ -91,7 +92,7 @@ talk_new(struct conn *c)
 		t = mem_zalloc(sizeof(*t));
 		if (t == NULL)
 			return NULL;
-		buf_init(&t->head, HTTP_HEAD_BYTES);
+		buf_init(&t->head, HEAD_ROOM);
 	}
 	buf_init(&t->x.body, 0);
 	t->x.user = NULL;
@@ -415,6 +416,7 @@ server_new(struct loop *l, const struct server_limits *limits,
 	s->arg = arg;
 	TAILQ_INIT(&s->idle);
 	TAILQ_INIT(&s->active);
+	s->head.field = s->field;
 	buf_init(&s->text, ANSWER_HEAD_BYTES);
 	return s;
 }

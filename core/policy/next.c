@@ -52,7 +52,7 @@ counted_attempts(const struct request *r)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		n += !is_free(&r->attempt[i]);
+		n += !is_free(r->attempt[i]);
 	return n;
 }
 
@@ -68,8 +68,8 @@ static bool
 is_callers_fault(const struct request *r)
 {
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		if (r->attempt[i].blame == LZ_UPSTREAM_CALLER ||
-		    r->attempt[i].blame == LZ_UPSTREAM_FILTERED)
+		if (r->attempt[i]->blame == LZ_UPSTREAM_CALLER ||
+		    r->attempt[i]->blame == LZ_UPSTREAM_FILTERED)
 			return true;
 	return false;
 }
@@ -89,7 +89,7 @@ backoff_us(const struct request *r, const struct attempt *a)
 	uint32_t draw;
 
 	for (unsigned i = 0; i < a->number; i++)
-		if (r->attempt[i].candidate == a->candidate)
+		if (r->attempt[i]->candidate == a->candidate)
 			us *= 2;
 	crypto_random(&draw, sizeof draw);
 	return us / 2 + (int64_t)((uint64_t)(us / 2) * draw / UINT32_MAX);
@@ -131,7 +131,7 @@ static void
 note_failures(struct request *r)
 {
 	for (unsigned i = 0; i < r->attempt_count; i++) {
-		struct attempt *a = &r->attempt[i];
+		struct attempt *a = r->attempt[i];
 
 		if (a->again_us != 0)
 			continue;
@@ -147,11 +147,11 @@ note_failures(struct request *r)
 static const struct attempt *
 latest_over(const struct request *r)
 {
-	const struct attempt *latest = &r->attempt[0];
+	const struct attempt *latest = r->attempt[0];
 
 	for (unsigned i = 1; i < r->attempt_count; i++)
-		if (r->attempt[i].ended_us >= latest->ended_us)
-			latest = &r->attempt[i];
+		if (r->attempt[i]->ended_us >= latest->ended_us)
+			latest = r->attempt[i];
 	return latest;
 }
 
@@ -210,8 +210,8 @@ static const struct attempt *
 last_at(const struct request *r, const struct candidate *c)
 {
 	for (unsigned i = r->attempt_count; i-- > 0;)
-		if (r->attempt[i].candidate == c)
-			return &r->attempt[i];
+		if (r->attempt[i]->candidate == c)
+			return r->attempt[i];
 	return NULL;
 }
 
@@ -261,8 +261,8 @@ static void
 exclude_tried(struct request *r)
 {
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		if (r->attempt[i].candidate->excluded == EXCLUDED_NOT)
-			r->attempt[i].candidate->excluded = EXCLUDED_TRIED;
+		if (r->attempt[i]->candidate->excluded == EXCLUDED_NOT)
+			r->attempt[i]->candidate->excluded = EXCLUDED_TRIED;
 }
 
 /* NULL: nobody at present. */
@@ -286,10 +286,8 @@ choose(struct request *r)
 static void
 open_attempt(struct request *r, struct candidate *c, bool is_probe)
 {
-	struct attempt *a = &r->attempt[r->attempt_count];
+	struct attempt *a = request_add_attempt(r);
 
-	memset(a, 0, sizeof *a);
-	a->number = r->attempt_count++;
 	a->candidate = c;
 	a->target = c->target;
 	a->live = live_of(c->target);
@@ -396,6 +394,8 @@ look(struct request *r)
 {
 	struct candidate *c;
 
+	if (!request_may_add_attempt(r))
+		return request_fail(r, FAULT_OVERLOADED, NULL, "out of memory");
 	while ((c = choose(r)) != NULL) {
 		if (try_open(r, c))
 			return STEP_NEXT;
@@ -436,7 +436,7 @@ policy_hedge(struct request *r)
 	struct candidate *running = request_attempt(r)->candidate;
 	bool has_opened;
 
-	if (!may_ask_another(r))
+	if (!may_ask_another(r) || !request_may_add_attempt(r))
 		return false;
 	bounds_renew(r);
 	exclude_tried(r);

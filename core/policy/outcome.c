@@ -16,7 +16,7 @@ static bool
 is_last_word(const struct request *r, const struct attempt *a)
 {
 	for (unsigned i = a->number + 1; i < r->attempt_count; i++)
-		if (r->attempt[i].target == a->target)
+		if (r->attempt[i]->target == a->target)
 			return false;
 	return true;
 }
@@ -27,7 +27,7 @@ story_of(const struct request *r)
 	struct story s = { 0, 0, 0, 0 };
 
 	for (unsigned i = 0; i < r->attempt_count; i++) {
-		const struct attempt *a = &r->attempt[i];
+		const struct attempt *a = r->attempt[i];
 
 		s.rate += a->blame == LZ_UPSTREAM_RATE;
 		s.credentials +=
@@ -88,8 +88,8 @@ static const struct attempt *
 latest_callers(const struct request *r)
 {
 	for (unsigned i = r->attempt_count; i-- > 0;)
-		if (is_callers(&r->attempt[i]))
-			return &r->attempt[i];
+		if (is_callers(r->attempt[i]))
+			return r->attempt[i];
 	return NULL;
 }
 

@@ -310,8 +310,8 @@ static bool
 was_tried(const struct request *r, const struct target *t, size_t i)
 {
 	for (unsigned k = 0; k < r->attempt_count; k++)
-		if (r->attempt[k].target == t && r->attempt[k].credential.ptr != NULL &&
-		    r->attempt[k].credential_index == i)
+		if (r->attempt[k]->target == t && r->attempt[k]->credential.ptr != NULL &&
+		    r->attempt[k]->credential_index == i)
 			return true;
 	return false;
 }

@@ -94,11 +94,31 @@ request_header(const struct request *r, const char *name)
 	return v != NULL ? *v : STR_NONE;
 }
 
+bool
+request_may_add_attempt(struct request *r)
+{
+	struct attempt **a = &r->attempt[r->attempt_count];
+
+	must(r->attempt_count < REQUEST_ATTEMPTS);
+	if (*a == NULL)
+		*a = arena_room(r->arena, sizeof **a);
+	return *a != NULL;
+}
+
+struct attempt *
+request_add_attempt(struct request *r)
+{
+	struct attempt *a = r->attempt[r->attempt_count];
+
+	*a = (struct attempt){ .number = r->attempt_count++ };
+	return a;
+}
+
 struct attempt *
 request_attempt(struct request *r)
 {
 	must(r->attempt_count > 0);
-	return r->answering != NULL ? r->answering : &r->attempt[r->attempt_count - 1];
+	return r->answering != NULL ? r->answering : r->attempt[r->attempt_count - 1];
 }
 
 bool
@@ -113,7 +133,7 @@ bool
 request_is_under_way(const struct request *r)
 {
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		if (r->attempt[i].is_under_way)
+		if (r->attempt[i]->is_under_way)
 			return true;
 	return false;
 }
@@ -165,7 +185,7 @@ add_latenza(const struct request *r, struct buf *out)
 	}
 	buf_add_z(out, ",\"attempts\":[");
 	for (unsigned i = 0; i < r->attempt_count; i++) {
-		const struct attempt *a = &r->attempt[i];
+		const struct attempt *a = r->attempt[i];
 
 		buf_add_z(out, i > 0 ? ",{\"provider\":" : "{\"provider\":");
 		buf_add_json(out, a->target->provider->name);

@@ -287,8 +287,7 @@ struct request {
 	enum status scan_status;
 	const char *scan_why; /* the sentence, when it was refused */
 
-	/* Large, and filled as far as their count says: not cleared with the rest. */
-	struct attempt attempt[REQUEST_ATTEMPTS];
+	struct attempt *attempt[REQUEST_ATTEMPTS]; /* arena */
 };
 
 /* Notes the fault and says STEP_FAULT. The message is copied. */
@@ -323,6 +322,10 @@ lz_str request_owner(const struct request *r, uint32_t scope);
 const struct request_kind_row *request_kind(const struct request *r);
 /* Header value by lower-case name; STR_NONE: absent. */
 lz_str request_header(const struct request *r, const char *name);
+/* Is there memory for one more? REQUEST_ATTEMPTS must not be begun yet. */
+bool request_may_add_attempt(struct request *r);
+/* The next attempt, all zero but its number. It may be added. */
+struct attempt *request_add_attempt(struct request *r);
 /* The attempt that answers, or the latest; one must exist. */
 struct attempt *request_attempt(struct request *r);
 bool request_is_under_way(const struct request *r); /* any attempt */

@@ -37,7 +37,7 @@ view_attempt(const struct request *r, lz_request *out)
 
 	if (r->attempt_count == 0)
 		return;
-	a = &r->attempt[r->attempt_count - 1];
+	a = r->attempt[r->attempt_count - 1];
 	out->attempt = a->number;
 	out->output_bound = a->output_bound;
 }

@@ -23,7 +23,7 @@ trace_cost(const struct request *r)
 	int64_t sum = 0;
 
 	for (unsigned i = 0; i < r->attempt_count; i++) {
-		const struct attempt *a = &r->attempt[i];
+		const struct attempt *a = r->attempt[i];
 
 		if (a->state == CHARGE_UNPRICED)
 			return -1;
@@ -119,7 +119,7 @@ attempt_list(struct request *r)
 	buf_init(&b, ATTEMPT_LIST_BYTES);
 	buf_add_char(&b, '[');
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		add_attempt(&b, r, &r->attempt[i]);
+		add_attempt(&b, r, r->attempt[i]);
 	buf_add_char(&b, ']');
 	if (!b.failed)
 		copy = arena_copy(r->arena, buf_str(&b));
@@ -155,7 +155,7 @@ flags(const struct request *r)
 	if (r->caller.is_test)
 		f |= TRACE_TEST;
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		if (r->attempt[i].state == CHARGE_ESTIMATED)
+		if (r->attempt[i]->state == CHARGE_ESTIMATED)
 			f |= TRACE_ESTIMATED;
 	return f;
 }
@@ -216,7 +216,7 @@ trace_record(struct request *r, struct record_trace *out)
 			   : -1;
 	out->cost_nano_eur = trace_cost(r);
 	for (unsigned i = 0; i < r->attempt_count; i++)
-		add_usage(&out->usage, &r->attempt[i].usage);
+		add_usage(&out->usage, &r->attempt[i]->usage);
 	out->flags = flags(r);
 	out->status = (uint16_t)status_of(r);
 	out->attempts = (uint8_t)r->attempt_count;

@@ -177,7 +177,7 @@ make_request(void *arg)
 	/* A visit lives as long as its request. */
 	visit_end_all(w->s->visit);
 	arena_reset(w->s->r.arena);
-	w->s->visit = visit_provider(&w->s->r, &w->s->r.attempt[0], &ops, w->s);
+	w->s->visit = visit_provider(&w->s->r, w->s->r.attempt[0], &ops, w->s);
 	w->s->http = lz_http_to("POST", STR_LIT("http://base"));
 	w->s->done = 0;
 	result = visit_build(w->s->visit, &w->s->http, scene_on_done, w->s);
@@ -235,7 +235,7 @@ both_ways(const struct wire *wire, size_t n, double *jansson)
 	s.target[0].upstream_model = lz_strz(wire->model);
 	scene_body(&s, request, strlen(request));
 	shaped = (struct call){
-		.r = &s.r, .a = &s.r.attempt[0], .answer_id = STR_LIT("chatcmpl-x")
+		.r = &s.r, .a = s.r.attempt[0], .answer_id = STR_LIT("chatcmpl-x")
 	};
 	us = measure(make_request, &w);
 	*jansson = measure(decode_and_encode, &w);
@@ -261,7 +261,7 @@ an_event(const struct wire *wire)
 	s.r.is_stream = true;
 	scene_body(&s, request, strlen(request));
 	shaped = (struct call){
-		.r = &s.r, .a = &s.r.attempt[0], .answer_id = STR_LIT("chatcmpl-x")
+		.r = &s.r, .a = s.r.attempt[0], .answer_id = STR_LIT("chatcmpl-x")
 	};
 	make_request(&w);
 	us = measure(take_event, &w);

@@ -19,7 +19,8 @@ struct outcome {
 	enum http_verdict verdict;
 	struct http_refusal why;
 	size_t used;
-	struct http_head head; /* points into `bytes` */
+	struct http_head head; /* points into `bytes`, and to `field` */
+	struct http_field field[HTTP_FIELDS];
 	char *bytes;
 };
 
@@ -33,6 +34,7 @@ read_head(struct outcome *o, const char *data, size_t size, size_t step)
 	o->why = (struct http_refusal){ 0, NULL };
 	o->used = 0;
 	o->bytes = NULL;
+	o->head.field = o->field;
 	while (n < size && o->verdict == HTTP_MORE) {
 		n = size - n < step ? size : n + step;
 		free(o->bytes);

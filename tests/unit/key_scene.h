@@ -32,6 +32,7 @@ static struct model_facts model;
 static struct target target;
 static struct candidate candidate;
 static struct exchange exchange;
+static struct http_field exchange_field[HTTP_FIELDS];
 static struct request request;
 static struct request *const r = &request;
 
@@ -83,6 +84,7 @@ new_request(void)
 		.id_hex = "010203",
 	};
 	memset(&exchange, 0, sizeof(exchange));
+	exchange.head.field = exchange_field;
 	assert_int_equal(
 	    net_addr_parse(STR_LIT("192.0.2.7:4711"), &exchange.peer, NULL), ST_OK);
 }
@@ -210,9 +212,11 @@ assert_fault(enum step s, enum fault f, const char *says)
 static inline struct attempt *
 new_attempt(int64_t bound, int64_t input)
 {
-	struct attempt *a = &r->attempt[r->attempt_count];
+	struct attempt *a;
 
-	*a = (struct attempt){ .number = r->attempt_count++,
+	assert_true(request_may_add_attempt(r));
+	a = request_add_attempt(r);
+	*a = (struct attempt){ .number = a->number,
 		.candidate = &candidate,
 		.target = &target,
 		.bound_nano_eur = bound,

@@ -20,7 +20,7 @@ build(struct scene *s, const char *model, const char *body)
 {
 	scene_open(s, scene_part("provider", "anthropic", json_object()));
 	s->target[0].upstream_model = lz_strz(model);
-	s->r.attempt[0].output_bound = 40000;
+	s->r.attempt[0]->output_bound = 40000;
 	scene_body(s, body, strlen(body));
 	return scene_build(s);
 }
@@ -160,7 +160,7 @@ a_request_says_what_the_table_says(void **state)
 		(void)snprintf(body, sizeof(body), "{" HI ",%s}", rows[i].members);
 		assert_int_equal(build(&s, rows[i].model, body), LZ_OK);
 		at(&s, rows[i].path, found, sizeof(found));
-		told = s.r.attempt[0].dropped;
+		told = s.r.attempt[0]->dropped;
 		if (strcmp(found, rows[i].wanted) != 0 || !str_is(told, rows[i].dropped))
 			fail_msg("%s, %s: %s is %s, and %.*s is told", rows[i].model,
 			    rows[i].members, rows[i].path, found, STR_ARG(told));
@@ -234,7 +234,7 @@ a_list_of_what_is_told_is_bounded(void **state)
 		    body + n, sizeof(body) - (size_t)n, ",\"unheard_of_%02d\":1", i);
 	(void)snprintf(body + n, sizeof(body) - (size_t)n, "}");
 	assert_int_equal(build(&s, "claude-opus-4-5", body), LZ_OK);
-	told = s.r.attempt[0].dropped;
+	told = s.r.attempt[0]->dropped;
 	assert_in_range(told.len, 480, 512);
 	assert_true(str_starts(told, "unheard_of_00,unheard_of_01,"));
 	assert_int_equal(request_view_tag(&s.r, STR_LIT("told"), told), ST_OK);
@@ -552,7 +552,7 @@ built_short_of_memory(int64_t k)
 	scene_open(&s, scene_part("provider", "anthropic", json_object()));
 	s.target[0].upstream_model = STR_LIT("claude-opus-4-6");
 	scene_body(&s, body, sizeof(body) - 1);
-	s.visit = visit_provider(&s.r, &s.r.attempt[0], scene_ops(), &s);
+	s.visit = visit_provider(&s.r, s.r.attempt[0], scene_ops(), &s);
 	assert_non_null(s.visit);
 	s.http = lz_http_to("POST", STR_LIT("http://base"));
 	(void)json_ran_dry();

@@ -75,14 +75,14 @@ a_small_one_is_small_and_grows_like_the_other(void **state)
 	small = arena_new_small(1 << 20);
 	assert_true(last_bytes <= 1032); /* what malloc() keeps at hand */
 	other = arena_new(1 << 20);
-	assert_true(last_bytes > 12 * 1024 && last_bytes < 13 * 1024);
+	assert_true(last_bytes > 7 * 1024 && last_bytes < 8 * 1024);
 	all_bytes = 0;
 	assert_non_null(arena_alloc(small, 900));
-	assert_non_null(arena_alloc(other, 12 * 1024));
+	assert_non_null(arena_alloc(other, 7 * 1024));
 	assert_int_equal(all_bytes, 0); /* no block beside the first */
 	p = arena_alloc(small, 900);
 	assert_non_null(p);
-	assert_true(last_bytes > 12 * 1024 && last_bytes < 13 * 1024);
+	assert_true(last_bytes > 7 * 1024 && last_bytes < 8 * 1024);
 	memset(p, 1, 900);
 	arena_reset(small);
 	assert_int_equal(arena_used(small), 0);

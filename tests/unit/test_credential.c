@@ -44,15 +44,22 @@ set_scene(size_t count)
 			.upstream_model = facts[i].id };
 	}
 	r->attempt_count = 0;
+	if (r->arena == NULL)
+		r->arena = arena_new(REQUEST_ARENA_BYTES);
+	assert_non_null(r->arena);
 }
 
 /* A new attempt of the request at hand; which key it got. */
 static unsigned
 take(const struct target *t, int64_t now_us)
 {
-	struct attempt *a = &r->attempt[r->attempt_count++];
+	struct attempt *a;
 
-	*a = (struct attempt){ .target = t, .live = live_of(t), .began_us = now_us };
+	assert_true(request_may_add_attempt(r));
+	a = request_add_attempt(r);
+	a->target = t;
+	a->live = live_of(t);
+	a->began_us = now_us;
 	credential_take(r, a, now_us);
 	return a->credential_index;
 }
@@ -153,11 +160,11 @@ a_rest_ends_with_one_probe_and_doubles_when_that_fails(void **state)
 		r->attempt_count = 0;
 	/* One is out: nobody else goes that way until it is home. */
 	{
-		struct attempt probe = r->attempt[0];
+		struct attempt probe = *r->attempt[0];
 
 		for (unsigned i = 0; i < 10; i++)
 			assert_int_equal(serve(&target[0], LZ_UPSTREAM_OK, 200, now), 1);
-		r->attempt[0] = probe;
+		*r->attempt[0] = probe;
 		r->attempt_count = 1;
 	}
 	end(LZ_UPSTREAM_OK, 200, 0, now);
@@ -241,10 +248,10 @@ fifty_refusals_at_once_are_one(void **state)
 	for (unsigned i = 0; i < 50; i++) {
 		r->attempt_count = 0;
 		(void)take(&target[0], now);
-		out[i] = r->attempt[0];
+		out[i] = *r->attempt[0];
 	}
 	for (unsigned i = 0; i < 50; i++) {
-		r->attempt[0] = out[i];
+		*r->attempt[0] = out[i];
 		end(LZ_UPSTREAM_AUTH, 401, 0, now + 1 + i);
 	}
 	assert_false(credential_is_ready(&target[0], now + 59 * second_us));
@@ -259,9 +266,9 @@ an_answer_that_was_asked_for_before_the_refusal_does_not_wake_a_key(void **state
 	(void)state;
 	set_scene(1);
 	(void)take(&target[0], second_us);
-	early = r->attempt[0];
+	early = *r->attempt[0];
 	(void)serve(&target[0], LZ_UPSTREAM_AUTH, 401, 2 * second_us);
-	r->attempt[0] = early;
+	*r->attempt[0] = early;
 	end(LZ_UPSTREAM_OK, 200, 0, 3 * second_us);
 	assert_false(credential_is_ready(&target[0], 4 * second_us));
 	(void)serve(
@@ -287,7 +294,7 @@ a_request_tries_each_key_once_and_a_resting_one_only_when_all_rest(void **state)
 	/* The next request gets the one whose rest is over first. */
 	request.attempt_count = 0;
 	{
-		unsigned first = r->attempt[0].credential_index;
+		unsigned first = r->attempt[0]->credential_index;
 
 		assert_int_equal(take(&target[0], second_us), first);
 	}
@@ -334,7 +341,7 @@ a_provider_without_keys_is_always_ready(void **state)
 	end(LZ_UPSTREAM_AUTH, 401, 0, second_us);
 	assert_true(credential_is_ready(&target[0], second_us));
 	assert_false(credential_has_another(r, &target[0], second_us));
-	assert_null(r->attempt[0].credential.ptr);
+	assert_null(r->attempt[0]->credential.ptr);
 }
 
 static void

@@ -43,10 +43,11 @@ make(void)
 	f->r.worker = &worker;
 	f->r.log_content = LOG_CONTENT_FULL;
 	f->r.choices = 1;
-	f->r.attempt_count = 1;
-	f->r.attempt[0].target = &target;
+	assert_true(request_may_add_attempt(&f->r));
+	request_add_attempt(&f->r);
+	f->r.attempt[0]->target = &target;
 	f->c.r = &f->r;
-	f->c.a = &f->r.attempt[0];
+	f->c.a = f->r.attempt[0];
 	f->c.visit = &visit;
 	buf_init(&f->c.body, 1 << 20);
 	buf_init(&f->r.answer_text, 1 << 20);
@@ -696,7 +697,10 @@ any_retry_after_is_a_bounded_time(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < COUNT(cases); i++) {
-		f->c.field[0] = lz_head(lz_strz(cases[i].name), lz_strz(cases[i].value));
+		lz_header field =
+		    lz_head(lz_strz(cases[i].name), lz_strz(cases[i].value));
+
+		f->c.field = &field;
 		f->c.field_count = 1;
 		judge(f, 429, "", &v);
 		assert_in_range(v.retry_after_ms, cases[i].least_ms, cases[i].most_ms);
@@ -770,7 +774,7 @@ what_a_provider_does_not_take_is_left_out_wherever_it_stands(void **state)
 			    json_array_size(json_object_get(j, "messages")), 1);
 			/* What was off anyway is no loss. */
 			assert_int_equal(
-			    f->r.attempt[0].dropped.len == 0, (set & ~4u) == 0);
+			    f->r.attempt[0]->dropped.len == 0, (set & ~4u) == 0);
 			json_decref(j);
 			drop(f);
 		}
@@ -798,7 +802,7 @@ usage_is_not_asked_of_who_does_not_know_the_question(void **state)
 		assert_int_equal(request_read(&f->r), STEP_NEXT);
 		j = sent(f);
 		assert_null(json_object_get(j, "stream_options"));
-		assert_int_equal(f->r.attempt[0].dropped.len, 0);
+		assert_int_equal(f->r.attempt[0]->dropped.len, 0);
 		json_decref(j);
 		drop(f);
 	}
@@ -816,7 +820,7 @@ the_model_stands_in_the_path_escaped_and_the_query_behind(void **state)
 	provider.path = STR_LIT("/d/{model}/x{model");
 	provider.query = STR_LIT("?api-version=2");
 	provider.auth_header = STR_LIT("api-key");
-	f->r.attempt[0].credential = STR_LIT("secret");
+	f->r.attempt[0]->credential = STR_LIT("secret");
 	buf_init(&f->r.body, 4096);
 	buf_add_z(&f->r.body, "{\"model\":\"m\"," MESSAGES "}");
 	assert_int_equal(request_read(&f->r), STEP_NEXT);

@@ -110,7 +110,7 @@ max_tokens_and_the_reservation_cut_the_answer(void **state)
 	    path_text(scene_emitted(&s, 0), "finish_reason", NULL), "length");
 	assert_int_equal(s.usage.output, 2);
 	visit_end_all(s.visit);
-	s.r.attempt[0].output_bound = 1;
+	s.r.attempt[0]->output_bound = 1;
 	assert_int_equal(scene_build(&s), LZ_ANSWERED);
 	assert_string_equal(
 	    path_text(scene_emitted(&s, 1), "message", "content"), "hell");

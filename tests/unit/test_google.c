@@ -225,9 +225,9 @@ requests_are_said_in_googles_words(void **state)
 			fail_msg("%s: refused", rows[i].name);
 		got = sent(&s);
 		same(got, rows[i].wanted, rows[i].name);
-		if (!str_is(s.r.attempt[0].dropped, rows[i].dropped))
+		if (!str_is(s.r.attempt[0]->dropped, rows[i].dropped))
 			fail_msg("%s: dropped %.*s", rows[i].name,
-			    STR_ARG(s.r.attempt[0].dropped));
+			    STR_ARG(s.r.attempt[0]->dropped));
 		json_decref(got);
 		scene_close(&s);
 	}
@@ -365,8 +365,8 @@ the_limit_that_has_to_be_sent_is_sent(void **state)
 
 		open_scene(&s, "gemini-2.5-flash", json_object());
 		s.r.max_tokens = limits[i].asked;
-		s.r.attempt[0].output_bound = limits[i].bound;
-		s.r.attempt[0].lowers_output = limits[i].lowers;
+		s.r.attempt[0]->output_bound = limits[i].bound;
+		s.r.attempt[0]->lowers_output = limits[i].lowers;
 		assert_int_equal(scene_build(&s), LZ_OK);
 		got = sent(&s);
 		if (limits[i].wanted < 0)
@@ -896,7 +896,7 @@ one_text_and_several_are_embedded(void **state)
 	    "one");
 	assert_true(
 	    str_is(s.http.url, "http://base/models/gemini-embedding-001:embedContent"));
-	assert_true(str_is(s.r.attempt[0].dropped, "odd"));
+	assert_true(str_is(s.r.attempt[0]->dropped, "odd"));
 	assert_int_equal(reply(&s, "{\"embedding\":{\"values\":[0.5,1]}}"), LZ_OK);
 	same(scene_emitted(&s, 0),
 	    "{\"data\":[{\"embedding\":[0.5,1]}],\"usage\":{\"prompt_tokens\":6,"

@@ -18,7 +18,8 @@
 #define GET_PATH(path)    "GET " path " HTTP/1.1\r\n" HOST "\r\n"
 
 static char room[64 * 1024];
-static struct http_head head;
+static struct http_field head_field[HTTP_FIELDS];
+static struct http_head head = { .field = head_field };
 static struct http_refusal why;
 static size_t used;
 

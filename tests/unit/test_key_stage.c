@@ -301,8 +301,7 @@ tokens_are_held_by_estimate_and_settled_by_use(void **state)
 	r->max_tokens = 4000;
 	assert_int_equal(key_admit(r), STEP_NEXT);
 	assert_int_equal(r->tokens_held, 600);
-	r->attempt_count = 1;
-	r->attempt[0].usage = (struct record_usage){ 80, 10, 10, 100, 50 };
+	new_attempt(0, 0)->usage = (struct record_usage){ 80, 10, 10, 100, 50 };
 	key_release(r); /* 200 used */
 	entered(text);
 	r->prompt_tokens = 801;
@@ -413,7 +412,7 @@ a_budget_that_is_filled_is_told_from_one_that_is_spent(void **state)
 	first = reserved(700000, 0);
 	new_attempt(700000, 0);
 	assert_fault(key_reserve(r), FAULT_BUDGET_RESERVED, "0.0007 EUR reserved");
-	assert_false(r->attempt[1].is_open);
+	assert_false(r->attempt[1]->is_open);
 	first->has_usage = true;
 	first->usage.input = 700;
 	key_settle(r, first);

@@ -129,10 +129,12 @@ static bool
 try_attempt(struct thread *t, unsigned key)
 {
 	struct request *r = &t->r;
-	struct attempt *a = &r->attempt[r->attempt_count];
+	struct attempt *a;
 	int64_t bound = 20000 + rand_r(&t->seed) % 400000;
 
-	*a = (struct attempt){ .number = r->attempt_count++,
+	must(request_may_add_attempt(r));
+	a = request_add_attempt(r);
+	*a = (struct attempt){ .number = a->number,
 		.candidate = &candidate,
 		.target = &target,
 		.bound_nano_eur = bound,

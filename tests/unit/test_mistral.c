@@ -153,8 +153,8 @@ the_limit_is_the_one_that_has_to_be_sent(void **state)
 
 		scene_open(&s, scene_part("provider", "mistral", json_object()));
 		s.r.max_tokens = rows[i].asked;
-		s.r.attempt[0].output_bound = rows[i].bound;
-		s.r.attempt[0].lowers_output = rows[i].lowers;
+		s.r.attempt[0]->output_bound = rows[i].bound;
+		s.r.attempt[0]->lowers_output = rows[i].lowers;
 		assert_int_equal(scene_build(&s), LZ_OK);
 		sent = json_parse(s.http.body, NULL);
 		limit = json_object_get(sent, "max_tokens");

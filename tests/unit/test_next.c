@@ -59,7 +59,7 @@ a_credential_that_failed_is_changed_at_the_same_target(void **state)
 	fail_attempt(LZ_UPSTREAM_AUTH, 401);
 	assert_int_equal(policy_next(r), STEP_NEXT);
 	assert_ptr_equal(request_attempt(r)->target, &target[2]);
-	assert_false(str_eq(r->attempt[0].credential, r->attempt[1].credential));
+	assert_false(str_eq(r->attempt[0]->credential, r->attempt[1]->credential));
 	fail_attempt(LZ_UPSTREAM_RATE, 429);
 	assert_int_equal(policy_next(r), STEP_NEXT);
 	assert_ptr_equal(request_attempt(r)->target, &target[1]);
@@ -159,15 +159,15 @@ when_no_other_is_left_the_same_target_is_asked_again_after_a_back_off(void **sta
 	(void)state;
 	begin_alone();
 	fail_attempt(LZ_UPSTREAM_DOWN, 500);
-	failed_us = r->attempt[0].ended_us;
+	failed_us = r->attempt[0]->ended_us;
 	wait_until(STEP_NEXT);
 	assert_int_equal(r->attempt_count, 2);
-	assert_in_range(r->attempt[1].began_us - failed_us, 1000, 500 * 1000);
+	assert_in_range(r->attempt[1]->began_us - failed_us, 1000, 500 * 1000);
 	assert_true(r->waited_us >= 1000);
 	fail_attempt(LZ_UPSTREAM_DOWN, 500);
 	/* Twice as long, and at random between a half and the whole of it. */
 	wait_until(STEP_NEXT);
-	assert_in_range(r->attempt[1].again_us - r->attempt[1].ended_us, 2000, 4000);
+	assert_in_range(r->attempt[1]->again_us - r->attempt[1]->ended_us, 2000, 4000);
 	fail_attempt(LZ_UPSTREAM_DOWN, 500);
 	assert_int_equal(policy_next(r), STEP_FAULT);
 	assert_int_equal(r->fault, FAULT_ALL_ATTEMPTS);
@@ -182,7 +182,7 @@ a_retry_after_is_a_floor_and_what_is_too_long_is_told_instead(void **state)
 	request_attempt(r)->retry_after_ms = 20;
 	wait_until(STEP_NEXT);
 	assert_in_range(
-	    r->attempt[1].began_us - r->attempt[0].ended_us, 20 * 1000, 900 * 1000);
+	    r->attempt[1]->began_us - r->attempt[0]->ended_us, 20 * 1000, 900 * 1000);
 	fail_attempt(LZ_UPSTREAM_RATE, 429);
 	request_attempt(r)->retry_after_ms = 7000;
 	assert_int_equal(policy_next(r), STEP_FAULT);

@@ -34,10 +34,11 @@ make(const char *text, int64_t inputs, bool wants_base64)
 	f->r.kind = REQUEST_EMBEDDINGS;
 	f->r.inputs = inputs;
 	f->r.wants_base64 = wants_base64;
-	f->r.attempt_count = 1;
-	f->r.attempt[0].target = &target;
+	assert_true(request_may_add_attempt(&f->r));
+	request_add_attempt(&f->r);
+	f->r.attempt[0]->target = &target;
 	f->c.r = &f->r;
-	f->c.a = &f->r.attempt[0];
+	f->c.a = f->r.attempt[0];
 	buf_init(&f->text, 1 << 24);
 	buf_add_z(&f->text, text);
 	return f;

@@ -245,7 +245,7 @@ callbacks_that_had_to_wait_keep_their_order_and_may_pause_again(void **state)
 
 	(void)state;
 	scene_open(&s, acting("provider", "acting", "number", ""));
-	s.visit = visit_provider(&s.r, &s.r.attempt[0], &ops, &s);
+	s.visit = visit_provider(&s.r, s.r.attempt[0], &ops, &s);
 	assert_int_equal(visit_build(s.visit, &s.http, scene_on_done, &s), LZ_PENDING);
 	visit_pause(s.visit);
 	scene_run_for(40);
@@ -624,7 +624,7 @@ visit_short_of_memory(const char *component, const char *act, int64_t k)
 	scene_open(&s, acting("provider", component, act, "http://127.0.0.1:1/"));
 	s.http = lz_http_to("POST", STR_LIT("http://base"));
 	allocations_left = k;
-	s.visit = visit_provider(&s.r, &s.r.attempt[0], &ops, &s);
+	s.visit = visit_provider(&s.r, s.r.attempt[0], &ops, &s);
 	if (s.visit != NULL) {
 		(void)visit_build(s.visit, &s.http, scene_on_done, &s);
 		(void)visit_event(s.visit, STR_LIT("x"), STR_LIT("{\"a\":[1,2]}"));
