@@ -333,16 +333,17 @@ set_route(struct handle *h, const struct upstream_request *q)
 	return rc;
 }
 
-static CURLcode
+/* A transfer that broke off early may have left its buffer in the handle: libcurl refuses
+ * another size then, and either will do. */
+static void
 set_buffer(struct handle *h, const struct upstream_request *q)
 {
 	bool is_small = q->max_answer_bytes == 0 && !q->wants_http2;
 	long bytes = is_small ? STREAM_BUFFER_BYTES : BUFFER_BYTES;
 
-	if (bytes == h->buffer_bytes)
-		return CURLE_OK;
-	h->buffer_bytes = bytes;
-	return curl_easy_setopt(h->easy, CURLOPT_BUFFERSIZE, bytes);
+	if (bytes != h->buffer_bytes &&
+	    curl_easy_setopt(h->easy, CURLOPT_BUFFERSIZE, bytes) == CURLE_OK)
+		h->buffer_bytes = bytes;
 }
 
 static enum status
@@ -359,7 +360,7 @@ set_all(struct upstream_call *c, const struct upstream_request *q,
 		rc |= set_body(c, q, bytes, c->h.block + c->h.block_secret);
 	rc |= set_verb(&c->h, verb, q->method);
 	rc |= set_route(&c->h, q);
-	rc |= set_buffer(&c->h, q);
+	set_buffer(&c->h, q);
 	return rc == CURLE_OK ? ST_OK : ST_NOMEM;
 }
 

@@ -35,6 +35,11 @@ go_as_far(struct line *l)
 {
 	enum where where = (enum where)l->p->mode;
 
+	if (where == STATES) { /* behind them all */
+		while (hear(l))
+			say(l, ok_text);
+		return;
+	}
 	if (where == ON_A_KEPT_CONNECTION) {
 		if (!hear(l))
 			return;
@@ -142,6 +147,24 @@ end_it(struct scene *s, enum where where, enum way way)
 		assert_int_equal(s->g.datas, 0);
 }
 
+/* Whatever state it was left in, its handle serves a whole answer and a stream. */
+static void
+go_on_behind_it(struct scene *s)
+{
+	static const size_t most[] = { 1000, 0, 1000 };
+
+	s->b.p->mode = STATES;
+	for (size_t i = 0; i < sizeof(most) / sizeof(most[0]); i++) {
+		struct got g;
+		struct upstream_request q = post(&s->b, s->url, "{}");
+
+		q.max_answer_bytes = most[i];
+		call(&s->b, &g, &q);
+		assert_end(&g, UPSTREAM_DONE);
+		got_free(&g);
+	}
+}
+
 static void
 run_scene(enum where where, enum way way)
 {
@@ -154,6 +177,8 @@ run_scene(enum where where, enum way way)
 	s->b.p->mode = where;
 	bring_there(s, where, way);
 	end_it(s, where, way);
+	if (way != FREED)
+		go_on_behind_it(s);
 	bench_close(&s->b);
 	if (way == FREED)
 		assert_int_equal(s->g.dones, 0);
