@@ -81,7 +81,7 @@ arena_reset(struct arena *a)
 	}
 	a->first.used = 0;
 	a->used = 0;
-	a->next_size = (size_t)FIRST_BYTES * (a->first.size > SMALL_BYTES ? 2 : 1);
+	a->next_size = FIRST_BYTES;
 }
 
 /* Makes a block that holds at least n bytes the current one. NULL: out of memory. */
