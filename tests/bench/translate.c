@@ -168,6 +168,22 @@ struct work {
 	const char *name, *text;
 };
 
+/* Outlives the request's memory, which begins anew with each measured call. */
+static struct attempt attempt;
+
+static void
+open_scene(struct scene *s, const struct wire *wire, const char *request)
+{
+	scene_open(s, scene_part("provider", wire->name, json_object()));
+	s->target[0].upstream_model = lz_strz(wire->model);
+	attempt = *s->r.attempt[0];
+	s->r.attempt[0] = &attempt;
+	scene_body(s, request, strlen(request));
+	shaped = (struct call){
+		.r = &s->r, .a = &attempt, .answer_id = STR_LIT("chatcmpl-x")
+	};
+}
+
 static void
 make_request(void *arg)
 {
@@ -231,12 +247,7 @@ both_ways(const struct wire *wire, size_t n, double *jansson)
 	struct work w = { &s, NULL, request };
 	double us;
 
-	scene_open(&s, scene_part("provider", wire->name, json_object()));
-	s.target[0].upstream_model = lz_strz(wire->model);
-	scene_body(&s, request, strlen(request));
-	shaped = (struct call){
-		.r = &s.r, .a = s.r.attempt[0], .answer_id = STR_LIT("chatcmpl-x")
-	};
+	open_scene(&s, wire, request);
 	us = measure(make_request, &w);
 	*jansson = measure(decode_and_encode, &w);
 	w.text = answer;
@@ -256,13 +267,8 @@ an_event(const struct wire *wire)
 	struct work w = { &s, wire->event_name, event };
 	double us;
 
-	scene_open(&s, scene_part("provider", wire->name, json_object()));
-	s.target[0].upstream_model = lz_strz(wire->model);
+	open_scene(&s, wire, request);
 	s.r.is_stream = true;
-	scene_body(&s, request, strlen(request));
-	shaped = (struct call){
-		.r = &s.r, .a = s.r.attempt[0], .answer_id = STR_LIT("chatcmpl-x")
-	};
 	make_request(&w);
 	us = measure(take_event, &w);
 	scene_close(&s);
