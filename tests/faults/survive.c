@@ -212,9 +212,14 @@ child(const struct job *j)
 		board->at = 0;
 		if (n % BATCH == 0) {
 			look_closer(&s, plan.k);
-			/* Each start looks through the files that all starts left. */
-			if (j->scene->is_cold)
+			/* Each start looks through the files that all starts left. A new
+			 * directory has its first one behind it, as prepare() leaves it.
+			 */
+			if (j->scene->is_cold) {
 				stage_open_again(&s);
+				if (!stage_start(&s))
+					note_wrong("it does not start again: %s", s.why);
+			}
 		}
 		if (j->scene->is_first)
 			break;
