@@ -117,8 +117,8 @@ void tools_put(const struct call *c, lz_str data, struct buf *out);
 struct growing_calls {
 	struct arena *arena;
 	struct growing *call;
-	size_t count;
-	bool has_failed; /* more than can be kept, or no memory */
+	size_t count, bytes; /* bytes: of the arguments of those that are not complete */
+	bool has_failed;     /* more than can be kept, or no memory */
 };
 /* Adds a member's decoded text. false: no memory. */
 bool growing_add_text(struct buf *out, const struct jscan_member *string);

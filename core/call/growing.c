@@ -7,6 +7,7 @@
 enum {
 	CALLS = 128, /* of all choices */
 	ARGUMENT_BYTES = 4 << 20,
+	ALL_BYTES = 16 << 20, /* of arguments, of all of them */
 	PIECE_BYTES = 8 << 20
 };
 
@@ -71,6 +72,16 @@ keep(struct growing_calls *g, lz_str *to, lz_str raw)
 }
 
 static void
+grow_text(struct growing_calls *g, struct growing *t, const struct jscan_member *piece)
+{
+	size_t before = t->text.len;
+
+	g->has_failed |= !growing_add_text(&t->text, piece);
+	g->bytes += t->text.len - before;
+	g->has_failed |= g->bytes > ALL_BYTES;
+}
+
+static void
 grow_function(struct growing_calls *g, struct growing *t, lz_str function)
 {
 	struct jscan_member m;
@@ -79,7 +90,7 @@ grow_function(struct growing_calls *g, struct growing *t, lz_str function)
 		if (jscan_key_is(m.key, "arguments") || jscan_key_is(m.key, "input")) {
 			t->texts = jscan_key_is(m.key, "input") ? "input" : "arguments";
 			if (m.type == JSCAN_STRING)
-				g->has_failed |= !growing_add_text(&t->text, &m);
+				grow_text(g, t, &m);
 		} else if (jscan_key_is(m.key, "name") && m.type == JSCAN_STRING &&
 			   m.value.len > 2) {
 			keep(g, &t->name, m.value);
@@ -195,6 +206,7 @@ growing_complete(struct growing_calls *g, int64_t choice,
 		if (b.failed || !take(arg, t->choice, buf_str(&b)))
 			g->has_failed = true;
 		buf_free(&b);
+		g->bytes -= t->text.len;
 		buf_free(&t->text);
 		t->place = -1;
 	}
