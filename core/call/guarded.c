@@ -309,7 +309,8 @@ take_delta(struct guarded *g, unsigned choice, lz_str delta)
 static void
 take_finish(struct guarded *g, unsigned choice, const struct jscan_member *finish)
 {
-	if (finish->type != JSCAN_STRING || choice >= PLACES)
+	/* Some providers say "" in every chunk until it is finished. */
+	if (finish->type != JSCAN_STRING || finish->value.len <= 2 || choice >= PLACES)
 		return;
 	growing_complete(&g->calls, choice, take_call, g);
 	guard_stream_final(g->stream, choice);
