@@ -103,10 +103,21 @@ void chunk_read_whole(struct call *c, lz_str choices);
 /* Is every choice that came finished, and did one come? */
 bool chunk_all_finished(const struct call *c);
 
+/* ---- arguments.c: are a call's arguments, as far as they came, a whole value? ---- */
+struct arguments { /* zeroed: nothing came */
+	int64_t depth;
+	bool is_in_string, is_escaped, is_whole;
+};
+/* The next piece of them. What is no string is none. */
+void arguments_take(struct arguments *a, const struct jscan_member *piece);
+/* A value stands there whole, and the piece begins one: it cannot go on with it. */
+bool arguments_begin_anew(const struct arguments *a, const struct jscan_member *piece);
+
 /* ---- tools.c: tool calls are numbered from 0 in each choice ---- */
 void tools_begin(struct call *c); /* before each chunk */
-/* The place of the call that a piece, an object of tool_calls, belongs to. -1: there is
- * no room for it. */
+/* An item of tool_calls: is it an object that says something? */
+bool tools_is_piece(lz_str item);
+/* The place of the call that a piece belongs to. -1: there is no room for it. */
 int64_t tools_place(struct call *c, int64_t choice, lz_str item);
 /* The tool_calls of a delta that is part of the chunk at hand. */
 void tools_read(struct call *c, int64_t choice, lz_str list);

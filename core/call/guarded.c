@@ -271,7 +271,7 @@ begin_rest(struct buf *rest)
 static void
 take_piece(struct guarded *g, unsigned choice, lz_str call)
 {
-	if (call.ptr[0] == '{')
+	if (tools_is_piece(call))
 		growing_take(&g->calls, choice, tools_place(g->call, choice, call), call);
 }
 

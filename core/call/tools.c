@@ -20,6 +20,7 @@ struct seen_call {
 	int64_t choice, said;
 	bool has_said; /* its number */
 	lz_str id;     /* raw; absent: it had none */
+	struct arguments arguments;
 };
 
 struct tools {
@@ -35,9 +36,24 @@ struct tools {
 /* What a piece says of the call that it belongs to. */
 struct piece {
 	int64_t said;
-	bool has_said;
-	struct jscan_member index, id, function, custom;
+	bool has_said, is_named;
+	struct jscan_member index, id, arguments;
 };
+
+/* Arguments are JSON; what a custom tool takes is any text. */
+static void
+read_function(struct piece *p, const struct jscan_member *function, bool is_custom)
+{
+	static const char *const names[] = { "name", "arguments" };
+	struct jscan_member m[2];
+
+	if (function->type != JSCAN_OBJECT)
+		return;
+	jscan_pick(function->value, names, 2, m);
+	p->is_named |= m[0].type == JSCAN_STRING && m[0].value.len > 2;
+	if (!is_custom)
+		p->arguments = m[1];
+}
 
 static void
 read_piece(lz_str item, struct piece *p)
@@ -46,36 +62,30 @@ read_piece(lz_str item, struct piece *p)
 	struct jscan_member m[4];
 
 	jscan_pick(item, names, 4, m);
-	*p =
-	    (struct piece){ .index = m[0], .id = m[1], .function = m[2], .custom = m[3] };
+	*p = (struct piece){ .index = m[0], .id = m[1] };
 	p->has_said = m[0].value.ptr != NULL && jscan_int(&m[0], &p->said);
 	if (m[1].type != JSCAN_STRING || m[1].value.len <= 2 || m[1].value.len > ID_BYTES)
 		p->id.value = STR_NONE;
-}
-
-static bool
-names_function(const struct jscan_member *function)
-{
-	struct jscan_member name;
-
-	return function->type == JSCAN_OBJECT &&
-	       jscan_inner(function->value, "name", &name) && name.type == JSCAN_STRING &&
-	       name.value.len > 2;
+	read_function(p, &m[2], false);
+	read_function(p, &m[3], true);
 }
 
 /* Does a piece begin a call, though there is one of its number, or, without a number, one
  * before it? Pieces that go on name no function. Some providers name it in each of them,
- * some make up an id for each: beside a number only both together are another call's. */
+ * some make up an id for each: beside a number only both together are another call's, or
+ * a name with arguments that cannot go on with the whole ones that are there. */
 static bool
 begins_another(const struct piece *p, const struct seen_call *before)
 {
-	bool is_named = names_function(&p->function) || names_function(&p->custom);
+	bool has_id = p->id.value.ptr != NULL;
 
-	if (p->id.value.ptr == NULL)
-		return !p->has_said && is_named;
-	if (str_eq(p->id.value, before->id))
+	if (has_id && str_eq(p->id.value, before->id))
 		return false;
-	return !p->has_said || (before->id.ptr != NULL && is_named);
+	if (!p->has_said)
+		return has_id || p->is_named;
+	return p->is_named &&
+	       ((has_id && before->id.ptr != NULL) ||
+		   arguments_begin_anew(&before->arguments, &p->arguments));
 }
 
 static bool
@@ -122,6 +132,7 @@ place_of(struct call *c, int64_t choice, const struct piece *p)
 			.said = p->said,
 			.has_said = p->has_said,
 			.id = arena_copy(c->r->arena, p->id.value) };
+	arguments_take(&t->seen[at].arguments, &p->arguments);
 	for (unsigned i = 0; i < at; i++)
 		place += t->seen[i].choice == choice;
 	return place;
@@ -153,13 +164,12 @@ tools_begin(struct call *c)
 		c->tools->edit_count = 0;
 }
 
-/* A piece of no members says nothing. */
-static bool
-is_empty(lz_str item)
+bool
+tools_is_piece(lz_str item)
 {
 	struct jscan_member m;
 
-	return !jscan_next(&item, &m);
+	return item.ptr[0] == '{' && jscan_next(&item, &m);
 }
 
 static void
@@ -179,7 +189,7 @@ tools_read(struct call *c, int64_t choice, lz_str list)
 	lz_str item;
 
 	while (has_table(c) && jscan_next_item(&list, &item)) {
-		if (item.ptr[0] != '{' || is_empty(item))
+		if (!tools_is_piece(item))
 			continue;
 		read_piece(item, &p);
 		place = place_of(c, choice, &p);

@@ -407,6 +407,36 @@ def test_tool_calls_that_share_a_number_stay_apart(guarded, provider, numbers):
                      {"index": 1, "id": "b", "type": "function", "function": {"name": "look", "arguments": "{}"}}]
 
 
+def deltas(*pairs):
+    """Events of one choice: a delta and a finish_reason each."""
+    return [{"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1",
+             "choices": [{"index": 0, "delta": d, "finish_reason": f}]} for d, f in pairs]
+
+
+def test_whole_calls_of_one_number_and_without_ids_are_calls_of_their_own(guarded, provider):
+    """As Gemini sends them; and what says nothing is none."""
+    gateway, key = guarded(g={"on": ["response"]})
+    calls = [{"index": 0, "id": "", "type": "function", "function": {"name": "look", "arguments": json.dumps({"q": q})}} for q in (WORD, "}\"{")]
+    provider.script(events=[*deltas(({"tool_calls": [{}]}, None), *(({"tool_calls": [c]}, None) for c in calls), ({}, "tool_calls")), "[DONE]"])
+    _, _, events, done = stream(gateway, key)
+    out = [c for e in events for ch in e["choices"] for c in ch["delta"].get("tool_calls", [])]
+    assert done and [(c["index"], json.loads(c["function"]["arguments"])["q"]) for c in out] == [(0, "***"), (1, "}\"{")]
+
+
+def test_an_empty_finish_reason_ends_nothing(guarded, provider):
+    gateway, key = guarded(g={"on": ["response"]})
+    pieces = [{"index": 0, "id": "a", "type": "function", "function": {"name": "look", "arguments": "{\"q\": \"kes"}},
+              {"index": 0, "function": {"arguments": "trel\"}"}}]
+    first, second, third, fourth = deltas(({"content": "a kes", "tool_calls": pieces[:1]}, ""), ({"content": "trel b"}, ""),
+                                          ({"tool_calls": pieces[1:]}, ""), ({}, "tool_calls"))
+    provider.script(events=[first, 0.05, second, third, 0.05, fourth, "[DONE]"])
+    _, _, events, done = stream(gateway, key)
+    calls = [c for e in events for ch in e["choices"] for c in ch["delta"].get("tool_calls", [])]
+    assert done and text_of(events) == "a *** b" and finishes(events) == ["tool_calls"]
+    assert [c["function"]["arguments"] for c in calls] == ["{\"q\": \"***\"}"]
+    assert all(ch["finish_reason"] in (None, "tool_calls") for e in events for ch in e["choices"])
+
+
 def test_members_that_nobody_knows_are_seen_too(guarded, provider):
     gateway, key = guarded(g={"on": ["response"]})
     chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}

@@ -80,6 +80,17 @@ def test_two_calls_of_a_provider_that_counts_wrongly_are_two(client, provider, n
         ("a", "weather", '{"city":"Ghent"}'), ("b", "weather", '{"city":"Bruges"}')]
 
 
+def test_whole_calls_that_share_a_number_and_have_no_ids_are_two(client, provider):
+    """As Gemini sends them."""
+    chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}
+    calls = [{"index": 0, "id": "", "type": "function", "function": {"name": "weather", "arguments": f'{{"city":"{city}"}}'}} for city in ("Ghent", "Bruges")]
+    provider.script(events=[*[chunk | {"choices": [{"index": 0, "delta": {"tool_calls": [c]}, "finish_reason": None}]} for c in calls],
+                            chunk | {"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]}, "[DONE]"])
+    with client.chat.completions.stream(model="fake-1", messages=HELLO, tools=[WEATHER | {"function": WEATHER["function"] | {"strict": True}}]) as s:
+        calls = s.get_final_completion().choices[0].message.tool_calls
+    assert [(c.function.name, c.function.arguments) for c in calls] == [("weather", '{"city":"Ghent"}'), ("weather", '{"city":"Bruges"}')]
+
+
 def test_a_tools_result_reaches_the_provider(client, provider):
     messages = HELLO + [{"role": "assistant", "content": None, "tool_calls": [CALL]},
                         {"role": "tool", "tool_call_id": "call_1", "content": "12 °C"}]

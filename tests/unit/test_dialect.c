@@ -460,6 +460,51 @@ calls_without_a_number_of_their_own_are_told_apart(void **state)
 	buf_free(&out);
 }
 
+/* As Gemini sends them: number 0, empty ids, and the name in each piece. */
+static void
+arguments_that_cannot_go_on_are_another_calls(void **state)
+{
+	static const struct {
+		const char *arguments; /* as a piece has them, escaped */
+		int place;
+	} pieces[] = {
+		{ "{}", 0 },
+		{ "{\\\"a\\\":\\\"}\\\\\\\"\\\"}", 1 },
+		{ " \\u007b", 2 },
+		{ "}", 2 },
+		/* What stands there goes on, or nothing comes. */
+		{ "{\\\"a\\\":\\\"{}", 3 },
+		{ "{}\\\\", 3 },
+		{ "\\\"{}", 3 },
+		{ "\\u0022}", 3 },
+		{ "", 3 },
+		{ "\\n", 3 },
+		{ "[{}", 4 },
+		{ "{}", 4 },
+	};
+	struct fixture *f = make();
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 4096);
+	for (size_t i = 0; i < COUNT(pieces); i++) {
+		buf_reset(&text);
+		buf_addf(&text,
+		    CALL_OF(0, "\"id\":\"\",\"function\":{\"name\":\"f\","
+			       "\"arguments\":\"%s\"}"),
+		    pieces[i].arguments);
+		assert_int_equal(tools_place(&f->c, 0, buf_str(&text)), pieces[i].place);
+	}
+	/* What a custom tool takes need not be JSON. */
+	for (size_t i = 0; i < 2; i++)
+		assert_int_equal(tools_place(&f->c, 1,
+				     STR_LIT(CALL_OF(0, "\"custom\":{\"name\":\"f\","
+							"\"arguments\":\"{}\"}"))),
+		    0);
+	buf_free(&text);
+	drop(f);
+}
+
 static void
 what_has_no_room_in_the_table_of_tools_keeps_its_number(void **state)
 {
@@ -508,6 +553,42 @@ an_id_that_is_too_long_tells_no_calls_apart(void **state)
 	buf_free(&text);
 	buf_free(&out);
 	drop(f);
+}
+
+static bool
+take_any(void *arg, unsigned choice, lz_str delta)
+{
+	(void)arg;
+	(void)choice;
+	return delta.len > 0;
+}
+
+/* 128 calls of four megabytes would be half a gigabyte of one stream. */
+static void
+calls_that_grow_are_bounded_together(void **state)
+{
+	struct growing_calls g = { .arena = arena_new(1 << 20) };
+	struct buf piece;
+
+	(void)state;
+	buf_init(&piece, 1 << 20);
+	buf_addf(&piece, "{\"function\":{\"arguments\":\"%0*d\"}}", 1 << 19, 0);
+	assert_false(piece.failed);
+	for (unsigned round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < 32; i++)
+			growing_take(&g, 0, (int64_t)i % 8, buf_str(&piece));
+		assert_false(g.has_failed);
+		growing_complete(&g, -1, take_any, NULL);
+		assert_int_equal(g.bytes, 0);
+	}
+	for (unsigned i = 0; i < 33; i++) {
+		assert_false(g.has_failed);
+		growing_take(&g, 0, (int64_t)i % 8, buf_str(&piece));
+	}
+	assert_true(g.has_failed);
+	growing_free(&g);
+	buf_free(&piece);
+	arena_free(g.arena);
 }
 
 static void
@@ -855,6 +936,8 @@ main(void)
 		cmocka_unit_test(usage_falls_into_disjoint_buckets),
 		cmocka_unit_test(tool_calls_are_numbered_from_0_in_each_choice),
 		cmocka_unit_test(calls_without_a_number_of_their_own_are_told_apart),
+		cmocka_unit_test(arguments_that_cannot_go_on_are_another_calls),
+		cmocka_unit_test(calls_that_grow_are_bounded_together),
 		cmocka_unit_test(what_has_no_room_in_the_table_of_tools_keeps_its_number),
 		cmocka_unit_test(an_id_that_is_too_long_tells_no_calls_apart),
 		cmocka_unit_test(text_is_weighed_as_it_would_be_decoded),
