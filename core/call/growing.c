@@ -45,8 +45,8 @@ growing_of(struct growing_calls *g, unsigned choice, int64_t place, bool is_lega
 	struct growing *new;
 
 	for (size_t i = 0; i < g->count; i++)
-		if (g->call[i].choice == choice && g->call[i].place == place &&
-		    g->call[i].is_legacy == is_legacy)
+		if (g->call[i].choice == choice && g->call[i].is_legacy == is_legacy &&
+		    (is_legacy || g->call[i].place == place))
 			return &g->call[i];
 	if (g->call == NULL)
 		g->call = arena_alloc(g->arena, CALLS * sizeof(*g->call));
@@ -186,8 +186,11 @@ growing_take_function(struct growing_calls *g, unsigned choice, lz_str function)
 	struct growing *t = growing_of(g, choice, 0, true);
 
 	g->has_failed |= t == NULL;
-	if (t != NULL)
-		grow_function(g, t, function);
+	if (t == NULL)
+		return;
+	grow_function(g, t, function);
+	/* Clients would put it together with what was checked without it. */
+	g->has_failed |= t->place < 0 && t->text.len > 0;
 }
 
 void

@@ -437,6 +437,19 @@ def test_an_empty_finish_reason_ends_nothing(guarded, provider):
     assert all(ch["finish_reason"] in (None, "tool_calls") for e in events for ch in e["choices"])
 
 
+def test_a_function_call_does_not_go_on_behind_its_end(guarded, provider):
+    """It has no number: clients would put both parts together, which the guardrail saw apart."""
+    gateway, key = guarded(g={"on": ["response"]})
+    first, second, last = deltas(({"function_call": {"name": "look", "arguments": "{\"q\": \"kes"}}, "function_call"),
+                                 ({"function_call": {"arguments": "trel\"}"}}, "function_call"), ({"function_call": {"arguments": ""}}, None))
+    provider.script(events=[first, 0.05, last, second, "[DONE]"])
+    _, _, events, done = stream(gateway, key)
+    said = "".join(ch["delta"].get("function_call", {}).get("arguments", "") for e in events for ch in e.get("choices", []))
+    assert not done and said == "{\"q\": \"kes" and events[-1]["error"]["code"]
+    provider.script(events=[first, 0.05, last, "[DONE]"])
+    assert stream(gateway, key)[3]
+
+
 def test_members_that_nobody_knows_are_seen_too(guarded, provider):
     gateway, key = guarded(g={"on": ["response"]})
     chunk = {"id": "x", "object": "chat.completion.chunk", "created": 1, "model": "fake-1"}
