@@ -14,8 +14,9 @@ enum {
 /* One tool call as it grows. */
 struct growing {
 	unsigned choice;
-	int64_t place;                       /* -1: it is complete */
+	int64_t place;
 	bool is_legacy;                      /* function_call */
+	bool is_complete;                    /* it was shown */
 	lz_str id, type, inner, name, extra; /* inner: "function", "custom" */
 	const char *texts;                   /* "arguments", "input" */
 	struct buf text;                     /* decoded */
@@ -45,8 +46,8 @@ growing_of(struct growing_calls *g, unsigned choice, int64_t place, bool is_lega
 	struct growing *new;
 
 	for (size_t i = 0; i < g->count; i++)
-		if (g->call[i].choice == choice && g->call[i].is_legacy == is_legacy &&
-		    (is_legacy || g->call[i].place == place))
+		if (g->call[i].choice == choice && g->call[i].place == place &&
+		    g->call[i].is_legacy == is_legacy)
 			return &g->call[i];
 	if (g->call == NULL)
 		g->call = arena_alloc(g->arena, CALLS * sizeof(*g->call));
@@ -78,6 +79,8 @@ grow_text(struct growing_calls *g, struct growing *t, const struct jscan_member 
 
 	g->has_failed |= !growing_add_text(&t->text, piece);
 	g->bytes += t->text.len - before;
+	/* Clients would put it together with what was checked without it. */
+	g->has_failed |= t->is_complete && t->text.len > 0;
 	g->has_failed |= g->bytes > ALL_BYTES;
 }
 
@@ -124,16 +127,6 @@ growing_take(struct growing_calls *g, unsigned choice, int64_t place, lz_str cal
 	}
 }
 
-static int64_t
-place_of(const struct growing_calls *g, const struct growing *t)
-{
-	int64_t place = 0;
-
-	for (const struct growing *k = g->call; k < t; k++)
-		place += k->choice == t->choice && !k->is_legacy;
-	return place;
-}
-
 static void
 put_function(const struct growing *t, struct buf *b)
 {
@@ -151,7 +144,7 @@ put_function(const struct growing *t, struct buf *b)
 }
 
 static void
-put_call(const struct growing_calls *g, const struct growing *t, struct buf *b)
+put_call(const struct growing *t, struct buf *b)
 {
 	if (t->is_legacy) {
 		buf_add_z(b, "{\"function_call\":");
@@ -160,7 +153,7 @@ put_call(const struct growing_calls *g, const struct growing *t, struct buf *b)
 		return;
 	}
 	buf_add_z(b, "{\"tool_calls\":[{\"index\":");
-	buf_add_int(b, place_of(g, t));
+	buf_add_int(b, t->place);
 	if (t->id.ptr != NULL) {
 		buf_add_z(b, ",\"id\":");
 		buf_add_str(b, t->id);
@@ -186,11 +179,8 @@ growing_take_function(struct growing_calls *g, unsigned choice, lz_str function)
 	struct growing *t = growing_of(g, choice, 0, true);
 
 	g->has_failed |= t == NULL;
-	if (t == NULL)
-		return;
-	grow_function(g, t, function);
-	/* Clients would put it together with what was checked without it. */
-	g->has_failed |= t->place < 0 && t->text.len > 0;
+	if (t != NULL)
+		grow_function(g, t, function);
 }
 
 void
@@ -202,16 +192,16 @@ growing_complete(struct growing_calls *g, int64_t choice,
 	for (size_t i = 0; i < g->count; i++) {
 		struct growing *t = &g->call[i];
 
-		if ((choice >= 0 && t->choice != choice) || t->place < 0)
+		if ((choice >= 0 && t->choice != choice) || t->is_complete)
 			continue;
 		buf_init(&b, PIECE_BYTES);
-		put_call(g, t, &b);
+		put_call(t, &b);
 		if (b.failed || !take(arg, t->choice, buf_str(&b)))
 			g->has_failed = true;
 		buf_free(&b);
 		g->bytes -= t->text.len;
 		buf_free(&t->text);
-		t->place = -1;
+		t->is_complete = true;
 	}
 }
 

@@ -576,14 +576,14 @@ calls_that_grow_are_bounded_together(void **state)
 	assert_false(piece.failed);
 	for (unsigned round = 0; round < 2; round++) {
 		for (unsigned i = 0; i < 32; i++)
-			growing_take(&g, 0, (int64_t)i % 8, buf_str(&piece));
+			growing_take(&g, round, (int64_t)i % 8, buf_str(&piece));
 		assert_false(g.has_failed);
 		growing_complete(&g, -1, take_any, NULL);
 		assert_int_equal(g.bytes, 0);
 	}
 	for (unsigned i = 0; i < 33; i++) {
 		assert_false(g.has_failed);
-		growing_take(&g, 0, (int64_t)i % 8, buf_str(&piece));
+		growing_take(&g, 2, (int64_t)i % 8, buf_str(&piece));
 	}
 	assert_true(g.has_failed);
 	growing_free(&g);
