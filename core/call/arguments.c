@@ -45,6 +45,12 @@ arguments_take(struct arguments *a, const struct jscan_member *piece)
 }
 
 bool
+arguments_are_open(const struct arguments *a)
+{
+	return a->depth > 0 || a->is_in_string;
+}
+
+bool
 arguments_begin_anew(const struct arguments *a, const struct jscan_member *piece)
 {
 	struct arguments other = { 0 };

@@ -110,6 +110,8 @@ struct arguments { /* zeroed: nothing came */
 };
 /* The next piece of them. What is no string is none. */
 void arguments_take(struct arguments *a, const struct jscan_member *piece);
+/* A value has begun and is not whole: what comes goes on with it. */
+bool arguments_are_open(const struct arguments *a);
 /* A value stands there whole, and the piece begins one: it cannot go on with it. */
 bool arguments_begin_anew(const struct arguments *a, const struct jscan_member *piece);
 

@@ -18,8 +18,9 @@ enum {
 
 struct seen_call {
 	int64_t choice, said;
-	bool has_said; /* its number */
-	lz_str id;     /* raw; absent: it had none */
+	bool has_said;     /* its number */
+	bool has_more_ids; /* pieces that went on with it had others */
+	lz_str id;         /* raw; absent: it had none */
 	struct arguments arguments;
 };
 
@@ -72,8 +73,9 @@ read_piece(lz_str item, struct piece *p)
 
 /* Does a piece begin a call, though there is one of its number, or, without a number, one
  * before it? Pieces that go on name no function. Some providers name it in each of them,
- * some make up an id for each: beside a number only both together are another call's, or
- * a name with arguments that cannot go on with the whole ones that are there. */
+ * some make up an id for each, some do both: beside a number only both together are
+ * another call's, unless the arguments that are there are open, or it has many ids; or a
+ * name with arguments that cannot go on with the whole ones that are there. */
 static bool
 begins_another(const struct piece *p, const struct seen_call *before)
 {
@@ -83,9 +85,10 @@ begins_another(const struct piece *p, const struct seen_call *before)
 		return false;
 	if (!p->has_said)
 		return has_id || p->is_named;
-	return p->is_named &&
-	       ((has_id && before->id.ptr != NULL) ||
-		   arguments_begin_anew(&before->arguments, &p->arguments));
+	if (!p->is_named || arguments_are_open(&before->arguments))
+		return false;
+	return (has_id && before->id.ptr != NULL && !before->has_more_ids) ||
+	       arguments_begin_anew(&before->arguments, &p->arguments);
 }
 
 static bool
@@ -132,6 +135,8 @@ place_of(struct call *c, int64_t choice, const struct piece *p)
 			.said = p->said,
 			.has_said = p->has_said,
 			.id = arena_copy(c->r->arena, p->id.value) };
+	else if (p->id.value.ptr != NULL && !str_eq(p->id.value, t->seen[at].id))
+		t->seen[at].has_more_ids = true;
 	arguments_take(&t->seen[at].arguments, &p->arguments);
 	for (unsigned i = 0; i < at; i++)
 		place += t->seen[i].choice == choice;

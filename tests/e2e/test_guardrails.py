@@ -423,6 +423,17 @@ def test_whole_calls_of_one_number_and_without_ids_are_calls_of_their_own(guarde
     assert done and [(c["index"], json.loads(c["function"]["arguments"])["q"]) for c in out] == [(0, "***"), (1, "}\"{")]
 
 
+def test_a_call_whose_every_piece_has_a_name_and_a_new_id_is_one(guarded, provider):
+    """As vLLM sent the one that tool_choice named."""
+    gateway, key = guarded(g={"on": ["response"]})
+    calls = [{"index": 0, "id": f"call-{i}", "type": "function", "function": {"name": "look", "arguments": piece}}
+             for i, piece in enumerate(['{"', 'q": "kes', 'trel', '"}', ""])]
+    provider.script(events=[*deltas(*(({"tool_calls": [c]}, None) for c in calls), ({}, "tool_calls")), "[DONE]"])
+    _, _, events, done = stream(gateway, key)
+    out = [c for e in events for ch in e["choices"] for c in ch["delta"].get("tool_calls", [])]
+    assert done and [(c["index"], c["function"]) for c in out] == [(0, {"name": "look", "arguments": '{"q": "***"}'})]
+
+
 def test_an_empty_finish_reason_ends_nothing(guarded, provider):
     gateway, key = guarded(g={"on": ["response"]})
     pieces = [{"index": 0, "id": "a", "type": "function", "function": {"name": "look", "arguments": "{\"q\": \"kes"}},

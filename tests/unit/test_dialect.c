@@ -505,6 +505,43 @@ arguments_that_cannot_go_on_are_another_calls(void **state)
 	drop(f);
 }
 
+/* As vLLM sent the call that tool_choice named: name and a new id with each piece. */
+static void
+arguments_that_are_open_go_on_whatever_the_id(void **state)
+{
+	static const struct {
+		const char *id, *arguments;
+		int place;
+	} pieces[] = {
+		{ "a", "", 0 },
+		{ "b", "{\\\"a\\\":\\\"", 1 }, /* nothing was open */
+		{ "c", "}", 1 },
+		{ "d", "\\\"", 1 },
+		{ "e", "}", 1 },
+		{ "f", "", 1 }, /* its ids say nothing */
+		{ "g", "{}", 2 },
+		{ "h", "", 3 },
+		{ "b", "", 1 },
+		{ "h", "{", 3 },
+		{ "i", "}", 3 },
+	};
+	struct fixture *f = make();
+	struct buf text;
+
+	(void)state;
+	buf_init(&text, 4096);
+	for (size_t i = 0; i < COUNT(pieces); i++) {
+		buf_reset(&text);
+		buf_addf(&text,
+		    CALL_OF(0, "\"id\":\"%s\",\"function\":{\"name\":\"f\","
+			       "\"arguments\":\"%s\"}"),
+		    pieces[i].id, pieces[i].arguments);
+		assert_int_equal(tools_place(&f->c, 0, buf_str(&text)), pieces[i].place);
+	}
+	buf_free(&text);
+	drop(f);
+}
+
 static void
 what_has_no_room_in_the_table_of_tools_keeps_its_number(void **state)
 {
@@ -937,6 +974,7 @@ main(void)
 		cmocka_unit_test(tool_calls_are_numbered_from_0_in_each_choice),
 		cmocka_unit_test(calls_without_a_number_of_their_own_are_told_apart),
 		cmocka_unit_test(arguments_that_cannot_go_on_are_another_calls),
+		cmocka_unit_test(arguments_that_are_open_go_on_whatever_the_id),
 		cmocka_unit_test(calls_that_grow_are_bounded_together),
 		cmocka_unit_test(what_has_no_room_in_the_table_of_tools_keeps_its_number),
 		cmocka_unit_test(an_id_that_is_too_long_tells_no_calls_apart),
