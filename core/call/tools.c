@@ -12,8 +12,8 @@
 
 enum {
 	TOOLS = 128, /* calls of all choices of one answer; more keep their numbers */
-	TOOLS_EDITS = 32, /* in one chunk, likewise */
-	ID_BYTES = 256    /* of a longer one nothing is made, as if it were missing */
+	TOOLS_EDITS = TOOLS, /* in one chunk, likewise: some send them all in one */
+	ID_BYTES = 256       /* of a longer one nothing is made, as if it were missing */
 };
 
 struct seen_call {

@@ -567,6 +567,36 @@ what_has_no_room_in_the_table_of_tools_keeps_its_number(void **state)
 	drop(f);
 }
 
+/* As some send whole calls: all of them in one chunk. */
+static void
+all_calls_that_have_room_are_numbered_in_one_chunk(void **state)
+{
+	struct fixture *f = make();
+	struct buf text, calls, out;
+	struct chunk k;
+
+	(void)state;
+	buf_init(&text, 1 << 16);
+	buf_init(&calls, 1 << 16);
+	buf_init(&out, 1 << 16);
+	for (unsigned i = 0; i < 140; i++)
+		buf_addf(&calls, "%s{\"index\":%u}", i > 0 ? "," : "", i + 1);
+	buf_addf(&text, CALLS("0", "%.*s"), STR_ARG(buf_str(&calls)));
+	assert_int_equal(chunk_read(&f->c, buf_str(&text), &k), ST_OK);
+	tools_put(&f->c, buf_str(&text), &out);
+	buf_reset(&text);
+	buf_reset(&calls);
+	for (unsigned i = 0; i < 140; i++)
+		buf_addf(
+		    &calls, "%s{\"index\":%u}", i > 0 ? "," : "", i < 128 ? i : i + 1);
+	buf_addf(&text, CALLS("0", "%.*s"), STR_ARG(buf_str(&calls)));
+	assert_true(str_eq(buf_str(&out), buf_str(&text)));
+	buf_free(&text);
+	buf_free(&calls);
+	buf_free(&out);
+	drop(f);
+}
+
 /* Else a provider could have memory taken for each of 128 of them. */
 static void
 an_id_that_is_too_long_tells_no_calls_apart(void **state)
@@ -977,6 +1007,7 @@ main(void)
 		cmocka_unit_test(arguments_that_are_open_go_on_whatever_the_id),
 		cmocka_unit_test(calls_that_grow_are_bounded_together),
 		cmocka_unit_test(what_has_no_room_in_the_table_of_tools_keeps_its_number),
+		cmocka_unit_test(all_calls_that_have_room_are_numbered_in_one_chunk),
 		cmocka_unit_test(an_id_that_is_too_long_tells_no_calls_apart),
 		cmocka_unit_test(text_is_weighed_as_it_would_be_decoded),
 		cmocka_unit_test(what_shows_nothing_weighs_nothing),
